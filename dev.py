@@ -1,0 +1,314 @@
+"""Everything a developer runs: `python dev.py demo | test | serve | lint`.
+
+Each command first sets up what is missing and prints what it does: a virtual environment in
+.venv and the pinned ComfyUI in .host. Once set up, nothing needs the network. Working files lie
+in .work. An existing installation can be used instead: COMFYUI_DIR names a folder with ComfyUI
+(it is also found when this pack lies in its custom_nodes), COMFYUI_PYTHON an interpreter that has
+all requirements; that interpreter is used as it is, nothing is installed into it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pack.tests.host.client import Event, HostProcess
+
+ROOT = Path(__file__).resolve().parent
+WORK = ROOT / ".work"
+SERVE_PORT = 8188
+
+
+def main() -> int:
+    """Run the command line.
+
+    Returns:
+        Exit code.
+    """
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        version = ".".join(map(str, sys.version_info[:2]))
+        print(f"dev.py needs Python 3.11, 3.12 or 3.13; this is {version}.", file=sys.stderr)
+        return 1
+    # The repository's root is a package of the host's; tests and this file call it `pack`.
+    pack = types.ModuleType("pack")
+    pack.__path__ = [str(ROOT)]
+    sys.modules["pack"] = pack
+    sys.dont_write_bytecode = True
+    from pack.tests.host.client import HostError
+    from pack.tests.host.environment import SetupError
+
+    options, rest = parse(sys.argv[1:])
+    try:
+        return options.command(options, rest)
+    except (SetupError, HostError, TimeoutError, OSError) as error:
+        print(f"dev.py {options.name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Read the command line.
+
+    Args:
+        arguments: All after the program's name.
+
+    Returns:
+        The options, with `command` as the function to call, and what is for pytest.
+    """
+    parser = argparse.ArgumentParser(prog="dev.py", description="Run, test and show the pack.")
+    commands = parser.add_subparsers(dest="name", required=True)
+    one = commands.add_parser("demo", help="make a talking video with the toy model")
+    one.add_argument("--two", action="store_true", help="two speakers")
+    one.add_argument("--ui", action="store_true", help="leave the graph editor running afterwards")
+    one.add_argument("--output", type=Path, default=WORK / "demo", help="folder for the mp4")
+    one.set_defaults(command=demo)
+    one = commands.add_parser("serve", help="run ComfyUI with this pack and the graph editor")
+    one.add_argument("--port", type=int, default=0, help=f"default: {SERVE_PORT}, or a free one")
+    one.set_defaults(command=serve)
+    one = commands.add_parser("test", help="run everything CI runs; other arguments go to pytest")
+    one.set_defaults(command=test)
+    one = commands.add_parser("lint", help="run only ruff and basedpyright")
+    one.set_defaults(command=lint)
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.name != "test":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options, rest
+
+
+def host(port: int) -> HostProcess:
+    """Describe a host with this pack, its base folder in .work/host.
+
+    Args:
+        port: TCP port; 0 for a free one.
+
+    Returns:
+        The host, not started yet.
+    """
+    from pack.tests.host.client import HostProcess, HostSettings
+    from pack.tests.host.environment import own_checkout, prepare, sees_gpu
+
+    python, checkout = prepare()
+    base = WORK / "host"
+    settings = base / "user" / "default" / "comfy.settings.json"
+    if not settings.exists():  # no first-start dialogs in the editor
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text('{"Comfy.TutorialCompleted": true}\n', encoding="ascii")
+    return HostProcess(
+        HostSettings(
+            base=base,
+            port=port,
+            cpu=not sees_gpu(python),
+            python=python,
+            checkout=checkout,
+            any_version=own_checkout() is not None,
+            env={"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))},
+        )
+    )
+
+
+def editor_port() -> int:
+    """Choose the port for people: ComfyUI's usual one if nobody uses it.
+
+    Returns:
+        The port, or 0 for any free one.
+    """
+    from pack.tests.host.process import port_is_free
+
+    return SERVE_PORT if port_is_free(SERVE_PORT) else 0
+
+
+def stay(running: HostProcess) -> None:
+    """Print the editor's address and wait for Ctrl-C or the host's end.
+
+    Args:
+        running: A host that has started.
+
+    Raises:
+        HostError: If the host ends by itself.
+    """
+    from pack.tests.host.client import HostError
+
+    print(f"The graph editor: http://{running.address}   (Ctrl-C ends it)", flush=True)
+    try:
+        while running.is_running():
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        print()
+        return
+    raise HostError(f"ComfyUI ended by itself; the reason is at the end of {running.log}")
+
+
+class Progress:
+    """Shows a prompt's progress in one line; a line per node where the output is no terminal."""
+
+    def __init__(self, prompt: dict) -> None:
+        self._prompt = prompt
+        self._width = 0
+        self._last = ""
+
+    def __call__(self, event: Event) -> None:
+        """Show one event.
+
+        Args:
+            event: As the client gives it.
+        """
+        data = event.data
+        if event.kind not in ("executing", "progress") or data.get("node") not in self._prompt:
+            return
+        text = self._prompt[data["node"]]["class_type"]
+        if sys.stdout.isatty():
+            if event.kind == "progress":
+                text += f": step {data['value']} of {data['max']}"
+            print("\r" + text.ljust(self._width), end="", flush=True)
+            self._width = len(text)
+        elif text != self._last:
+            print(f"  {text}", flush=True)
+            self._last = text
+
+    def done(self) -> None:
+        """End the line."""
+        if self._width:
+            print()
+
+
+def demo(options: argparse.Namespace, _rest: list[str]) -> int:
+    """Make a talking video with the toy model and print its path.
+
+    Args:
+        options: two, ui, output.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        HostError: If the graph is missing, fails or makes no video.
+    """
+    from pack.tests.host.client import HostClient, HostError, files_of
+
+    graph = (
+        ROOT / "workflows" / "api" / f"toy_{'two_speakers' if options.two else 'one_speaker'}.json"
+    )
+    if not graph.is_file():
+        raise HostError(f"{graph} is missing; it is part of the repository.")
+    prompt = json.loads(graph.read_text(encoding="utf-8"))
+    with_pack = host(editor_port() if options.ui else 0)
+    print(f"Starting ComfyUI (log: {with_pack.log}) ...", flush=True)
+    with with_pack as running:
+        progress = Progress(prompt)
+        with HostClient(running.address) as client:
+            started = time.monotonic()
+            print(f"Running {graph.relative_to(ROOT)} ...", flush=True)
+            try:
+                entry = client.run(prompt, progress, timeout=3600.0)
+            finally:
+                progress.done()
+            videos = [file for file in files_of(entry) if file["filename"].endswith(".mp4")]
+            if not videos:
+                raise HostError(f"{graph.name} ran but made no mp4.")
+            path = client.download(videos[-1], options.output.resolve())
+        print(f"Done in {time.monotonic() - started:.0f} s.", flush=True)
+        print(path, flush=True)
+        if options.ui:
+            stay(running)
+    return 0
+
+
+def serve(options: argparse.Namespace, _rest: list[str]) -> int:
+    """Run the host with this pack and the graph editor until Ctrl-C.
+
+    Args:
+        options: port.
+
+    Returns:
+        Exit code.
+    """
+    with_pack = host(options.port or editor_port())
+    print(f"Starting ComfyUI (log: {with_pack.log}) ...", flush=True)
+    with with_pack as running:
+        stay(running)
+    return 0
+
+
+def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int:
+    """Run Python modules one after the other, all of them.
+
+    Args:
+        python: The interpreter.
+        commands: Module name and arguments.
+        env: Environment variables.
+
+    Returns:
+        Exit code of the first that failed, else 0.
+    """
+    codes = []
+    for command in commands:
+        print(f"== {' '.join(command)}", flush=True)
+        codes.append(
+            subprocess.run([str(python), "-m", *command], cwd=ROOT, env=env, check=False).returncode
+        )
+    failed = [" ".join(c) for c, code in zip(commands, codes, strict=True) if code]
+    print(f"== failed: {'; '.join(failed)}" if failed else "== all passed", flush=True)
+    return next((code for code in codes if code), 0)
+
+
+def checks(python: Path) -> list[list[str]]:
+    """List the checks that need no run of the code.
+
+    Args:
+        python: The interpreter whose packages basedpyright shall see.
+
+    Returns:
+        Module names and arguments.
+    """
+    return [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["basedpyright", "--pythonpath", str(python)],
+    ]
+
+
+def lint(_options: argparse.Namespace, _rest: list[str]) -> int:
+    """Run ruff and basedpyright.
+
+    Returns:
+        Exit code of the first that failed, else 0.
+    """
+    from pack.tests.host.environment import prepare
+
+    python, _ = prepare()
+    return run_all(python, checks(python), dict(os.environ))
+
+
+def test(_options: argparse.Namespace, rest: list[str]) -> int:
+    """Run everything CI runs.
+
+    Args:
+        rest: Arguments for pytest.
+
+    Returns:
+        Exit code of the first that failed, else 0.
+    """
+    from pack.tests.host.environment import prepare
+
+    python, checkout = prepare()
+    env = {
+        "OMP_NUM_THREADS": "1",
+        **os.environ,
+        "COMFYUI_DIR": str(checkout),
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+    }
+    return run_all(python, [*checks(python), ["pytest", *rest]], env)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Colour matching: move each frame's Lab statistics to those of a reference picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# sRGB (D65) to XYZ divided by the D65 white point of the 2 degree observer, and back.
+# Source: IEC 61966-2-1; CIE 15, white point (0.95047, 1, 1.08883).
+_WHITE = (0.95047, 1.0, 1.08883)
+_RGB_TO_XYZ = (
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)
+_CUBE_FROM = 0.008856  # CIE 1976 L*a*b*: below this the cube root becomes a line
+_SLOPE = 7.787
+_OFFSET = 16 / 116
+# In a nearly grey frame the rounding of power and cube root decides, so both are numpy's, as in the
+# reference's library; torch's differ in the last bit, which the match amplifies ten thousandfold.
+_NEARLY_GREY = 0.05
+_ROUNDING = 1e-4  # a smaller deviation is no colour, only rounding
+
+
+def _to_lab(rgb: Tensor, *, with_numpy: bool = False) -> Tensor:
+    """[..., 3] sRGB in 0..1 to [..., 3] Lab (L 0..100)."""
+    scaled = (rgb + 0.055) / 1.055
+    linear = torch.where(rgb > 0.04045, _power(scaled, 2.4, with_numpy), rgb / 12.92)
+    xyz = linear @ _matrix(_RGB_TO_XYZ, rgb).T / _matrix(_WHITE, rgb)
+    root = torch.from_numpy(np.cbrt(xyz.numpy())) if with_numpy else xyz.clamp_min(0) ** (1 / 3)
+    f = torch.where(xyz > _CUBE_FROM, root, _SLOPE * xyz + _OFFSET)
+    x, y, z = f.unbind(-1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-1)
+
+
+def _power(base: Tensor, exponent: float, with_numpy: bool) -> Tensor:  # noqa: FBT001 - private
+    if with_numpy:
+        return torch.from_numpy(np.power(base.numpy(), exponent))
+    return base.clamp_min(0) ** exponent
+
+
+def _matrix(values: object, like: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=like.dtype, device=like.device)
+
+
+def _to_rgb(lab: Tensor) -> Tensor:
+    """[..., 3] Lab to [..., 3] sRGB, clipped to 0..1."""
+    light, a, b = lab.unbind(-1)
+    y = (light + 16) / 116
+    # A negative z has no colour; clamped before the inverse, as the usual libraries do.
+    f = torch.stack([y + a / 500, y, (y - b / 200).clamp_min(0)], dim=-1)
+    xyz = torch.where(f > _CUBE_FROM ** (1 / 3), f**3, (f - _OFFSET) / _SLOPE)
+    inverse = torch.linalg.inv(torch.tensor(_RGB_TO_XYZ, dtype=torch.float64)).to(lab)
+    linear = (xyz * _matrix(_WHITE, lab)) @ inverse.T
+    gamma = 1.055 * linear.clamp_min(0) ** (1 / 2.4) - 0.055
+    return torch.where(linear > 0.0031308, gamma, linear * 12.92).clamp(0, 1)
+
+
+def match_colors(frames: Tensor, reference: Tensor, *, strength: float) -> Tensor:
+    """Give each frame the colour statistics of the reference.
+
+    Args:
+        frames: [F, H, W, 3] in 0..1.
+        reference: [H, W, 3] in 0..1.
+        strength: 0 returns the frames untouched, 1 replaces them by the matched ones.
+
+    Returns:
+        [F, H, W, 3] in 0..1 (untouched values if strength is 0). Mean and population standard
+        deviation of each Lab channel become the reference's; a channel without any deviation
+        beyond rounding becomes the reference's mean.
+
+    Source: Reinhard et al. 2001, "Color transfer between images", in CIE Lab; sampling.md 7.
+    """
+    if strength == 0:
+        return frames
+    target = _statistics(_to_lab(reference.clamp(0, 1)))
+    out = torch.empty_like(frames)
+    for index, frame in enumerate(frames):
+        source = frame.clamp(0, 1)
+        lab = _to_lab(source)
+        statistics = _statistics(lab)
+        if float(statistics.deviation.min()) < _NEARLY_GREY:
+            lab = _to_lab(source.cpu().contiguous(), with_numpy=True).to(source.device)
+            statistics = _statistics(lab)
+        matched = _to_rgb(_move(lab, statistics, target))
+        out[index] = torch.lerp(source, matched, strength)
+    return out
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Statistics:
+    mean: Tensor  # [3]
+    deviation: Tensor  # [3], population
+
+
+def _statistics(lab: Tensor) -> _Statistics:
+    return _Statistics(mean=lab.mean((0, 1)), deviation=lab.std((0, 1), unbiased=False))
+
+
+def _move(lab: Tensor, source: _Statistics, target: _Statistics) -> Tensor:
+    """Shift and scale each channel; one without deviation becomes the target's mean."""
+    varies = source.deviation > _ROUNDING
+    gain = torch.where(varies, target.deviation / source.deviation.clamp_min(_ROUNDING), 0)
+    return (lab - source.mean) * gain + target.mean

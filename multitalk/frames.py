@@ -1,0 +1,155 @@
+"""Frame counts, size buckets, resize and crop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .config import FRAME_RATE, TOKEN_PX, VAE_SPACE, VAE_TIME, SizeClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# (label = height / width with two decimals, (height, width)); sizes are multiples of 64.
+BUCKETS: Mapping[SizeClass, Sequence[tuple[float, tuple[int, int]]]] = {
+    "480": (
+        (0.26, (320, 1216)), (0.38, (384, 1024)), (0.50, (448, 896)), (0.67, (512, 768)),
+        (0.82, (576, 704)), (1.00, (640, 640)), (1.22, (704, 576)), (1.50, (768, 512)),
+        (1.86, (832, 448)), (2.00, (896, 448)), (2.50, (960, 384)), (2.83, (1088, 384)),
+        (3.60, (1152, 320)), (3.80, (1216, 320)), (4.00, (1280, 320)),
+    ),
+    "720": (
+        (0.22, (448, 2048)), (0.29, (512, 1792)), (0.36, (576, 1600)), (0.45, (640, 1408)),
+        (0.55, (704, 1280)), (0.63, (768, 1216)), (0.76, (832, 1088)), (0.88, (896, 1024)),
+        (1.00, (960, 960)), (1.14, (1024, 896)), (1.31, (1088, 832)), (1.50, (1152, 768)),
+        (1.58, (1216, 768)), (1.82, (1280, 704)), (1.91, (1344, 704)), (2.20, (1408, 640)),
+        (2.30, (1472, 640)), (2.67, (1536, 576)), (2.89, (1664, 576)), (3.62, (1856, 512)),
+        (3.75, (1920, 512)),
+    ),
+}  # fmt: skip
+
+
+def count_frames(duration_s: Fraction) -> int:
+    """Number of video frames that cover a sound, in exact arithmetic.
+
+    Args:
+        duration_s: Length of the sound in seconds: samples / sample rate.
+
+    Returns:
+        ceil(duration x 25).
+    """
+    return math.ceil(duration_s * FRAME_RATE)
+
+
+def count_latent_frames(num_frames: int) -> int:
+    """Latent frames of `num_frames` frames (4n+1 frames give n+1)."""
+    return (num_frames - 1) // VAE_TIME + 1
+
+
+def latent_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the latent of a picture."""
+    return height // VAE_SPACE, width // VAE_SPACE
+
+
+def bucket_size(
+    height: int,
+    width: int,
+    *,
+    size: SizeClass,
+    buckets: Mapping[SizeClass, Sequence[tuple[float, tuple[int, int]]]] = BUCKETS,
+) -> tuple[int, int]:
+    """Choose the output size whose shape is nearest to the picture's.
+
+    Args:
+        height: Rows of the source picture.
+        width: Columns of the source picture.
+        size: Size class, "480" (about 640x640) or "720" (about 960x960).
+        buckets: Table to choose from; ties go to the earlier entry.
+
+    Returns:
+        Height and width in pixels.
+    """
+    ratio = height / width
+    return min(buckets[size], key=lambda entry: abs(entry[0] - ratio))[1]
+
+
+def check_size(height: int, width: int) -> None:
+    """Refuse sizes that the network cannot hold.
+
+    Raises:
+        ValueError: If a side is not a positive multiple of 16.
+    """
+    for name, value in (("width", width), ("height", height)):
+        if value < TOKEN_PX or value % TOKEN_PX:
+            below = max(TOKEN_PX, value // TOKEN_PX * TOKEN_PX)
+            raise ValueError(
+                f"{name} is {value}; sizes must be multiples of {TOKEN_PX}. "
+                f"Use {below} or {below + TOKEN_PX}."
+            )
+
+
+def _cover(height: int, width: int, target: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Size that covers the target, and top left corner of the centre crop."""
+    scale = max(target[0] / height, target[1] / width)
+    rows, columns = math.ceil(scale * height), math.ceil(scale * width)
+    # Half to even, as the reference's round().
+    return rows, columns, round((rows - target[0]) / 2), round((columns - target[1]) / 2)
+
+
+def fit_frames(frames: Tensor, height: int, width: int) -> Tensor:
+    """Resize to cover the target, then crop the centre.
+
+    Args:
+        frames: [F, H, W, 3] float in 0..1.
+        height: Target rows.
+        width: Target columns.
+
+    Returns:
+        [F, height, width, 3] float32 in 0..1, with 8 bits per channel: Pillow's antialiased
+        bilinear resize works on bytes, as the reference does.
+    """
+    rows, columns, top, left = _cover(frames.shape[1], frames.shape[2], (height, width))
+    pixels = (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy()
+    out = torch.empty(len(pixels), height, width, 3)
+    for index, picture in enumerate(pixels):
+        resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
+        cropped = resized.crop((left, top, left + width, top + height))
+        out[index] = torch.from_numpy(np.asarray(cropped).copy()) / 255
+    return out
+
+
+def fit_masks(masks: Tensor, height: int, width: int) -> Tensor:
+    """Resize masks to cover the target by nearest neighbour, then crop the centre.
+
+    Args:
+        masks: [S, H, W] float.
+        height: Target rows.
+        width: Target columns.
+
+    Returns:
+        [S, height, width], same values as given.
+    """
+    rows, columns, top, left = _cover(masks.shape[1], masks.shape[2], (height, width))
+    resized = torch.nn.functional.interpolate(masks[None].float(), (rows, columns), mode="nearest")
+    return resized[0, :, top : top + height, left : left + width]
+
+
+def pad_with_grey(frames: Tensor, num_frames: int) -> Tensor:
+    """Append mid grey frames, the "to be generated" of Wan I2V.
+
+    Args:
+        frames: [F, H, W, 3] in 0..1.
+        num_frames: Frames wanted, at least F.
+
+    Returns:
+        [num_frames, H, W, 3].
+    """
+    grey = frames.new_full((num_frames - len(frames), *frames.shape[1:]), 0.5)
+    return torch.cat([frames, grey])

@@ -1,0 +1,173 @@
+"""The plan of a video: which frames each window makes, from which speech.
+
+Exact mode (the default) returns exactly the number of frames that the sound covers, whatever its
+length. Reference mode repeats what the published programs do, for comparison: tracks must be longer
+than a window, the tail is mirrored speech, MultiTalk returns three frames less.
+
+Source: decisions.md 2 and 3, sampling.md sections 4 and 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .audio_attention import audio_windows
+from .config import AUDIO_RADIUS, VAE_TIME, Family, WindowSize
+
+MIRROR_EXTRA = 3  # frames that the reference mirrors beyond the need, and MultiTalk loses
+MAX_REFERENCE_FRAMES = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowPlan:
+    """Windows of one video."""
+
+    size: WindowSize
+    starts: tuple[int, ...]  # first frame of each window
+    num_frames: int  # frames returned
+    last_window: int  # frames of the last window
+    mirrored: tuple[int, ...]  # per speaker: mirrored frames appended in the last window
+
+    @property
+    def num_windows(self) -> int:
+        """How many windows run."""
+        return len(self.starts)
+
+    def window_frames(self, index: int) -> int:
+        """Frames that window `index` samples."""
+        return self.last_window if index == self.num_windows - 1 else self.size.window
+
+    def kept(self, index: int) -> slice:
+        """Which frames of window `index` go into the video."""
+        first = self.size.overlap if index else 0
+        return slice(
+            first, max(first, min(self.window_frames(index), self.num_frames - self.starts[index]))
+        )
+
+
+def check_window_size(size: WindowSize) -> None:
+    """Refuse windows that the network or the loop cannot use.
+
+    Raises:
+        ValueError: If window or overlap is not 4n+1, or the overlap is not smaller.
+    """
+    for name, value in (("window", size.window), ("overlap", size.overlap)):
+        if value < 1 or value % VAE_TIME != 1:
+            below = max(1, (value - 1) // VAE_TIME * VAE_TIME + 1)
+            raise ValueError(
+                f"{name} is {value}; WAN needs 4n+1 frames. Use {below} or {below + VAE_TIME}."
+            )
+    if size.overlap >= size.window:
+        raise ValueError(
+            f"overlap is {size.overlap} and window is {size.window}; the overlap must be smaller "
+            f"than the window. Use an overlap of at most {size.window - VAE_TIME}."
+        )
+
+
+def plan_exact(num_frames: int, size: WindowSize, *, short_last_window: bool = False) -> WindowPlan:
+    """Plan a video of exactly `num_frames` frames.
+
+    Args:
+        num_frames: Frames wanted, at least 1.
+        size: Window and overlap.
+        short_last_window: Sample only as many frames in the last window as are needed (4n+1);
+            quicker, but a length the model was not trained on.
+
+    Returns:
+        Windows at 0, W-O, 2(W-O) ...; the last is the first that reaches the end.
+    """
+    stride = size.window - size.overlap
+    starts = [0]
+    while starts[-1] + size.window < num_frames:
+        starts.append(starts[-1] + stride)
+    needed = num_frames - starts[-1]
+    short = -(-(needed - 1) // VAE_TIME) * VAE_TIME + 1
+    return WindowPlan(
+        size=size,
+        starts=tuple(starts),
+        num_frames=num_frames,
+        last_window=short if short_last_window else size.window,
+        mirrored=(),
+    )
+
+
+def plan_reference(
+    lengths: Sequence[int], size: WindowSize, *, family: Family, max_frames: int
+) -> WindowPlan:
+    """Plan as the published programs do, without their defects.
+
+    Args:
+        lengths: Feature frames of each speaker.
+        size: Window and overlap.
+        family: Whose rules.
+        max_frames: Limit of the video; up to the window it means one window.
+
+    Returns:
+        The plan. Speaker 1 decides the number of windows.
+
+    Raises:
+        ValueError: If a track is not longer than a window.
+    """
+    if min(lengths) <= size.window:
+        raise ValueError(
+            f"The shortest track has {min(lengths)} frames; reference mode needs more than one "
+            f"window of {size.window}. Use the exact length, or longer sound."
+        )
+    starts, mirrored = [0], [0] * len(lengths)
+    if max_frames > size.window:
+        end = size.window
+        while end < min(max_frames, lengths[0]) or len(starts) == 1:
+            starts.append(starts[-1] + size.window - size.overlap)
+            end = starts[-1] + size.window
+        mirrored = [end - n + MIRROR_EXTRA if end >= n else 0 for n in lengths]
+    joined = starts[-1] + size.window
+    if max_frames <= size.window:
+        num_frames = min(size.window, max_frames)
+    elif family == "multitalk":
+        num_frames = min(lengths[0] - MIRROR_EXTRA, max_frames)
+    else:
+        num_frames = min(joined, max_frames, lengths[-1] if any(mirrored) else joined)
+    return WindowPlan(
+        size=size,
+        starts=tuple(starts),
+        num_frames=num_frames,
+        last_window=size.window,
+        mirrored=tuple(mirrored),
+    )
+
+
+def mirror_tail(track: Tensor, num_frames: int) -> Tensor:
+    """Append the reversed last `num_frames` feature frames (all there are, if fewer)."""
+    return torch.cat([track, track[-num_frames:].flip(0)]) if num_frames else track
+
+
+def window_speech(
+    plan: WindowPlan, index: int, tracks: Sequence[Tensor], silence: Tensor | None
+) -> Tensor:
+    """Speech that drives window `index`.
+
+    Args:
+        plan: The plan.
+        index: Window number.
+        tracks: Features [F_s, M, E] per speaker.
+        silence: [M, E] that follows the end of the tracks in exact mode.
+
+    Returns:
+        [S, F, 5, M, E].
+    """
+    start, frames = plan.starts[index], plan.window_frames(index)
+    if plan.mirrored:
+        if index == plan.num_windows - 1:
+            tracks = [mirror_tail(t, n) for t, n in zip(tracks, plan.mirrored, strict=True)]
+        return audio_windows(tracks, start, frames)
+    if silence is not None:
+        needed = start + frames + AUDIO_RADIUS
+        tracks = [
+            torch.cat([track, silence.expand(max(0, needed - len(track)), -1, -1)])
+            for track in tracks
+        ]
+    return audio_windows(tracks, start, frames)

@@ -1,0 +1,109 @@
+"""Checks of the sampling nodes: everything that can be refused before a model is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.samplers
+from torch import Tensor
+
+from ..multitalk.checkpoint import audio_part_config, check_encoder_fit, read_header
+from ..multitalk.settings import RunSettings
+from ..multitalk.speakers import check_masks
+from ..multitalk.wav2vec2 import Speech
+from .host import AUDIO_PART_FOLDERS, find_file, upstream
+from .sockets import to_masks
+
+_LOADERS = ("MultiTalkLoadModel", "MultiTalkAttach")
+
+
+def missing_lazy(inputs: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Which of the lazy sockets are connected and not made yet."""
+    return [name for name in names if name in inputs and inputs[name] is None]
+
+
+def check_speech_fits(speech: Speech, dynprompt: Any, node_id: str) -> None:
+    """Compare speech features with the audio part that leads into `model`, from its header.
+
+    Args:
+        speech: Features.
+        dynprompt: The host's running prompt.
+        node_id: The node whose `model` socket is followed upstream.
+
+    Raises:
+        ValueError: If layers or width differ.
+    """
+    for class_type, inputs in upstream(dynprompt, node_id, "model"):
+        name = inputs.get("audio_part")
+        if class_type in _LOADERS and isinstance(name, str):
+            header = read_header(find_file(name, AUDIO_PART_FOLDERS))
+            config = audio_part_config(header)
+            layers, width = speech.features.shape[2:]
+            check_encoder_fit(layers, width, config, header.name)
+            return
+
+
+def plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs of check_lazy_status without the keys that the host pairs dynamic values with."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict) and value and all(isinstance(v, tuple) for v in value.values()):
+            return {name: pair[0] for name, pair in value.items()}
+        return value
+
+    return {name: strip(value) for name, value in inputs.items()}
+
+
+def check_media(image: Tensor, speech: Speech, masks: Tensor | None) -> None:
+    """Refuse an empty picture, and masks that do not fit the voices.
+
+    Raises:
+        ValueError: If the batch is empty, or as `check_voices`.
+    """
+    if len(image) == 0:
+        raise ValueError("image is an empty batch; connect a picture.")
+    check_voices(speech, masks)
+
+
+def check_voices(speech: Speech, masks: Tensor | None) -> None:
+    """Refuse masks that do not fit the voices.
+
+    Raises:
+        ValueError: If there are more voices than masks or the reverse, or a mask is unusable.
+    """
+    voices = speech.num_speakers
+    if masks is None:
+        if voices > 2:
+            raise ValueError(
+                f"{voices} voices but no masks; with three or more speakers everyone needs a mask. "
+                "Connect MultiTalk Speakers."
+            )
+        return
+    given = to_masks(masks)
+    if len(given) != voices:
+        raise ValueError(
+            f"{voices} voices but {len(given)} masks; every speaker needs one of each. "
+            "Add the missing one in MultiTalk Tracks or MultiTalk Speakers."
+        )
+    check_masks(given)
+
+
+def check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSettings) -> None:
+    """Refuse a missing CLIP vision, an unknown sampler, and a video for MultiTalk weights.
+
+    Raises:
+        ValueError: With what to connect or choose.
+    """
+    if model.model.diffusion_model.img_emb is not None and clip_vision is None:
+        raise ValueError(
+            "This base expects CLIP vision, and nothing is connected to clip_vision; "
+            "connect clip_vision_h with the host's Load CLIP Vision."
+        )
+    if settings.sampler not in comfy.samplers.SAMPLER_NAMES:
+        raise ValueError(f"sampler is {settings.sampler!r}; euler is the usual choice.")
+    if len(image) > 1 and settings.family == "multitalk":
+        raise ValueError(
+            f"image holds {len(image)} pictures; MultiTalk takes one, only InfiniteTalk follows a "
+            "video. Connect one picture, or load an InfiniteTalk audio part."
+        )

@@ -1,0 +1,75 @@
+"""The project's own picture and voices, so that toy graphs run anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from comfy_api.latest import io
+from PIL import Image
+
+from ..multitalk.audio import Sound
+from .host import ASSETS
+from .sockets import from_sound
+
+EXAMPLES = ASSETS / "examples"
+SCENES = ["one_speaker", "two_speakers"]
+
+
+class MultiTalkExample(io.ComfyNode):
+    """A picture with voices that come with the pack."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkExample",
+            display_name="MultiTalk Example",
+            category="MultiTalk/examples",
+            description="A drawn picture and spoken voices that come with the pack.",
+            inputs=[
+                io.Combo.Input(
+                    "scene",
+                    options=SCENES,
+                    default=SCENES[0],
+                    tooltip="one_speaker: one head and voice. two_speakers: two of each.",
+                )
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The picture, 960 x 640."),
+                io.Audio.Output(display_name="audio 1", tooltip="Voice of the left speaker."),
+                io.Audio.Output(
+                    display_name="audio 2",
+                    tooltip="Voice of the right speaker; with one speaker a silence as long.",
+                ),
+                io.BoundingBox.Output(
+                    display_name="boxes", tooltip="The heads, for MultiTalk Speakers."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, scene: str) -> io.NodeOutput:
+        """Read picture and sounds of the scene."""
+        entry = json.loads((EXAMPLES / "scenes.json").read_text())[scene]
+        with Image.open(EXAMPLES / entry["picture"]) as picture:
+            image = torch.from_numpy(np.array(picture.convert("RGB")))[None].float() / 255
+        voices = [_read_voice(EXAMPLES / name) for name in entry["voices"]]
+        if len(voices) == 1:
+            silence = torch.zeros_like(voices[0].waveform)
+            voices.append(Sound(waveform=silence, sample_rate=voices[0].sample_rate))
+        boxes: list[dict[str, Any]] = [
+            dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in entry["boxes"]
+        ]
+        return io.NodeOutput(image, from_sound(voices[0]), from_sound(voices[1]), boxes)
+
+
+def _read_voice(path: Path) -> Sound:
+    """Read a sound file, [C, A] float32."""
+    import soundfile
+
+    samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    return Sound(waveform=torch.from_numpy(samples.T.copy()), sample_rate=rate)

@@ -1,0 +1,117 @@
+"""What the pack asks of the host: folders, devices, progress, previews, messages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+import latent_preview
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+logger = logging.getLogger("multitalk.nodes")
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+BASE_FOLDERS = ("diffusion_models",)
+AUDIO_PART_FOLDERS = ("model_patches", "diffusion_models")
+ENCODER_FOLDERS = ("audio_encoders", "wav2vec2")
+_TOY_FOLDERS = ("diffusion_models", "model_patches", "vae", "audio_encoders")
+
+
+def register_folders() -> None:
+    """Add the toy's folders to the host's search paths, after the user's own."""
+    for key in _TOY_FOLDERS:
+        folder_paths.add_model_folder_path(key, str(ASSETS / "toy" / key))
+
+
+def list_files(folders: Sequence[str]) -> list[str]:
+    """File names in several model folders, each once, in the folders' order."""
+    names = [
+        name
+        for key in folders
+        if key in folder_paths.folder_names_and_paths
+        for name in folder_paths.get_filename_list(key)
+        if name.endswith((".safetensors", ".sft"))
+    ]
+    return list(dict.fromkeys(names))
+
+
+def find_file(name: str, folders: Sequence[str]) -> Path:
+    """Full path of a file name from `list_files`.
+
+    Raises:
+        FileNotFoundError: If no folder has it; names the folders.
+    """
+    for key in folders:
+        if key in folder_paths.folder_names_and_paths:
+            path = folder_paths.get_full_path(key, name)
+            if path is not None:
+                return Path(path)
+    raise FileNotFoundError(
+        f"{name!r} is not in models/{' or models/'.join(folders)}. Put the file there, press R in "
+        "the editor to refresh the lists, and choose it again."
+    )
+
+
+class StepProgress:
+    """Progress of one run: steps over all windows, with a preview and a line of text."""
+
+    def __init__(self, model: ModelPatcher, steps: int, windows: int, node_id: str | None) -> None:
+        self._steps, self._windows, self._node_id = steps, windows, node_id
+        self._bar = comfy.utils.ProgressBar(steps * windows)
+        latent_format = model.get_model_object("latent_format")
+        self._previewer = latent_preview.get_previewer(model.load_device, latent_format)
+
+    def callback(self, window: int) -> Callable[[int, Tensor, Tensor, int], None]:
+        """The host sampler's callback for window number `window` (from 0)."""
+
+        def update(step: int, denoised: Tensor, _x: Tensor, _total: int) -> None:
+            preview = None
+            if self._previewer is not None:
+                # The middle of the window says more than its first frame.
+                middle = denoised.shape[2] // 2
+                preview = self._previewer.decode_latent_to_preview_image(
+                    "JPEG", denoised[:, :, middle : middle + 1]
+                )
+            done = window * self._steps + step + 1
+            self._bar.update_absolute(done, self._steps * self._windows, preview)
+            send_text(
+                f"window {window + 1} of {self._windows}, step {step + 1} of {self._steps}",
+                self._node_id,
+            )
+
+        return update
+
+
+def send_text(text: str, node_id: str | None) -> None:
+    """Show a line under a node while it runs; nothing happens without a server."""
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is not None and node_id is not None:
+        server.send_progress_text(text, node_id)
+
+
+def upstream(dynprompt: Any, node_id: str, socket: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Nodes that lead into a socket, nearest first, as (class, literal and linked inputs)."""
+    start = dynprompt.get_node(node_id)["inputs"].get(socket)
+    queue, seen = [start] if _is_link(start) else [], set()
+    while queue:
+        source = queue.pop(0)[0]
+        if source in seen:
+            continue
+        seen.add(source)
+        node = dynprompt.get_node(source)
+        yield node["class_type"], node["inputs"]
+        queue.extend(value for value in node["inputs"].values() if _is_link(value))
+
+
+def _is_link(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

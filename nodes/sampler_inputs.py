@@ -1,0 +1,229 @@
+"""Inputs of the sampler and the guider: words, units, ranges, defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from ..multitalk.config import FAMILIES, PRESETS
+from .sockets import Speech
+
+MAX_SEED = 0xFFFF_FFFF_FFFF_FFFF
+MAX_SIDE_PX = 4096
+
+
+def model_inputs() -> list[Any]:
+    """Sockets that need a model behind them; asked for when everything else is checked."""
+    return [
+        io.Model.Input(
+            "model", lazy=True, tooltip="From MultiTalk Load Model or MultiTalk Attach."
+        ),
+        io.Vae.Input("vae", lazy=True, tooltip="The WAN 2.1 VAE, from the host's Load VAE."),
+        io.Conditioning.Input(
+            "positive",
+            optional=True,
+            lazy=True,
+            tooltip="What the scene is like, from CLIP Text Encode with the umt5-xxl encoder. "
+            "Free: no text.",
+        ),
+        io.Conditioning.Input(
+            "negative",
+            optional=True,
+            lazy=True,
+            tooltip="What to avoid. It counts only while text guidance differs from 1.",
+        ),
+        io.ClipVision.Input(
+            "clip_vision",
+            optional=True,
+            lazy=True,
+            tooltip="clip_vision_h, from the host's Load CLIP Vision. Every released WAN 2.1 I2V "
+            "base needs it; the toy does not.",
+        ),
+    ]
+
+
+def media_inputs() -> list[Any]:
+    """Picture, speech, speakers."""
+    return [
+        io.Image.Input(
+            "image",
+            tooltip="The picture that begins to talk. With InfiniteTalk weights also a batch: the "
+            "video to be dubbed, one frame per frame.",
+        ),
+        Speech.Input("speech", tooltip="From MultiTalk Speech Embedding; sets the length."),
+        io.Mask.Input(
+            "masks",
+            optional=True,
+            tooltip="From MultiTalk Speakers, one per voice. Free: one voice needs none, two get "
+            "the left and the right half.",
+        ),
+    ]
+
+
+def guidance_inputs() -> list[Any]:
+    """The two scales."""
+    full = PRESETS["full"]
+    return [
+        io.Float.Input(
+            "text_guidance",
+            default=full.text_guidance,
+            min=0.0,
+            max=20.0,
+            step=0.1,
+            tooltip="How strongly the prompt counts. 1: not beyond itself, and quicker.",
+        ),
+        io.Float.Input(
+            "audio_guidance",
+            default=full.audio_guidance,
+            min=0.0,
+            max=20.0,
+            step=0.1,
+            tooltip="How strongly lips follow the voice. 3 to 5 without a distilled LoRA; 1 is "
+            "quickest.",
+        ),
+    ]
+
+
+def setting_inputs() -> list[Any]:
+    """What most people set."""
+    full = PRESETS["full"]
+    custom = [
+        io.Int.Input(
+            "steps", default=full.steps, min=1, max=200, tooltip="Denoising steps per window."
+        ),
+        io.Float.Input(
+            "shift",
+            default=7.0,
+            min=0.1,
+            max=100.0,
+            step=0.1,
+            tooltip="Timestep shift: larger spends more steps at high noise.",
+        ),
+        *guidance_inputs(),
+    ]
+    side = {"min": 16, "max": MAX_SIDE_PX, "step": 16}
+    return [
+        io.DynamicCombo.Input(
+            "preset",
+            options=[
+                *(io.DynamicCombo.Option(name, []) for name in PRESETS),
+                io.DynamicCombo.Option("custom", custom),
+            ],
+            tooltip="full: 40 steps without LoRA. FusionX: 8 steps, lightx2v: 4 steps, each with "
+            "the LoRA of that name at strength 1. custom: your own numbers.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=42,
+            min=0,
+            max=MAX_SEED,
+            control_after_generate=True,
+            tooltip="Same seed, same video. Numbers are drawn on the CPU, so on every machine.",
+        ),
+        io.DynamicCombo.Input(
+            "size",
+            options=[
+                io.DynamicCombo.Option("480", []),
+                io.DynamicCombo.Option("720", []),
+                io.DynamicCombo.Option(
+                    "custom",
+                    [
+                        io.Int.Input("width", default=832, tooltip="Pixels, times 16.", **side),
+                        io.Int.Input("height", default=480, tooltip="Pixels, times 16.", **side),
+                    ],
+                ),
+            ],
+            tooltip="480: about 640 x 640 pixels in the shape of the picture; 720: about "
+            "960 x 960. custom: multiples of 16; the picture is cropped to that shape.",
+        ),
+    ]
+
+
+def advanced_inputs() -> list[Any]:
+    """What few people set; the defaults are those of training."""
+    return [
+        io.Float.Input(
+            "audio_strength",
+            default=1.0,
+            min=0.0,
+            max=4.0,
+            step=0.05,
+            advanced=True,
+            tooltip="Factor on what the audio part adds. 1 as trained, 0 mute.",
+        ),
+        io.Float.Input(
+            "colour_match",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            advanced=True,
+            tooltip="How much every window is brought to the colours of the picture; 0 is off.",
+        ),
+        io.Int.Input(
+            "window",
+            default=0,
+            min=0,
+            max=401,
+            advanced=True,
+            tooltip="Frames sampled at once, 4n+1. 0: as trained, 81.",
+        ),
+        io.Int.Input(
+            "overlap",
+            default=0,
+            min=0,
+            max=397,
+            advanced=True,
+            tooltip="Frames that a window repeats of the one before, 4n+1. 0: as trained, 25 for "
+            "MultiTalk, 9 for InfiniteTalk.",
+        ),
+        io.Combo.Input(
+            "rule",
+            options=["auto", *FAMILIES],
+            default="auto",
+            advanced=True,
+            tooltip="How windows continue. auto: as the loaded weights were trained.",
+        ),
+        io.Combo.Input(
+            "sampler",
+            options=comfy.samplers.SAMPLER_NAMES,
+            default="euler",
+            advanced=True,
+            tooltip="The host's samplers. euler as trained; those with several model calls per "
+            "step are experimental.",
+        ),
+        io.Float.Input(
+            "step_cache",
+            default=0.0,
+            min=0.0,
+            max=2.0,
+            step=0.05,
+            advanced=True,
+            tooltip="Reuse of steps that change little (TeaCache), with 20 steps or more: 0.2 to "
+            "0.5 is useful, 0 is off.",
+        ),
+        io.Boolean.Input(
+            "apg",
+            default=False,
+            advanced=True,
+            tooltip="Adaptive projected guidance: steadier colours at high guidance.",
+        ),
+        io.Combo.Input(
+            "length",
+            options=["exact", "reference"],
+            default="exact",
+            advanced=True,
+            tooltip="exact: as long as the sound. reference: as the published programs do it, "
+            "mirrored speech at the end, up to 1000 frames.",
+        ),
+        io.Combo.Input(
+            "last_window",
+            options=["full", "short"],
+            default="full",
+            advanced=True,
+            tooltip="short samples only the frames that are needed at the end: quicker, but of a "
+            "length that was not trained.",
+        ),
+    ]

@@ -1,0 +1,99 @@
+"""Wire types of the pack, and what lies between a host value and an engine value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..multitalk.audio import Sound
+from ..multitalk.speakers import Box
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+Tracks = io.Custom("MULTITALK_TRACKS")
+Speech = io.Custom("MULTITALK_SPEECH")
+SpeechEncoder = io.Custom("MULTITALK_SPEECH_ENCODER")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedEncoder:
+    """A speech encoder under the host's memory management."""
+
+    patcher: ModelPatcher  # the host looks for this name
+    num_layers: int
+    width: int
+    do_normalize: bool
+    name: str  # file name, for messages
+
+
+def to_sound(audio: Mapping[str, Any] | None, name: str) -> Sound:
+    """Read a host AUDIO.
+
+    Args:
+        audio: {"waveform": [B, C, A], "sample_rate": int}; the first of a batch is taken.
+        name: What the user calls it.
+
+    Returns:
+        The sound, [C, A] float32 on the CPU.
+
+    Raises:
+        ValueError: If there is no sound, or the batch is empty.
+    """
+    if audio is None or len(audio["waveform"]) == 0:
+        raise ValueError(
+            f"{name} carries no sound (a video without a sound track gives this). "
+            "Connect a node that loads or makes audio."
+        )
+    waveform = audio["waveform"][0].to("cpu", torch.float32)
+    return Sound(waveform=waveform, sample_rate=int(audio["sample_rate"]))
+
+
+def from_sound(sound: Sound) -> dict[str, Any]:
+    """Write a host AUDIO."""
+    return {"waveform": sound.waveform[None], "sample_rate": sound.sample_rate}
+
+
+def to_masks(masks: Tensor) -> Tensor:
+    """Host MASK, [H, W] or [S, H, W], to [S, H, W] float32 on the CPU."""
+    masks = masks.to("cpu", torch.float32)
+    return masks[None] if masks.ndim == 2 else masks
+
+
+def to_frames(image: Tensor) -> Tensor:
+    """Host IMAGE [F, H, W, C] to [F, H, W, 3] float32 on the CPU, without copying needlessly."""
+    return image[..., :3].to("cpu", torch.float32)
+
+
+def to_boxes(value: object) -> list[Box]:
+    """Read a host BOUNDING_BOX: one dict, a list of dicts, or a list per frame of such lists.
+
+    Args:
+        value: The host's value; of several frames the first counts.
+
+    Returns:
+        Boxes in the order given; those of a detector (with a score or label) from left to right.
+
+    Raises:
+        ValueError: If a box lacks one of x, y, width, height.
+    """
+    if isinstance(value, Sequence) and len(value) and isinstance(value[0], Sequence):
+        value = value[0]
+    items = [value] if isinstance(value, Mapping) else list(value)  # type: ignore[call-overload]
+    boxes = []
+    for number, item in enumerate(items, start=1):
+        missing = [key for key in ("x", "y", "width", "height") if key not in item]
+        if missing:
+            raise ValueError(
+                f"Box {number} has no {', '.join(missing)}; a box needs x, y, width and height in "
+                "pixels. Connect a node that gives BOUNDING_BOX."
+            )
+        boxes.append(Box(x=item["x"], y=item["y"], width=item["width"], height=item["height"]))
+    if any("score" in item or "label" in item for item in items):
+        boxes.sort(key=lambda box: box.x + box.width / 2)
+    return boxes

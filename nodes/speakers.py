@@ -1,0 +1,138 @@
+"""Who is who in the picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..multitalk.config import MAX_SPEAKERS
+from ..multitalk.speakers import (
+    check_masks,
+    describe_masks,
+    draw_speakers,
+    half_masks,
+    masks_from_boxes,
+    parse_boxes,
+)
+from .sockets import to_boxes, to_frames, to_masks
+
+MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
+
+
+class MultiTalkSpeakers(io.ComfyNode):
+    """Say which part of the picture belongs to which speaker."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkSpeakers",
+            display_name="MultiTalk Speakers",
+            category="MultiTalk/speakers",
+            description="Which face belongs to which voice. Give boxes or masks in the order of "
+            "the voices; with neither, two speakers get the left and the right half. "
+            "The preview shows everyone's number.",
+            search_aliases=["mask", "bbox", "who is who", "two people"],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture of the video."),
+                io.String.Input(
+                    "boxes",
+                    default="",
+                    multiline=True,
+                    placeholder="120, 80, 300, 360\n560, 80, 300, 360",
+                    tooltip="One box per line and speaker: x, y, width, height in pixels of the "
+                    "picture, from its upper left corner. Empty: use the sockets below.",
+                ),
+                io.BoundingBox.Input(
+                    "detections",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Boxes from a detector (ordered left to right) or from a list.",
+                ),
+                io.Mask.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="A batch of masks, one per speaker, white on the speaker.",
+                ),
+                io.Autogrow.Input(
+                    "single_masks",
+                    template=io.Autogrow.TemplateNames(
+                        input=io.Mask.Input("mask", tooltip="White on this speaker."),
+                        names=MASK_NAMES,
+                        min=0,
+                    ),
+                    optional=True,
+                    tooltip="One mask per speaker, for example from the mask editor.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(display_name="masks", tooltip="One mask per speaker, in order."),
+                io.Image.Output(display_name="preview", tooltip="Everyone in colour, with number."),
+                io.String.Output(display_name="report", tooltip="Places, overlaps, changes."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        boxes: str = "",
+        detections: Any = None,
+        masks: Tensor | None = None,
+        single_masks: dict[str, Tensor] | None = None,
+    ) -> io.NodeOutput:
+        """Draw, check and show."""
+        picture = to_frames(image)[0]
+        found, notes = _find_masks(picture, boxes, detections, masks, single_masks or {})
+        check_masks(found)
+        preview, report = draw_speakers(picture, found), describe_masks(found, notes)
+        return io.NodeOutput(found, preview, report, ui=ui.PreviewImage(preview, cls=cls))
+
+
+def _find_masks(
+    picture: Tensor,
+    boxes: str,
+    detections: Any,
+    masks: Tensor | None,
+    single: dict[str, Tensor],
+) -> tuple[Tensor, list[str]]:
+    """Masks [S, H, W] from whichever of the four ways was used."""
+    singles = [single[name] for name in MASK_NAMES if single.get(name) is not None]
+    given = {
+        "boxes": bool(boxes.strip()),
+        "detections": detections is not None,
+        "masks": masks is not None,
+        "single_masks": bool(singles),
+    }
+    used = [name for name, there in given.items() if there]
+    if len(used) > 1:
+        raise ValueError(
+            f"Speakers are given twice, by {' and '.join(used)}; one way is allowed. "
+            "Disconnect or empty the other."
+        )
+    size = picture.shape[0], picture.shape[1]
+    if masks is not None:
+        return to_masks(masks), []
+    if singles:
+        return _same_size(singles, *size), []
+    if given["boxes"] or given["detections"]:
+        typed = parse_boxes(boxes) if given["boxes"] else to_boxes(detections)
+        if not typed:
+            raise ValueError(
+                "The detector found nobody; one box per speaker is needed. Lower its threshold, "
+                "or write boxes by hand."
+            )
+        return masks_from_boxes(typed, *size)
+    return half_masks(*size), ["No boxes or masks: left half and right half."]
+
+
+def _same_size(masks: list[Tensor], height: int, width: int) -> Tensor:
+    """Bring single masks to the size of the picture by nearest neighbour."""
+    resized = [
+        torch.nn.functional.interpolate(to_masks(mask)[:1][None], (height, width), mode="nearest")
+        for mask in masks
+    ]
+    return torch.cat(resized, dim=1)[0]

@@ -1,0 +1,171 @@
+"""Speech encoder and speech embedding."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.utils
+from comfy_api.latest import io
+
+from ..multitalk.audio import Tracks as SpeakerTracks
+from ..multitalk.audio import check_sound, place_tracks
+from ..multitalk.checkpoint import encoder_sizes, read_header
+from ..multitalk.config import LOUDNESS_LUFS
+from ..multitalk.wav2vec2 import BASE_CONFIG, build_encoder, embed_tracks
+from .host import ENCODER_FOLDERS, find_file, list_files
+from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
+
+logger = logging.getLogger("multitalk.nodes")
+
+
+class MultiTalkLoadSpeechEncoder(io.ComfyNode):
+    """Load wav2vec2."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkLoadSpeechEncoder",
+            display_name="MultiTalk Load Speech Encoder",
+            category="MultiTalk/loaders",
+            description="Loads the wav2vec2 encoder that MultiTalk and InfiniteTalk were trained "
+            "with: chinese-wav2vec2-base, as one safetensors file.",
+            search_aliases=["wav2vec2", "audio encoder"],
+            inputs=[
+                io.Combo.Input(
+                    "encoder",
+                    options=list_files(ENCODER_FOLDERS),
+                    tooltip="File in models/audio_encoders or models/wav2vec2, for example "
+                    "wav2vec2-chinese-base_fp16.safetensors.",
+                )
+            ],
+            outputs=[
+                SpeechEncoder.Output(
+                    display_name="speech encoder", tooltip="For MultiTalk Speech Embedding."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, encoder: str) -> io.NodeOutput:
+        """Load the file after a look at its header."""
+        return io.NodeOutput(load_encoder(find_file(encoder, ENCODER_FOLDERS)))
+
+
+def load_encoder(path: Path) -> LoadedEncoder:
+    """Load a wav2vec2 file under the host's memory management.
+
+    Args:
+        path: Safetensors file; sizes from its metadata `config` or else those of wav2vec2-base.
+
+    Returns:
+        The encoder, float32.
+
+    Raises:
+        ValueError: If the file is no wav2vec2-base encoder.
+    """
+    header = read_header(path)
+    layers, width = encoder_sizes(header)
+    config: Mapping[str, object] = json.loads(header.metadata.get("config", "null")) or BASE_CONFIG
+    state = comfy.utils.load_torch_file(str(path), safe_load=True)
+    patcher = comfy.model_patcher.CoreModelPatcher(
+        build_encoder(config, state),
+        load_device=comfy.model_management.text_encoder_device(),
+        offload_device=comfy.model_management.text_encoder_offload_device(),
+    )
+    return LoadedEncoder(
+        patcher=patcher,
+        num_layers=layers,
+        width=width,
+        do_normalize=header.metadata.get("do_normalize", "false").lower() == "true",
+        name=path.name,
+    )
+
+
+class MultiTalkSpeechEmbedding(io.ComfyNode):
+    """Turn voices into what the network hears."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkSpeechEmbedding",
+            display_name="MultiTalk Speech Embedding",
+            category="MultiTalk/audio",
+            description="Listens to one voice, or to several from MultiTalk Tracks. The length of "
+            "the sound decides the length of the video: 25 frames per second, exactly.",
+            search_aliases=["wav2vec2", "audio embeds", "lip sync"],
+            inputs=[
+                io.MultiType.Input(
+                    "audio",
+                    types=[io.Audio, Tracks],
+                    tooltip="One speaker's voice (AUDIO), or several on a time line (tracks).",
+                ),
+                SpeechEncoder.Input(
+                    "speech_encoder", lazy=True, tooltip="From MultiTalk Load Speech Encoder."
+                ),
+                io.Boolean.Input(
+                    "normalise_loudness",
+                    default=True,
+                    tooltip="Level each voice to -23 LUFS for the encoder, as in training. "
+                    "The sound of the video is never changed by this.",
+                ),
+                io.Audio.Input(
+                    "video_sound",
+                    optional=True,
+                    tooltip="What the audience hears instead, for example with music. "
+                    "Free: the voices as they came in.",
+                ),
+            ],
+            outputs=[
+                Speech.Output(display_name="speech", tooltip="For MultiTalk Sampler or Guider.")
+            ],
+        )
+
+    @classmethod
+    def check_lazy_status(cls, audio: Any, **inputs: Any) -> list[str]:
+        """Refuse unusable sound before the encoder is loaded."""
+        _read_tracks(audio)
+        if inputs.get("video_sound") is not None:
+            check_sound(to_sound(inputs["video_sound"], "video_sound"), "video_sound")
+        return ["speech_encoder"] if inputs.get("speech_encoder") is None else []
+
+    @classmethod
+    def execute(
+        cls,
+        audio: Any,
+        speech_encoder: LoadedEncoder,
+        normalise_loudness: bool,
+        video_sound: dict[str, Any] | None = None,
+    ) -> io.NodeOutput:
+        """Encode every speaker over the whole video."""
+        tracks = _read_tracks(audio)
+        sound = tracks.mix if video_sound is None else to_sound(video_sound, "video_sound")
+        patcher = speech_encoder.patcher
+        comfy.model_management.load_models_gpu([patcher])
+        speech = embed_tracks(
+            patcher.model,
+            tracks,
+            sound=sound,
+            loudness_lufs=LOUDNESS_LUFS if normalise_loudness else None,
+            do_normalize=speech_encoder.do_normalize,
+            device=patcher.load_device,
+        )
+        logger.info(
+            "[MultiTalk] speech: %s speakers, %s frames", speech.num_speakers, speech.num_frames
+        )
+        return io.NodeOutput(speech)
+
+
+def _read_tracks(audio: Any) -> SpeakerTracks:
+    """AUDIO or TRACKS to tracks; a single AUDIO is one speaker who begins at once."""
+    if isinstance(audio, SpeakerTracks):
+        return audio
+    return place_tracks([to_sound(audio, "audio")], [Fraction(0)])

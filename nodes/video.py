@@ -1,0 +1,102 @@
+"""Frames and sound to a video file."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.latest import InputImpl, Types, io, ui
+from torch import Tensor
+
+from ..multitalk.config import FRAME_RATE
+
+
+class MultiTalkVideoCombine(io.ComfyNode):
+    """Join frames and sound."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkVideoCombine",
+            display_name="MultiTalk Video Combine",
+            category="MultiTalk/video",
+            description="Frames and sound to an mp4 (H.264 and AAC) with the graph inside: drop "
+            "the file on the canvas to get the graph back.",
+            search_aliases=["save video", "mp4", "mux"],
+            inputs=[
+                io.Image.Input("images", tooltip="Frames of the video."),
+                io.Audio.Input("audio", optional=True, tooltip="Sound; free: a silent video."),
+                io.Float.Input(
+                    "fps",
+                    default=float(FRAME_RATE),
+                    min=1.0,
+                    max=120.0,
+                    step=1.0,
+                    tooltip="Frames per second. Lips fit the sound at 25 only.",
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="video/MultiTalk",
+                    tooltip="Folder and beginning of the file name, inside the output folder.",
+                ),
+                io.Boolean.Input(
+                    "save_output",
+                    default=True,
+                    tooltip="Off: a preview in the temp folder, gone with the next start.",
+                ),
+            ],
+            outputs=[io.Video.Output(display_name="video", tooltip="For the host's video nodes.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: Tensor,
+        fps: float,
+        filename_prefix: str,
+        save_output: bool,
+        audio: dict[str, Any] | None = None,
+    ) -> io.NodeOutput:
+        """Save the file and show it."""
+        height, width = images.shape[1:3]
+        if height % 2 or width % 2:
+            raise ValueError(
+                f"The frames are {width} x {height}; H.264 needs even sides. "
+                "Crop them by one pixel."
+            )
+        components = Types.VideoComponents(
+            images=images, audio=audio, frame_rate=Fraction(round(fps * 1000), 1000)
+        )
+        video = InputImpl.VideoFromComponents(components)
+        folder = (
+            folder_paths.get_output_directory()
+            if save_output
+            else folder_paths.get_temp_directory()
+        )
+        path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix, folder, width, height
+        )
+        file = f"{name}_{counter:05}_.mp4"
+        video.save_to(
+            str(Path(path) / file),
+            format=Types.VideoContainer.MP4,
+            codec=Types.VideoCodec.H264,
+            metadata=cls._metadata(),
+        )
+        kind = io.FolderType.output if save_output else io.FolderType.temp
+        return io.NodeOutput(video, ui=ui.PreviewVideo([ui.SavedResult(file, subfolder, kind)]))
+
+    @classmethod
+    def _metadata(cls) -> dict[str, Any] | None:
+        """Graph and prompt, unless the host was told to leave them out."""
+        if args.disable_metadata:
+            return None
+        metadata: dict[str, Any] = dict(cls.hidden.extra_pnginfo or {})
+        if cls.hidden.prompt is not None:
+            metadata["prompt"] = cls.hidden.prompt
+        return metadata

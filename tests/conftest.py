@@ -1,0 +1,56 @@
+"""Set-up of all tests: the pack under the name `pack`, the host, the golden data.
+
+The root is no importable package (its `__init__.py` needs the host, and its `nodes` would hide the
+host's), so it is reached as `pack`: `pack.multitalk.x`, `pack.nodes.x`, `pack.tests.x`.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import types
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+pack = types.ModuleType("pack")
+pack.__path__ = [str(ROOT)]
+sys.modules["pack"] = pack
+
+
+class RootIsADirectory:
+    """Keep pytest from importing the root's `__init__.py`."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path, parent):
+        return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
+
+
+def pytest_configure(config):
+    # transformers looks for torchvision and torchaudio too; see tests/host/launch.py.
+    from pack.tests.host.launch import stand_ins
+
+    stand_ins()
+    config.pluginmanager.register(RootIsADirectory())
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--goldens",
+        type=pathlib.Path,
+        default=ROOT / "tests" / "goldens",
+        help="folder with an index.json of golden cases (default: tests/goldens)",
+    )
+
+
+@pytest.fixture(scope="session")
+def goldens_dir(request):
+    return request.config.getoption("--goldens").resolve()
+
+
+@pytest.fixture(scope="session")
+def host():
+    """The pinned ComfyUI in this process, on the CPU, with the pack loaded as it loads packs."""
+    from pack.tests.inprocess import start_host
+
+    return start_host(ROOT)

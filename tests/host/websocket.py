@@ -1,0 +1,240 @@
+"""A small WebSocket client (RFC 6455), standard library only: just what the host's /ws needs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+HEADER_LIMIT = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame as it is on the wire."""
+
+    opcode: int
+    """What it is: TEXT, BINARY, CONTINUATION, CLOSE, PING or PONG."""
+    payload: bytes
+    """Its contents, unmasked."""
+    final: bool = True
+    """False if a CONTINUATION follows."""
+
+
+def _masked(payload: bytes, mask: bytes) -> bytes:
+    repeated = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    size = len(payload)
+    number = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
+    return number.to_bytes(size, "big")
+
+
+def encode_frame(frame: Frame, mask: bytes | None) -> bytes:
+    """Write a frame as bytes (RFC 6455, section 5.2).
+
+    Args:
+        frame: What to send.
+        mask: Four bytes, as a client must; None as a server must.
+
+    Returns:
+        The bytes on the wire.
+    """
+    size = len(frame.payload)
+    flag = 0x80 if mask is not None else 0
+    head = bytes([(0x80 if frame.final else 0) | frame.opcode])
+    if size < 126:
+        head += bytes([flag | size])
+    elif size < 1 << 16:
+        head += bytes([flag | 126]) + size.to_bytes(2, "big")
+    else:
+        head += bytes([flag | 127]) + size.to_bytes(8, "big")
+    if mask is None:
+        return head + frame.payload
+    return head + mask + _masked(frame.payload, mask)
+
+
+class FrameDecoder:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take the next bytes.
+
+        Args:
+            data: Any number of bytes; frames may be cut anywhere.
+
+        Returns:
+            The frames that are complete now, in order.
+        """
+        self._data += data
+        frames = []
+        while (frame := self._next()) is not None:
+            frames.append(frame)
+        return frames
+
+    def _next(self) -> Frame | None:
+        data = self._data
+        if len(data) < 2:
+            return None
+        size, position = data[1] & 0x7F, 2
+        if size > 125:
+            width = 2 if size == 126 else 8
+            position += width
+            if len(data) < position:
+                return None
+            size = int.from_bytes(data[2:position], "big")
+        mask = b""
+        if data[1] & 0x80:
+            mask = bytes(data[position : position + 4])
+            position += 4
+        if len(data) < position + size:
+            return None
+        payload = bytes(data[position : position + size])
+        frame = Frame(
+            data[0] & 0x0F, _masked(payload, mask) if mask else payload, bool(data[0] & 0x80)
+        )
+        del data[: position + size]
+        return frame
+
+
+class MessageJoiner:
+    """Joins the fragments of messages; control frames may lie between them."""
+
+    def __init__(self) -> None:
+        self._opcode = TEXT
+        self._parts: list[bytes] = []
+
+    def add(self, frame: Frame) -> str | bytes | None:
+        """Take the next TEXT, BINARY or CONTINUATION frame.
+
+        Args:
+            frame: A frame that is not a control frame.
+
+        Returns:
+            The message that it completes, str if it began as TEXT, else bytes; or None.
+        """
+        if frame.opcode != CONTINUATION:
+            self._opcode, self._parts = frame.opcode, []
+        self._parts.append(frame.payload)
+        if not frame.final:
+            return None
+        message = b"".join(self._parts)
+        self._parts = []
+        return message.decode("utf-8") if self._opcode == TEXT else message
+
+
+def _accept_key(key: str) -> str:
+    return base64.b64encode(hashlib.sha1((key + MAGIC).encode("ascii")).digest()).decode("ascii")
+
+
+class WebSocket:
+    """An open connection. Pings are answered while `receive` runs."""
+
+    def __init__(self, host: str, port: int, path: str, *, timeout: float = 30.0) -> None:
+        """Connect and shake hands.
+
+        Args:
+            host: Host name or address.
+            port: TCP port.
+            path: Path and query, for example `/ws?clientId=1`.
+            timeout: Seconds to wait for the connection and the answer.
+
+        Raises:
+            ConnectionError: If the server does not speak WebSocket on this path.
+        """
+        self._decoder = FrameDecoder()
+        self._joiner = MessageJoiner()
+        self._ready: list[Frame] = []
+        self._socket = socket.create_connection((host, port), timeout=timeout)
+        try:
+            self._shake_hands(f"{host}:{port}", path)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _shake_hands(self, host: str, path: str) -> None:
+        key = base64.b64encode(os.urandom(16)).decode("ascii")
+        lines = [
+            f"GET {path} HTTP/1.1",
+            f"Host: {host}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {key}",
+            "Sec-WebSocket-Version: 13",
+        ]
+        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
+        data = b""
+        while b"\r\n\r\n" not in data:
+            chunk = self._socket.recv(4096)
+            if not chunk or len(data) > HEADER_LIMIT:
+                raise ConnectionError(f"{host} ended the WebSocket handshake.")
+            data += chunk
+        head, _, rest = data.partition(b"\r\n\r\n")
+        status, *fields = head.decode("latin-1").split("\r\n")
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (f.partition(":") for f in fields)
+        }
+        if " 101 " not in f"{status} " or headers.get("sec-websocket-accept") != _accept_key(key):
+            raise ConnectionError(
+                f"{host}{path} answered {status!r} instead of a WebSocket handshake."
+            )
+        self._ready = self._decoder.feed(rest)
+
+    def receive(self, timeout: float) -> str | bytes | None:
+        """Wait for the next message.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Returns:
+            A text or binary message, or None if none came in time.
+
+        Raises:
+            ConnectionError: If the connection ended.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            while self._ready:
+                message = self._take(self._ready.pop(0))
+                if message is not None:
+                    return message
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return None
+            self._socket.settimeout(remaining)
+            try:
+                data = self._socket.recv(1 << 16)
+            except TimeoutError:
+                return None
+            if not data:
+                raise ConnectionError("The server ended the WebSocket connection.")
+            self._ready = self._decoder.feed(data)
+
+    def _take(self, frame: Frame) -> str | bytes | None:
+        if frame.opcode == PING:
+            self._send(Frame(PONG, frame.payload))
+        elif frame.opcode == CLOSE:
+            raise ConnectionError("The server closed the WebSocket.")
+        elif frame.opcode != PONG:
+            return self._joiner.add(frame)
+        return None
+
+    def _send(self, frame: Frame) -> None:
+        self._socket.settimeout(30.0)
+        self._socket.sendall(encode_frame(frame, os.urandom(4)))
+
+    def close(self) -> None:
+        """Say goodbye and close the socket; a connection that is gone already is fine."""
+        try:
+            self._send(Frame(CLOSE, b"\x03\xe8"))
+        except OSError:
+            pass
+        finally:
+            self._socket.close()

@@ -1,0 +1,154 @@
+"""The pinned ComfyUI inside the test process: real nodes, real execution, real tensors.
+
+Second tier of tests (host.md section 7): a prompt takes a fraction of a second, and outputs are
+objects. The HTTP tier is in tests/host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import uuid
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Result:
+    """What a prompt did."""
+
+    prompt_id: str
+    ok: bool
+    error: dict[str, Any] | None
+    executed: list[str]  # node ids that really ran
+    outputs: dict[str, list[Any]]
+    events: list[tuple[str, dict[str, Any]]]
+
+
+@dataclass
+class Recorder:
+    """Stands where the host's web server would be."""
+
+    client_id: str = "tests"
+    last_node_id: str | None = None
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    last_prompt_id: str = ""
+    sockets_metadata: dict[str, Any] = field(default_factory=dict)
+
+    def send_sync(self, event, data, sid=None):
+        self.events.append((event, data))
+
+    def send_progress_text(self, text, node_id, sid=None):
+        self.events.append(("text", {"text": text, "node": node_id}))
+
+
+@dataclass
+class Host:
+    """Handle on the loaded host."""
+
+    root: Path  # the pack
+    base: Path  # the host's base directory
+    pack_name: str  # name of the pack's package in sys.modules
+    recorder: Recorder
+
+    def module(self, name: str) -> Any:
+        """A module of the pack as the host loaded it, for example `nodes.guider`."""
+        return sys.modules[f"{self.pack_name}.{name}"]
+
+    def node(self, name: str) -> Any:
+        """A node class."""
+        import nodes
+
+        return nodes.NODE_CLASS_MAPPINGS[name]
+
+    def executor(self, cache: str = "classic") -> Any:
+        """A fresh prompt executor; `cache` is classic or none."""
+        import execution
+
+        kind = {"classic": execution.CacheType.CLASSIC, "none": execution.CacheType.NONE}[cache]
+        return execution.PromptExecutor(self.recorder, cache_type=kind, cache_args={})
+
+    def run(self, prompt: dict[str, Any], executor: Any = None) -> Result:
+        """Validate and execute an API prompt."""
+        import execution
+
+        executor = executor or self.executor()
+        self.recorder.events.clear()
+        prompt_id = str(uuid.uuid4())
+        valid = asyncio.run(execution.validate_prompt(prompt_id, prompt, None))
+        if not valid[0]:
+            refused = {"validation": valid[1], "nodes": valid[3]}
+            return Result(prompt_id, ok=False, error=refused, executed=[], outputs={}, events=[])
+        executor.execute(prompt, prompt_id, {}, valid[2])
+        error = next(
+            (d for e, d in self.recorder.events if e == "execution_error"),
+            next((d for e, d in self.recorder.events if e == "execution_interrupted"), None),
+        )
+        outputs = {}
+        for node_id in prompt:
+            entry = asyncio.run(_cached(executor, node_id))
+            if entry is not None:
+                outputs[node_id] = entry.outputs
+        executed = [d["node"] for e, d in self.recorder.events if e == "executing" and d["node"]]
+        return Result(
+            prompt_id, executor.success, error, executed, outputs, list(self.recorder.events)
+        )
+
+
+async def _cached(executor: Any, node_id: str) -> Any:
+    try:
+        return await executor.caches.outputs.get(node_id)
+    except AttributeError:
+        return None
+
+
+def find_checkout(root: Path) -> Path:
+    """Where the pinned ComfyUI is."""
+    return Path(os.environ.get("COMFYUI_DIR", root / ".host"))
+
+
+def start_host(root: Path) -> Host:
+    """Import the host in this process and load the pack."""
+    checkout = find_checkout(root)
+    assert (checkout / "main.py").is_file(), f"no ComfyUI in {checkout}; run python dev.py test"
+    base = Path(tempfile.mkdtemp(prefix="multitalk-host-"))
+    sys.path.insert(0, str(checkout))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the host's own imports
+        import comfy.cli_args
+
+        comfy.cli_args.args.cpu = True
+        comfy.cli_args.args.use_pytorch_cross_attention = True
+        import folder_paths
+
+        folder_paths.base_path = str(base)
+        for name in ("output", "input", "temp", "user"):
+            (base / name).mkdir()
+            getattr(folder_paths, f"set_{name}_directory")(str(base / name))
+        import comfy_extras  # noqa: F401
+        import nodes
+
+        recorder = Recorder()
+        import server
+
+        server.PromptServer.instance = recorder
+        asyncio.run(_load(nodes, checkout, root))
+    name = str(root).replace(".", "_x_")
+    return Host(root=root, base=base, pack_name=name, recorder=recorder)
+
+
+async def _load(nodes: Any, checkout: Path, root: Path) -> None:
+    for extra in ("nodes_audio", "nodes_video", "nodes_custom_sampler", "nodes_wan", "nodes_mask"):
+        path = checkout / "comfy_extras" / f"{extra}.py"
+        assert await nodes.load_custom_node(str(path), module_parent="comfy_extras"), extra
+    assert await nodes.load_custom_node(str(root), module_parent="custom_nodes"), "pack"
+    assert await nodes.load_custom_node(
+        str(root / "tests" / "host_nodes.py"), module_parent="custom_nodes"
+    ), "test nodes"
+    torch.manual_seed(0)

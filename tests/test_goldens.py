@@ -1,0 +1,65 @@
+"""Every golden case, dispatched by name; `--goldens DIR` runs another folder of the same schema."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pack.tests import golden_engine
+from pack.tests.golden_index import Case
+
+# Cases of later pieces of work: LoRA, quantised weights, speech synthesis, dialogue scripts.
+PENDING = {
+    "lora_reference_merge", "lora_standard_merge",
+    "quantised_int8", "quantised_fp8", "quantised_int8_partial",
+    "speech_model_weights", "speech_model_zero_noise", "speech_model_variants", "speech_stft",
+    "speech_model_full_size", "speech_chunking", "tts_turns",
+}  # fmt: skip
+ENGINE = golden_engine.HANDLERS
+HOST = {
+    "denoiser_g1": "denoiser", "denoiser_g2": "denoiser", "denoiser_g3": "denoiser",
+    "denoiser_g4": "denoiser", "denoiser_g5": "denoiser", "denoiser_g6": "denoiser",
+    "denoiser_g7": "denoiser", "denoiser_empty_background": "denoiser",
+    "denoiser_wide": "denoiser", "denoiser_weights": "weights",
+    "stepcache_480": "step_cache", "stepcache_720": "step_cache",
+    "loop_single": "loop", "loop_dual_bbox_apg": "loop", "loop_dual_default_text1": "loop",
+    "loop_clip_apg_text1": "loop", "loop_limit": "loop", "loop_cached": "loop",
+    "loop_cached_text1": "loop", "infinite_single": "loop", "infinite_dual": "loop",
+    "infinite_apg_colour": "loop", "infinite_video": "loop", "infinite_clip": "loop",
+}  # fmt: skip
+
+
+def pytest_generate_tests(metafunc):
+    folder = metafunc.config.getoption("--goldens").resolve()
+    entries = json.loads((folder / "index.json").read_text())["cases"]
+    kinds = {
+        "engine_case": [e for e in entries if e["name"] in ENGINE],
+        "host_case": [e for e in entries if e["name"] in HOST],
+        "pending_case": [e for e in entries if e["name"] in PENDING],
+        "any_case": entries,
+    }
+    for name, found in kinds.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, found, ids=[f"{e['group']}-{e['name']}" for e in found])
+
+
+def test_engine_golden(goldens_dir, engine_case):
+    ENGINE[engine_case["name"]](Case(goldens_dir, engine_case))
+
+
+@pytest.mark.host
+def test_host_golden(goldens_dir, host_case, host):
+    from pack.tests import golden_host
+
+    getattr(golden_host, HOST[host_case["name"]])(Case(goldens_dir, host_case))
+
+
+def test_every_case_is_known(any_case):
+    name = any_case["name"]
+    assert sum(name in table for table in (ENGINE, HOST, PENDING)) == 1, f"unknown case {name}"
+
+
+def test_pending_cases_are_listed(pending_case, record_property):
+    record_property("pending", pending_case["name"])
+    assert pending_case["group"] in "mnoe"

@@ -12,6 +12,7 @@ from typing import Any
 import comfy.model_management
 import comfy.model_patcher
 import comfy.utils
+import torch
 from comfy_api.latest import io
 
 from ..multitalk.audio import Tracks as SpeakerTracks
@@ -76,7 +77,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
     config: Mapping[str, object] = json.loads(header.metadata.get("config", "null")) or BASE_CONFIG
     state = comfy.utils.load_torch_file(str(path), safe_load=True)
     patcher = comfy.model_patcher.CoreModelPatcher(
-        build_encoder(config, state),
+        HostedEncoder(build_encoder(config, state)),
         load_device=comfy.model_management.text_encoder_device(),
         offload_device=comfy.model_management.text_encoder_offload_device(),
     )
@@ -87,6 +88,14 @@ def load_encoder(path: Path) -> LoadedEncoder:
         do_normalize=header.metadata.get("do_normalize", "false").lower() == "true",
         name=path.name,
     )
+
+
+class HostedEncoder(torch.nn.Module):
+    """Holds the encoder: the host's patcher sets `device`, which transformers' models forbid."""
+
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
 
 
 class MultiTalkSpeechEmbedding(io.ComfyNode):
@@ -151,7 +160,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         patcher = speech_encoder.patcher
         comfy.model_management.load_models_gpu([patcher])
         speech = embed_tracks(
-            patcher.model,
+            patcher.model.encoder,
             tracks,
             sound=sound,
             loudness_lufs=LOUDNESS_LUFS if normalise_loudness else None,

@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+CACHE_ARGS = {"lru": 0, "ram": 0, "ram_inactive": 0}
+
 
 @dataclass
 class Result:
@@ -72,7 +74,7 @@ class Host:
         import execution
 
         kind = {"classic": execution.CacheType.CLASSIC, "none": execution.CacheType.NONE}[cache]
-        return execution.PromptExecutor(self.recorder, cache_type=kind, cache_args={})
+        return execution.PromptExecutor(self.recorder, cache_type=kind, cache_args=CACHE_ARGS)
 
     def run(self, prompt: dict[str, Any], executor: Any = None) -> Result:
         """Validate and execute an API prompt."""
@@ -85,7 +87,7 @@ class Host:
         if not valid[0]:
             refused = {"validation": valid[1], "nodes": valid[3]}
             return Result(prompt_id, ok=False, error=refused, executed=[], outputs={}, events=[])
-        executor.execute(prompt, prompt_id, {}, valid[2])
+        executor.execute(prompt, prompt_id, {"client_id": self.recorder.client_id}, valid[2])
         error = next(
             (d for e, d in self.recorder.events if e == "execution_error"),
             next((d for e, d in self.recorder.events if e == "execution_interrupted"), None),

@@ -121,10 +121,15 @@ def _unreadable(name: str) -> str:
 
 def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None:
     if header.kind != wanted:
-        found = "an unknown kind of file" if header.kind == "unknown" else f"a {header.kind}"
+        found = "an unknown kind of file" if header.kind == "unknown" else _article(header.kind)
         raise ValueError(
-            f"{header.name} is {found}; {slot} takes a {wanted}. Choose for example {example}."
+            f"{header.name} is {found}; {slot} takes {_article(wanted)}. "
+            f"Choose for example {example}."
         )
+
+
+def _article(kind: Kind) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def check_base(header: Header) -> None:

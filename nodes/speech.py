@@ -177,4 +177,6 @@ def _read_tracks(audio: Any) -> SpeakerTracks:
     """AUDIO or TRACKS to tracks; a single AUDIO is one speaker who begins at once."""
     if isinstance(audio, SpeakerTracks):
         return audio
-    return place_tracks([to_sound(audio, "audio")], [Fraction(0)])
+    sound = to_sound(audio, "audio")
+    check_sound(sound, "audio")
+    return place_tracks([sound], [Fraction(0)])

@@ -1,3 +1,137 @@
-"""Test-only nodes: stand-ins for files that nobody has at toy size, and counters."""
+"""Test-only nodes: sounds and masks of any kind, stand-ins for big files, counted loaders."""
 
-NODE_CLASS_MAPPINGS = {}
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import comfy.sd
+import folder_paths
+import torch
+from comfy_api.latest import ComfyExtension, io
+
+EXECUTED: list[str] = []  # names of the counted loaders that really ran
+
+
+class TestSound(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestSound",
+            inputs=[
+                io.Int.Input("samples", default=16000, min=0, max=10_000_000),
+                io.Int.Input("rate", default=16000, min=1, max=200_000),
+                io.Combo.Input("kind", options=["noise", "silence", "nan"]),
+                io.Int.Input("seed", default=0),
+                io.Int.Input("channels", default=1, min=1, max=8),
+            ],
+            outputs=[io.Audio.Output()],
+        )
+
+    @classmethod
+    def execute(cls, samples, rate, kind="noise", seed=0, channels=1):
+        generator = torch.Generator().manual_seed(seed)
+        waveform = torch.randn(1, channels, samples, generator=generator) * 0.1
+        if kind != "noise":
+            waveform = torch.zeros_like(waveform)
+        if kind == "nan":
+            waveform[..., 0] = float("nan")
+        return io.NodeOutput({"waveform": waveform, "sample_rate": rate})
+
+
+class TestPicture(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestPicture",
+            inputs=[
+                io.Int.Input("width", default=64),
+                io.Int.Input("height", default=64),
+                io.Int.Input("frames", default=1),
+            ],
+            outputs=[io.Image.Output()],
+        )
+
+    @classmethod
+    def execute(cls, width, height, frames):
+        generator = torch.Generator().manual_seed(1)
+        return io.NodeOutput(torch.rand(frames, height, width, 3, generator=generator))
+
+
+class TestMasks(io.ComfyNode):
+    """Rectangles "x,y,w,h;..." as a MASK batch, may be empty or overlap."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestMasks",
+            inputs=[
+                io.String.Input("boxes"),
+                io.Int.Input("width", default=64),
+                io.Int.Input("height", default=64),
+            ],
+            outputs=[io.Mask.Output()],
+        )
+
+    @classmethod
+    def execute(cls, boxes, width, height):
+        parts = [[int(v) for v in box.split(",")] for box in boxes.split(";")]
+        masks = torch.zeros(len(parts), height, width)
+        for mask, (x, y, w, h) in zip(masks, parts, strict=True):
+            mask[y : y + h, x : x + w] = 1
+        return io.NodeOutput(masks)
+
+
+class TestCountedModel(io.ComfyNode):
+    """The host's diffusion model loader, counted."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestCountedModel",
+            inputs=[
+                io.Combo.Input("name", options=folder_paths.get_filename_list("diffusion_models"))
+            ],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, name):
+        EXECUTED.append("model")
+        path = folder_paths.get_full_path_or_raise("diffusion_models", name)
+        return io.NodeOutput(comfy.sd.load_diffusion_model(path))
+
+
+class TestFlatVae(io.ComfyNode):
+    """A VAE of no cost: colours averaged over cells, every latent frame repeated; counted."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(node_id="TestFlatVae", inputs=[], outputs=[io.Vae.Output()])
+
+    @classmethod
+    def execute(cls):
+        EXECUTED.append("vae")
+        return io.NodeOutput(SimpleNamespace(encode=flat_encode, decode=flat_decode))
+
+
+def flat_encode(frames):
+    """[F, H, W, 3] -> [1, 16, T, h, w]."""
+    cells = torch.nn.functional.avg_pool3d(frames.permute(3, 0, 1, 2)[None], (1, 8, 8))
+    return cells[:, :, ::4].repeat(1, 6, 1, 1, 1)[:, :16] - 0.5
+
+
+def flat_decode(latents):
+    """[1, 16, T, h, w] -> [1, F, H, W, 3]."""
+    cells = (latents[:, :3] + 0.5).clamp(0, 1)
+    frames = torch.cat([cells[:, :, :1], cells[:, :, 1:].repeat_interleave(4, 2)], dim=2)
+    frames = frames.repeat_interleave(8, 3).repeat_interleave(8, 4)
+    return frames.permute(0, 2, 3, 4, 1)
+
+
+class TestExtension(ComfyExtension):
+    async def get_node_list(self):
+        return [TestSound, TestPicture, TestMasks, TestCountedModel, TestFlatVae]
+
+
+async def comfy_entrypoint():
+    return TestExtension()

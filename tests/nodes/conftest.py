@@ -1,0 +1,56 @@
+"""Files that only tests have: other sizes, other kinds, damaged ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+
+@pytest.fixture(scope="session")
+def other_files(host):
+    """Put files named test_* into the host's search paths."""
+    import folder_paths
+    from toy import build_audio, build_base
+
+    folder = host.base / "files"
+    for key in ("diffusion_models", "model_patches", "audio_encoders"):
+        (folder / key).mkdir(parents=True)
+        folder_paths.add_model_folder_path(key, str(folder / key))
+    models, patches = folder / "diffusion_models", folder / "model_patches"
+
+    def save(path, built, dtype=None):
+        state, metadata = built
+        state = {n: t.to(dtype or t.dtype).contiguous() for n, t in state.items()}
+        save_file(state, path, metadata)
+
+    save(models / "test_t2v.safetensors", build_base(in_dim=16))
+    save(models / "test_clip_base.safetensors", build_base(clip=True))
+    save(models / "test_f32_base.safetensors", build_base(), torch.float32)
+    other = build_audio(layers=2, encoder_layers=2)
+    save(patches / "test_other_audio.safetensors", other)
+    state, metadata = build_audio()
+    settings = json.loads(metadata["config"])
+    del settings["multitalk"]["family"]  # then the file name tells
+    save(patches / "test_infinite_audio.safetensors", (state, {"config": json.dumps(settings)}))
+    save(patches / "test_short_audio.safetensors", build_audio(layers=2))
+    toy = host.root / "assets" / "toy"
+    audio = toy / "model_patches" / "multitalk_toy_audio.safetensors"
+    encoder = toy / "audio_encoders" / "multitalk_toy_encoder.safetensors"
+    vae = toy / "vae" / "multitalk_toy_vae.safetensors"
+    for source, target in (
+        (audio, models / "test_audio_as_base.safetensors"),
+        (encoder, models / "test_encoder_as_base.safetensors"),
+        (vae, patches / "test_vae_as_audio.safetensors"),
+        (vae, folder / "audio_encoders" / "test_vae_as_encoder.safetensors"),
+    ):
+        target.write_bytes(source.read_bytes())
+    whole = (folder / "diffusion_models" / "test_clip_base.safetensors").read_bytes()
+    (models / "test_cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    (models / "test_text.safetensors").write_text("<html>Not found</html>")
+    large = {"encoder.layer_norm.bias": torch.zeros(1024), "encoder.layers.23.x": torch.zeros(1)}
+    save_file(large, folder / "audio_encoders" / "test_large.safetensors")
+    folder_paths.filename_list_cache.clear()
+    return folder

@@ -8,11 +8,17 @@ from typing import Any
 import comfy.samplers
 from torch import Tensor
 
-from ..multitalk.checkpoint import audio_part_config, check_encoder_fit, read_header
+from ..multitalk.checkpoint import (
+    audio_part_config,
+    check_base,
+    check_encoder_fit,
+    check_fit,
+    read_header,
+)
 from ..multitalk.settings import RunSettings
 from ..multitalk.speakers import check_masks
 from ..multitalk.wav2vec2 import Speech
-from .host import AUDIO_PART_FOLDERS, find_file, upstream
+from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, find_file, upstream
 from .sockets import to_masks
 
 _LOADERS = ("MultiTalkLoadModel", "MultiTalkAttach")
@@ -23,25 +29,40 @@ def missing_lazy(inputs: dict[str, Any], names: Sequence[str]) -> list[str]:
     return [name for name in names if name in inputs and inputs[name] is None]
 
 
-def check_speech_fits(speech: Speech, dynprompt: Any, node_id: str) -> None:
-    """Compare speech features with the audio part that leads into `model`, from its header.
+def check_files(speech: Speech, dynprompt: Any, node_id: str) -> None:
+    """Look at the headers of the files that lead into `model`, before anything is loaded.
 
     Args:
-        speech: Features.
+        speech: Features; must fit the audio part's first projection.
         dynprompt: The host's running prompt.
         node_id: The node whose `model` socket is followed upstream.
 
     Raises:
-        ValueError: If layers or width differ.
+        ValueError: If a file is of the wrong kind, or files and speech do not fit each other.
     """
     for class_type, inputs in upstream(dynprompt, node_id, "model"):
-        name = inputs.get("audio_part")
-        if class_type in _LOADERS and isinstance(name, str):
-            header = read_header(find_file(name, AUDIO_PART_FOLDERS))
-            config = audio_part_config(header)
-            layers, width = speech.features.shape[2:]
-            check_encoder_fit(layers, width, config, header.name)
-            return
+        name, base = inputs.get("audio_part"), inputs.get("base")
+        if class_type not in _LOADERS or not isinstance(name, str):
+            continue
+        if isinstance(base, str):
+            check_model_files(base, name)
+        header = read_header(find_file(name, AUDIO_PART_FOLDERS))
+        config = audio_part_config(header)
+        layers, width = speech.features.shape[2:]
+        check_encoder_fit(layers, width, config, header.name)
+        return
+
+
+def check_model_files(base: str, audio_part: str) -> None:
+    """Refuse a wrong base or audio file, or two that do not belong together, from the headers.
+
+    Raises:
+        ValueError: With what the file is and what is expected.
+    """
+    base_header = read_header(find_file(base, BASE_FOLDERS))
+    check_base(base_header)
+    header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
+    check_fit(base_header, audio_part_config(header), header.name)
 
 
 def plain(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from comfy_api.latest import io
 from ..multitalk.checkpoint import (
     Header,
     audio_part_config,
-    check_base,
-    check_fit,
     guess_family,
     read_header,
 )
 from ..multitalk.config import FAMILIES, Family
+from .checks import check_model_files
 from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, find_file, list_files
 from .model_patch import AttachedAudio, attach_audio, check_model, load_audio_part
 
@@ -126,14 +125,11 @@ class MultiTalkLoadModel(io.ComfyNode):
         loras: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
         """Check both headers, then load."""
-        base_path = find_file(base, BASE_FOLDERS)
-        base_header = read_header(base_path)
-        check_base(base_header)
+        check_model_files(base, audio_part)
         header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
-        check_fit(base_header, audio_part_config(header), header.name)
         chosen = _read_loras(loras or {"loras": "none"})
         model = comfy.sd.load_diffusion_model(
-            str(base_path), model_options=dict(WEIGHT_DTYPES[weight_dtype])
+            str(find_file(base, BASE_FOLDERS)), model_options=dict(WEIGHT_DTYPES[weight_dtype])
         )
         for name, strength in chosen:
             model = apply_lora(model, name, strength)

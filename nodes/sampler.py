@@ -31,9 +31,9 @@ from ..multitalk.stepcache import COEFFICIENTS, StepCacheSettings
 from ..multitalk.wav2vec2 import Speech
 from ..multitalk.windows import WindowPlan, window_speech
 from .checks import (
+    check_files,
     check_media,
     check_models,
-    check_speech_fits,
     check_voices,
     missing_lazy,
     plain,
@@ -87,7 +87,7 @@ class MultiTalkSampler(io.ComfyNode):
         inputs = plain(inputs)
         check_media(inputs["image"], inputs["speech"], inputs.get("masks"))
         resolve_settings(inputs, None)
-        check_speech_fits(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
+        check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
         return missing_lazy(inputs, LAZY)
 
     @classmethod
@@ -155,7 +155,7 @@ class MultiTalkGuider(io.ComfyNode):
     def check_lazy_status(cls, **inputs: Any) -> list[str]:
         """Check what needs no model, then ask for the models."""
         check_voices(inputs["speech"], inputs.get("masks"))
-        check_speech_fits(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
+        check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
         return missing_lazy(inputs, LAZY)
 
     @classmethod

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import comfy.patcher_extension
 import comfy.sd
 import folder_paths
 import torch
 from comfy_api.latest import ComfyExtension, io
 
 EXECUTED: list[str] = []  # names of the counted loaders that really ran
+SAVED_FRAMES: list[torch.Tensor] = []
+PASSES: list[int] = []  # rows of every call of the network
 
 
 class TestSound(io.ComfyNode):
@@ -101,6 +104,66 @@ class TestCountedModel(io.ComfyNode):
         return io.NodeOutput(comfy.sd.load_diffusion_model(path))
 
 
+class TestCountPasses(io.ComfyNode):
+    """Counts rows that go through the network, without changing anything."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestCountPasses",
+            inputs=[io.Model.Input("model")],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model):
+        clone = model.clone()
+        clone.add_wrapper_with_key(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, "test", count_rows
+        )
+        return io.NodeOutput(clone)
+
+
+def count_rows(executor, x, *args, **kwargs):
+    PASSES.append(len(x))
+    return executor(x, *args, **kwargs)
+
+
+class TestShowSpeech(io.ComfyNode):
+    """An output node, so that a graph may end at the speech embedding."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestShowSpeech",
+            inputs=[io.AnyType.Input("speech")],
+            outputs=[],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, speech):
+        return io.NodeOutput()
+
+
+class TestKeepFrames(io.ComfyNode):
+    """Keeps what it gets where a test can see it, also without any cache."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestKeepFrames",
+            inputs=[io.Image.Input("images")],
+            outputs=[],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, images):
+        SAVED_FRAMES.append(images.clone())
+        return io.NodeOutput()
+
+
 class TestFlatVae(io.ComfyNode):
     """A VAE of no cost: colours averaged over cells, every latent frame repeated; counted."""
 
@@ -130,7 +193,16 @@ def flat_decode(latents):
 
 class TestExtension(ComfyExtension):
     async def get_node_list(self):
-        return [TestSound, TestPicture, TestMasks, TestCountedModel, TestFlatVae]
+        return [
+            TestSound,
+            TestPicture,
+            TestMasks,
+            TestCountedModel,
+            TestCountPasses,
+            TestShowSpeech,
+            TestKeepFrames,
+            TestFlatVae,
+        ]
 
 
 async def comfy_entrypoint():

@@ -46,6 +46,9 @@ class Recorder:
     def send_sync(self, event, data, sid=None):
         self.events.append((event, data))
 
+    def progress(self, value, total, preview, node_id=None):
+        self.events.append(("progress", {"value": value, "max": total, "node": node_id}))
+
     def send_progress_text(self, text, node_id, sid=None):
         self.events.append(("text", {"text": text, "node": node_id}))
 
@@ -137,9 +140,11 @@ def start_host(root: Path) -> Host:
         import nodes
 
         recorder = Recorder()
+        import comfy.utils
         import server
 
         server.PromptServer.instance = recorder
+        comfy.utils.set_progress_bar_global_hook(recorder.progress)
         asyncio.run(_load(nodes, checkout, root))
     name = str(root).replace(".", "_x_")
     return Host(root=root, base=base, pack_name=name, recorder=recorder)

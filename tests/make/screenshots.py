@@ -1,0 +1,239 @@
+"""Open every graph in the real editor, check it, and take its picture for workflows/NAME.jpg.
+
+Not part of the test suite. It needs Chromium, and playwright and Pillow in the Python that runs it:
+
+    apt-get install -y --no-install-recommends chromium fonts-dejavu-core
+    python3 -m venv /tmp/pw && /tmp/pw/bin/pip install playwright==1.65.2 pillow
+    /tmp/pw/bin/python tests/make/screenshots.py            # all graphs; or name some
+    /tmp/pw/bin/python tests/make/screenshots.py --keep DIR # also full-size pictures
+
+The host runs with .venv (python dev.py test makes it). Checked are: all node types known, no errors
+of ours in the console, the editor's prompt equals workflows/api/NAME.json, toy graphs run when they
+are queued from the page and show a player, and the editor offers the missing model files. The
+models of the other graphs are empty files, so those are not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import shutil
+import sys
+import tempfile
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "assets" / "examples"
+CHROMIUM = "/usr/bin/chromium"
+VIEW = {"width": 1600, "height": 900}
+THUMBNAIL_PX = (1120, 630)
+THUMBNAIL_BYTES = 60_000
+RUN_SECONDS = 300
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Workflow.Persist": False,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
+    "Comfy.Graph.CanvasMenu": False,
+    "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
+}
+# The editor's own, with an empty user folder and without network.
+ALLOWED = re.compile(
+    r"status of 404|graph accessed before initialization|Content Security Policy|deprecated"
+)
+READY = (
+    "() => window.app && app.extensionManager && app.graph"
+    " && Object.keys(LiteGraph.registered_node_types).length > 100"
+)
+LOAD = "async ([graph, name]) => { await app.loadGraphData(graph, true, true, name) }"
+PROMPT = "async () => (await app.graphToPrompt()).output"
+FIT = "async () => { await app.extensionManager.command.execute('Comfy.Canvas.FitView') }"
+FOCUS = "async () => { await app.extensionManager.command.execute('Workspace.ToggleFocusMode') }"
+UNKNOWN = (
+    "() => app.graph._nodes.filter(n => !(n.type in LiteGraph.registered_node_types))"
+    ".map(n => n.type)"
+)
+SERIALIZE = "() => app.graph.serialize()"
+
+
+@dataclass
+class Report:
+    """What was found wrong."""
+
+    problems: list[str] = field(default_factory=list)
+    name: str = ""
+
+    def add(self, text: str) -> None:
+        """Note a problem of the current graph."""
+        self.problems.append(f"{self.name}: {text}")
+        print(f"  PROBLEM: {text}", flush=True)
+
+
+def make_base(base: Path, *, with_models: bool) -> None:
+    """Fill the host's base folder: settings, example inputs, empty model files."""
+    from pack.tests.make.graph_list import GRAPHS, Use
+
+    settings = base / "user" / "default" / "comfy.settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(SETTINGS), encoding="ascii")
+    inputs = base / "input"
+    inputs.mkdir()
+    shutil.copy(EXAMPLES / "two_speakers.png", inputs / "example.png")
+    for number in (1, 2):  # the host looks at the contents, not at the ending
+        shutil.copy(EXAMPLES / f"voice_{number}.flac", inputs / f"voice_{number}.wav")
+    uses = [node for graph in GRAPHS for node in graph.nodes if isinstance(node, Use)]
+    for model in (m for use in uses for node in use.subgraph.nodes for m in node.models):
+        path = base / "models" / model.directory / model.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if with_models:
+            path.touch()
+
+
+@contextmanager
+def running_host(*, with_models: bool) -> Iterator[str]:
+    """The address of a host with this pack."""
+    from pack.tests.host.client import HostProcess, HostSettings
+    from pack.tests.host.environment import venv_python
+
+    with tempfile.TemporaryDirectory() as folder:
+        make_base(Path(folder) / "base", with_models=with_models)
+        settings = HostSettings(base=Path(folder) / "base", python=venv_python())
+        with HostProcess(settings) as host:
+            yield host.address
+
+
+@contextmanager
+def open_editor(address: str, report: Report) -> Iterator[Page]:
+    """The graph editor in a browser; its errors go into the report."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, headless=True, args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport=VIEW)
+
+        def hear(kind: str, text: str) -> None:
+            if kind == "error" and not ALLOWED.search(text):
+                report.add(f"console: {text[:300]}")
+
+        page.on("console", lambda message: hear(message.type, message.text))
+        page.on("pageerror", lambda error: hear("error", str(error)))
+        page.goto(f"http://{address}")
+        page.wait_for_function(READY, timeout=120_000)
+        page.wait_for_timeout(2000)
+        page.evaluate(FOCUS)
+        yield page
+        browser.close()
+
+
+def strip(prompt: dict[str, Any]) -> dict[str, Any]:
+    """A prompt without the titles."""
+    return {
+        key: {name: value for name, value in node.items() if name != "_meta"}
+        for key, node in prompt.items()
+    }
+
+
+def check_saved(page: Page, graph: dict[str, Any], report: Report) -> None:
+    """Compare slots and values with what the editor would save."""
+    saved = {node["id"]: node for node in page.evaluate(SERIALIZE)["nodes"]}
+    for node in graph["nodes"]:
+        again = saved[node["id"]]
+        for part in ("inputs", "outputs"):
+            ours = [(slot["name"], slot["type"]) for slot in node[part]]
+            theirs = [(slot["name"], slot["type"]) for slot in again[part] or []]
+            if ours != theirs:
+                report.add(f"{node['title' if 'title' in node else 'type']} {part}: {theirs}")
+        if node["widgets_values"] != again["widgets_values"]:
+            report.add(f"{node['type']} values: {again['widgets_values']}")
+
+
+def check_graph(page: Page, name: str, report: Report) -> None:
+    """Load a graph and compare it with its twin."""
+    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    twin = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="ascii"))
+    page.evaluate(LOAD, [graph, name])
+    page.wait_for_timeout(1500)
+    unknown = page.evaluate(UNKNOWN)
+    if unknown:
+        report.add(f"unknown node types {unknown}")
+    prompt, expected = strip(page.evaluate(PROMPT)), strip(twin)
+    if prompt != expected:
+        for key in sorted(prompt.keys() | expected.keys()):
+            if prompt.get(key) != expected.get(key):
+                report.add(f"node {key}: editor {prompt.get(key)}, twin {expected.get(key)}")
+    check_saved(page, graph, report)
+
+
+def run_graph(page: Page, report: Report) -> None:
+    """Queue the open graph and wait for the player."""
+    page.evaluate("async () => { await app.queuePrompt(0, 1) }")
+    errors = page.evaluate("() => JSON.stringify(app.lastNodeErrors || {})")
+    if errors != "{}":
+        report.add(f"refused: {errors}")
+        return
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('video')].some(v => v.readyState >= 2)",
+        timeout=RUN_SECONDS * 1000,
+    )
+    page.wait_for_timeout(1500)
+
+
+def take_picture(page: Page, name: str, keep: Path | None) -> None:
+    """Write the thumbnail."""
+    page.evaluate(FIT)
+    page.wait_for_timeout(1200)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        picture.save(keep / f"{name}.png")
+    small = picture.resize(THUMBNAIL_PX, Image.Resampling.LANCZOS)
+    for quality in range(90, 20, -5):
+        buffer = io.BytesIO()
+        small.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+        if buffer.tell() < THUMBNAIL_BYTES:
+            break
+    (ROOT / "workflows" / f"{name}.jpg").write_bytes(buffer.getvalue())
+    print(f"  workflows/{name}.jpg: {buffer.tell() / 1000:.0f} kB, quality {quality}", flush=True)
+
+
+def main() -> int:
+    """Check and picture the graphs.
+
+    Returns:
+        Exit code.
+    """
+    parser = argparse.ArgumentParser(description="Check the graphs in the editor.")
+    parser.add_argument("names", nargs="*", help="stems of workflows/*.json; all by default")
+    parser.add_argument("--keep", type=Path, help="folder for full-size pictures")
+    options = parser.parse_args()
+    pack = types.ModuleType("pack")
+    pack.__path__ = [str(ROOT)]
+    sys.modules["pack"] = pack
+    sys.dont_write_bytecode = True
+    names = options.names or sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+    report = Report()
+    with running_host(with_models=True) as address:
+        for name in names:
+            report.name = name
+            print(name, flush=True)
+            with open_editor(address, report) as page:
+                check_graph(page, name, report)
+                if name.startswith("toy_"):
+                    run_graph(page, report)
+                take_picture(page, name, options.keep)
+    print("\n".join(report.problems) or "No problems.")
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

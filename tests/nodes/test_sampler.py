@@ -1,0 +1,235 @@
+"""The sampler through the real host: length, repeatability, passes, progress, interruption."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from fractions import Fraction
+
+import pytest
+import torch
+
+from pack.tests.prompts import node, talk
+
+pytestmark = pytest.mark.host
+WINDOWS = {"multitalk": (81, 25), "infinitetalk": (81, 9)}
+
+
+def counters():
+    return next(module for name, module in sys.modules.items() if name.endswith("host_nodes"))
+
+
+def frames_of(result):
+    assert result.ok, result.error
+    return result.outputs["sampler"][0][0]
+
+
+@pytest.mark.parametrize("family", WINDOWS)
+@pytest.mark.parametrize("voices", ["one", "together", "in turn"])
+@pytest.mark.parametrize("seconds", [0.3, 3.24, 3.25, 10, 61])
+def test_length_is_that_of_the_sound(host, seconds, voices, family):
+    window, overlap = WINDOWS[family]
+    prompt = talk(
+        seconds=seconds,
+        rate=8000,
+        voices=1 if voices == "one" else 2,
+        placement="together" if voices == "one" else voices,
+        rule=family,
+        window=window,
+        overlap=overlap,
+        preset__steps=1,
+        preset__audio_guidance=1.0,
+        colour_match=0.0,
+        size__width=32,
+        size__height=16,
+        picture=(32, 16),
+    )
+    result = host.run(prompt)
+    samples = round(seconds * 8000) * (2 if voices == "in turn" else 1)
+    expected = -(-samples * 25 // 8000)
+    assert len(frames_of(result)) == expected
+    sound = result.outputs["sampler"][1][0]
+    assert Fraction(sound["waveform"].shape[-1], sound["sample_rate"]) == Fraction(expected, 25)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+@pytest.mark.parametrize("voices", ["one", "together", "in turn"])
+@pytest.mark.parametrize("seconds", [0.3, 3.24, 3.25, 10, 61])
+def test_embedding_counts_frames_on_the_source_rate(host, seconds, voices, rate):
+    prompt = talk(
+        seconds=seconds,
+        rate=rate,
+        voices=1 if voices == "one" else 2,
+        placement="together" if voices == "one" else voices,
+    )
+    wanted = {n: prompt[n] for n in prompt if n not in ("sampler", "video", "base", "model", "vae")}
+    wanted["show"] = node("TestShowSpeech", speech=["speech", 0])
+    result = host.run(wanted)
+    assert result.ok, result.error
+    samples = round(seconds * rate) * (2 if voices == "in turn" else 1)
+    speech = result.outputs["speech"][0][0]
+    assert speech.num_frames == -(-samples * 25 // rate)
+    assert speech.num_speakers == (1 if voices == "one" else 2)
+    assert torch.isfinite(speech.features).all()
+
+
+def test_two_runs_and_two_caches_give_equal_tensors(host):
+    prompt = talk(voices=2, seconds=0.8, flat_vae=False)
+    executor = host.executor()
+    first = frames_of(host.run(prompt, executor))
+    warm = talk(voices=2, seconds=0.8, flat_vae=False)
+    warm["video"]["inputs"]["filename_prefix"] = "video/again"
+    again = host.run(warm, executor)
+    assert again.executed == ["video"]  # everything before is cached
+    torch.testing.assert_close(frames_of(again), first, rtol=0, atol=0)
+    fresh = frames_of(host.run(prompt, host.executor()))
+    torch.testing.assert_close(fresh, first, rtol=0, atol=0)
+    prompt["keep"] = node("TestKeepFrames", images=["sampler", 0])
+    assert host.run(prompt, host.executor("none")).ok
+    torch.testing.assert_close(counters().SAVED_FRAMES.pop(), first, rtol=0, atol=0)
+
+
+def test_another_seed_gives_another_video(host):
+    first = frames_of(host.run(talk(seed=1)))
+    assert not torch.equal(first, frames_of(host.run(talk(seed=2))))
+
+
+def count_passes(host, **settings):
+    prompt = talk(seconds=0.3, **settings)
+    prompt["counted"] = node("TestCountPasses", model=["model", 0])
+    prompt["sampler"]["inputs"]["model"] = ["counted", 0]
+    counters().PASSES.clear()
+    frames_of(host.run(prompt))
+    steps = settings.get("preset__steps", 2)
+    return sum(counters().PASSES) / steps
+
+
+@pytest.mark.parametrize(
+    ("text", "audio", "apg", "passes"),
+    [
+        (1.0, 1.0, False, 1),
+        (1.0, 4.0, False, 2),
+        (4.0, 4.0, False, 2),
+        (5.0, 1.0, False, 2),
+        (5.0, 4.0, False, 3),
+        (1.0, 0.0, False, 1),  # audio off: only the silent pass
+        (1.0, 1.0, True, 1),
+        (1.0, 4.0, True, 2),
+        (4.0, 4.0, True, 3),  # APG does not cancel
+        (5.0, 1.0, True, 2),
+        (5.0, 4.0, True, 3),
+    ],
+)
+@pytest.mark.parametrize("voices", [1, 2])
+def test_no_pass_runs_in_vain(host, voices, text, audio, apg, passes):
+    counted = count_passes(
+        host,
+        voices=voices,
+        preset__text_guidance=text,
+        preset__audio_guidance=audio,
+        apg=apg,
+    )
+    assert counted == passes
+
+
+def test_progress_counts_steps_over_all_windows(host):
+    result = host.run(talk(seconds=0.8, preset__steps=3))  # 20 frames: 0..9, 4..13, 8..17, 12..
+    values = [d["value"] for e, d in result.events if e == "progress" and d["node"] == "sampler"]
+    texts = [d["text"] for e, d in result.events if e == "text"]
+    windows = len(range(0, 20 - 9 + 3, 4))
+    assert texts[0] == f"window 1 of {windows}, step 1 of 3"
+    assert texts[-1] == f"window {windows} of {windows}, step 3 of 3"
+    assert len(texts) == 3 * windows
+    assert values == sorted(values)
+    assert values[-1] == 3 * windows
+
+
+def test_interrupt_is_honoured_within_one_pass(host):
+    import nodes
+
+    prompt = talk(seconds=4, preset__steps=50)
+    prompt["counted"] = node("TestCountPasses", model=["model", 0])
+    prompt["sampler"]["inputs"]["model"] = ["counted", 0]
+    module = counters()
+    module.PASSES.clear()
+    seen = []
+
+    def stop():
+        while len(module.PASSES) < 5:
+            time.sleep(0.001)
+        nodes.interrupt_processing()
+        seen.append(len(module.PASSES))
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    result = host.run(prompt)
+    thread.join()
+    assert not result.ok
+    assert any(event == "execution_interrupted" for event, _ in result.events)
+    assert len(module.PASSES) <= seen[0] + 1
+    assert len(frames_of(host.run(talk(seconds=0.3)))) == 8
+
+
+@pytest.mark.parametrize(
+    ("settings", "voices"),
+    [
+        ({"step_cache": 0.3, "preset__steps": 12}, 1),
+        ({"apg": True, "preset__text_guidance": 3.0}, 2),
+        ({"rule": "infinitetalk"}, 2),
+        ({"sampler": "dpmpp_2m"}, 1),
+        ({"audio_strength": 0.0}, 1),
+    ],
+)
+def test_options_run_and_change_the_result(host, settings, voices):
+    plain = frames_of(host.run(talk(seconds=0.8, voices=voices)))
+    changed = frames_of(host.run(talk(seconds=0.8, voices=voices, **settings)))
+    assert changed.shape == plain.shape
+    assert torch.isfinite(changed).all()
+    assert not torch.equal(changed, plain)
+
+
+def test_reference_length_mirrors_the_end(host):
+    settings = {"seconds": 0.8, "rule": "infinitetalk"}
+    exact = frames_of(host.run(talk(**settings)))
+    reference = frames_of(host.run(talk(length="reference", **settings)))
+    torch.testing.assert_close(reference[:17], exact[:17], rtol=0, atol=0)
+    assert not torch.equal(reference[17:], exact[17:])
+    shorter = frames_of(host.run(talk(seconds=0.8, length="reference")))
+    assert len(shorter) == len(exact) - 3  # MultiTalk's reference loses three frames
+
+
+def test_short_last_window_keeps_the_length(host):
+    settings = {"seconds": 0.64, "window": 13, "overlap": 5}
+    full = frames_of(host.run(talk(**settings)))
+    short = frames_of(host.run(talk(last_window="short", **settings)))
+    torch.testing.assert_close(short[:13], full[:13], rtol=0, atol=0)
+    assert len(short) == len(full) == 16
+    assert not torch.equal(short[13:], full[13:])
+
+
+def test_one_speaker_with_a_mask_takes_the_two_speaker_path(host):
+    free = frames_of(host.run(talk()))
+    masked = frames_of(host.run(talk(boxes="0,0,32,64")))
+    assert masked.shape == free.shape
+    assert not torch.equal(masked, free)
+
+
+def test_swapped_masks_change_the_result(host):
+    left = frames_of(host.run(talk(voices=2, boxes="0,0,30,64;34,0,30,64")))
+    right = frames_of(host.run(talk(voices=2, boxes="34,0,30,64;0,0,30,64")))
+    assert not torch.equal(left, right)
+
+
+def test_three_speakers_with_masks(host):
+    boxes = "0,0,20,64;22,0,20,64;44,0,20,64"
+    assert len(frames_of(host.run(talk(voices=3, boxes=boxes)))) == 15
+
+
+def test_infinitetalk_follows_a_source_video(host, other_files):
+    settings = {"audio_part": "test_infinite_audio.safetensors", "seconds": 0.8}
+    still = frames_of(host.run(talk(**settings)))
+    moving = frames_of(host.run(talk(source_frames=20, **settings)))
+    assert still.shape == moving.shape
+    torch.testing.assert_close(still[:1], moving[:1], rtol=0, atol=0)  # window 1 sees frame 0
+    assert not torch.equal(still[-4:], moving[-4:])

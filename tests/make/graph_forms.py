@@ -205,7 +205,7 @@ def _widget(node: Node, name: str, kind: str | list[str], options: Mapping[str, 
     elif options.get("image_upload"):
         extra = (("upload", "IMAGEUPLOAD", "image"),)
     elif options.get("audio_upload"):
-        extra = (("audioUI", "AUDIO_UI", None), ("upload", "AUDIOUPLOAD", ""))
+        extra = (("audioUI", "AUDIO_UI", None), ("upload", "AUDIOUPLOAD", None))
     choices = kind if isinstance(kind, list) else options.get("options", [])
     if name in node.values:
         value = node.values[name]

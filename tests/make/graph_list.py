@@ -212,257 +212,287 @@ TOY_SETTINGS = {
     "overlap": 9,
 }
 TRACKS = {"placement": "in turn", "placement.gap": 0.2}
+PLAYER_PX = 400
+"""Height of the last node with its player."""
 
 
-def combine(at: tuple[int, int], height: int) -> Node:
-    """The last node, with room for the player."""
+def sampler(at: tuple[int, int], height: int, links: dict[str, Link], *, toy: bool) -> Node:
+    """The sampler, with room for its line of progress."""
+    return Node(
+        key="sampler",
+        kind="MultiTalkSampler",
+        at=at,
+        height=height,
+        values=TOY_SETTINGS if toy else {},
+        links={"speech": ("speech", "speech"), **links},
+    )
+
+
+def combine(at: tuple[int, int]) -> Node:
+    """The last node, with room for its player."""
     return Node(
         key="video",
         kind="MultiTalkVideoCombine",
         at=at,
         width=400,
-        height=height,
+        height=PLAYER_PX,
         links={"images": ("sampler", "images"), "audio": ("sampler", "audio")},
     )
 
 
-def toy(*, two: bool) -> Graph:
-    """The graph that runs anywhere.
-
-    Args:
-        two: Two speakers.
-
-    Returns:
-        The graph.
-    """
-    scene = Node(
-        key="example",
-        kind="MultiTalkExample",
-        at=(0, 0),
-        values={"scene": "two_speakers" if two else "one_speaker"},
-    )
-    model = Node(
-        key="model",
-        kind="MultiTalkLoadModel",
-        at=(0, 230),
-        values={
-            "base": "multitalk_toy_base.safetensors",
-            "audio_part": "multitalk_toy_audio.safetensors",
-        },
-    )
-    vae = Node(
-        key="vae",
-        kind="VAELoader",
-        at=(0, 440),
-        values={"vae_name": "multitalk_toy_vae.safetensors"},
-    )
-    encoder = Node(
-        key="encoder",
-        kind="MultiTalkLoadSpeechEncoder",
-        at=(0, 554),
-        values={"encoder": "multitalk_toy_encoder.safetensors"},
-    )
-    tracks = Node(
-        key="tracks",
-        kind="MultiTalkTracks",
-        at=(400, 0),
-        values=TRACKS,
-        links={
-            "speakers.speaker_1": ("example", "audio 1"),
-            "speakers.speaker_2": ("example", "audio 2"),
-        },
-    )
-    speakers = Node(
-        key="speakers",
-        kind="MultiTalkSpeakers",
-        at=(400, 370),
-        height=420,
-        links={"image": ("example", "image"), "detections": ("example", "boxes")},
-    )
-    speech = Node(
+def speech(at: tuple[int, int], audio: Link, encoder: Link) -> Node:
+    """The speech embedding."""
+    return Node(
         key="speech",
         kind="MultiTalkSpeechEmbedding",
-        at=(400, 202 if two else 0),
-        links={
-            "audio": ("tracks", "tracks") if two else ("example", "audio 1"),
-            "speech_encoder": ("encoder", "speech encoder"),
-        },
-    )
-    masks: dict[str, Link] = {"masks": ("speakers", "masks")} if two else {}
-    sampler = Node(
-        key="sampler",
-        kind="MultiTalkSampler",
-        at=(800, 0),
-        values=TOY_SETTINGS,
-        links={
-            "model": ("model", "model"),
-            "vae": ("vae", "VAE"),
-            "image": ("example", "image"),
-            "speech": ("speech", "speech"),
-            **masks,
-        },
-    )
-    notes = [Note(at=(400, 210), size=(320, 424), title="What you see", text=TOY_NOTE)]
-    groups = {
-        "Picture and voice": ("example",),
-        "Models": ("model", "vae", "encoder"),
-        "Speech": ("speech",),
-        "Video": ("sampler", "video"),
-    }
-    if two:
-        notes = [
-            Note(at=(1220, 400), size=(400, 280), title="What you see", text=TOY_NOTE),
-            Note(at=(0, 690), size=(320, 250), title="Two speakers", text=TOY_SPEAKERS_NOTE),
-        ]
-        groups |= {"Speech and speakers": ("tracks", "speech", "speakers")}
-        del groups["Speech"]
-    return Graph(
-        name="toy_two_speakers" if two else "toy_one_speaker",
-        nodes=(
-            scene,
-            *((tracks, speakers) if two else ()),
-            model,
-            vae,
-            encoder,
-            speech,
-            sampler,
-            combine((1220, 0), 330),
-        ),
-        notes=tuple(notes),
-        groups=groups,
-    )
-
-
-def prompt(key: str, title: str, text: str, at: tuple[int, int], height: int) -> Node:
-    """A text node."""
-    return Node(
-        key=key,
-        kind="CLIPTextEncode",
         at=at,
-        width=400,
-        height=height,
-        title=title,
-        values={"text": text},
-        links={"clip": ("loaders", "CLIP")},
+        links={"audio": audio, "speech_encoder": encoder},
     )
 
 
-def real(name: str, audio_part: Model, *, two: bool) -> Graph:
-    """A graph for the released models.
+def tracks(at: tuple[int, int], first: Link, second: Link) -> Node:
+    """Two voices in turn."""
+    return Node(
+        key="tracks",
+        kind="MultiTalkTracks",
+        at=at,
+        values=TRACKS,
+        links={"speakers.speaker_1": first, "speakers.speaker_2": second},
+    )
+
+
+def toy_loaders(
+    model: tuple[int, int], vae: tuple[int, int], encoder: tuple[int, int]
+) -> list[Node]:
+    """The toy's loaders at three places."""
+    return [
+        Node(
+            key="model",
+            kind="MultiTalkLoadModel",
+            at=model,
+            values={
+                "base": "multitalk_toy_base.safetensors",
+                "audio_part": "multitalk_toy_audio.safetensors",
+            },
+        ),
+        Node(
+            key="vae",
+            kind="VAELoader",
+            at=vae,
+            values={"vae_name": "multitalk_toy_vae.safetensors"},
+        ),
+        Node(
+            key="encoder",
+            kind="MultiTalkLoadSpeechEncoder",
+            at=encoder,
+            values={"encoder": "multitalk_toy_encoder.safetensors"},
+        ),
+    ]
+
+
+TOY_LINKS: dict[str, Link] = {
+    "model": ("model", "model"),
+    "vae": ("vae", "VAE"),
+    "image": ("example", "image"),
+}
+REAL_LINKS: dict[str, Link] = {
+    "model": ("loaders", "model"),
+    "vae": ("loaders", "VAE"),
+    "positive": ("positive", "CONDITIONING"),
+    "negative": ("negative", "CONDITIONING"),
+    "clip_vision": ("loaders", "CLIP_VISION"),
+    "image": ("image", "IMAGE"),
+}
+MASKS: dict[str, Link] = {"masks": ("speakers", "masks")}
+
+
+def toy_one_speaker() -> Graph:
+    """The graph that runs anywhere."""
+    return Graph(
+        name="toy_one_speaker",
+        nodes=(
+            Node(
+                key="example",
+                kind="MultiTalkExample",
+                at=(0, 0),
+                values={"scene": "one_speaker"},
+            ),
+            *toy_loaders((0, 344), (0, 230), (0, 554)),
+            speech((400, 450), ("example", "audio 1"), ("encoder", "speech encoder")),
+            sampler((800, 0), 700, TOY_LINKS, toy=True),
+            combine((1200, 0)),
+        ),
+        notes=(Note(at=(1200, 480), size=(400, 220), title="What you see", text=TOY_NOTE),),
+        groups={
+            "Picture and voice": ("example",),
+            "Models": ("model", "vae", "encoder"),
+            "Speech": ("speech",),
+            "Video": ("sampler", "video", "What you see"),
+        },
+    )
+
+
+def toy_two_speakers() -> Graph:
+    """The same with two speakers, who talk in turn."""
+    return Graph(
+        name="toy_two_speakers",
+        nodes=(
+            Node(
+                key="example",
+                kind="MultiTalkExample",
+                at=(0, 0),
+                values={"scene": "two_speakers"},
+            ),
+            tracks((400, 150), ("example", "audio 1"), ("example", "audio 2")),
+            Node(
+                key="speakers",
+                kind="MultiTalkSpeakers",
+                at=(400, 530),
+                height=370,
+                links={"image": ("example", "image"), "detections": ("example", "boxes")},
+            ),
+            *toy_loaders((800, 530), (800, 740), (400, 326)),
+            speech((800, 210), ("tracks", "tracks"), ("encoder", "speech encoder")),
+            sampler((1200, 0), 700, TOY_LINKS | MASKS, toy=True),
+            combine((1600, 0)),
+        ),
+        notes=(
+            Note(at=(0, 530), size=(320, 280), title="Two speakers", text=TOY_SPEAKERS_NOTE),
+            Note(at=(1600, 480), size=(400, 220), title="What you see", text=TOY_NOTE),
+        ),
+        groups={
+            "Picture and voices": ("example",),
+            "Speech": ("tracks", "encoder", "speech"),
+            "Who is who": ("speakers",),
+            "Models": ("model", "vae"),
+            "Video": ("sampler", "video", "What you see"),
+        },
+    )
+
+
+def real_start(audio_part: Model, text: str) -> tuple[Node | Use, ...]:
+    """Picture, loaders and prompts, as in all graphs for released models."""
+    clip: Link = ("loaders", "CLIP")
+    return (
+        Node(key="image", kind="LoadImage", at=(0, 0), height=314, values={"image": "example.png"}),
+        Use(key="loaders", subgraph=loaders(audio_part), at=(400, 140), width=350),
+        Node(
+            key="positive",
+            kind="CLIPTextEncode",
+            at=(830, 310),
+            width=400,
+            height=120,
+            title="Positive prompt",
+            values={"text": text},
+            links={"clip": clip},
+        ),
+        Node(
+            key="negative",
+            kind="CLIPTextEncode",
+            at=(830, 490),
+            width=400,
+            height=170,
+            title="Negative prompt",
+            values={"text": NEGATIVE},
+            links={"clip": clip},
+        ),
+    )
+
+
+def voice(number: int, title: str, at: tuple[int, int]) -> Node:
+    """A sound file."""
+    return Node(
+        key=f"voice {number}",
+        kind="LoadAudio",
+        at=at,
+        height=136,
+        title=title,
+        values={"audio": f"voice_{number}.wav"},
+    )
+
+
+def one_speaker(name: str, audio_part: Model) -> Graph:
+    """A graph for released models.
 
     Args:
         name: Stem of the files.
         audio_part: MultiTalk or InfiniteTalk.
-        two: Two speakers.
 
     Returns:
         The graph.
     """
-    image = Node(
-        key="image",
-        kind="LoadImage",
-        at=(0, 0),
-        height=314,
-        values={"image": "example.png"},
-    )
-    voices = [
-        Node(
-            key=f"voice {number}",
-            kind="LoadAudio",
-            at=(0, 400 + 200 * (number - 1)),
-            height=136,
-            title=f"Voice {number}" if two else "Voice",
-            values={"audio": f"voice_{number}.wav"},
-        )
-        for number in ((1, 2) if two else (1,))
-    ]
-    tracks = Node(
-        key="tracks",
-        kind="MultiTalkTracks",
-        at=(830, 530),
-        width=400,
-        values=TRACKS,
-        links={
-            "speakers.speaker_1": ("voice 1", "AUDIO"),
-            "speakers.speaker_2": ("voice 2", "AUDIO"),
-        },
-    )
-    speakers = Node(
-        key="speakers",
-        kind="MultiTalkSpeakers",
-        at=(1310, 0),
-        height=480,
-        links={"image": ("image", "IMAGE")},
-    )
-    speech = Node(
-        key="speech",
-        kind="MultiTalkSpeechEmbedding",
-        at=(830, 720 if two else 530),
-        width=400,
-        links={
-            "audio": ("tracks", "tracks") if two else ("voice 1", "AUDIO"),
-            "speech_encoder": ("loaders", "speech encoder"),
-        },
-    )
-    masks: dict[str, Link] = {"masks": ("speakers", "masks")} if two else {}
-    left = 1710 if two else 1310
-    sampler = Node(
-        key="sampler",
-        kind="MultiTalkSampler",
-        at=(left, 0),
-        links={
-            "model": ("loaders", "model"),
-            "vae": ("loaders", "VAE"),
-            "positive": ("positive", "CONDITIONING"),
-            "negative": ("negative", "CONDITIONING"),
-            "clip_vision": ("loaders", "CLIP_VISION"),
-            "image": ("image", "IMAGE"),
-            "speech": ("speech", "speech"),
-            **masks,
-        },
-    )
-    notes = [
-        Note(at=(400, 400), size=(350, 330), title="Files", text=files_note(audio_part)),
-        Note(at=(left + 400, 500), size=(400, 300), title="What to change", text=CHANGE_NOTE),
-    ]
-    groups = {
-        "Picture and voices" if two else "Picture and voice": (
-            "image",
-            *(voice.key for voice in voices),
-        ),
-        "Models": ("loaders", "Files"),
-        "Prompt": ("positive", "negative"),
-        "Speech": ("tracks", "speech") if two else ("speech",),
-        "Video": ("sampler", "video"),
-    }
-    if two:
-        notes.append(
-            Note(at=(1310, 560), size=(320, 330), title="Two speakers", text=SPEAKERS_NOTE)
-        )
-        groups |= {"Who is who": ("speakers", "Two speakers")}
     return Graph(
         name=name,
         nodes=(
-            image,
-            *voices,
-            Use(key="loaders", subgraph=loaders(audio_part), at=(400, 0), width=350),
-            prompt("positive", "Positive prompt", TWO_PEOPLE if two else POSITIVE, (830, 0), 150),
-            prompt("negative", "Negative prompt", NEGATIVE, (830, 210), 200),
-            *((tracks, speakers) if two else ()),
-            speech,
-            sampler,
-            combine((left + 400, 0), 400),
+            *real_start(audio_part, POSITIVE),
+            voice(1, "Voice", (0, 414)),
+            speech((830, 780), ("voice 1", "AUDIO"), ("loaders", "speech encoder")),
+            sampler((1310, 0), 550, REAL_LINKS, toy=False),
+            combine((1710, 0)),
         ),
-        notes=tuple(notes),
-        groups=groups,
+        notes=(
+            Note(at=(1310, 640), size=(390, 250), title="What to change", text=CHANGE_NOTE),
+            Note(at=(1720, 640), size=(390, 250), title="Files", text=files_note(audio_part)),
+        ),
+        groups={
+            "Picture and voice": ("image", "voice 1"),
+            "Models": ("loaders",),
+            "Prompt": ("positive", "negative"),
+            "Speech": ("speech",),
+            "Video": ("sampler", "video"),
+        },
+    )
+
+
+def two_speakers(name: str, audio_part: Model) -> Graph:
+    """The same with two speakers, who talk in turn.
+
+    Args:
+        name: Stem of the files.
+        audio_part: MultiTalk or InfiniteTalk.
+
+    Returns:
+        The graph.
+    """
+    return Graph(
+        name=name,
+        nodes=(
+            *real_start(audio_part, TWO_PEOPLE),
+            voice(1, "Voice 1", (0, 414)),
+            voice(2, "Voice 2", (0, 610)),
+            tracks((400, 780), ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
+            Node(
+                key="speakers",
+                kind="MultiTalkSpeakers",
+                at=(1310, 600),
+                height=370,
+                links={"image": ("image", "IMAGE")},
+            ),
+            speech((830, 780), ("tracks", "tracks"), ("loaders", "speech encoder")),
+            sampler((1710, 0), 550, REAL_LINKS | MASKS, toy=False),
+            combine((2110, 0)),
+        ),
+        notes=(
+            Note(at=(1710, 640), size=(390, 330), title="Two speakers", text=SPEAKERS_NOTE),
+            Note(at=(2120, 640), size=(390, 330), title="What to change", text=CHANGE_NOTE),
+            Note(at=(1310, 30), size=(320, 330), title="Files", text=files_note(audio_part)),
+        ),
+        groups={
+            "Picture and voices": ("image", "voice 1", "voice 2"),
+            "Models": ("loaders",),
+            "Prompt": ("positive", "negative"),
+            "Speech": ("tracks", "speech"),
+            "Who is who": ("speakers",),
+            "Video": ("sampler", "video"),
+        },
     )
 
 
 BLUEPRINTS = (loaders(MULTITALK),)
 GRAPHS = (
-    toy(two=False),
-    toy(two=True),
-    real("multitalk_one_speaker", MULTITALK, two=False),
-    real("multitalk_two_speakers", MULTITALK, two=True),
-    real("infinitetalk_one_speaker", INFINITETALK, two=False),
+    toy_one_speaker(),
+    toy_two_speakers(),
+    one_speaker("multitalk_one_speaker", MULTITALK),
+    two_speakers("multitalk_two_speakers", MULTITALK),
+    one_speaker("infinitetalk_one_speaker", INFINITETALK),
 )

@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
 CHROMIUM = "/usr/bin/chromium"
 VIEW = {"width": 1600, "height": 900}
-THUMBNAIL_PX = (1120, 630)
+THUMBNAIL_PX = (1280, 720)
 THUMBNAIL_BYTES = 60_000
 RUN_SECONDS = 300
 SETTINGS = {
@@ -46,6 +46,7 @@ SETTINGS = {
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Graph.CanvasMenu": False,
     "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,
 }
 # The editor's own, with an empty user folder and without network.
 ALLOWED = re.compile(
@@ -57,7 +58,18 @@ READY = (
 )
 LOAD = "async ([graph, name]) => { await app.loadGraphData(graph, true, true, name) }"
 PROMPT = "async () => (await app.graphToPrompt()).output"
-FIT = "async () => { await app.extensionManager.command.execute('Comfy.Canvas.FitView') }"
+FIT = """() => {
+  const boxes = [...app.graph._groups, ...app.graph._nodes].map(
+    (item) => [...item.pos, item.pos[0] + item.size[0], item.pos[1] + item.size[1]]);
+  const [left, top] = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])) - 20);
+  const [right, bottom] = [2, 3].map((i) => Math.max(...boxes.map((box) => box[i])) + 20);
+  const { clientWidth: width, clientHeight: height } = app.canvas.canvas;
+  const scale = Math.min(width / (right - left), height / (bottom - top));
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset[0] = (width / scale - left - right) / 2;
+  app.canvas.ds.offset[1] = (height / scale - top - bottom) / 2;
+  app.canvas.setDirty(true, true);
+}"""
 FOCUS = "async () => { await app.extensionManager.command.execute('Workspace.ToggleFocusMode') }"
 UNKNOWN = (
     "() => app.graph._nodes.filter(n => !(n.type in LiteGraph.registered_node_types))"

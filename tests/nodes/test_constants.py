@@ -1,0 +1,134 @@
+"""Between steps 2 and n nothing constant is copied, nothing is complex, no cache is flushed.
+
+A dispatch mode sees every operation of a sampling run in bfloat16, where a float32 constant that is
+cast in every call would show.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+pytestmark = pytest.mark.host
+
+# The host's own time embedding makes its table of frequencies anew in every call.
+HOST_TABLES = ("sinusoidal_embedding_1d", "rope_encode", "rope")
+
+
+INPUT_CASTS = ("convert_tensor", "cast_to_device")
+
+
+class Watch(TorchDispatchMode):
+    """Notes copies that change dtype or device, by content, and complex results."""
+
+    def __init__(self):
+        super().__init__()
+        self.step = 0
+        self.copies = {}  # step -> Counter of (address or content, shape, place)
+        self.kept = []
+        self.complex = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.is_complex():
+            self.complex.append(str(func))
+        if func is torch.ops.aten._to_copy.default:
+            frames = traceback.extract_stack(limit=30)
+            if not any(frame.name in HOST_TABLES for frame in frames):
+                self.note(args[0], frames)
+        return out
+
+    def note(self, tensor, frames):
+        self.kept.append(tensor)  # so that no later tensor gets the same address
+        place = next(f for f in reversed(frames) if f.name != "__torch_dispatch__")
+        identity = tensor.untyped_storage().data_ptr()
+        if any(frame.name in INPUT_CASTS for frame in frames):
+            # The host joins inputs into a new tensor in every call, so content tells.
+            with torch.utils._python_dispatch._disable_current_modes():
+                identity = tensor.double().sum().item()
+        key = (identity, tuple(tensor.shape), place.name)
+        self.copies.setdefault(self.step, Counter())[key] += 1
+
+
+def sample(host, other_files, *, settle=True, voices=2):
+    """Six steps of a two-speaker window in bfloat16 under the watch."""
+    import comfy.model_management
+    import comfy.samplers
+    import comfy.sd
+
+    from pack.multitalk.config import ApgConfig
+    from pack.multitalk.generate import Motion
+    from pack.multitalk.guidance import plan_guidance
+    from pack.multitalk.schedule import shifted_sigmas
+    from pack.nodes.guider import AudioInputs, TalkGuider
+    from pack.nodes.model_patch import AttachedAudio, attach_audio, load_audio_part
+
+    path = other_files / "diffusion_models" / "test_clip_base.safetensors"
+    model = comfy.sd.load_diffusion_model(str(path), {"dtype": torch.bfloat16})
+    model.model.manual_cast_dtype = None  # compute in bfloat16 on the CPU as on a GPU
+    file = host.root / "assets" / "toy" / "model_patches" / "multitalk_toy_audio.safetensors"
+    part = load_audio_part(str(file), torch.bfloat16)
+    attached = AttachedAudio(name="toy", family="multitalk", config=part.model.config)
+    model = attach_audio(model, part, attached)
+    generator = torch.Generator().manual_seed(0)
+    text = torch.randn(1, 5, 64, generator=generator)
+    clip = SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280))
+    values = {
+        "clip_vision_output": clip,
+        "concat_latent_image": torch.randn(1, 16, 3, 4, 4),
+        "concat_mask": torch.ones(1, 1, 3, 4, 4),
+    }
+    positive, negative = [[text, values]], [[text * 2, values]]
+    cells = torch.zeros(3, 4, 4)
+    cells[0, :, :2], cells[1, :, 2:] = 1, 1
+    motion = Motion(latents=torch.randn(1, 16, 1, 4, 4), noise=None)
+    guider = TalkGuider(
+        model,
+        positive,
+        negative,
+        AudioInputs(speech=torch.randn(voices, 9, 5, 4, 64), cells=cells),
+        plan_guidance(5.0, 4.0, apg=ApgConfig()),
+        motion=motion,
+    )
+    if not settle:
+        guider._settle_conds = lambda device: None
+    watch = Watch()
+
+    def next_step(step, *_):
+        watch.step = step + 1
+
+    noise = torch.randn(1, 16, 3, 4, 4)
+    sampler = comfy.samplers.sampler_object("euler")
+    with torch.no_grad(), watch:  # inference mode would hide copies from the watch
+        guider.sample(
+            noise, torch.zeros_like(noise), sampler, shifted_sigmas(6, 3.0), callback=next_step,
+            disable_pbar=True,
+        )  # fmt: skip
+    return watch
+
+
+def constants(watch):
+    """Copies of one and the same tensor in every one of the steps 2 to 6."""
+    steps = [set(watch.copies.get(step, ())) for step in range(1, 6)]
+    return set.intersection(*steps)
+
+
+def test_no_constant_is_copied_between_steps(host, other_files, monkeypatch):
+    import comfy.model_management
+
+    flushed = []
+    monkeypatch.setattr(comfy.model_management, "soft_empty_cache", lambda *a: flushed.append(a))
+    watch = sample(host, other_files)
+    assert watch.copies[2]  # the watch sees casts of what changes
+    assert constants(watch) == set()
+    assert watch.complex == []
+    assert flushed == []
+
+
+def test_the_watch_sees_a_constant_that_is_cast_in_every_step(host, other_files):
+    assert constants(sample(host, other_files, settle=False))

@@ -118,12 +118,10 @@ def generate(
     Yields:
         New frames of each window; together exactly `plan.num_frames`.
     """
-    overlap = plan.size.overlap
-    first = source(0)
-    tail = first
+    overlap, follows = plan.size.overlap, family == "multitalk"
+    first = tail = source(0)
     for index in range(plan.num_windows):
         window = plan.window_frames(index)
-        follows = family == "multitalk"
         condition = tail if follows else source(plan.starts[index])
         latents = models.encode(pad_with_grey(condition, window))
         motion = _motion(index, tail, condition, latents, follows, models, noise)

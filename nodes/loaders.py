@@ -161,13 +161,18 @@ def apply_lora(
     """
     path = folder_paths.get_full_path_or_raise("loras", name)
     state = comfy.utils.load_torch_file(path, safe_load=True)
+    patched: comfy.model_patcher.ModelPatcher
     patched, _ = comfy.sd.load_lora_for_models(model, None, state, strength, 0)
-    if patched is None or patched.patches_uuid == model.patches_uuid:
+    if _count_patches(patched) == _count_patches(model):
         raise ValueError(
             f"{name} changes nothing in this model: none of its keys fits WAN 2.1. Choose a LoRA "
             "made for WAN 2.1 14B."
         )
     return patched
+
+
+def _count_patches(model: comfy.model_patcher.ModelPatcher) -> int:
+    return sum(len(patches) for patches in model.patches.values())
 
 
 def _with_audio(

@@ -143,6 +143,10 @@ def setting_inputs() -> list[Any]:
 
 def advanced_inputs() -> list[Any]:
     """What few people set; the defaults are those of training."""
+    return [*_strength_inputs(), *_window_inputs(), *_sampling_inputs()]
+
+
+def _strength_inputs() -> list[Any]:
     return [
         io.Float.Input(
             "audio_strength",
@@ -162,6 +166,11 @@ def advanced_inputs() -> list[Any]:
             advanced=True,
             tooltip="How much every window is brought to the colours of the picture; 0 is off.",
         ),
+    ]
+
+
+def _window_inputs() -> list[Any]:
+    return [
         io.Int.Input(
             "window",
             default=0,
@@ -186,6 +195,11 @@ def advanced_inputs() -> list[Any]:
             advanced=True,
             tooltip="How windows continue. auto: as the loaded weights were trained.",
         ),
+    ]
+
+
+def _sampling_inputs() -> list[Any]:
+    return [
         io.Combo.Input(
             "sampler",
             options=comfy.samplers.SAMPLER_NAMES,

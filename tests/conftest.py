@@ -42,6 +42,12 @@ def pytest_addoption(parser):
         help="folder with an index.json of golden cases (default: tests/goldens)",
     )
 
+    parser.addoption(
+        "--write-schemas",
+        action="store_true",
+        help="store the node schemas that tests/nodes/test_schemas.py compares with",
+    )
+
 
 @pytest.fixture(scope="session")
 def goldens_dir(request):

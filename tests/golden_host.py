@@ -225,17 +225,7 @@ def loop(case):
     size = (sub["target_height"], sub["target_width"])
     images = case["in.video"] if "in.video" in case.tensors else case["in.image"][None]
     images = images.float() / 255
-    cells = None
-    if sub["speakers"] > 1:
-        boxes = sub["bbox"]
-        picture = images.shape[1:3]
-        masks = (
-            reference_box_masks(list(boxes.values()), *picture)
-            if boxes
-            else half_masks(*picture, margin=sub["face_scale"])
-        )
-        cells = latent_masks(masks, *size)
-        assert torch.equal(cells, case["ck.masks_latent"].float())
+    cells = loop_masks(case, images.shape[1:3], size)
     settings = loop_settings(sub, family)
     inputs = RunInputs(
         model=build_model(sizes, case.weights, family),
@@ -290,6 +280,20 @@ def loop(case):
         check_decisions(case, inputs.model, settings)
     if family == "multitalk":
         check_seeded_noise(case, sub)
+
+
+def loop_masks(case, picture, size):
+    """Speaker masks on the latent grid, None for one speaker."""
+    sub = case.config
+    if sub["speakers"] == 1:
+        return None
+    if sub["bbox"]:
+        masks = reference_box_masks(list(sub["bbox"].values()), *picture)
+    else:
+        masks = half_masks(*picture, margin=sub["face_scale"])
+    cells = latent_masks(masks, *size)
+    assert torch.equal(cells, case["ck.masks_latent"].float())
+    return cells
 
 
 def loop_settings(sub, family):

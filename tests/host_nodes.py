@@ -164,6 +164,19 @@ class TestKeepFrames(io.ComfyNode):
         return io.NodeOutput()
 
 
+class TestText(io.ComfyNode):
+    """CONDITIONING of the toy's text width."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(node_id="TestText", inputs=[], outputs=[io.Conditioning.Output()])
+
+    @classmethod
+    def execute(cls):
+        generator = torch.Generator().manual_seed(2)
+        return io.NodeOutput([[torch.randn(1, 7, 64, generator=generator), {}]])
+
+
 class TestFlatVae(io.ComfyNode):
     """A VAE of no cost: colours averaged over cells, every latent frame repeated; counted."""
 
@@ -200,6 +213,7 @@ class TestExtension(ComfyExtension):
             TestCountedModel,
             TestCountPasses,
             TestShowSpeech,
+            TestText,
             TestKeepFrames,
             TestFlatVae,
         ]

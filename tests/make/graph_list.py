@@ -95,8 +95,8 @@ SPEAKERS_NOTE = """\
 **Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
 
 **Who is who**: with an empty field voice 1 is the left half of the picture and voice 2 the right \
-half. Or write one box per line, in the order of the voices: `x, y, width, height` in pixels of the \
-picture, counted from its upper left corner, for example
+half. Or write one box per line, in the order of the voices: `x, y, width, height` in pixels of \
+the picture, counted from its upper left corner, for example
 
     120, 80, 300, 360
     560, 80, 300, 360
@@ -351,13 +351,13 @@ def toy_two_speakers() -> Graph:
                 height=370,
                 links={"image": ("example", "image"), "detections": ("example", "boxes")},
             ),
-            *toy_loaders((800, 530), (800, 740), (400, 326)),
-            speech((800, 210), ("tracks", "tracks"), ("encoder", "speech encoder")),
+            *toy_loaders((800, 600), (800, 810), (400, 326)),
+            speech((800, 160), ("tracks", "tracks"), ("encoder", "speech encoder")),
             sampler((1200, 0), 700, TOY_LINKS | MASKS, toy=True),
             combine((1600, 0)),
         ),
         notes=(
-            Note(at=(0, 530), size=(320, 280), title="Two speakers", text=TOY_SPEAKERS_NOTE),
+            Note(at=(0, 240), size=(320, 230), title="Two speakers", text=TOY_SPEAKERS_NOTE),
             Note(at=(1600, 480), size=(400, 220), title="What you see", text=TOY_NOTE),
         ),
         groups={
@@ -473,9 +473,9 @@ def two_speakers(name: str, audio_part: Model) -> Graph:
             combine((2110, 0)),
         ),
         notes=(
-            Note(at=(1710, 640), size=(390, 330), title="Two speakers", text=SPEAKERS_NOTE),
-            Note(at=(2120, 640), size=(390, 330), title="What to change", text=CHANGE_NOTE),
-            Note(at=(1310, 30), size=(320, 330), title="Files", text=files_note(audio_part)),
+            Note(at=(1710, 640), size=(390, 270), title="Two speakers", text=SPEAKERS_NOTE),
+            Note(at=(2120, 640), size=(390, 270), title="What to change", text=CHANGE_NOTE),
+            Note(at=(400, 480), size=(350, 200), title="Files", text=files_note(audio_part)),
         ),
         groups={
             "Picture and voices": ("image", "voice 1", "voice 2"),

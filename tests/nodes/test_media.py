@@ -1,0 +1,157 @@
+"""Sound, speaker, video and example nodes through the real host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from pack.tests.prompts import node, talk
+
+pytestmark = pytest.mark.host
+
+
+def sound(**inputs):
+    return node("TestSound", **({"samples": 16000, "rate": 16000, "kind": "noise", "seed": 1,
+                                 "channels": 1} | inputs))  # fmt: skip
+
+
+def run(host, prompt, name, output=0):
+    prompt["end"] = node("TestShowSpeech", speech=[name, output])
+    result = host.run(prompt)
+    assert result.ok, result.error
+    return result.outputs[name][output][0]
+
+
+def text_under(result, name):
+    shown = [d for e, d in result.events if e == "executed" and d["node"] == name]
+    return shown[0]["output"]["text"][0]
+
+
+def test_loudness_keeps_rate_and_channels(host):
+    prompt = {
+        "sound": sound(rate=44100, samples=44100, channels=2),
+        "level": node("MultiTalkLoudness", audio=["sound", 0], loudness_lufs=-16.0),
+    }
+    out = run(host, prompt, "level")
+    assert out["sample_rate"] == 44100
+    assert out["waveform"].shape == (1, 2, 44100)
+    import pyloudnorm
+
+    meter = pyloudnorm.Meter(44100)
+    assert abs(meter.integrated_loudness(out["waveform"][0].T.numpy()) + 16) < 0.1
+
+
+def test_silence_passes_unchanged_and_says_so(host):
+    prompt = {
+        "sound": sound(kind="silence"),
+        "level": node("MultiTalkLoudness", audio=["sound", 0], loudness_lufs=-16.0),
+    }
+    prompt["end"] = node("TestShowSpeech", speech=["level", 0])
+    result = host.run(prompt)
+    assert not result.outputs["level"][0][0]["waveform"].any()
+    assert "unchanged" in text_under(result, "level")
+
+
+def test_tracks_mix_at_the_highest_rate_and_keep_stereo(host):
+    prompt = {
+        "one": sound(rate=16000, samples=16000),
+        "two": sound(rate=48000, samples=48000, channels=2),
+        "tracks": node(
+            "MultiTalkTracks",
+            **{
+                "speakers.speaker_1": ["one", 0],
+                "speakers.speaker_2": ["two", 0],
+                "placement": "offsets",
+                "placement.offsets": "0, 0.5",
+            },
+        ),
+    }
+    mix = run(host, prompt, "tracks", 1)
+    assert mix["sample_rate"] == 48000
+    assert mix["waveform"].shape == (1, 2, 72000)
+
+
+def test_the_heard_sound_may_be_another(host):
+    prompt = talk(seconds=0.4)
+    prompt["music"] = sound(rate=44100, samples=22050, channels=2)
+    prompt["speech"]["inputs"]["video_sound"] = ["music", 0]
+    result = host.run(prompt)
+    assert result.ok, result.error
+    heard = result.outputs["sampler"][1][0]
+    assert heard["waveform"].shape == (1, 2, 44100 * 10 // 25)
+    original = result.outputs["music"][0][0]["waveform"]
+    torch.testing.assert_close(heard["waveform"], original[..., : 44100 * 10 // 25])
+
+
+def speakers(host, **inputs):
+    prompt = {
+        "example": node("MultiTalkExample", scene="two_speakers"),
+        "who": node("MultiTalkSpeakers", **({"image": ["example", 0], "boxes": ""} | inputs)),
+        "end": node("TestShowSpeech", speech=["who", 0]),
+    }
+    return host.run(prompt)
+
+
+def test_detections_become_masks_with_a_picture_of_who_is_who(host):
+    result = speakers(host, detections=["example", 3])
+    masks, preview, report = (values[0] for values in result.outputs["who"])
+    assert masks.shape == (2, 640, 960)
+    assert preview.shape == (1, 640, 960, 3)
+    left, right = (mask.nonzero()[:, 1].float().mean() for mask in masks)
+    assert left < 480 < right
+    assert report.startswith("Speaker 1: ")
+
+
+def test_typed_boxes_and_halves(host):
+    typed = speakers(host, boxes="0, 0, 100, 200\n500, 10, 100, 2000")
+    masks, _, report = (values[0] for values in typed.outputs["who"])
+    assert masks.sum((1, 2)).tolist() == [100 * 200, 100 * 630]
+    assert "Speaker 2: the box" in report
+    halves = speakers(host).outputs["who"][0][0]
+    assert halves[0, :, 480:].sum() == 0
+    assert halves[1, :, :480].sum() == 0
+
+
+def test_speakers_given_twice_are_refused(host):
+    result = speakers(host, boxes="0,0,50,50", detections=["example", 3])
+    assert "given twice, by boxes and detections" in result.error["exception_message"]
+
+
+def test_video_has_the_sound_and_the_graph_inside(host):
+    prompt = talk(seconds=1.0, rate=44100)
+    result = host.run(prompt)
+    assert result.ok, result.error
+    shown = next(d for e, d in result.events if e == "executed" and d["node"] == "video")
+    entry = shown["output"]["images"][0]
+    path = Path(host.base) / entry["type"] / entry["subfolder"] / entry["filename"]
+    with av.open(str(path)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, audio.codec_context.name) == ("h264", "aac")
+        assert video.average_rate == 25
+        assert (video.width, video.height) == (64, 64)
+        assert sum(1 for _ in container.decode(video)) == 25
+        assert float(audio.duration * audio.time_base) == pytest.approx(1.0, abs=1024 / 44100)
+        assert "MultiTalkSampler" in container.metadata["prompt"]
+
+
+def test_odd_sides_are_refused(host):
+    prompt = {
+        "image": node("TestPicture", width=33, height=32, frames=2),
+        "video": node(
+            "MultiTalkVideoCombine",
+            images=["image", 0],
+            fps=25.0,
+            filename_prefix="x",
+            save_output=False,
+        ),
+    }
+    assert "33 x 32; H.264 needs even sides" in host.run(prompt).error["exception_message"]
+
+
+def test_the_example_has_two_voices_of_its_own(host):
+    prompt = {"example": node("MultiTalkExample", scene="one_speaker")}
+    silent = run(host, prompt, "example", 2)
+    assert not silent["waveform"].any()

@@ -1,0 +1,115 @@
+"""The shape of the pack: who may import whom, how long rooms may be; imports do nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+HOST_MODULES = {
+    "comfy",
+    "comfy_api",
+    "comfy_execution",
+    "folder_paths",
+    "node_helpers",
+    "nodes",
+    "server",
+}
+HEAVY = {"transformers", "librosa", "soundfile", "pyloudnorm", "optimum", "scipy"}
+ENGINE_ORDER = [
+    "config", "frames", "audio", "wav2vec2", "audio_attention", "speakers", "windows", "schedule",
+    "guidance", "stepcache", "color", "checkpoint", "settings", "generate",
+]  # fmt: skip
+# nodes/ in layers: a file imports only from layers before its own.
+NODE_LAYERS = [
+    {"sockets", "host", "model_patch"},
+    {"block_cache", "checks", "sampler_inputs"},
+    {"guider"},
+    {"video_run"},
+    {"audio", "speech", "speakers", "loaders", "sampler", "video", "example"},
+]
+
+
+def files(package):
+    return sorted((ROOT / package).glob("*.py"))
+
+
+def imports(path):
+    """(level, module) of every import statement, functions included."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or ""
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name
+
+
+@pytest.mark.parametrize("path", files("multitalk"), ids=lambda p: p.stem)
+def test_engine_imports_no_host_and_only_lower_modules(path):
+    for level, module in imports(path):
+        if level == 0:
+            assert module.split(".")[0] not in HOST_MODULES | {"kokoro", "multitalk"}
+        else:
+            assert level == 1, f"{path.name} imports outside the engine"
+            if path.stem != "__init__":
+                own, other = ENGINE_ORDER.index(path.stem), ENGINE_ORDER.index(module)
+                assert other < own, f"{path.name} imports {module}, which is above it"
+
+
+def test_engine_order_names_every_module():
+    assert {path.stem for path in files("multitalk")} == {*ENGINE_ORDER, "__init__"}
+
+
+@pytest.mark.parametrize("path", files("nodes"), ids=lambda p: p.stem)
+def test_nodes_import_only_lower_layers(path):
+    if path.stem == "__init__":
+        return
+    layer = next(i for i, names in enumerate(NODE_LAYERS) if path.stem in names)
+    below = set().union(*NODE_LAYERS[:layer])
+    for level, module in imports(path):
+        if level == 1:
+            same_floor = layer == 0 and module in NODE_LAYERS[0]
+            assert module in below or same_floor, f"{path.name} imports {module}"
+        elif level == 2:
+            assert module.split(".")[0] in ("multitalk", "kokoro")
+
+
+@pytest.mark.parametrize("package", ["multitalk", "nodes", "tests", "tests/host", "tests/make"])
+def test_rooms_are_small(package):
+    for path in files(package):
+        text = path.read_text()
+        assert len(text.splitlines()) <= MAX_FILE_LINES, path
+        assert text.isascii(), path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.name != "define_schema":
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= MAX_FUNCTION_LINES, f"{path.name}: {node.name} has {length} lines"
+
+
+PROBE = """
+import importlib, socket, sys, types
+import torch
+pack = types.ModuleType("pack")
+pack.__path__ = [sys.argv[1]]
+sys.modules["pack"] = pack
+def refuse(*args, **kwargs):
+    raise AssertionError("an import opened a socket")
+socket.socket.__init__ = refuse
+for name in sys.argv[2].split(","):
+    importlib.import_module("pack.multitalk." + name)
+assert not torch.cuda.is_initialized()
+print(",".join({module.split(".")[0] for module in sys.modules}))
+"""
+
+
+def test_importing_the_engine_does_nothing():
+    command = [sys.executable, "-c", PROBE, str(ROOT), ",".join(ENGINE_ORDER)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert not set(run.stdout.strip().split(",")) & (HOST_MODULES | HEAVY)

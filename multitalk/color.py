@@ -64,7 +64,7 @@ def match_colors(frames: Tensor, reference: Tensor, *, strength: float) -> Tenso
 
     Args:
         frames: [F, H, W, 3] in 0..1.
-        reference: [H, W, 3] in 0..1.
+        reference: [H, W, 3] in 0..1; frames are matched on its device, one at a time.
         strength: 0 returns the frames untouched, 1 replaces them by the matched ones.
 
     Returns:
@@ -79,7 +79,7 @@ def match_colors(frames: Tensor, reference: Tensor, *, strength: float) -> Tenso
     target = _statistics(_to_lab(reference.clamp(0, 1)))
     out = torch.empty_like(frames)
     for index, frame in enumerate(frames):
-        source = frame.clamp(0, 1)
+        source = frame.to(reference.device).clamp(0, 1)
         lab = _to_lab(source)
         statistics = _statistics(lab)
         if float(statistics.deviation.min()) < _NEARLY_GREY:

@@ -88,6 +88,7 @@ class Models:
     decode: Callable[[Tensor], Tensor]  # raw latents -> frames
     embed_picture: Callable[[Tensor], object]  # frame [1, H, W, 3] -> whatever `denoise` takes
     denoise: Callable[[WindowRequest], Tensor]  # -> raw latents [1, 16, T, h, w]
+    device: torch.device | None = None  # where colours are matched; None: where frames are
 
 
 def generate(
@@ -120,6 +121,7 @@ def generate(
     """
     overlap, follows = plan.size.overlap, family == "multitalk"
     first = tail = source(0)
+    reference = first[0] if models.device is None else first[0].to(models.device)
     for index in range(plan.num_windows):
         window = plan.window_frames(index)
         condition = tail if follows else source(plan.starts[index])
@@ -141,7 +143,7 @@ def generate(
         frames = models.decode(final)[:window]
         # Frames that are neither new nor the beginning of the next window need no colour.
         skipped = min(overlap, window - overlap) if index else 0
-        frames = match_colors(frames[skipped:], first[0], strength=color_strength)
+        frames = match_colors(frames[skipped:], reference, strength=color_strength)
         tail = frames[-overlap:].clone()
         kept = plan.kept(index)
         yield FinishedWindow(

@@ -21,7 +21,6 @@ COEFFICIENTS: dict[SizeClass, tuple[float, ...]] = {
     "480": (2.57151496e5, -3.54229917e4, 1.40286849e3, -1.35890334e1, 1.32517977e-1),
     "720": (8.10705460e3, 2.13393892e3, -3.72934672e2, 1.66203073e1, -4.17769401e-2),
 }
-ALWAYS_COMPUTED = 5  # first steps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +29,7 @@ class StepCacheSettings:
 
     threshold: float  # larger is faster and less exact
     coefficients: tuple[float, ...]  # highest power first
+    always_computed: int = 5  # first steps that are never reused
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,15 +46,12 @@ class StepCachePlan:
         return self.compute.count(False)
 
 
-def plan_steps(
-    signals: Tensor, settings: StepCacheSettings, *, always_computed: int = ALWAYS_COMPUTED
-) -> StepCachePlan:
+def plan_steps(signals: Tensor, settings: StepCacheSettings) -> StepCachePlan:
     """Decide for every step whether its blocks run.
 
     Args:
         signals: [steps, ...] float32 modulation input of each step.
         settings: Accumulated change up to which residuals are reused, and the polynomial.
-        always_computed: First steps that are never reused.
 
     Returns:
         The plan.
@@ -63,14 +60,14 @@ def plan_steps(
     total = 0.0
     for step in range(len(signals)):
         distance = 0.0
-        if step >= always_computed:
+        if step >= settings.always_computed:
             previous = signals[step - 1]
             distance = float((signals[step] - previous).abs().mean() / previous.abs().mean())
             change = 0.0
             for coefficient in settings.coefficients:
                 change = change * distance + coefficient
             total += change
-        needed = step < always_computed or total >= settings.threshold
+        needed = step < settings.always_computed or total >= settings.threshold
         if needed:
             total = 0.0
         compute.append(needed)

@@ -98,6 +98,20 @@ def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Te
     return frame
 
 
+def _log_plan(plan: WindowPlan, settings: RunSettings, num_speakers: int) -> None:
+    logger.info(
+        "[MultiTalk] %s frames of %s x %s in %s windows of %s (overlap %s), %s steps, %s speakers",
+        plan.num_frames,
+        settings.width,
+        settings.height,
+        plan.num_windows,
+        settings.size.window,
+        settings.size.overlap,
+        settings.guidance.steps,
+        num_speakers,
+    )
+
+
 def sample_video(
     inputs: RunInputs,
     settings: RunSettings,
@@ -114,29 +128,19 @@ def sample_video(
         noise: Random numbers; by default from the seed.
 
     Returns:
-        [num_frames, H, W, 3] float32 in 0..1 on the host's intermediate device.
+        [num_frames, H, W, 3] in 0..1, of the host's intermediate device and dtype.
     """
     tracks, masks = speakers_and_tracks(inputs.speech, inputs.masks, inputs.image)
     cells = None if masks is None else latent_masks(masks, settings.height, settings.width)
     plan = plan_video(inputs.speech, settings)
-    guided = settings.guidance
-    logger.info(
-        "[MultiTalk] %s frames of %s x %s in %s windows of %s (overlap %s), %s steps, %s speakers",
-        plan.num_frames,
-        settings.width,
-        settings.height,
-        plan.num_windows,
-        settings.size.window,
-        settings.size.overlap,
-        guided.steps,
-        len(inputs.speech.features),
-    )
-    progress = StepProgress(inputs.model, guided.steps, plan.num_windows, node_id)
+    _log_plan(plan, settings, len(tracks))
+    progress = StepProgress(inputs.model, settings.guidance.steps, plan.num_windows, node_id)
     models = Models(
         encode=inputs.vae.encode,
         decode=lambda latents: inputs.vae.decode(latents)[0],
         embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
         denoise=window_denoiser(inputs, settings, cells, progress),
+        device=inputs.model.load_device,
     )
     frames = torch.empty(
         plan.num_frames,
@@ -144,6 +148,7 @@ def sample_video(
         settings.width,
         3,
         device=comfy.model_management.intermediate_device(),
+        dtype=comfy.model_management.intermediate_dtype(),
     )
     for window in generate(
         plan,

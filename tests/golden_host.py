@@ -144,10 +144,13 @@ def step_cache(case):
     cells = case["in.masks"] if case.config["speakers"] > 1 else None
     audio = AudioInputs(speech=case["in.audio"], cells=cells)
     coefficients = tuple(case.config["coefficients_highest_power_first"])
-    limits = case.tolerance
+    limits, always = case.tolerance, case.config["always_computed_first_steps"]
     for name, sub in case.config["cases"].items():
         sigmas = shifted_sigmas(sub["steps"], sub["shift"])
-        cache = RunCache(StepCacheSettings(threshold=sub["threshold"], coefficients=coefficients))
+        settings = StepCacheSettings(
+            threshold=sub["threshold"], coefficients=coefficients, always_computed=always
+        )
+        cache = RunCache(settings)
         guider = TalkGuider(model, positive, negative, audio, plan_guidance(5.0, 4.0), cache=cache)
         noise = case["in.noise"][None]
         with torch.inference_mode():
@@ -249,10 +252,7 @@ def loop(case):
         return fit_frames(images[index : index + 1], *size)
 
     tracks = [case[f"in.audio{s + 1}"] for s in range(sub["speakers"])]
-    plan = plan_reference(
-        sub["audio_frames"], settings.size, family=family, max_frames=sub["max_frames"]
-    )
-    assert list(plan.starts) == case["ck.window_starts"].tolist()
+    plan = loop_plan(case, settings)
     with torch.inference_mode():
         windows = list(
             generate(
@@ -294,6 +294,15 @@ def loop_masks(case, picture, size):
     cells = latent_masks(masks, *size)
     assert torch.equal(cells, case["ck.masks_latent"].float())
     return cells
+
+
+def loop_plan(case, settings):
+    sub = case.config
+    plan = plan_reference(
+        sub["audio_frames"], settings.size, family=settings.family, max_frames=sub["max_frames"]
+    )
+    assert list(plan.starts) == case["ck.window_starts"].tolist()
+    return plan
 
 
 def loop_settings(sub, family):

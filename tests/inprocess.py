@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import tempfile
+import time
 import uuid
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import torch
 
 CACHE_ARGS = {"lru": 0, "ram": 0, "ram_inactive": 0}
 
@@ -61,6 +61,8 @@ class Host:
     base: Path  # the host's base directory
     pack_name: str  # name of the pack's package in sys.modules
     recorder: Recorder
+    load_seconds: float  # what loading the pack cost
+    load_sockets: list[Any]  # connections that loading the pack tried
 
     def module(self, name: str) -> Any:
         """A module of the pack as the host loaded it, for example `nodes.guider`."""
@@ -145,17 +147,33 @@ def start_host(root: Path) -> Host:
 
         server.PromptServer.instance = recorder
         comfy.utils.set_progress_bar_global_hook(recorder.progress)
-        asyncio.run(_load(nodes, checkout, root))
-    name = str(root).replace(".", "_x_")
-    return Host(root=root, base=base, pack_name=name, recorder=recorder)
+        asyncio.run(_load_extras(nodes, checkout))
+        seconds, sockets = asyncio.run(_load_pack(nodes, root))
+    return Host(
+        root=root,
+        base=base,
+        pack_name=str(root).replace(".", "_x_"),
+        recorder=recorder,
+        load_seconds=seconds,
+        load_sockets=sockets,
+    )
 
 
-async def _load(nodes: Any, checkout: Path, root: Path) -> None:
+async def _load_extras(nodes: Any, checkout: Path) -> None:
     for extra in ("nodes_audio", "nodes_video", "nodes_custom_sampler", "nodes_wan", "nodes_mask"):
         path = checkout / "comfy_extras" / f"{extra}.py"
         assert await nodes.load_custom_node(str(path), module_parent="comfy_extras"), extra
+
+
+async def _load_pack(nodes: Any, root: Path) -> tuple[float, list[Any]]:
+    """Load the pack and the test nodes; seconds and connections of the pack alone."""
+    attempts: list[Any] = []
+    connect = socket.socket.connect
+    socket.socket.connect = lambda *args: attempts.append(args)  # type: ignore[method-assign]
+    begin = time.perf_counter()
     assert await nodes.load_custom_node(str(root), module_parent="custom_nodes"), "pack"
-    assert await nodes.load_custom_node(
-        str(root / "tests" / "host_nodes.py"), module_parent="custom_nodes"
-    ), "test nodes"
-    torch.manual_seed(0)
+    seconds = time.perf_counter() - begin
+    socket.socket.connect = connect  # type: ignore[method-assign]
+    test_nodes = str(root / "tests" / "host_nodes.py")
+    assert await nodes.load_custom_node(test_nodes, module_parent="custom_nodes"), "test nodes"
+    return seconds, attempts

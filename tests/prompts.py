@@ -91,15 +91,17 @@ def talk(
             save_output=False,
         ),
     }
+    add_voices(prompt, voices, placement, samples=round(seconds * rate), rate=rate, kind=sound)
+    if boxes is not None:
+        prompt["masks"] = node("TestMasks", boxes=boxes, width=picture[0], height=picture[1])
+        prompt["sampler"]["inputs"]["masks"] = ["masks", 0]
+    return prompt
+
+
+def add_voices(prompt: dict[str, Any], voices: int, placement: str, **sound: Any) -> None:
+    """Sounds, and tracks if there are several."""
     for number in range(1, voices + 1):
-        prompt[f"sound_{number}"] = node(
-            "TestSound",
-            samples=round(seconds * rate),
-            rate=rate,
-            kind=sound,
-            seed=number,
-            channels=1,
-        )
+        prompt[f"sound_{number}"] = node("TestSound", seed=number, channels=1, **sound)
     if voices > 1:
         prompt["tracks"] = node(
             "MultiTalkTracks",
@@ -107,10 +109,6 @@ def talk(
             **placing(placement),
         )
         prompt["speech"]["inputs"]["audio"] = ["tracks", 0]
-    if boxes is not None:
-        prompt["masks"] = node("TestMasks", boxes=boxes, width=picture[0], height=picture[1])
-        prompt["sampler"]["inputs"]["masks"] = ["masks", 0]
-    return prompt
 
 
 def placing(placement: str) -> dict[str, Any]:

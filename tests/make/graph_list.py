@@ -84,7 +84,7 @@ CHANGE_NOTE = """\
 1. **Picture and voice**: choose your own files. The length of the sound is the length of the video.
 2. **Prompt**: what the scene looks like.
 3. **preset** of MultiTalk Sampler: *full* (40 steps) needs no LoRA. For *FusionX* (8 steps) or \
-*lightx2v* (4 steps) open *MultiTalk loaders* (icon at its upper right corner), set *loras* to 1 \
+*lightx2v* (4 steps) open *MultiTalk loaders* (icon at its upper right corner, or *Enter subgraph*), set *loras* to 1 \
 and choose the LoRA of that name, strength 1.
 4. **size**: 480 or 720; the shape follows the picture.
 
@@ -120,8 +120,7 @@ def files_note(audio_part: Model) -> str:
         (
             *lines,
             "",
-            "Then press **R** to refresh the lists. fp8 files of the same models work too. A GPU "
-            "is needed; how much memory depends on the files.",
+            "Then press **R** to refresh the lists. These models need a GPU.",
             "",
         )
     )
@@ -151,7 +150,7 @@ def loaders(audio_part: Model) -> Subgraph:
             Node(
                 key="vae",
                 kind="VAELoader",
-                at=(0, 220),
+                at=(0, 460),
                 width=400,
                 values={"vae_name": VAE.name},
                 models=(VAE,),
@@ -159,7 +158,7 @@ def loaders(audio_part: Model) -> Subgraph:
             Node(
                 key="clip",
                 kind="CLIPLoader",
-                at=(0, 340),
+                at=(0, 580),
                 width=400,
                 values={"clip_name": TEXT_ENCODER.name, "type": "wan"},
                 models=(TEXT_ENCODER,),
@@ -167,7 +166,7 @@ def loaders(audio_part: Model) -> Subgraph:
             Node(
                 key="clip_vision",
                 kind="CLIPVisionLoader",
-                at=(0, 510),
+                at=(0, 750),
                 width=400,
                 values={"clip_name": CLIP_VISION.name},
                 models=(CLIP_VISION,),
@@ -175,7 +174,7 @@ def loaders(audio_part: Model) -> Subgraph:
             Node(
                 key="encoder",
                 kind="MultiTalkLoadSpeechEncoder",
-                at=(0, 630),
+                at=(0, 870),
                 width=400,
                 values={"encoder": SPEECH_ENCODER.name},
                 models=(SPEECH_ENCODER,),
@@ -460,7 +459,7 @@ def two_speakers(name: str, audio_part: Model) -> Graph:
             *real_start(audio_part, TWO_PEOPLE),
             voice(1, "Voice 1", (0, 414)),
             voice(2, "Voice 2", (0, 610)),
-            tracks((400, 780), ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
+            tracks((400, 840), ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
             Node(
                 key="speakers",
                 kind="MultiTalkSpeakers",
@@ -468,14 +467,14 @@ def two_speakers(name: str, audio_part: Model) -> Graph:
                 height=370,
                 links={"image": ("image", "IMAGE")},
             ),
-            speech((830, 780), ("tracks", "tracks"), ("loaders", "speech encoder")),
+            speech((830, 840), ("tracks", "tracks"), ("loaders", "speech encoder")),
             sampler((1710, 0), 550, REAL_LINKS | MASKS, toy=False),
             combine((2110, 0)),
         ),
         notes=(
             Note(at=(1710, 640), size=(390, 270), title="Two speakers", text=SPEAKERS_NOTE),
             Note(at=(2120, 640), size=(390, 270), title="What to change", text=CHANGE_NOTE),
-            Note(at=(400, 480), size=(350, 200), title="Files", text=files_note(audio_part)),
+            Note(at=(400, 500), size=(350, 220), title="Files", text=files_note(audio_part)),
         ),
         groups={
             "Picture and voices": ("image", "voice 1", "voice 2"),

@@ -46,3 +46,8 @@ def test_a_whole_run_works_without_sockets(host, no_network):
     result = host.run(prompt)
     assert result.ok, result.error
     assert no_network == []
+
+
+def test_loading_the_pack_is_quick_and_silent(host):
+    assert host.load_seconds <= 0.15
+    assert host.load_sockets == []

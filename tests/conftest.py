@@ -6,11 +6,15 @@ host's), so it is reached as `pack`: `pack.multitalk.x`, `pack.nodes.x`, `pack.t
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 import types
 
 import pytest
+
+# Toy sizes gain nothing from threads, and two busy cores lose a lot by them. Before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 pack = types.ModuleType("pack")

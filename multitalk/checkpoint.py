@@ -95,10 +95,11 @@ def read_header(path: Path) -> Header:
             raise ValueError(_unreadable(path.name)) from error
     metadata = entries.pop("__metadata__", {})
     end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    if _LENGTH_BYTES + length + end > size:
+    wanted = _LENGTH_BYTES + length + end
+    if wanted != size:
         raise ValueError(
-            f"{path.name} is truncated: it has {size} bytes, its header asks for "
-            f"{_LENGTH_BYTES + length + end}. Download it again."
+            f"{path.name} is {'truncated' if size < wanted else 'damaged'}: it has {size} bytes, "
+            f"its header asks for {wanted}. Download it again."
         )
     prefix = next(
         (p for p in _PREFIXES if any(n in (p + BASE_KEY, p + AUDIO_KEY) for n in entries)), ""

@@ -19,10 +19,11 @@ class MultiTalkExtension(ComfyExtension):
         from .audio import MultiTalkLoudness, MultiTalkTracks
         from .example import MultiTalkExample
         from .loaders import MultiTalkAttach, MultiTalkLoadModel
-        from .sampler import MultiTalkGuider, MultiTalkSampler
+        from .sampler import MultiTalkSampler
         from .speakers import MultiTalkSpeakers
         from .speech import MultiTalkLoadSpeechEncoder, MultiTalkSpeechEmbedding
         from .video import MultiTalkVideoCombine
+        from .window import MultiTalkGuider
 
         return [
             MultiTalkExample,

@@ -60,6 +60,12 @@ def find_file(name: str, folders: Sequence[str]) -> Path:
     )
 
 
+def file_stamps(names: Sequence[str], folders: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Size and time of files, so that a replaced file of the same name is loaded anew."""
+    stats = [find_file(name, folders).stat() for name in names]
+    return tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
+
+
 class StepProgress:
     """Progress of one run: steps over all windows, with a preview and a line of text."""
 

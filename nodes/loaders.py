@@ -20,7 +20,7 @@ from ..multitalk.checkpoint import (
 )
 from ..multitalk.config import FAMILIES, Family
 from .checks import check_model_files
-from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, find_file, list_files
+from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, file_stamps, find_file, list_files
 from .model_patch import AttachedAudio, attach_audio, check_model, load_audio_part
 
 logger = logging.getLogger("multitalk.nodes")
@@ -116,6 +116,23 @@ class MultiTalkLoadModel(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(
+        cls,
+        base: str,
+        audio_part: str,
+        weight_dtype: str = "default",
+        family: str = "auto",
+        loras: dict[str, Any] | None = None,
+    ) -> object:
+        """Changes with the files."""
+        names = [name for name, _ in _read_loras(loras or {"loras": "none"})]
+        return (
+            file_stamps([base], BASE_FOLDERS),
+            file_stamps([audio_part], AUDIO_PART_FOLDERS),
+            file_stamps(names, ("loras",)),
+        )
+
+    @classmethod
     def execute(
         cls,
         base: str,
@@ -206,6 +223,11 @@ class MultiTalkAttach(io.ComfyNode):
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For MultiTalk Sampler.")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, audio_part: str, model: Any = None, family: str = "auto") -> object:
+        """Changes with the file."""
+        return file_stamps([audio_part], AUDIO_PART_FOLDERS)
 
     @classmethod
     def check_lazy_status(cls, audio_part: str, model: Any = None, **_inputs: Any) -> list[str]:

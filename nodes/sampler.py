@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import torch
 from comfy_api.latest import io
-from torch import Tensor
 
 from ..multitalk.audio import fit_sound
-from ..multitalk.config import (
-    FAMILIES,
-    VAE_SPACE,
-    VAE_TIME,
-    ApgConfig,
-    Family,
-    WindowSize,
-    size_class,
-)
-from ..multitalk.generate import Motion
-from ..multitalk.guidance import plan_guidance
+from ..multitalk.config import FAMILIES, ApgConfig, Family, size_class
 from ..multitalk.settings import (
     RunSettings,
     resolve_guidance,
@@ -28,29 +16,20 @@ from ..multitalk.settings import (
 )
 from ..multitalk.speakers import check_token_masks, latent_masks, token_masks
 from ..multitalk.stepcache import COEFFICIENTS, StepCacheSettings
-from ..multitalk.wav2vec2 import Speech
-from ..multitalk.windows import WindowPlan, window_speech
 from .checks import (
     check_files,
     check_media,
     check_models,
-    check_voices,
     missing_lazy,
     plain,
 )
-from .guider import AudioInputs, TalkGuider, with_text
 from .model_patch import attached_audio
-from .sampler_inputs import (
-    advanced_inputs,
-    guidance_inputs,
-    media_inputs,
-    model_inputs,
-    setting_inputs,
-)
+from .sampler_inputs import advanced_inputs, media_inputs, model_inputs, setting_inputs
 from .sockets import from_sound, to_frames, to_masks
 from .video_run import (
     RunInputs,
     empty_conditioning,
+    plan_video,
     sample_video,
     speakers_and_tracks,
 )
@@ -86,7 +65,7 @@ class MultiTalkSampler(io.ComfyNode):
         """Check everything that needs no model, then ask for the models."""
         inputs = plain(inputs)
         check_media(inputs["image"], inputs["speech"], inputs.get("masks"))
-        resolve_settings(inputs, None)
+        plan_video(inputs["speech"], resolve_settings(inputs, None))
         check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
         return missing_lazy(inputs, LAZY)
 
@@ -111,97 +90,6 @@ class MultiTalkSampler(io.ComfyNode):
         )
         frames = sample_video(run, settings, node_id=cls.hidden.unique_id)
         return io.NodeOutput(frames, from_sound(fit_sound(speech.sound, len(frames))))
-
-
-class MultiTalkGuider(io.ComfyNode):
-    """Guidance for the host's own sampler nodes."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        """What the node takes and gives."""
-        model, _, positive, negative, _ = model_inputs()
-        positive.tooltip = "From the host's WAN Image To Video, with a start image."
-        _, speech, masks = media_inputs()
-        return io.Schema(
-            node_id="MultiTalkGuider",
-            display_name="MultiTalk Guider",
-            category="MultiTalk/sampling",
-            description="One window for the host's Sampler Custom Advanced: text and audio "
-            "guidance in as few passes as possible. MultiTalk Sampler makes whole videos.",
-            search_aliases=["cfg", "audio guidance", "custom sampler"],
-            inputs=[
-                model,
-                positive,
-                negative,
-                speech,
-                masks,
-                *guidance_inputs(),
-                io.Int.Input(
-                    "start_frame",
-                    default=0,
-                    min=0,
-                    max=1_000_000,
-                    tooltip="First frame of the speech that this window hears, at 25 per second.",
-                ),
-                *(i for i in advanced_inputs() if i.id in ("audio_strength", "apg")),
-            ],
-            outputs=[
-                io.Guider.Output(display_name="guider", tooltip="For Sampler Custom Advanced.")
-            ],
-            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
-        )
-
-    @classmethod
-    def check_lazy_status(cls, **inputs: Any) -> list[str]:
-        """Check what needs no model, then ask for the models."""
-        check_voices(inputs["speech"], inputs.get("masks"))
-        check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
-        return missing_lazy(inputs, LAZY)
-
-    @classmethod
-    def execute(cls, **inputs: Any) -> io.NodeOutput:
-        """Make the guider of one window."""
-        model, speech = inputs["model"], inputs["speech"]
-        attached, positive = attached_audio(model), inputs.get("positive") or []
-        latent = positive[0][1].get("concat_latent_image") if positive else None
-        if latent is None:
-            raise ValueError(
-                "positive carries no start image; WAN I2V needs one. Put the host's WAN Image To "
-                "Video before this node, with start_image connected."
-            )
-        rows, columns = (VAE_SPACE * side for side in latent.shape[-2:])
-        masks = inputs.get("masks")
-        tracks, used = speakers_and_tracks(
-            speech, None if masks is None else to_masks(masks), torch.zeros(1, rows, columns, 3)
-        )
-        audio = AudioInputs(
-            speech=one_window(speech, tracks, inputs["start_frame"], latent.shape[2]),
-            cells=None if used is None else latent_masks(used, rows, columns),
-            strength=inputs.get("audio_strength", 1.0),
-        )
-        plan = plan_guidance(
-            inputs["text_guidance"],
-            inputs["audio_guidance"],
-            apg=ApgConfig() if inputs.get("apg", False) else None,
-        )
-        begin = Motion(latents=latent[:, :, :1], noise=None)
-        pinned = begin if attached.family == "infinitetalk" else None
-        negative = inputs.get("negative") or with_text(positive, empty_conditioning(model))
-        guider = TalkGuider(model, positive, negative, audio, plan, motion=pinned)
-        return io.NodeOutput(guider)
-
-
-def one_window(speech: Speech, tracks: list[Tensor], start: int, latent_frames: int) -> Tensor:
-    """Speech [S, F, 5, M, E] of a window of `latent_frames`, from frame `start` on."""
-    frames = (latent_frames - 1) * VAE_TIME + 1
-    plan = WindowPlan(
-        size=WindowSize(window=frames, overlap=1),
-        starts=(start,),
-        num_frames=frames,
-        last_window=frames,
-        mirrored=(),
-    )
-    return window_speech(plan, 0, tracks, speech.silence)
 
 
 def resolve_settings(inputs: dict[str, Any], family: Family | None) -> RunSettings:

@@ -154,6 +154,7 @@ def _strength_inputs() -> list[Any]:
             min=0.0,
             max=4.0,
             step=0.05,
+            optional=True,
             advanced=True,
             tooltip="Factor on what the audio part adds. 1 as trained, 0 mute.",
         ),
@@ -163,6 +164,7 @@ def _strength_inputs() -> list[Any]:
             min=0.0,
             max=1.0,
             step=0.05,
+            optional=True,
             advanced=True,
             tooltip="How much every window is brought to the colours of the picture; 0 is off.",
         ),
@@ -176,6 +178,7 @@ def _window_inputs() -> list[Any]:
             default=0,
             min=0,
             max=401,
+            optional=True,
             advanced=True,
             tooltip="Frames sampled at once, 4n+1. 0: as trained, 81.",
         ),
@@ -184,6 +187,7 @@ def _window_inputs() -> list[Any]:
             default=0,
             min=0,
             max=397,
+            optional=True,
             advanced=True,
             tooltip="Frames that a window repeats of the one before, 4n+1. 0: as trained, 25 for "
             "MultiTalk, 9 for InfiniteTalk.",
@@ -192,6 +196,7 @@ def _window_inputs() -> list[Any]:
             "rule",
             options=["auto", *FAMILIES],
             default="auto",
+            optional=True,
             advanced=True,
             tooltip="How windows continue. auto: as the loaded weights were trained.",
         ),
@@ -204,6 +209,7 @@ def _sampling_inputs() -> list[Any]:
             "sampler",
             options=comfy.samplers.SAMPLER_NAMES,
             default="euler",
+            optional=True,
             advanced=True,
             tooltip="The host's samplers. euler as trained; those with several model calls per "
             "step are experimental.",
@@ -214,6 +220,7 @@ def _sampling_inputs() -> list[Any]:
             min=0.0,
             max=2.0,
             step=0.05,
+            optional=True,
             advanced=True,
             tooltip="Reuse of steps that change little (TeaCache), with 20 steps or more: 0.2 to "
             "0.5 is useful, 0 is off.",
@@ -221,6 +228,7 @@ def _sampling_inputs() -> list[Any]:
         io.Boolean.Input(
             "apg",
             default=False,
+            optional=True,
             advanced=True,
             tooltip="Adaptive projected guidance: steadier colours at high guidance.",
         ),
@@ -228,6 +236,7 @@ def _sampling_inputs() -> list[Any]:
             "length",
             options=["exact", "reference"],
             default="exact",
+            optional=True,
             advanced=True,
             tooltip="exact: as long as the sound. reference: as the published programs do it, "
             "mirrored speech at the end, up to 1000 frames.",
@@ -236,6 +245,7 @@ def _sampling_inputs() -> list[Any]:
             "last_window",
             options=["full", "short"],
             default="full",
+            optional=True,
             advanced=True,
             tooltip="short samples only the frames that are needed at the end: quicker, but of a "
             "length that was not trained.",

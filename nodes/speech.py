@@ -20,7 +20,7 @@ from ..multitalk.audio import check_sound, place_tracks
 from ..multitalk.checkpoint import encoder_sizes, read_header
 from ..multitalk.config import LOUDNESS_LUFS
 from ..multitalk.wav2vec2 import BASE_CONFIG, build_encoder, embed_tracks
-from .host import ENCODER_FOLDERS, find_file, list_files
+from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -53,6 +53,11 @@ class MultiTalkLoadSpeechEncoder(io.ComfyNode):
                 )
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, encoder: str) -> object:
+        """Changes with the file."""
+        return file_stamps([encoder], ENCODER_FOLDERS)
 
     @classmethod
     def execute(cls, encoder: str) -> io.NodeOutput:

@@ -50,6 +50,12 @@ def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
     return [[torch.zeros(1, 1, model.model.diffusion_model.text_dim), {}]]
 
 
+def cut_text(conditioning: list[Any], model: comfy.model_patcher.ModelPatcher) -> list[Any]:
+    """Leave out text rows beyond those the model was trained with (512 tokens)."""
+    rows = model.model.diffusion_model.text_len
+    return [[text[:, :rows], entry] for text, entry in conditioning]
+
+
 def speakers_and_tracks(
     speech: Speech, masks: Tensor | None, image: Tensor
 ) -> tuple[list[Tensor], Tensor | None]:
@@ -192,14 +198,16 @@ def window_denoiser(
     sigmas = shifted_sigmas(guided.steps, guided.shift)
     guidance = plan_guidance(guided.text_guidance, guided.audio_guidance, apg=settings.apg)
     sampler = comfy.samplers.sampler_object(settings.sampler)
+    positive = cut_text(inputs.positive, inputs.model)
+    negative = cut_text(inputs.negative, inputs.model)
     cache = None if settings.step_cache is None else RunCache(settings.step_cache)
 
     def denoise(request: WindowRequest) -> Tensor:
         values = condition_values(request)
         guider = TalkGuider(
             inputs.model,
-            with_values(inputs.positive, values),
-            with_values(inputs.negative, values),
+            with_values(positive, values),
+            with_values(negative, values),
             AudioInputs(speech=request.speech, cells=cells, strength=settings.audio_strength),
             guidance,
             motion=request.motion,

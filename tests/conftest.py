@@ -13,7 +13,7 @@ import types
 
 import pytest
 
-# Toy sizes gain nothing from threads, and two busy cores lose a lot by them. Before torch is loaded.
+# Before torch is loaded: toy sizes gain nothing from threads, and busy cores lose a lot by them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

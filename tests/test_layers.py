@@ -32,7 +32,7 @@ NODE_LAYERS = [
     {"block_cache", "checks", "sampler_inputs"},
     {"guider"},
     {"video_run"},
-    {"audio", "speech", "speakers", "loaders", "sampler", "video", "example"},
+    {"audio", "speech", "speakers", "loaders", "sampler", "window", "video", "example"},
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -161,3 +163,35 @@ def test_the_guider_works_in_the_hosts_sampler(host):
 def test_the_guider_needs_a_start_image(host):
     result = host.run(guider_prompt(positive=["text", 0], negative=["text", 0]))
     assert "positive carries no start image" in result.error["exception_message"]
+
+
+def test_passes_one_by_one_equal_passes_in_one_batch(host, monkeypatch):
+    import comfy.model_base
+
+    settings = {"voices": 2, "preset__text_guidance": 3.0, "preset__audio_guidance": 4.0}
+    batched = frames_of(host.run(talk(**settings)))
+    calls = []
+
+    def too_large(*args, **kwargs):
+        calls.append(1)
+        return 1e30
+
+    monkeypatch.setattr(comfy.model_base.WAN21, "memory_required", too_large)
+    single = frames_of(host.run(talk(**settings)))
+    assert calls
+    torch.testing.assert_close(single, batched, rtol=0, atol=2e-4)
+
+
+def test_a_replaced_file_is_loaded_anew(host, other_files):
+    executor = host.executor()
+    name = "test_replaced.safetensors"
+    path = other_files / "model_patches" / name
+    source = host.root / "assets" / "toy" / "model_patches" / TOY["audio_part"]
+    path.write_bytes(source.read_bytes())
+    first = host.run(talk(audio_part=name), executor)
+    again = host.run(talk(audio_part=name), executor)
+    assert "model" not in again.executed
+    os.utime(path, (1, 1))
+    changed = host.run(talk(audio_part=name), executor)
+    assert "model" in changed.executed
+    torch.testing.assert_close(frames_of(changed), frames_of(first), rtol=0, atol=0)

@@ -58,6 +58,10 @@ CASES = {
         {"preset": "lightx2v", "step_cache": 0.2},
         "preset lightx2v has 4 steps and step_cache is 0.2",
     ),
+    "too short for reference mode": (
+        {"length": "reference", "seconds": 0.3},
+        "reference mode needs more than one window of 9",
+    ),
     "no samples": ({"seconds": 0.0}, "audio is empty: it has no samples"),
     "not finite": ({"sound": "nan"}, "audio has 1 samples that are not finite numbers"),
     "one of two empty": ({"voices": 2, "seconds": 0.0}, "speaker_1 is empty"),

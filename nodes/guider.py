@@ -44,7 +44,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         motion: Motion | None = None,
         cache: RunCache | None = None,
     ) -> None:
-        super().__init__(model.clone())
+        super().__init__(model)
         attached_audio(model)
         self._audio, self._plan, self._motion, self._cache = audio, guidance, motion, cache
         self._guidance = Guidance(guidance)
@@ -162,7 +162,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
                 for name, value in cond["model_conds"].items():
                     # c_concat is joined with the float32 latent before that is cast.
                     if type(value) is comfy.conds.CONDRegular and name != "c_concat":
-                        value.cond = value.cond.to(device, dtype)
+                        settled = comfy.conds.CONDRegular(value.cond.to(device, dtype))
+                        cond["model_conds"][name] = settled
 
     def _with_motion(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Put motion latents over the beginning of the latent, at the current noise level."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -143,6 +144,11 @@ def step_cache(case):
     negative = conditioning(case["in.text_negative"], sizes, **values)
     cells = case["in.masks"] if case.config["speakers"] > 1 else None
     audio = AudioInputs(speech=case["in.audio"], cells=cells)
+    # The scales are stated in words only.
+    text, sound = re.search(
+        r"text scale ([\d.]+), audio scale ([\d.]+)", case.entry["what"]
+    ).groups()
+    guidance = plan_guidance(float(text), float(sound.rstrip(".")))
     coefficients = tuple(case.config["coefficients_highest_power_first"])
     limits, always = case.tolerance, case.config["always_computed_first_steps"]
     for name, sub in case.config["cases"].items():
@@ -151,7 +157,7 @@ def step_cache(case):
             threshold=sub["threshold"], coefficients=coefficients, always_computed=always
         )
         cache = RunCache(settings)
-        guider = TalkGuider(model, positive, negative, audio, plan_guidance(5.0, 4.0), cache=cache)
+        guider = TalkGuider(model, positive, negative, audio, guidance, cache=cache)
         noise = case["in.noise"][None]
         with torch.inference_mode():
             final = guider.sample(

@@ -1,0 +1,297 @@
+"""The shipped graphs, blueprints and help pages against a running host."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.parse
+import urllib.request
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pack.tests.host.client import HostClient, HostError, files_of
+from pack.tests.host.process import PACK_NAME
+from pack.tests.make.graph_list import GRAPHS, Use
+from pack.tests.make.graphs import stale
+
+pytestmark = pytest.mark.host
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "assets" / "examples"
+NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+TOYS = [name for name in NAMES if name.startswith("toy_")]
+REAL = [name for name in NAMES if name not in TOYS]
+MAX_NODES = {"one_speaker": 10, "two_speakers": 13}
+MAX_FLAT_NODES = {"one_speaker": 13, "two_speakers": 16}
+THUMBNAIL_BYTES = 60_000
+FRAME_RATE = 25
+AAC_SAMPLES = 1024
+INPUT_NODE, OUTPUT_NODE = -10, -20
+# The API knows no upload buttons, players or what happens to a seed afterwards.
+EDITOR_ONLY = {"upload", "audioUI", "control_after_generate"}
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with HostClient(server.address) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def schemas(client):
+    return client.object_info()
+
+
+@pytest.fixture(scope="module")
+def own_nodes(schemas):
+    module = f"custom_nodes.{PACK_NAME}"
+    return {name: node for name, node in schemas.items() if node["python_module"] == module}
+
+
+@pytest.fixture
+def empty_models(server):
+    """Files with the right names and nothing inside, and the inputs that the graphs name."""
+    uses = [node for graph in GRAPHS for node in graph.nodes if isinstance(node, Use)]
+    models = {model for use in uses for node in use.subgraph.nodes for model in node.models}
+    paths = [server.base / "models" / model.directory / model.name for model in models]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    inputs = server.base / "input"
+    shutil.copy(EXAMPLES / "one_speaker.png", inputs / "example.png")
+    for number in (1, 2):
+        shutil.copy(EXAMPLES / f"voice_{number}.flac", inputs / f"voice_{number}.wav")
+    yield
+    for path in paths:
+        path.unlink()
+
+
+def get(server, path):
+    with urllib.request.urlopen(f"http://{server.address}{path}", timeout=60) as answer:
+        return answer.read()
+
+
+def editor(name):
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+
+
+def api(name):
+    return json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="ascii"))
+
+
+def subgraphs(workflow):
+    return {part["id"]: part for part in workflow.get("definitions", {}).get("subgraphs", [])}
+
+
+def executable(nodes):
+    return [node for node in nodes if node["type"] not in ("MarkdownNote", "Note")]
+
+
+def all_nodes(workflow):
+    """Nodes that the host runs, those inside of subgraphs too."""
+    inner = subgraphs(workflow)
+    for node in executable(workflow["nodes"]):
+        yield from inner[node["type"]]["nodes"] if node["type"] in inner else [node]
+
+
+def widget_values(node, schemas):
+    """Values of the widgets by name, read as the editor does: one after the other."""
+    names = [slot["name"] for slot in node["inputs"] if "widget" in slot]
+    schema = schemas[node["type"]]["input"]
+    ordered = []
+    for name in names:
+        ordered.append(name)
+        spec = schema.get("required", {}).get(name) or schema.get("optional", {}).get(name) or [""]
+        if len(spec) > 1 and spec[1].get("control_after_generate"):
+            ordered.append("control_after_generate")
+    assert len(ordered) == len(node["widgets_values"]), node["type"]
+    return dict(zip(ordered, node["widgets_values"], strict=True))
+
+
+def plain_links(links):
+    """Links of a workflow (lists) or a subgraph (dicts): id -> origin, origin slot, target."""
+    if links and isinstance(links[0], dict):
+        keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
+        links = [[link[key] for key in keys] for link in links]
+    return {link[0]: tuple(link[1:5]) for link in links}
+
+
+def flatten(workflow, schemas):
+    """The API's form of an editor's graph, by the editor's own rules."""
+    inner = subgraphs(workflow)
+    places = {node["id"]: node for node in workflow["nodes"]}
+    links = plain_links(workflow["links"])
+
+    def source(link):
+        node_id, slot = links[link][:2]
+        part = inner.get(places[node_id]["type"])
+        if part is None:
+            return [str(node_id), slot]
+        exits = {
+            end[3]: end for end in plain_links(part["links"]).values() if end[2] == OUTPUT_NODE
+        }
+        return [f"{node_id}:{exits[slot][0]}", exits[slot][1]]
+
+    def inputs(node):
+        values = widget_values(node, schemas)
+        linked = {slot["name"]: source(slot["link"]) for slot in node["inputs"] if slot["link"]}
+        return {k: v for k, v in (values | linked).items() if k not in EDITOR_ONLY}
+
+    prompt = {}
+    for node in executable(workflow["nodes"]):
+        part = inner.get(node["type"])
+        if part is None:
+            prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs(node)}
+            continue
+        shown = dict(zip((s["name"] for s in node["inputs"]), node["widgets_values"], strict=True))
+        entries = [entry["name"] for entry in part["inputs"]]
+        inside = plain_links(part["links"])
+        for child in part["nodes"]:
+            values = widget_values(child, schemas)
+            for slot in child["inputs"]:
+                if slot["link"]:
+                    assert inside[slot["link"]][0] == INPUT_NODE
+                    values[slot["name"]] = shown[entries[inside[slot["link"]][1]]]
+            prompt[f"{node['id']}:{child['id']}"] = {"class_type": child["type"], "inputs": values}
+    return prompt
+
+
+def test_generator_makes_the_files_that_are_here(schemas):
+    assert stale(schemas) == []
+
+
+def test_all_five_graphs_are_offered_as_templates(server):
+    assert sorted(json.loads(get(server, "/workflow_templates"))[PACK_NAME]) == NAMES
+    assert len(NAMES) == 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_editor_graph_has_known_nodes_and_sound_links(name, schemas):
+    workflow = editor(name)
+    for part in [workflow, *subgraphs(workflow).values()]:
+        places = {node["id"]: node for node in part["nodes"]}
+        assert len(places) == len(part["nodes"])
+        links = plain_links(part["links"])
+        for number, (origin, slot, target, target_slot) in links.items():
+            if origin != INPUT_NODE:
+                assert number in places[origin]["outputs"][slot]["links"]
+            if target != OUTPUT_NODE:
+                assert places[target]["inputs"][target_slot]["link"] == number
+        used = [s["link"] for n in part["nodes"] for s in n["inputs"] if s["link"]]
+        assert set(used) <= set(links)
+    for node in all_nodes(workflow):
+        assert node["type"] in schemas
+        outputs = list(schemas[node["type"]]["output_name"])
+        assert [slot["name"] for slot in node["outputs"]] == outputs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_editor_and_api_form_are_the_same_graph(name, schemas):
+    twin = {
+        key: {"class_type": node["class_type"], "inputs": node["inputs"]}
+        for key, node in api(name).items()
+    }
+    assert flatten(editor(name), schemas) == twin
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graph_stays_small(name):
+    kind = "_".join(name.split("_")[1:])
+    assert len(executable(editor(name)["nodes"])) <= MAX_NODES[kind]
+    assert len(api(name)) <= MAX_FLAT_NODES[kind]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nodes_and_notes_do_not_overlap(name):
+    boxes = [(*node["pos"], *node["size"]) for node in editor(name)["nodes"]]
+    for index, (x, y, width, height) in enumerate(boxes):
+        for left, top, other_width, other_height in boxes[index + 1 :]:
+            apart = x + width <= left or left + other_width <= x
+            assert apart or y + height <= top - 30 or top + other_height <= y - 30
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seed_stays_fixed(name, schemas):
+    sampler = next(n for n in all_nodes(editor(name)) if n["type"] == "MultiTalkSampler")
+    values = widget_values(sampler, schemas)
+    assert (values["seed"], values["control_after_generate"]) == (42, "fixed")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_model_file_can_be_downloaded_by_the_editor(name):
+    found = 0
+    for node in all_nodes(editor(name)):
+        models = {model["name"]: model for model in node["properties"].get("models", [])}
+        files = [v for v in node["widgets_values"] if str(v).endswith(".safetensors")]
+        assert sorted(models) == sorted(files)
+        for model in models.values():
+            assert model["url"].startswith("https://huggingface.co/")
+            assert model["url"].endswith(f"/{model['name']}")
+            found += 1
+    assert found == 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graph_has_a_picture(name):
+    path = ROOT / "workflows" / f"{name}.jpg"
+    assert path.stat().st_size < THUMBNAIL_BYTES
+    with Image.open(path) as picture:
+        assert picture.format == "JPEG"
+        assert picture.width * 9 == picture.height * 16
+
+
+def test_blueprint_is_listed_and_the_same_as_in_the_graphs(server):
+    listed = json.loads(get(server, "/global_subgraphs"))
+    entries = [k for k, v in listed.items() if v["info"]["node_pack"].endswith(PACK_NAME)]
+    assert [listed[key]["name"] for key in entries] == ["MultiTalk loaders"]
+    blueprint = json.loads(json.loads(get(server, f"/global_subgraphs/{entries[0]}"))["data"])
+    inside = {n["type"]: n["widgets_values"] for n in all_nodes(blueprint)}
+    graph = {n["type"]: n["widgets_values"] for n in all_nodes(editor("multitalk_one_speaker"))}
+    assert inside.items() <= graph.items()
+    assert subgraphs(blueprint).keys() == subgraphs(editor("multitalk_one_speaker")).keys()
+
+
+def test_every_node_has_a_help_page_that_names_all_inputs_and_outputs(server, own_nodes):
+    assert len(own_nodes) == 11
+    for name, node in own_nodes.items():
+        page = get(server, f"/extensions/{PACK_NAME}/docs/{urllib.parse.quote(name)}.md").decode()
+        named = [n for part in ("required", "optional") for n in node["input_order"].get(part, [])]
+        for word in (*named, *node["output_name"]):
+            assert f"`{word}`" in page, f"{name}: {word}"
+        assert 20 <= len(page.splitlines()) <= 40, name
+        assert page.isascii(), name
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_graph_is_valid_and_stops_at_the_empty_files(name, client, empty_models):
+    with pytest.raises(HostError, match=r"is no safetensors file, or its beginning is damaged"):
+        client.run(api(name))
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_toy_graph_makes_a_video_as_long_as_its_sound(name, client, tmp_path):
+    import av
+    import soundfile
+
+    entry = client.run(api(name))
+    (file,) = [f for f in files_of(entry) if f["filename"].endswith(".mp4")]
+    assert (file["subfolder"], file["type"]) == ("video", "output")
+    scene = json.loads((EXAMPLES / "scenes.json").read_text())[name.removeprefix("toy_")]
+    sounds = [soundfile.info(EXAMPLES / voice) for voice in scene["voices"]]
+    seconds = sum(Fraction(sound.frames, sound.samplerate) for sound in sounds)
+    seconds += Fraction(1, 5) * (len(sounds) - 1)  # the gap
+    frames = -(-seconds * FRAME_RATE // 1)
+    with av.open(str(client.download(file, tmp_path))) as video:
+        (picture,), (sound,) = video.streams.video, video.streams.audio
+        assert (picture.codec_context.name, sound.codec_context.name) == ("h264", "aac")
+        assert (picture.width, picture.height) == (144, 96)
+        assert picture.average_rate == FRAME_RATE
+        assert picture.frames == frames
+        assert sound.sample_rate == sounds[0].samplerate
+        length = sound.duration * sound.time_base
+        assert abs(length - Fraction(frames, FRAME_RATE)) <= Fraction(
+            AAC_SAMPLES, sound.sample_rate
+        )
+        assert json.loads(video.metadata["prompt"]) == api(name)

@@ -233,3 +233,13 @@ def test_infinitetalk_follows_a_source_video(host, other_files):
     assert still.shape == moving.shape
     torch.testing.assert_close(still[:1], moving[:1], rtol=0, atol=0)  # window 1 sees frame 0
     assert not torch.equal(still[-4:], moving[-4:])
+
+
+def test_advanced_widgets_may_be_left_out_of_a_prompt(host):
+    prompt = talk(window=0, overlap=0)
+    full = frames_of(host.run(prompt))
+    for name in ("audio_strength", "colour_match", "window", "overlap", "rule", "sampler"):
+        del prompt["sampler"]["inputs"][name]
+    for name in ("step_cache", "apg", "length", "last_window"):
+        del prompt["sampler"]["inputs"][name]
+    torch.testing.assert_close(frames_of(host.run(prompt)), full, rtol=0, atol=0)

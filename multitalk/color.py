@@ -53,7 +53,7 @@ def _to_rgb(lab: Tensor) -> Tensor:
     # A negative z has no colour; clamped before the inverse, as the usual libraries do.
     f = torch.stack([y + a / 500, y, (y - b / 200).clamp_min(0)], dim=-1)
     xyz = torch.where(f > _CUBE_FROM ** (1 / 3), f**3, (f - _OFFSET) / _SLOPE)
-    inverse = torch.linalg.inv(torch.tensor(_RGB_TO_XYZ, dtype=torch.float64)).to(lab)
+    inverse = torch.linalg.inv(torch.tensor(_RGB_TO_XYZ, dtype=torch.float64)).float().to(lab)
     linear = (xyz * _matrix(_WHITE, lab)) @ inverse.T
     gamma = 1.055 * linear.clamp_min(0) ** (1 / 2.4) - 0.055
     return torch.where(linear > 0.0031308, gamma, linear * 12.92).clamp(0, 1)

@@ -113,7 +113,9 @@ class Guidance:
         if apg.norm_threshold > 0:
             norm = torch.linalg.vector_norm(running, dim=axes, keepdim=True)
             running = running * (apg.norm_threshold / norm).clamp_max(1)
-        wide, direction = running.double(), full.double()
+        # Apple's GPUs have no float64.
+        precise = torch.float32 if full.device.type == "mps" else torch.float64
+        wide, direction = running.to(precise), full.to(precise)
         length = torch.linalg.vector_norm(direction, dim=axes, keepdim=True).clamp_min(1e-12)
         direction = direction / length
         parallel = (wide * direction).sum(axes, keepdim=True) * direction

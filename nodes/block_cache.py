@@ -51,10 +51,10 @@ def modulation_signals(model: comfy.model_base.WAN21, sigmas: Tensor) -> Tensor:
     """
     network = model.diffusion_model
     half = network.freq_dim // 2
-    timesteps = model.model_sampling.timestep(sigmas).double()
-    powers = torch.arange(half, device=sigmas.device, dtype=torch.float64) / half
+    timesteps = model.model_sampling.timestep(sigmas).cpu().double()
+    powers = torch.arange(half, dtype=torch.float64) / half
     angles = timesteps[:, None] * 10_000**-powers
-    wave = torch.cat([angles.cos(), angles.sin()], dim=1).float()
+    wave = torch.cat([angles.cos(), angles.sin()], dim=1).float().to(sigmas.device)
     hidden = torch.nn.functional.silu(_linear(network.time_embedding[0], wave))
     hidden = torch.nn.functional.silu(_linear(network.time_embedding[2], hidden))
     return _linear(network.time_projection[1], hidden).cpu()

@@ -133,7 +133,7 @@ def test_video_has_the_sound_and_the_graph_inside(host):
         assert video.average_rate == 25
         assert (video.width, video.height) == (64, 64)
         assert sum(1 for _ in container.decode(video)) == 25
-        assert float(audio.duration * audio.time_base) == pytest.approx(1.0, abs=1024 / 44100)
+        assert audio.duration * audio.time_base == 1  # to the sample
         assert "MultiTalkSampler" in container.metadata["prompt"]
 
 

@@ -48,6 +48,7 @@ def _family_input() -> io.Combo.Input:
         "family",
         options=["auto", *FAMILIES],
         default="auto",
+        optional=True,
         advanced=True,
         tooltip="Window rules the weights were trained for. auto: InfiniteTalk if the file name "
         "contains 'infinite', else MultiTalk.",
@@ -102,6 +103,7 @@ class MultiTalkLoadModel(io.ComfyNode):
                     "weight_dtype",
                     options=list(WEIGHT_DTYPES),
                     default="default",
+                    optional=True,
                     advanced=True,
                     tooltip="default keeps the file's. fp8 halves the memory of 16 bit files.",
                 ),
@@ -109,6 +111,7 @@ class MultiTalkLoadModel(io.ComfyNode):
                 io.DynamicCombo.Input(
                     "loras",
                     options=[_lora_option(count) for count in range(MAX_LORAS + 1)],
+                    optional=True,
                     tooltip="How many LoRAs, for example lightx2v with preset lightx2v.",
                 ),
             ],

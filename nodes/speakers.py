@@ -41,6 +41,7 @@ class MultiTalkSpeakers(io.ComfyNode):
                 io.String.Input(
                     "boxes",
                     default="",
+                    optional=True,
                     multiline=True,
                     placeholder="120, 80, 300, 360\n560, 80, 300, 360",
                     tooltip="One box per line and speaker: x, y, width, height in pixels of the "

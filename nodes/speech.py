@@ -128,6 +128,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
                 io.Boolean.Input(
                     "normalise_loudness",
                     default=True,
+                    optional=True,
                     tooltip="Level each voice to -23 LUFS for the encoder, as in training. "
                     "The sound of the video is never changed by this.",
                 ),
@@ -156,7 +157,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         cls,
         audio: Any,
         speech_encoder: LoadedEncoder,
-        normalise_loudness: bool,
+        normalise_loudness: bool = True,
         video_sound: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
         """Encode every speaker over the whole video."""

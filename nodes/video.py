@@ -13,6 +13,8 @@ from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
 
+PREFIX = "video/MultiTalk"
+
 
 class MultiTalkVideoCombine(io.ComfyNode):
     """Join frames and sound."""
@@ -32,6 +34,7 @@ class MultiTalkVideoCombine(io.ComfyNode):
                 io.Audio.Input("audio", optional=True, tooltip="Sound; free: a silent video."),
                 io.Float.Input(
                     "fps",
+                    optional=True,
                     default=float(FRAME_RATE),
                     min=1.0,
                     max=120.0,
@@ -40,11 +43,13 @@ class MultiTalkVideoCombine(io.ComfyNode):
                 ),
                 io.String.Input(
                     "filename_prefix",
-                    default="video/MultiTalk",
+                    optional=True,
+                    default=PREFIX,
                     tooltip="Folder and beginning of the file name, inside the output folder.",
                 ),
                 io.Boolean.Input(
                     "save_output",
+                    optional=True,
                     default=True,
                     tooltip="Off: a preview in the temp folder, gone with the next start.",
                 ),
@@ -57,10 +62,10 @@ class MultiTalkVideoCombine(io.ComfyNode):
     def execute(
         cls,
         images: Tensor,
-        fps: float,
-        filename_prefix: str,
-        save_output: bool,
         audio: dict[str, Any] | None = None,
+        fps: float = float(FRAME_RATE),
+        filename_prefix: str = PREFIX,
+        save_output: bool = True,
     ) -> io.NodeOutput:
         """Save the file and show it."""
         height, width = images.shape[1:3]

@@ -120,6 +120,15 @@ def test_truncated_file_is_refused_with_both_sizes(tmp_path):
         read_header(path)
 
 
+def test_file_with_bytes_after_its_end_is_refused(tmp_path):
+    path = write(tmp_path / "long.safetensors", {"a": (10,)})
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"x")
+    message = f"long.safetensors is damaged: it has {len(whole) + 1} bytes, .* {len(whole)}. Down"
+    with pytest.raises(ValueError, match=message):
+        read_header(path)
+
+
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
@@ -207,6 +216,11 @@ def test_released_audio_part_is_known_by_shapes_alone():
 
 def test_metadata_tells_what_shapes_do_not():
     assert audio_part_config(audio_part(TOY, num_heads=2, encoder_layers=2)) == TOY
+
+
+def test_one_head_is_enough():
+    found = audio_part_config(audio_part(TOY, num_heads=1, encoder_layers=1))
+    assert (found.num_heads, found.encoder_layers, found.encoder_channels) == (1, 1, 12)
 
 
 def test_audio_part_file_gives_back_its_sizes(tmp_path):

@@ -47,12 +47,23 @@ def test_frames_keep_shape_and_dtype_and_are_not_changed(reference):
     assert torch.equal(frames, before)
 
 
-def test_matched_frames_have_the_statistics_of_the_reference(reference):
-    out = match_colors(muted(3, 32, 32, seed=0), reference, strength=1.0)
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.3, 0.7), (0.005, 0.06), (0.498, 0.502)], ids=["mid", "dark", "faint"]
+)
+def test_matched_frames_have_the_statistics_of_the_reference(reference, low, high):
+    out = match_colors(muted(3, 32, 32, seed=0, low=low, high=high), reference, strength=1.0)
     assert 0 < out.min() < out.max() < 1  # nothing was clipped
     for frame in out:
         np.testing.assert_allclose(lab(frame).mean(0), lab(reference).mean(0), atol=2e-3)
         np.testing.assert_allclose(lab(frame).std(0), lab(reference).std(0), atol=2e-3)
+
+
+def test_dark_reference_is_reached_too():
+    dark = muted(7, 9, seed=1, low=0.02, high=0.05)
+    out = match_colors(muted(1, 32, 32, seed=0), dark, strength=1.0)[0]
+    assert 0 < out.min() < out.max() < 0.1
+    np.testing.assert_allclose(lab(out).mean(0), lab(dark).mean(0), atol=2e-3)
+    np.testing.assert_allclose(lab(out).std(0), lab(dark).std(0), atol=2e-3)
 
 
 def test_picture_matched_to_itself_is_itself(reference):

@@ -105,11 +105,11 @@ def test_picture_of_the_right_size_is_unchanged():
 
 @pytest.mark.parametrize(("width", "first"), [(17, 0), (18, 1), (19, 2), (20, 2), (32, 8)])
 def test_crop_is_centred_and_halves_round_to_even(width, first):
-    fitted = fit_frames(stripes(width), 16, 16)
-    assert torch.equal(fitted, stripes(width)[:, :, first : first + 16])
-    assert torch.equal(
-        fit_masks(stripes(width)[..., 0], 16, 16), stripes(width)[:, :, first : first + 16, 0]
-    )
+    picture, middle = stripes(width), stripes(width)[:, :, first : first + 16]
+    upright = (picture.transpose(1, 2), middle.transpose(1, 2))
+    for given, expected in ((picture, middle), upright):
+        assert torch.equal(fit_frames(given, 16, 16), expected)
+        assert torch.equal(fit_masks(given[..., 0], 16, 16), expected[..., 0])
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 48), (48, 16), (32, 32)])

@@ -117,6 +117,16 @@ def test_longer_differences_are_cut_to_the_threshold(length, kept):
     close(out, unit(0) + unit(1, kept))
 
 
+def test_norm_and_direction_are_those_of_the_whole_latent():
+    full = unit(0, 0.3) + unit(1, 0.4)
+    apg = ApgConfig(momentum=0.0, norm_threshold=0.5)
+    out = Guidance(plan_guidance(1.0, 2.0, apg=apg)).combine(
+        {"full": full, "silent": full - unit(0, 3.0) - unit(2, 4.0)}
+    )
+    # (3, 0, 4) is cut to (0.3, 0, 0.4), which loses 0.18 times the direction (0.6, 0.8, 0).
+    close(out, full + unit(0, 0.3 - 0.18 * 0.6) - unit(1, 0.18 * 0.8) + unit(2, 0.4))
+
+
 def test_momentum_runs_on_the_uncut_difference():
     state = Guidance(plan_guidance(1.0, 2.0, apg=ApgConfig(momentum=-0.75)))
     full = unit(0)

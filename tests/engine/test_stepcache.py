@@ -84,6 +84,12 @@ def test_threshold_zero_computes_every_step():
     assert plan([1.0, 2, 4, 8, 16, 32, 64], 0.0).num_reused == 0
 
 
+def test_cache_begins_at_the_first_step():
+    cache = StepCache(of((True, False)))
+    assert cache.step == 0
+    assert cache.computes
+
+
 def test_cache_follows_the_plan_and_computes_beyond_it():
     cache = StepCache(of((True, False, True)))
     decisions = []

@@ -81,6 +81,14 @@ def api(name):
     return json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="ascii"))
 
 
+def bare(prompt):
+    """A prompt without titles, and without what the host adds when it runs."""
+    return {
+        key: {"class_type": node["class_type"], "inputs": node["inputs"]}
+        for key, node in prompt.items()
+    }
+
+
 def subgraphs(workflow):
     return {part["id"]: part for part in workflow.get("definitions", {}).get("subgraphs", [])}
 
@@ -189,11 +197,7 @@ def test_editor_graph_has_known_nodes_and_sound_links(name, schemas):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_editor_and_api_form_are_the_same_graph(name, schemas):
-    twin = {
-        key: {"class_type": node["class_type"], "inputs": node["inputs"]}
-        for key, node in api(name).items()
-    }
-    assert flatten(editor(name), schemas) == twin
+    assert flatten(editor(name), schemas) == bare(api(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -294,4 +298,4 @@ def test_toy_graph_makes_a_video_as_long_as_its_sound(name, client, tmp_path):
         assert abs(length - Fraction(frames, FRAME_RATE)) <= Fraction(
             AAC_SAMPLES, sound.sample_rate
         )
-        assert json.loads(video.metadata["prompt"]) == api(name)
+        assert bare(json.loads(video.metadata["prompt"])) == bare(api(name))

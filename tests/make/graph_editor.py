@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from pack.tests.host.process import PACK_NAME
 
 from .graph_forms import (
     Graph,
     Link,
-    Node,
     Note,
     Schemas,
     Subgraph,
@@ -19,54 +19,19 @@ from .graph_forms import (
     read_inputs,
     read_outputs,
 )
+from .graph_nodes import SLOT_PX, Json, Wires, fill_links, node_height, node_json
 
 TITLE_PX = 30
-SLOT_PX = 20
-WIDGET_PX = 24
-FOOT_PX = 14
 GROUP_PADDING_PX = 20
 BORDER_SIZE_PX = 120
 BORDER_GAP_PX = 100
 INPUT_NODE, OUTPUT_NODE = -10, -20
 """Ids that the editor gives to the borders of a subgraph."""
-SHAPE_OPTIONAL = 7
+LINK_KEYS = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
 NAMESPACE = uuid.UUID("5f0b6f0e-6a6f-4c0e-9b7e-6d756c746974")
-PACK = "multitalk-nodes"
-CORE = {"cnr_id": "comfy-core"}
 
-Json = dict[str, Any]
-Ends = tuple[int, int, int, int, str]
-"""From node, from slot, to node, to slot, type."""
-
-
-class Wires:
-    """The links of one graph or subgraph, numbered as they are made."""
-
-    def __init__(self) -> None:
-        self.ends: dict[int, Ends] = {}
-
-    def add(self, ends: Ends) -> int:
-        """Add a link; returns its id."""
-        self.ends[len(self.ends) + 1] = ends
-        return len(self.ends)
-
-    def leaving(self, node: int, slot: int) -> list[int]:
-        """Ids of the links that leave an output."""
-        return [i for i, ends in self.ends.items() if ends[:2] == (node, slot)]
-
-
-def node_height(num_inputs: int, num_outputs: int, num_widgets: int) -> int:
-    """Compute the height that a node needs, as the editor does.
-
-    Args:
-        num_inputs: Sockets on the left.
-        num_outputs: Sockets on the right.
-        num_widgets: Rows below them.
-
-    Returns:
-        Pixels, without the title.
-    """
-    return max(num_inputs, num_outputs) * SLOT_PX + num_widgets * WIDGET_PX + FOOT_PX
+Port = tuple[str, str, int]
+"""Name, type and link of an input or output of a subgraph."""
 
 
 def editor_form(schemas: Schemas, graph: Graph) -> Json:
@@ -86,11 +51,11 @@ def editor_form(schemas: Schemas, graph: Graph) -> Json:
         if isinstance(node, Use):
             nodes.append(_use_json(schemas, number, node))
         else:
-            nodes.append(_node_json(schemas, number, node, outputs, wires))
+            nodes.append(node_json(schemas, number, node, outputs, wires))
         nodes[-1]["order"] = number - 1
         for slot, output in enumerate(nodes[-1]["outputs"]):
             outputs[node.key, output["name"]] = (number, slot, output["type"])
-    _fill_links(nodes, wires)
+    fill_links(nodes, wires)
     for number, note in enumerate(graph.notes, start=len(nodes) + 1):
         nodes.append(_note_json(number, note))
     start = inner_start(graph)
@@ -128,70 +93,6 @@ def blueprint_form(schemas: Schemas, subgraph: Subgraph) -> Json:
     return editor_form(schemas, graph)
 
 
-def _properties(schemas: Schemas, node: Node) -> Json:
-    own = schemas[node.kind].get("python_module", "").startswith("custom_nodes.")
-    properties: Json = {"Node name for S&R": node.kind}
-    properties |= {"cnr_id": PACK} if own else CORE
-    if node.models:
-        properties["models"] = [
-            {"name": model.name, "url": model.url, "directory": model.directory}
-            for model in node.models
-        ]
-    return properties
-
-
-def _widget_json(widget: Widget) -> list[Json]:
-    """Input entries of a widget and of those that the editor adds to it."""
-    rows = [(widget.name, widget.type), *((name, kind) for name, kind, _ in widget.extra if kind)]
-    return [
-        {"name": name, "type": kind, "widget": {"name": name}, "link": None} for name, kind in rows
-    ]
-
-
-def _node_json(
-    schemas: Schemas,
-    number: int,
-    node: Node,
-    sources: Mapping[Link, tuple[int, int, str]],
-    wires: Wires,
-) -> Json:
-    """One node; adds the links that enter it."""
-    sockets, widgets = read_inputs(schemas, node)
-    inputs: list[Json] = []
-    for slot, socket in enumerate(sockets):
-        entry: Json = {"name": socket.name, "type": socket.type, "link": None}
-        if socket.label:
-            entry["label"] = socket.label
-        if socket.optional:
-            entry["shape"] = SHAPE_OPTIONAL
-        if socket.name in node.links:
-            origin, origin_slot, kind = sources[node.links[socket.name]]
-            entry["link"] = wires.add((origin, origin_slot, number, slot, kind))
-        inputs.append(entry)
-    num_sockets = len(inputs)
-    for widget in widgets:
-        inputs.extend(_widget_json(widget))
-    outputs = [{"name": name, "type": kind} for name, kind in read_outputs(schemas, node.kind)]
-    values = [value for w in widgets for value in (w.value, *(extra[2] for extra in w.extra))]
-    height = node_height(num_sockets, len(outputs), len(values))
-    entry = {
-        "id": number,
-        "type": node.kind,
-        "pos": list(node.at),
-        "size": [node.width, node.height or height],
-        "flags": {},
-        "order": 0,
-        "mode": 0,
-        "inputs": inputs,
-        "outputs": outputs,
-        "properties": _properties(schemas, node),
-        "widgets_values": values,
-    }
-    if node.title:
-        entry["title"] = node.title
-    return entry
-
-
 def _use_json(schemas: Schemas, number: int, use: Use) -> Json:
     """A subgraph as a node."""
     exposed = exposed_widgets(schemas, use.subgraph)
@@ -209,7 +110,7 @@ def _use_json(schemas: Schemas, number: int, use: Use) -> Json:
             for name, widget in exposed.items()
         ],
         "outputs": [{"name": name, "type": kind} for name, (_, _, kind) in outputs.items()],
-        "properties": {"cnr_id": PACK},
+        "properties": {"cnr_id": PACK_NAME},
         "widgets_values": [widget.value for widget in exposed.values()],
         "title": use.subgraph.name,
     }
@@ -232,13 +133,6 @@ def _note_json(number: int, note: Note) -> Json:
         "color": "#432",
         "bgcolor": "#000",
     }
-
-
-def _fill_links(nodes: Iterable[Json], wires: Wires) -> None:
-    """Write into every output which links leave it."""
-    for node in nodes:
-        for slot, output in enumerate(node["outputs"]):
-            output["links"] = wires.leaving(node["id"], slot) or None
 
 
 def _groups_json(graph: Graph, nodes: Sequence[Json]) -> list[Json]:
@@ -318,25 +212,15 @@ def subgraph_json(schemas: Schemas, subgraph: Subgraph, start: int) -> Json:
     """
     wires = Wires()
     nodes = [
-        _node_json(schemas, number, node, {}, wires)
+        node_json(schemas, number, node, {}, wires)
         for number, node in enumerate(subgraph.nodes, start=start)
     ]
     by_key = {node.key: entry for node, entry in zip(subgraph.nodes, nodes, strict=True)}
     middle = max(entry["pos"][1] + entry["size"][1] for entry in nodes) // 2
     right = max(entry["pos"][0] + entry["size"][0] for entry in nodes)
     left = min(entry["pos"][0] for entry in nodes)
-    entries, exits = [], []
-    for slot, (name, widget) in enumerate(exposed_widgets(schemas, subgraph).items()):
-        node = by_key[subgraph.exposed[name][0]]
-        names = [entry["name"] for entry in node["inputs"]]
-        target = names.index(widget.name)
-        link = wires.add((INPUT_NODE, slot, node["id"], target, widget.type))
-        node["inputs"][target]["link"] = link
-        entries.append((name, widget.type, link))
-    for slot, (name, (key, origin, kind)) in enumerate(_exits(schemas, subgraph).items()):
-        link = wires.add((by_key[key]["id"], origin, OUTPUT_NODE, slot, kind))
-        exits.append((name, kind, link))
-    _fill_links(nodes, wires)
+    entries, exits = _connect(schemas, subgraph, by_key, wires)
+    fill_links(nodes, wires)
     for order, node in enumerate(nodes):
         node["order"] = order
     identity = subgraph_id(subgraph)
@@ -361,28 +245,38 @@ def subgraph_json(schemas: Schemas, subgraph: Subgraph, start: int) -> Json:
         "nodes": nodes,
         "groups": [],
         "links": [
-            {
-                "id": number,
-                "origin_id": origin,
-                "origin_slot": origin_slot,
-                "target_id": target,
-                "target_slot": target_slot,
-                "type": kind,
-            }
-            for number, (origin, origin_slot, target, target_slot, kind) in wires.ends.items()
+            dict(zip(LINK_KEYS, (number, *ends), strict=True))
+            for number, ends in wires.ends.items()
         ],
         "extra": {},
     }
 
 
-def _border(number: int, x: int, middle: int, ports: Sequence[tuple[str, str, int]]) -> Json:
+def _connect(
+    schemas: Schemas, subgraph: Subgraph, by_key: dict[str, Json], wires: Wires
+) -> tuple[list[Port], list[Port]]:
+    """Link the nodes of a subgraph with its borders; returns what is at the left and the right."""
+    entries: list[Port] = []
+    exits: list[Port] = []
+    for slot, (name, widget) in enumerate(exposed_widgets(schemas, subgraph).items()):
+        node = by_key[subgraph.exposed[name][0]]
+        names = [entry["name"] for entry in node["inputs"]]
+        target = names.index(widget.name)
+        link = wires.add((INPUT_NODE, slot, node["id"], target, widget.type))
+        node["inputs"][target]["link"] = link
+        entries.append((name, widget.type, link))
+    for slot, (name, (key, origin, kind)) in enumerate(_exits(schemas, subgraph).items()):
+        link = wires.add((by_key[key]["id"], origin, OUTPUT_NODE, slot, kind))
+        exits.append((name, kind, link))
+    return entries, exits
+
+
+def _border(number: int, x: int, middle: int, ports: Sequence[Port]) -> Json:
     height = (len(ports) + 2) * SLOT_PX
     return {"id": number, "bounding": [x, middle - height // 2, BORDER_SIZE_PX, height]}
 
 
-def _ports(
-    identity: str, side: str, ports: Sequence[tuple[str, str, int]], x: int, middle: int
-) -> list[Json]:
+def _ports(identity: str, side: str, ports: Sequence[Port], x: int, middle: int) -> list[Json]:
     """Inputs or outputs of a subgraph's definition."""
     top = middle - len(ports) * SLOT_PX // 2
     return [

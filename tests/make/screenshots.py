@@ -9,8 +9,8 @@ Not part of the test suite. It needs Chromium, and playwright and Pillow in the 
 
 The host runs with .venv (python dev.py test makes it). Checked are: all node types known, no errors
 of ours in the console, the editor's prompt equals workflows/api/NAME.json, toy graphs run when they
-are queued from the page and show a player, and the editor offers the missing model files. The
-models of the other graphs are empty files, so those are not run.
+are queued from the page and show a player. The models of the other graphs are empty files, so those
+are not run. A second host without these files shows whether the editor offers to download them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+if TYPE_CHECKING:
+    from pack.tests.host.client import HostProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
@@ -100,7 +103,6 @@ def make_base(base: Path, *, with_models: bool) -> None:
     settings.write_text(json.dumps(SETTINGS), encoding="ascii")
     inputs = base / "input"
     inputs.mkdir()
-    shutil.copy(EXAMPLES / "two_speakers.png", inputs / "example.png")
     for number in (1, 2):  # the host looks at the contents, not at the ending
         shutil.copy(EXAMPLES / f"voice_{number}.flac", inputs / f"voice_{number}.wav")
     uses = [node for graph in GRAPHS for node in graph.nodes if isinstance(node, Use)]
@@ -112,8 +114,8 @@ def make_base(base: Path, *, with_models: bool) -> None:
 
 
 @contextmanager
-def running_host(*, with_models: bool) -> Iterator[str]:
-    """The address of a host with this pack."""
+def running_host(*, with_models: bool) -> Iterator[HostProcess]:
+    """A host with this pack."""
     from pack.tests.host.client import HostProcess, HostSettings
     from pack.tests.host.environment import venv_python
 
@@ -121,7 +123,7 @@ def running_host(*, with_models: bool) -> Iterator[str]:
         make_base(Path(folder) / "base", with_models=with_models)
         settings = HostSettings(base=Path(folder) / "base", python=venv_python())
         with HostProcess(settings) as host:
-            yield host.address
+            yield host
 
 
 @contextmanager
@@ -200,6 +202,23 @@ def run_graph(page: Page, report: Report) -> None:
     page.wait_for_timeout(1500)
 
 
+def check_missing(name: str, report: Report) -> None:
+    """Open a graph without its model files and count what the editor offers to download."""
+    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    definition = graph["definitions"]["subgraphs"][0]
+    expected = sum(len(node["properties"].get("models", [])) for node in definition["nodes"])
+    report.name = f"{name} without models"
+    print(report.name, flush=True)
+    with running_host(with_models=False) as host, open_editor(host.address, report) as page:
+        page.evaluate(FOCUS)  # back to the editor with its panels
+        page.evaluate(LOAD, [graph, name])
+        page.get_by_text("View details").click(timeout=20_000)
+        page.wait_for_timeout(1500)
+        offered = page.get_by_role("button", name=re.compile("^Download(?! all)")).count()
+    if offered != expected:
+        report.add(f"{offered} downloads offered, {expected} expected")
+
+
 def take_picture(page: Page, name: str, keep: Path | None) -> None:
     """Write the thumbnail."""
     page.evaluate(FIT)
@@ -234,15 +253,19 @@ def main() -> int:
     sys.dont_write_bytecode = True
     names = options.names or sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
     report = Report()
-    with running_host(with_models=True) as address:
+    with running_host(with_models=True) as host:
         for name in names:
             report.name = name
             print(name, flush=True)
-            with open_editor(address, report) as page:
+            scene = "two_speakers.png" if "two_speakers" in name else "one_speaker.png"
+            shutil.copy(EXAMPLES / scene, host.base / "input" / "example.png")
+            with open_editor(host.address, report) as page:
                 check_graph(page, name, report)
                 if name.startswith("toy_"):
                     run_graph(page, report)
                 take_picture(page, name, options.keep)
+    for name in [name for name in names if not name.startswith("toy_")]:
+        check_missing(name, report)
     print("\n".join(report.problems) or "No problems.")
     return 1 if report.problems else 0
 

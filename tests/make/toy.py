@@ -178,6 +178,16 @@ def build_audio(
     return weights.finish(dtype), {"config": json.dumps({"multitalk": settings})}
 
 
+def _add_convolutions(weights: Weights, width: int) -> None:
+    channels = 1
+    for i, taps in enumerate(CONV_TAPS):
+        std = math.sqrt(2 / (channels * taps))
+        name = f"feature_extractor.conv_layers.{i}"
+        weights.state[f"{name}.conv.weight"] = weights.noise(width, channels, taps, std=std)
+        channels = width
+    weights.norm("feature_extractor.conv_layers.0.layer_norm", width)
+
+
 def build_encoder(
     *,
     hidden: int = 64,
@@ -204,13 +214,7 @@ def build_encoder(
         dtype: Dtype of all tensors.
     """
     weights = Weights(seed)
-    channels = 1
-    for i, taps in enumerate(CONV_TAPS):
-        std = math.sqrt(2 / (channels * taps))
-        name = f"feature_extractor.conv_layers.{i}"
-        weights.state[f"{name}.conv.weight"] = weights.noise(conv_dim, channels, taps, std=std)
-        channels = conv_dim
-    weights.norm("feature_extractor.conv_layers.0.layer_norm", conv_dim)
+    _add_convolutions(weights, conv_dim)
     weights.norm("feature_projection.layer_norm", conv_dim)
     weights.linear("feature_projection.projection", conv_dim, hidden)
     position, group = "encoder.pos_conv_embed.conv", hidden // conv_pos_groups

@@ -1,0 +1,186 @@
+"""What the shipped graphs have in common: model files, words for the user, the loaders."""
+
+from __future__ import annotations
+
+from .graph_forms import Model, Node, Subgraph
+
+HUGGING_FACE = "https://huggingface.co"
+WAN = f"{HUGGING_FACE}/Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files"
+
+BASE = Model(
+    name="wan2.1_i2v_480p_14B_fp16.safetensors",
+    url=f"{WAN}/diffusion_models/wan2.1_i2v_480p_14B_fp16.safetensors",
+    directory="diffusion_models",
+)
+MULTITALK = Model(
+    name="multitalk.safetensors",
+    url=f"{HUGGING_FACE}/MeiGen-AI/MeiGen-MultiTalk/resolve/main/multitalk.safetensors",
+    directory="model_patches",
+)
+INFINITETALK = Model(
+    name="Wan2_1-InfiniTetalk-Single_fp16.safetensors",
+    url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy/resolve/main/InfiniteTalk/"
+    "Wan2_1-InfiniTetalk-Single_fp16.safetensors",
+    directory="model_patches",
+)
+VAE = Model(
+    name="wan_2.1_vae.safetensors",
+    url=f"{WAN}/vae/wan_2.1_vae.safetensors",
+    directory="vae",
+)
+TEXT_ENCODER = Model(
+    name="umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+    url=f"{WAN}/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+    directory="text_encoders",
+)
+CLIP_VISION = Model(
+    name="clip_vision_h.safetensors",
+    url=f"{WAN}/clip_vision/clip_vision_h.safetensors",
+    directory="clip_vision",
+)
+SPEECH_ENCODER = Model(
+    name="wav2vec2-chinese-base_fp16.safetensors",
+    url=f"{HUGGING_FACE}/Kijai/wav2vec2_safetensors/resolve/main/"
+    "wav2vec2-chinese-base_fp16.safetensors",
+    directory="audio_encoders",
+)
+
+POSITIVE = (
+    "A person looks into the camera and talks, with calm gestures. Soft daylight, still camera."
+)
+TWO_PEOPLE = "Two people sit side by side and talk with each other. Soft daylight, still camera."
+# sampling.md section 10: the list that the reference was tuned with.
+NEGATIVE = (
+    "bright tones, overexposed, static, blurred details, subtitles, style, works, paintings, "
+    "images, static, overall gray, worst quality, low quality, JPEG artifacts, ugly, incomplete, "
+    "extra fingers, poorly drawn hands, poorly drawn faces, deformed, disfigured, misshapen limbs, "
+    "fused fingers, still picture, messy background, three legs, many people in the background, "
+    "walking backwards"
+)
+
+TOY_NOTE = """\
+Nothing to download: press **Run**.
+
+The toy model is very small, and **its weights are random for now**. The video shows that the \
+machinery works (exact length, sound, windows), not lip sync.
+
+**Try**
+- *seed*, *steps*, *audio_guidance* in MultiTalk Sampler
+- *width* and *height*, multiples of 16
+- your own picture and voice: Load Image and Load Audio instead of MultiTalk Example
+
+The mp4 is saved in the folder `output/video` of ComfyUI.
+"""
+
+TOY_SPEAKERS_NOTE = """\
+**Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
+
+**Who is who**: voice 1 belongs to the first box, voice 2 to the second. Run once, and MultiTalk \
+Speakers shows everybody with a number. The boxes of the example come from MultiTalk Example; for \
+your own picture remove that link and write one line per person: `x, y, width, height` in pixels.
+"""
+
+CHANGE_NOTE = """\
+1. **Picture and voice**: choose your own files. The length of the sound is the length of the video.
+2. **Prompt**: what the scene looks like.
+3. **preset** of MultiTalk Sampler: *full* (40 steps) needs no LoRA. For *FusionX* (8 steps) or \
+*lightx2v* (4 steps) open *MultiTalk loaders* (icon at its upper right corner, or *Enter \
+subgraph*), set *loras* to 1 and choose the LoRA of that name, strength 1.
+4. **size**: 480 or 720; the shape follows the picture.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+SPEAKERS_NOTE = """\
+**Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
+
+**Who is who**: with an empty field voice 1 is the left half of the picture and voice 2 the right \
+half. Or write one box per line, in the order of the voices: `x, y, width, height` in pixels of \
+the picture, counted from its upper left corner, for example
+
+    120, 80, 300, 360
+    560, 80, 300, 360
+
+Run once, and MultiTalk Speakers shows everybody with a number.
+"""
+
+
+def files_note(audio_part: Model) -> str:
+    """Say which file goes where.
+
+    Args:
+        audio_part: MultiTalk or InfiniteTalk.
+
+    Returns:
+        Markdown.
+    """
+    files = (BASE, audio_part, VAE, TEXT_ENCODER, CLIP_VISION, SPEECH_ENCODER)
+    lines = [f"- `models/{file.directory}`: [{file.name}]({file.url})" for file in files]
+    return "\n".join(
+        (
+            *lines,
+            "",
+            "Then press **R** to refresh the lists. These models need a GPU.",
+            "",
+        )
+    )
+
+
+def loader(key: str, kind: str, y: int, files: dict[str, Model], **choices: str) -> Node:
+    """Place one loader.
+
+    Args:
+        key: Name inside the subgraph.
+        kind: Class of the node.
+        y: Upper edge in pixels.
+        files: Files by widget.
+        **choices: Other widgets.
+
+    Returns:
+        The node.
+    """
+    return Node(
+        key=key,
+        kind=kind,
+        at=(0, y),
+        width=400,
+        values={**{name: file.name for name, file in files.items()}, **choices},
+        models=tuple(files.values()),
+    )
+
+
+def loaders(audio_part: Model) -> Subgraph:
+    """Bundle all loaders in one node.
+
+    Args:
+        audio_part: The file it shows first.
+
+    Returns:
+        The blueprint.
+    """
+    return Subgraph(
+        name="MultiTalk loaders",
+        description="All models of a MultiTalk or InfiniteTalk graph in one node.",
+        nodes=(
+            loader("model", "MultiTalkLoadModel", 0, {"base": BASE, "audio_part": audio_part}),
+            loader("vae", "VAELoader", 460, {"vae_name": VAE}),
+            loader("clip", "CLIPLoader", 580, {"clip_name": TEXT_ENCODER}, type="wan"),
+            loader("clip_vision", "CLIPVisionLoader", 750, {"clip_name": CLIP_VISION}),
+            loader("encoder", "MultiTalkLoadSpeechEncoder", 870, {"encoder": SPEECH_ENCODER}),
+        ),
+        exposed={
+            "base": ("model", "base"),
+            "audio_part": ("model", "audio_part"),
+            "vae": ("vae", "vae_name"),
+            "text_encoder": ("clip", "clip_name"),
+            "clip_vision": ("clip_vision", "clip_name"),
+            "speech_encoder": ("encoder", "encoder"),
+        },
+        outputs={
+            "model": ("model", "model"),
+            "VAE": ("vae", "VAE"),
+            "CLIP": ("clip", "CLIP"),
+            "CLIP_VISION": ("clip_vision", "CLIP_VISION"),
+            "speech encoder": ("encoder", "speech encoder"),
+        },
+    )

@@ -20,6 +20,7 @@ from .config import (
 )
 from .frames import count_frames
 
+MAX_LOUDNESS_CHANNELS = 5
 UNMEASURABLE_LUFS = 100.0  # |loudness| beyond this is silence (minus infinity)
 
 
@@ -119,7 +120,15 @@ def measure_loudness(waveform: Tensor, sample_rate: int) -> float | None:
 
     Returns:
         LUFS, or None for silence and for sounds shorter than one block of 0.4 s.
+
+    Raises:
+        ValueError: If there are more channels than BS.1770 weighs.
     """
+    if len(waveform) > MAX_LOUDNESS_CHANNELS:
+        raise ValueError(
+            f"The sound has {len(waveform)} channels; loudness is defined for up to "
+            f"{MAX_LOUDNESS_CHANNELS}. Mix it down to stereo first."
+        )
     num_samples = waveform.shape[-1]
     if num_samples < math.ceil(MIN_LOUDNESS_S * sample_rate):
         return None
@@ -163,7 +172,7 @@ def start_times(
     starts, now = [], Fraction(0)
     for duration in durations_s:
         starts.append(now)
-        now += duration + Fraction(gap_s)
+        now += duration + Fraction(str(gap_s))  # 0.2 s as written, not as a binary number
     return starts
 
 

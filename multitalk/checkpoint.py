@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .config import AUDIO_WINDOW, AudioPartConfig, Family
 
@@ -55,9 +55,18 @@ class Header:
     dtypes: Mapping[str, str]
     metadata: Mapping[str, str]
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """The JSON under the metadata key `config`; empty if there is none that can be read."""
+        try:
+            value = json.loads(self.metadata.get("config", "{}"))
+        except ValueError:
+            return {}  # another program's words under the same key
+        return value if isinstance(value, dict) else {}
+
     def config(self, section: str) -> dict[str, object]:
-        """Part of the JSON under the metadata key `config`; empty if there is none."""
-        value = json.loads(self.metadata.get("config", "{}")).get(section, {})
+        """A section of the settings; empty if there is none."""
+        value = self.settings.get(section)
         return dict(value) if isinstance(value, dict) else {}
 
     @property
@@ -90,11 +99,11 @@ def read_header(path: Path) -> Header:
         if size < _LENGTH_BYTES or length > min(_MAX_HEADER, size - _LENGTH_BYTES):
             raise ValueError(_unreadable(path.name))
         try:
-            entries = json.loads(file.read(length))
-        except ValueError as error:
+            entries: dict[str, Any] = json.loads(file.read(length))
+            metadata = entries.pop("__metadata__", {})
+            end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise ValueError(_unreadable(path.name)) from error
-    metadata = entries.pop("__metadata__", {})
-    end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     wanted = _LENGTH_BYTES + length + end
     if wanted != size:
         raise ValueError(

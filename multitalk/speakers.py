@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def parse_boxes(text: str) -> list[Box]:
     for number, line in enumerate((line for line in lines if line), start=1):
         parts = line.replace(",", " ").split()
         try:
-            x, y, width, height = (float(part) for part in parts)
+            x, y, width, height = (_finite(part) for part in parts)
         except ValueError as error:
             raise ValueError(
                 f"Box {number} is {line!r}; a box is four numbers: x, y, width, height in pixels. "
@@ -63,6 +64,13 @@ def parse_boxes(text: str) -> list[Box]:
             ) from error
         boxes.append(Box(x=x, y=y, width=width, height=height))
     return boxes
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Tensor, list[str]]:

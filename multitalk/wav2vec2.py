@@ -100,6 +100,9 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
     tensors = {name: tensor.float() for name, tensor in clean_keys(state).items()}
     expected = model.state_dict()
     missing = [name for name in expected if name not in tensors and name not in _OPTIONAL]
+    for name in _OPTIONAL:
+        if name not in expected:
+            tensors.pop(name, None)
     surplus = [name for name in tensors if name not in expected]
     shapes = [
         f"{name} is {list(tensors[name].shape)}, expected {list(expected[name].shape)}"

@@ -62,9 +62,12 @@ def check_window_size(size: WindowSize) -> None:
                 f"{name} is {value}; WAN needs 4n+1 frames. Use {below} or {below + VAE_TIME}."
             )
     if size.overlap >= size.window:
+        advice = f"Use an overlap of at most {size.window - VAE_TIME}."
+        if size.window <= VAE_TIME:
+            advice = f"Use a window of at least {size.overlap + VAE_TIME}."
         raise ValueError(
             f"overlap is {size.overlap} and window is {size.window}; the overlap must be smaller "
-            f"than the window. Use an overlap of at most {size.window - VAE_TIME}."
+            f"than the window. {advice}"
         )
 
 

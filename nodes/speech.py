@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -79,7 +77,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
     """
     header = read_header(path)
     layers, width = encoder_sizes(header)
-    config: Mapping[str, object] = json.loads(header.metadata.get("config", "null")) or BASE_CONFIG
+    config = header.settings if "hidden_size" in header.settings else BASE_CONFIG
     state = comfy.utils.load_torch_file(str(path), safe_load=True)
     patcher = comfy.model_patcher.CoreModelPatcher(
         HostedEncoder(build_encoder(config, state)),

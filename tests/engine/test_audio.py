@@ -173,7 +173,9 @@ def test_bad_offsets_are_refused(text, count, message):
 
 @pytest.mark.parametrize(("count", "message"), [(0, "0 speakers are"), (7, "7 speakers are")])
 def test_one_to_six_speakers_are_possible(count, message):
-    assert len(place_tracks([constant(0.1, 9)] * 6, [Fraction(0)] * 6).tracks) == 6
+    for possible in (1, 6):
+        placed = place_tracks([constant(0.1, 9)] * possible, [Fraction(0)] * possible)
+        assert len(placed.tracks) == possible
     with pytest.raises(ValueError, match=f"{message} connected; 1 to 6 are possible"):
         place_tracks([constant(0.1, 9)] * count, [Fraction(0)] * count)
 
@@ -274,3 +276,20 @@ def test_fitted_sound_is_a_copy():
     fitted = fit_sound(given, 1)
     fitted.waveform.zero_()
     assert given.waveform.all()
+
+
+@pytest.mark.parametrize(
+    ("gap", "frames", "samples"),
+    [(0.2, 55, 35200), (0.4, 60, 38400), (0.8, 70, 44800), (0.1, 53, 33600)],
+)
+def test_gap_is_as_exact_as_typed(gap, frames, samples):
+    sounds = [Sound(waveform=torch.zeros(1, 16000), sample_rate=16000)] * 2
+    starts = start_times([s.duration_s for s in sounds], in_turn=True, gap_s=gap)
+    placed = place_tracks(sounds, starts)
+    assert starts[1] == 1 + Fraction(str(gap))
+    assert (placed.num_frames, placed.mix.waveform.shape[1]) == (frames, samples)
+
+
+def test_surround_sound_is_measured_or_refused_in_our_words():
+    with pytest.raises(ValueError, match="6 channels"):
+        measure_loudness(torch.rand(6, 16000) - 0.5, 16000)

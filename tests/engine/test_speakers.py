@@ -257,3 +257,9 @@ def test_report_says_nothing_of_speakers_apart():
     report = describe_masks(half_masks(100, 200), [])
     assert len(report.splitlines()) == 2
     assert "overlap" not in report
+
+
+@pytest.mark.parametrize("text", ["nan, 0, 10, 10", "0, 0, inf, 10", "0, 0, 1e400, 10"])
+def test_box_that_is_no_finite_number_is_refused(text):
+    with pytest.raises(ValueError, match="Box 1 is"):
+        masks_from_boxes(parse_boxes(text), 10, 10)

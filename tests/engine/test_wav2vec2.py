@@ -131,6 +131,16 @@ def test_default_configuration_is_the_base_model():
         build_encoder(BASE_CONFIG, {"encoder.layers.12.x": torch.zeros(1)})
 
 
+def test_base_model_is_the_released_one():
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    with torch.device("meta"):
+        state = Wav2Vec2Model(Wav2Vec2Config.from_dict(BASE_CONFIG)).state_dict()
+    assert len(state) == 211
+    assert sum(tensor.numel() for tensor in state.values()) == 94_371_712
+    assert BASE_CONFIG["do_stable_layer_norm"] is False  # post-norm; no name or shape tells
+
+
 @pytest.mark.parametrize("config", [TOY, PRE_NORM], ids=["post-norm", "pre-norm"])
 def test_features_are_all_layer_outputs_of_the_network(config):
     encoder, waveform = build_encoder(config, toy_state(config)), noise(8000)
@@ -242,3 +252,20 @@ def test_speakers_do_not_influence_each_other(encoder):
     both = embed(encoder, [sound(16000), sound(16000, 1)]).features
     for index in range(2):
         assert torch.equal(both[index], embed(encoder, [sound(16000, index)]).features[0])
+
+
+def test_mask_embedding_may_be_in_the_file_though_the_configuration_masks_nothing():
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    toy = dict(
+        hidden_size=24,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=48,
+        conv_dim=[8] * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+    )
+    state = Wav2Vec2Model(Wav2Vec2Config(**toy)).state_dict()
+    assert "masked_spec_embed" in state
+    build_encoder(toy | {"mask_time_prob": 0.0}, state)

@@ -180,3 +180,8 @@ def test_reference_ends_at_the_limit():
     plan = plan_reference([2000], INFINITETALK, family="infinitetalk", max_frames=1000)
     assert (plan.num_windows, plan.num_frames, plan.mirrored) == (14, 1000, (0,))
     assert plan.kept(13) == slice(9, 1000 - 936)
+
+
+def test_advice_for_a_window_of_one_frame_is_possible():
+    with pytest.raises(ValueError, match=r"Use a window of at least 5\."):
+        check_window_size(WindowSize(window=1, overlap=1))

@@ -47,8 +47,8 @@ def audio_config(sizes):
     )
 
 
-def build_model(sizes, weights, family="multitalk"):
-    """Host WAN21 model of the golden's sizes with the audio part attached, float32."""
+def host_model(sizes):
+    """Host WAN21 model of the golden's sizes, float32, with empty weights."""
     unet = {
         "image_model": "wan2.1", "model_type": "i2v", "dim": sizes["dim"],
         "num_heads": sizes["num_heads"], "num_layers": sizes["num_layers"],
@@ -69,6 +69,12 @@ def build_model(sizes, weights, family="multitalk"):
     model.diffusion_model.img_emb = comfy.ldm.wan.model.MLPProj(
         sizes["clip_dim"], sizes["dim"], operation_settings=settings
     )
+    return model
+
+
+def build_model(sizes, weights, family="multitalk"):
+    """Host model with the weights and the audio part attached."""
+    model = host_model(sizes)
     part = build_audio_part(audio_config(sizes), comfy.ops.disable_weight_init)
     ours = set(part.state_dict())
     part.load_state_dict({n: t for n, t in weights.items() if n in ours})
@@ -77,6 +83,14 @@ def build_model(sizes, weights, family="multitalk"):
     patcher = comfy.model_patcher.ModelPatcher(model, CPU, CPU)
     attached = AttachedAudio(name="golden", family=family, config=part.config)
     return attach_audio(patcher, comfy.model_patcher.ModelPatcher(part, CPU, CPU), attached)
+
+
+def random_weights(sizes):
+    """Weights of any size, small enough that activations stay finite; for benchmarks."""
+    part = build_audio_part(audio_config(sizes), comfy.ops.disable_weight_init)
+    network = host_model(sizes).diffusion_model
+    shapes = {**network.state_dict(), **part.state_dict()}
+    return {name: torch.randn(t.shape) * 0.02 for name, t in shapes.items()}
 
 
 class PlainLatent(comfy.latent_formats.Wan21):

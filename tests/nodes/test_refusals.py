@@ -78,6 +78,17 @@ def test_refused_before_the_base_is_read(host, other_files, changes, message):
     assert message in refuse(host, talk(**changes))
 
 
+def test_a_box_out_of_the_picture(host):
+    prompt = talk(voices=2)
+    prompt["who"] = node(
+        "MultiTalkSpeakers", image=["image", 0], boxes="0, 0, 20, 20\n100, 0, 20, 20"
+    )
+    prompt["sampler"]["inputs"]["masks"] = ["who", 0]
+    assert "The box of speaker 2 (x 100, y 0, width 20, height 20) holds no pixel" in refuse(
+        host, prompt
+    )
+
+
 def test_no_speaker(host):
     prompt = talk(voices=2)
     for name in ("speakers.speaker_1", "speakers.speaker_2"):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import comfy.samplers
 from torch import Tensor
 
 from ..multitalk.checkpoint import (
+    Header,
     audio_part_config,
     check_base,
     check_encoder_fit,
     check_fit,
+    guess_family,
     read_header,
 )
+from ..multitalk.config import Family
 from ..multitalk.settings import RunSettings
 from ..multitalk.speakers import check_masks
 from ..multitalk.wav2vec2 import Speech
@@ -29,13 +32,16 @@ def missing_lazy(inputs: dict[str, Any], names: Sequence[str]) -> list[str]:
     return [name for name in names if name in inputs and inputs[name] is None]
 
 
-def check_files(speech: Speech, dynprompt: Any, node_id: str) -> None:
+def check_files(speech: Speech, dynprompt: Any, node_id: str) -> Family | None:
     """Look at the headers of the files that lead into `model`, before anything is loaded.
 
     Args:
         speech: Features; must fit the audio part's first projection.
         dynprompt: The host's running prompt.
         node_id: The node whose `model` socket is followed upstream.
+
+    Returns:
+        Family of the weights, or None if no node of ours leads into `model`.
 
     Raises:
         ValueError: If a file is of the wrong kind, or files and speech do not fit each other.
@@ -50,7 +56,13 @@ def check_files(speech: Speech, dynprompt: Any, node_id: str) -> None:
         config = audio_part_config(header)
         layers, width = speech.features.shape[2:]
         check_encoder_fit(layers, width, config, header.name)
-        return
+        return choose_family(header, str(inputs.get("family", "auto")))
+    return None
+
+
+def choose_family(header: Header, choice: str) -> Family:
+    """The family that a user chose, or else the one that metadata or file name tell."""
+    return guess_family(header) if choice == "auto" else cast("Family", choice)
 
 
 def check_model_files(base: str, audio_part: str) -> None:

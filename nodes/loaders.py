@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import Any
 
 import comfy.model_patcher
 import comfy.sd
@@ -15,11 +15,10 @@ from comfy_api.latest import io
 from ..multitalk.checkpoint import (
     Header,
     audio_part_config,
-    guess_family,
     read_header,
 )
-from ..multitalk.config import FAMILIES, Family
-from .checks import check_model_files
+from ..multitalk.config import FAMILIES
+from .checks import check_model_files, choose_family
 from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, file_stamps, find_file, list_files
 from .model_patch import AttachedAudio, attach_audio, check_model, load_audio_part
 
@@ -202,7 +201,7 @@ def _with_audio(
     check_model(model, config, header.name)
     dtype = model.model.get_dtype_inference()
     part = load_audio_part(str(find_file(name, AUDIO_PART_FOLDERS)), dtype)
-    chosen = guess_family(header) if family == "auto" else cast("Family", family)
+    chosen = choose_family(header, family)
     logger.info("[MultiTalk] audio part %s, %s rules, %s", header.name, chosen, dtype)
     return attach_audio(model, part, AttachedAudio(name=header.name, family=chosen, config=config))
 

@@ -65,8 +65,9 @@ class MultiTalkSampler(io.ComfyNode):
         """Check everything that needs no model, then ask for the models."""
         inputs = plain(inputs)
         check_media(inputs["image"], inputs["speech"], inputs.get("masks"))
-        plan_video(inputs["speech"], resolve_settings(inputs, None))
-        check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
+        family = check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
+        # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
+        plan_video(inputs["speech"], resolve_settings(inputs, family or "infinitetalk"))
         return missing_lazy(inputs, LAZY)
 
     @classmethod
@@ -92,12 +93,12 @@ class MultiTalkSampler(io.ComfyNode):
         return io.NodeOutput(frames, from_sound(fit_sound(speech.sound, len(frames))))
 
 
-def resolve_settings(inputs: dict[str, Any], family: Family | None) -> RunSettings:
+def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     """Numbers and choices of the widgets.
 
     Args:
         inputs: Widgets by name, and image, speech, masks.
-        family: Of the loaded model, or None before it is loaded.
+        family: Of the weights.
 
     Returns:
         The settings; checked against picture and masks.
@@ -111,7 +112,7 @@ def resolve_settings(inputs: dict[str, Any], family: Family | None) -> RunSettin
         inputs.get("size") or {"size": "480"}, image.shape[1], image.shape[2]
     )
     rule = inputs.get("rule", "auto")
-    chosen = cast("Family", rule) if rule in FAMILIES else family or "multitalk"
+    chosen = cast("Family", rule) if rule in FAMILIES else family
     threshold = float(inputs.get("step_cache", 0.0))
     masks = inputs.get("masks")
     _, used = speakers_and_tracks(

@@ -243,3 +243,11 @@ def test_advanced_widgets_may_be_left_out_of_a_prompt(host):
     for name in ("step_cache", "apg", "length", "last_window"):
         del prompt["sampler"]["inputs"][name]
     torch.testing.assert_close(frames_of(host.run(prompt)), full, rtol=0, atol=0)
+
+
+def test_overlap_of_the_family_is_known_before_the_model_is_read(host, other_files):
+    settings = {"window": 21, "overlap": 0, "seconds": 0.9}
+    short = frames_of(host.run(talk(audio_part="test_infinite_audio.safetensors", **settings)))
+    assert len(short) == 23  # InfiniteTalk's overlap of 9 fits a window of 21
+    refused = host.run(talk(**settings))
+    assert "overlap is 25 and window is 21" in refused.error["exception_message"]

@@ -195,3 +195,26 @@ def test_a_replaced_file_is_loaded_anew(host, other_files):
     changed = host.run(talk(audio_part=name), executor)
     assert "model" in changed.executed
     torch.testing.assert_close(frames_of(changed), frames_of(first), rtol=0, atol=0)
+
+
+def test_without_our_guider_the_model_samples_as_before(host):
+    prompt = {n: guider_prompt()[n] for n in ("base", "model", "image", "vae", "text", "start")}
+    for name, model in (("before", "base"), ("after", "model")):
+        prompt[name] = node(
+            "KSampler",
+            model=[model, 0],
+            seed=1,
+            steps=2,
+            cfg=2.0,
+            sampler_name="euler",
+            scheduler="simple",
+            positive=["start", 0],
+            negative=["start", 1],
+            latent_image=["start", 2],
+            denoise=1.0,
+        )
+        prompt[f"end_{name}"] = node("TestShowSpeech", speech=[name, 0])
+    result = host.run(prompt)
+    assert result.ok, result.error
+    before, after = (result.outputs[n][0][0]["samples"] for n in ("before", "after"))
+    torch.testing.assert_close(after, before, rtol=0, atol=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from pathlib import Path
@@ -15,10 +16,10 @@ from pack.tests.host.client import (
     HostProcess,
     HostSettings,
 )
-from pack.tests.prompts import TOY, node, sampler_inputs
 
 pytestmark = pytest.mark.host
 ROOT = Path(__file__).resolve().parents[2]
+SAMPLER, VIDEO = "6", "7"  # node ids in the shipped prompt
 
 
 @pytest.fixture(scope="module")
@@ -34,42 +35,11 @@ def running(tmp_path_factory):
 
 
 def toy(**changes):
-    """The project's example at 32 x 32 pixels."""
-    return {
-        "example": node("MultiTalkExample", scene="one_speaker"),
-        "model": node(
-            "MultiTalkLoadModel",
-            base=TOY["base"],
-            audio_part=TOY["audio_part"],
-            weight_dtype="default",
-            family="auto",
-            loras="none",
-        ),
-        "vae": node("VAELoader", vae_name=TOY["vae"]),
-        "encoder": node("MultiTalkLoadSpeechEncoder", encoder=TOY["encoder"]),
-        "speech": node(
-            "MultiTalkSpeechEmbedding",
-            audio=["example", 1],
-            speech_encoder=["encoder", 0],
-            normalise_loudness=True,
-        ),
-        "sampler": node(
-            "MultiTalkSampler",
-            model=["model", 0],
-            vae=["vae", 0],
-            image=["example", 0],
-            speech=["speech", 0],
-            **sampler_inputs(size__width=32, size__height=32, window=81, overlap=25, **changes),
-        ),
-        "video": node(
-            "MultiTalkVideoCombine",
-            images=["sampler", 0],
-            audio=["sampler", 1],
-            fps=25.0,
-            filename_prefix="test",
-            save_output=True,
-        ),
-    }
+    """The shipped toy prompt at 32 x 32 pixels, in two windows of two steps."""
+    prompt = json.loads((ROOT / "workflows" / "api" / "toy_one_speaker.json").read_text())
+    small = {"size.width": 32, "size.height": 32, "window": 81, "overlap": 25, "preset.steps": 2}
+    prompt[SAMPLER]["inputs"] |= small | changes
+    return prompt
 
 
 def test_the_host_counts_little_for_the_pack(running):
@@ -84,10 +54,10 @@ def test_a_prompt_runs_with_progress_over_all_windows(running):
     seen = []
     entry = client.run(toy(), lambda event: seen.append(event))
     assert entry["status"]["status_str"] == "success"
-    values = [e.data["value"] for e in seen if e.kind == "progress" and e.data["node"] == "sampler"]
+    values = [e.data["value"] for e in seen if e.kind == "progress" and e.data["node"] == SAMPLER]
     assert values == sorted(values)
     assert values[-1] == 2 * 2  # 136 frames: two windows of two steps
-    assert entry["outputs"]["video"]["images"][0]["filename"].endswith(".mp4")
+    assert entry["outputs"][VIDEO]["images"][0]["filename"].endswith(".mp4")
 
 
 def test_an_interrupt_ends_the_run_and_the_next_one_works(running):
@@ -95,14 +65,14 @@ def test_an_interrupt_ends_the_run_and_the_next_one_works(running):
     started = threading.Event()
 
     def watch(event):
-        if event.kind == "progress" and event.data["node"] == "sampler" and not started.is_set():
+        if event.kind == "progress" and event.data["node"] == SAMPLER and not started.is_set():
             started.set()
             client.interrupt()
 
     with pytest.raises(HostInterruptedError):
-        client.run(toy(preset__steps=200), watch)
+        client.run(toy(**{"preset.steps": 200}), watch)
     assert started.is_set()
-    assert client.run(toy(preset__steps=1))["status"]["status_str"] == "success"
+    assert client.run(toy(**{"preset.steps": 1}))["status"]["status_str"] == "success"
 
 
 def test_a_refusal_reaches_the_api_as_a_sentence(running):
@@ -111,7 +81,6 @@ def test_a_refusal_reaches_the_api_as_a_sentence(running):
         ("overlap", 4, "overlap is 4; WAN needs 4n\\+1 frames. Use 1 or 5."),
         ("size.width", 8, "width"),
     ):
-        prompt = toy()
-        prompt["sampler"]["inputs"][name] = value
+        prompt = toy(**{name: value})
         with pytest.raises(HostError, match=sentence):
             client.run(prompt)

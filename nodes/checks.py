@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-import comfy.samplers
+import torch
 from torch import Tensor
 
 from ..multitalk.checkpoint import (
@@ -17,9 +17,9 @@ from ..multitalk.checkpoint import (
     guess_family,
     read_header,
 )
-from ..multitalk.config import Family
+from ..multitalk.config import VAE_SPACE, Family
 from ..multitalk.settings import RunSettings
-from ..multitalk.speakers import check_masks
+from ..multitalk.speakers import check_masks, check_token_masks, token_masks
 from ..multitalk.wav2vec2 import Speech
 from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, find_file, upstream
 from .sockets import to_masks
@@ -41,23 +41,26 @@ def check_files(speech: Speech, dynprompt: Any, node_id: str) -> Family | None:
         node_id: The node whose `model` socket is followed upstream.
 
     Returns:
-        Family of the weights, or None if no node of ours leads into `model`.
+        Family of the weights, or None if not exactly one loader of ours leads into `model`.
 
     Raises:
         ValueError: If a file is of the wrong kind, or files and speech do not fit each other.
     """
-    for class_type, inputs in upstream(dynprompt, node_id, "model"):
-        name, base = inputs.get("audio_part"), inputs.get("base")
-        if class_type not in _LOADERS or not isinstance(name, str):
-            continue
-        if isinstance(base, str):
-            check_model_files(base, name)
-        header = read_header(find_file(name, AUDIO_PART_FOLDERS))
-        config = audio_part_config(header)
-        layers, width = speech.features.shape[2:]
-        check_encoder_fit(layers, width, config, header.name)
-        return choose_family(header, str(inputs.get("family", "auto")))
-    return None
+    loaders = [
+        inputs
+        for class_type, inputs in upstream(dynprompt, node_id, "model")
+        if class_type in _LOADERS and isinstance(inputs.get("audio_part"), str)
+    ]
+    if len(loaders) != 1:  # none of ours, or a switch decides which one: its own checks follow
+        return None
+    name, base = loaders[0]["audio_part"], loaders[0].get("base")
+    if isinstance(base, str):
+        check_model_files(base, name)
+    header = read_header(find_file(name, AUDIO_PART_FOLDERS))
+    config = audio_part_config(header)
+    layers, width = speech.features.shape[2:]
+    check_encoder_fit(layers, width, config, header.name)
+    return choose_family(header, str(loaders[0].get("family", "auto")))
 
 
 def choose_family(header: Header, choice: str) -> Family:
@@ -122,8 +125,23 @@ def check_voices(speech: Speech, masks: Tensor | None) -> None:
     check_masks(given)
 
 
+def check_visible(speech: Speech, cells: Tensor) -> None:
+    """Refuse a speaker who vanishes on the token grid; the silent rest of the picture may.
+
+    Args:
+        speech: One row of features per voice.
+        cells: [S+1, h, w] masks on the latent grid of the video, background last.
+
+    Raises:
+        ValueError: If a voice has no token.
+    """
+    tokens = token_masks(cells)
+    voices = torch.cat([tokens[: speech.num_speakers], tokens[-1:]])
+    check_token_masks(voices, VAE_SPACE * cells.shape[1], VAE_SPACE * cells.shape[2])
+
+
 def check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSettings) -> None:
-    """Refuse a missing CLIP vision, an unknown sampler, and a video for MultiTalk weights.
+    """Refuse a missing CLIP vision, and a video for MultiTalk weights.
 
     Raises:
         ValueError: With what to connect or choose.
@@ -133,8 +151,6 @@ def check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSetti
             "This base expects CLIP vision, and nothing is connected to clip_vision; "
             "connect clip_vision_h with the host's Load CLIP Vision."
         )
-    if settings.sampler not in comfy.samplers.SAMPLER_NAMES:
-        raise ValueError(f"sampler is {settings.sampler!r}; euler is the usual choice.")
     if len(image) > 1 and settings.family == "multitalk":
         raise ValueError(
             f"image holds {len(image)} pictures; MultiTalk takes one, only InfiniteTalk follows a "

@@ -14,12 +14,13 @@ from ..multitalk.settings import (
     resolve_video_size,
     resolve_windows,
 )
-from ..multitalk.speakers import check_token_masks, latent_masks, token_masks
+from ..multitalk.speakers import latent_masks
 from ..multitalk.stepcache import COEFFICIENTS, StepCacheSettings
 from .checks import (
     check_files,
     check_media,
     check_models,
+    check_visible,
     missing_lazy,
     plain,
 )
@@ -119,7 +120,7 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
         inputs["speech"], None if masks is None else to_masks(masks), image
     )
     if used is not None:
-        check_token_masks(token_masks(latent_masks(used, height, width)), height, width)
+        check_visible(inputs["speech"], latent_masks(used, height, width))
     return RunSettings(
         height=height,
         width=width,

@@ -14,7 +14,7 @@ from ..multitalk.guidance import plan_guidance
 from ..multitalk.speakers import latent_masks
 from ..multitalk.wav2vec2 import Speech
 from ..multitalk.windows import WindowPlan, window_speech
-from .checks import check_files, check_voices, missing_lazy
+from .checks import check_files, check_visible, check_voices, missing_lazy
 from .guider import AudioInputs, TalkGuider, with_text
 from .model_patch import attached_audio
 from .sampler_inputs import advanced_inputs, guidance_inputs, media_inputs, model_inputs
@@ -109,9 +109,12 @@ def window_audio(inputs: dict[str, Any], latent: Tensor) -> AudioInputs:
     tracks, used = speakers_and_tracks(
         speech, None if masks is None else to_masks(masks), torch.zeros(1, rows, columns, 3)
     )
+    cells = None if used is None else latent_masks(used, rows, columns)
+    if cells is not None:
+        check_visible(speech, cells)
     return AudioInputs(
         speech=one_window(speech, tracks, inputs["start_frame"], latent.shape[2]),
-        cells=None if used is None else latent_masks(used, rows, columns),
+        cells=cells,
         strength=inputs.get("audio_strength", 1.0),
     )
 

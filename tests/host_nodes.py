@@ -177,6 +177,26 @@ class TestText(io.ComfyNode):
         return io.NodeOutput([[torch.randn(1, 7, 64, generator=generator), {}]])
 
 
+class TestFirstModel(io.ComfyNode):
+    """A switch that always takes its first MODEL and never asks for the second."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestFirstModel",
+            inputs=[io.Model.Input("first"), io.Model.Input("second", lazy=True)],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def check_lazy_status(cls, **inputs):
+        return []
+
+    @classmethod
+    def execute(cls, first, second=None):
+        return io.NodeOutput(first)
+
+
 class TestFlatVae(io.ComfyNode):
     """A VAE of no cost: colours averaged over cells, every latent frame repeated; counted."""
 
@@ -214,6 +234,7 @@ class TestExtension(ComfyExtension):
             TestCountPasses,
             TestShowSpeech,
             TestText,
+            TestFirstModel,
             TestKeepFrames,
             TestFlatVae,
         ]

@@ -218,3 +218,20 @@ def test_without_our_guider_the_model_samples_as_before(host):
     assert result.ok, result.error
     before, after = (result.outputs[n][0][0]["samples"] for n in ("before", "after"))
     torch.testing.assert_close(after, before, rtol=0, atol=0)
+
+
+def test_a_loader_with_loras_is_cached(host, loras):
+    one = {"loras": "1", "loras.lora_1": "test_good.safetensors", "loras.strength_1": 0.5}
+    executor = host.executor()
+    assert "model" in host.run(with_loader(talk(), **one), executor).executed
+    assert "model" not in host.run(with_loader(talk(), **one), executor).executed
+
+
+def test_only_the_chosen_model_of_several_is_judged(host, other_files):
+    prompt = with_loader(talk())
+    prompt["other"] = node(
+        "MultiTalkLoadModel", base=TOY["base"], audio_part="test_other_audio.safetensors"
+    )
+    prompt["switch"] = node("TestFirstModel", first=["model", 0], second=["other", 0])
+    prompt["sampler"]["inputs"]["model"] = ["switch", 0]
+    assert len(frames_of(host.run(prompt))) == 15

@@ -215,6 +215,10 @@ def test_one_speaker_with_a_mask_takes_the_two_speaker_path(host):
     assert not torch.equal(masked, free)
 
 
+def test_one_speaker_may_fill_the_picture(host):
+    assert len(frames_of(host.run(talk(boxes="0,0,64,64")))) == 15
+
+
 def test_swapped_masks_change_the_result(host):
     left = frames_of(host.run(talk(voices=2, boxes="0,0,30,64;34,0,30,64")))
     right = frames_of(host.run(talk(voices=2, boxes="34,0,30,64;0,0,30,64")))

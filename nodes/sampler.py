@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..multitalk.audio import fit_sound
 from ..multitalk.config import FAMILIES, ApgConfig, Family, size_class
@@ -26,7 +27,7 @@ from .checks import (
 )
 from .model_patch import attached_audio
 from .sampler_inputs import advanced_inputs, media_inputs, model_inputs, setting_inputs
-from .sockets import from_sound, to_frames, to_masks
+from .sockets import from_sound, resize_masks, to_frames, to_masks
 from .video_run import (
     RunInputs,
     empty_conditioning,
@@ -79,7 +80,6 @@ class MultiTalkSampler(io.ComfyNode):
         attached = attached_audio(model)
         settings = resolve_settings(inputs, attached.family)
         check_models(model, inputs.get("clip_vision"), image, settings)
-        masks = inputs.get("masks")
         run = RunInputs(
             model=model,
             vae=inputs["vae"],
@@ -88,10 +88,17 @@ class MultiTalkSampler(io.ComfyNode):
             negative=inputs.get("negative") or empty_conditioning(model),
             image=image,
             speech=speech,
-            masks=None if masks is None else to_masks(masks),
+            masks=picture_masks(inputs),
         )
         frames = sample_video(run, settings, node_id=cls.hidden.unique_id)
         return io.NodeOutput(frames, from_sound(fit_sound(speech.sound, len(frames))))
+
+
+def picture_masks(inputs: dict[str, Any]) -> Tensor | None:
+    """Masks [S, H, W] at the size of the picture: editors and detectors often give another."""
+    if inputs.get("masks") is None:
+        return None
+    return resize_masks(to_masks(inputs["masks"]), *inputs["image"].shape[1:3])
 
 
 def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
@@ -115,10 +122,7 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     rule = inputs.get("rule", "auto")
     chosen = cast("Family", rule) if rule in FAMILIES else family
     threshold = float(inputs.get("step_cache", 0.0))
-    masks = inputs.get("masks")
-    _, used = speakers_and_tracks(
-        inputs["speech"], None if masks is None else to_masks(masks), image
-    )
+    _, used = speakers_and_tracks(inputs["speech"], picture_masks(inputs), image)
     if used is not None:
         check_visible(inputs["speech"], latent_masks(used, height, width))
     return RunSettings(

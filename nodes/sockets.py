@@ -65,6 +65,13 @@ def to_masks(masks: Tensor) -> Tensor:
     return masks[None] if masks.ndim == 2 else masks
 
 
+def resize_masks(masks: Tensor, height: int, width: int) -> Tensor:
+    """[S, H, W] to [S, height, width] by nearest neighbour, without crop."""
+    if masks.shape[1:] == (height, width):
+        return masks
+    return torch.nn.functional.interpolate(masks[None], (height, width), mode="nearest")[0]
+
+
 def to_frames(image: Tensor) -> Tensor:
     """Host IMAGE [F, H, W, C] to [F, H, W, 3] float32 on the CPU, without copying needlessly."""
     return image[..., :3].to("cpu", torch.float32)

@@ -17,7 +17,7 @@ from ..multitalk.speakers import (
     masks_from_boxes,
     parse_boxes,
 )
-from .sockets import to_boxes, to_frames, to_masks
+from .sockets import resize_masks, to_boxes, to_frames, to_masks
 
 MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
 
@@ -116,9 +116,9 @@ def _find_masks(
         )
     size = picture.shape[0], picture.shape[1]
     if masks is not None:
-        return to_masks(masks), []
+        return resize_masks(to_masks(masks), *size), []
     if singles:
-        return _same_size(singles, *size), []
+        return torch.cat([resize_masks(to_masks(mask)[:1], *size) for mask in singles]), []
     if given["boxes"] or given["detections"]:
         typed = parse_boxes(boxes) if given["boxes"] else to_boxes(detections)
         if not typed:
@@ -128,12 +128,3 @@ def _find_masks(
             )
         return masks_from_boxes(typed, *size)
     return half_masks(*size), ["No boxes or masks: left half and right half."]
-
-
-def _same_size(masks: list[Tensor], height: int, width: int) -> Tensor:
-    """Bring single masks to the size of the picture by nearest neighbour."""
-    resized = [
-        torch.nn.functional.interpolate(to_masks(mask)[:1][None], (height, width), mode="nearest")
-        for mask in masks
-    ]
-    return torch.cat(resized, dim=1)[0]

@@ -115,6 +115,20 @@ def test_typed_boxes_and_halves(host):
     assert halves[1, :, :480].sum() == 0
 
 
+def test_masks_of_another_size_are_brought_to_the_picture(host):
+    prompt = {
+        "example": node("MultiTalkExample", scene="two_speakers"),
+        "small": node("TestMasks", boxes="0,0,30,64;34,0,30,64", width=64, height=64),
+        "who": node("MultiTalkSpeakers", image=["example", 0], masks=["small", 0]),
+        "end": node("TestShowSpeech", speech=["who", 0]),
+    }
+    result = host.run(prompt)
+    assert result.ok, result.error
+    masks = result.outputs["who"][0][0]
+    assert masks.shape == (2, 640, 960)
+    assert masks.sum((1, 2)).tolist() == [450 * 640, 450 * 640]
+
+
 def test_speakers_given_twice_are_refused(host):
     result = speakers(host, boxes="0,0,50,50", detections=["example", 3])
     assert "given twice, by boxes and detections" in result.error["exception_message"]

@@ -219,6 +219,14 @@ def test_one_speaker_may_fill_the_picture(host):
     assert len(frames_of(host.run(talk(boxes="0,0,64,64")))) == 15
 
 
+def test_masks_may_have_another_size_than_the_picture(host):
+    wide = {"voices": 2, "picture": (128, 64), "size__width": 128}
+    same = frames_of(host.run(talk(boxes="0,0,60,64;68,0,60,64", **wide)))
+    prompt = talk(boxes="0,0,30,64;34,0,30,64", **wide)
+    prompt["masks"]["inputs"] |= {"width": 64, "height": 64}
+    torch.testing.assert_close(frames_of(host.run(prompt)), same, rtol=0, atol=0)
+
+
 def test_swapped_masks_change_the_result(host):
     left = frames_of(host.run(talk(voices=2, boxes="0,0,30,64;34,0,30,64")))
     right = frames_of(host.run(talk(voices=2, boxes="34,0,30,64;0,0,30,64")))

@@ -177,7 +177,15 @@ def _draw_clothes(pen: Pen, head: Head) -> None:
     neckline = NECKLINES[head.neckline]
     edge = curve([*flipped(neckline[:0:-1]), *neckline], closed=False)
     u, v = neckline[-1]
-    outer = [(u, v), (1.02, 1.72), (1.55, 1.92), (1.92, 2.32), (2.08, 3.0), (2.12, 3.8)]
+    outer = [
+        (u, v),
+        (1.02, 1.72),
+        (1.55, 1.92),
+        (1.92, 2.32),
+        (2.08, 3.0),
+        (2.12, 3.8),
+        (2.14, 6.0),
+    ]
     side = curve(outer, closed=False)
     shape = [*edge, *side, *flipped(side[::-1])]
     dark, light = mixed(head.shirt, (10, 10, 40), 0.30), mixed(head.shirt, (255, 255, 255), 0.22)

@@ -12,6 +12,15 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 CURVE_STEPS = 10
+CURVE_WEIGHTS = tuple(
+    (
+        ((2 - t) * t - 1) * t / 2,
+        ((3 * t - 5) * t * t + 2) / 2,
+        ((4 - 3 * t) * t + 1) * t / 2,
+        (t - 1) * t * t / 2,
+    )
+    for t in (step / CURVE_STEPS for step in range(CURVE_STEPS))
+)
 ELLIPSE_STEPS = 40
 
 
@@ -52,20 +61,11 @@ def curve(points: Sequence[Point], *, closed: bool) -> list[Point]:
         padded = [points[0], *points, points[-1]]
     result: list[Point] = []
     for i in range(count if closed else count - 1):
-        a, b, c, d = padded[i : i + 4]
-        for step in range(CURVE_STEPS):
-            t = step / CURVE_STEPS
-            weights = (
-                ((2 - t) * t - 1) * t / 2,
-                ((3 * t - 5) * t * t + 2) / 2,
-                ((4 - 3 * t) * t + 1) * t / 2,
-                (t - 1) * t * t / 2,
-            )
-            u, v = (
-                sum(w * p[axis] for w, p in zip(weights, (a, b, c, d), strict=True))
-                for axis in (0, 1)
-            )
-            result.append((u, v))
+        (u0, v0), (u1, v1), (u2, v2), (u3, v3) = padded[i : i + 4]
+        result.extend(
+            (a * u0 + b * u1 + c * u2 + d * u3, a * v0 + b * v1 + c * v2 + d * v3)
+            for a, b, c, d in CURVE_WEIGHTS
+        )
     return result if closed else [*result, points[-1]]
 
 

@@ -1,0 +1,129 @@
+"""The stages of the training in order, each a function of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES = 57.0, 20.0, 45.0
+"""CPU time of the long stages."""
+
+
+def speech(options: argparse.Namespace) -> None:
+    """Speak the tracks (espeak-ng)."""
+    from pack.tests.toy.speech import make_bank
+
+    make_bank(options.folder, seed=options.seed)
+
+
+def encoder(options: argparse.Namespace) -> None:
+    """Train the speech encoder."""
+    from pack.tests.toy.encoder import train_encoder
+
+    train_encoder(options.folder, seed=options.seed, device=prepare_torch(options))
+
+
+def draw(options: argparse.Namespace) -> None:
+    """Draw the clips."""
+    from pack.tests.toy.clips import draw_clips
+
+    draw_clips(options.folder, seed=options.seed, count=options.clips, processes=options.threads)
+
+
+def vae(options: argparse.Namespace) -> None:
+    """Train the VAE."""
+    from pack.tests.toy.vae_train import train_vae
+
+    train_vae(
+        options.folder,
+        seed=options.seed,
+        minutes=options.minutes or VAE_MINUTES,
+        device=prepare_torch(options),
+    )
+
+
+def freeze(options: argparse.Namespace) -> None:
+    """Fold the latent statistics into the VAE; from here on its encoder must not change."""
+    from pack.tests.toy.vae_export import freeze_vae
+
+    freeze_vae(options.folder)
+
+
+def latents(options: argparse.Namespace) -> None:
+    """Encode the clips."""
+    from pack.tests.toy.latents import encode_clips
+
+    encode_clips(options.folder, seed=options.seed, processes=options.threads)
+
+
+def decoder(options: argparse.Namespace) -> None:
+    """Polish the decoder of the VAE; may run beside the denoiser."""
+    from pack.tests.toy.decoder_train import polish_decoder
+
+    polish_decoder(
+        options.folder,
+        seed=options.seed,
+        minutes=options.minutes or DECODER_MINUTES,
+        device=prepare_torch(options),
+    )
+
+
+def denoiser(options: argparse.Namespace) -> None:
+    """Train the denoiser with its audio part; `--second` only changes its own seed."""
+    from pack.tests.toy.denoiser import import_host
+    from pack.tests.toy.denoiser_train import train_denoiser
+
+    device = prepare_torch(options)
+    import_host(options.host)
+    train_denoiser(
+        options.folder,
+        seed=options.second or options.seed,
+        minutes=options.minutes or DENOISER_MINUTES,
+        device=device,
+    )
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write assets/toy; figures of the laboratory come from metrics.json in the work folder."""
+    from pack.tests.toy.export import export_toy
+
+    metrics = options.folder / "metrics.json"
+    export_toy(
+        options.folder,
+        options.out,
+        seed=options.second or options.seed,
+        metrics=json.loads(metrics.read_text("ascii")) if metrics.is_file() else {},
+    )
+
+
+def prepare_torch(options: argparse.Namespace) -> torch.device:
+    """Set the threads; the GPU if there is one."""
+    torch.set_num_threads(options.threads)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
+    stage.__name__: stage
+    for stage in (speech, encoder, draw, vae, freeze, latents, decoder, denoiser, export)
+}
+
+
+def run_stages(options: argparse.Namespace) -> int:
+    """Run one stage, or all.
+
+    Args:
+        options: The command line.
+
+    Returns:
+        Exit code.
+    """
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in STAGES if options.stage == "all" else (options.stage,):
+        print(f"== {name}: {STAGES[name].__doc__}", flush=True)
+        STAGES[name](options)
+    return 0

@@ -1,0 +1,89 @@
+"""All stages after the speech, very short: what they leave is a toy that the pack accepts."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+pytestmark = pytest.mark.host
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(host, tmp_path_factory):
+    import comfy.model_management
+
+    from pack.tests.lab.cast import load_voices
+    from pack.tests.toy.clips import draw_clips
+    from pack.tests.toy.decoder_train import polish_decoder
+    from pack.tests.toy.denoiser_train import train_denoiser
+    from pack.tests.toy.export import FILES, export_toy
+    from pack.tests.toy.latents import encode_clips
+    from pack.tests.toy.vae_export import freeze_vae
+    from pack.tests.toy.vae_train import train_vae
+
+    folder, out = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("assets")
+    voices = load_voices()[:4]
+    (folder / "speech").mkdir()
+    samples, lengths = np.concatenate(voices), [len(voice) for voice in voices]
+    np.savez(folder / "speech" / "train.npz", samples=samples, lengths=lengths)
+    shipped = host.root / "assets" / "toy" / FILES["encoder"]
+    (folder / "encoder.safetensors").write_bytes(shipped.read_bytes())
+    draw_clips(folder, seed=0, count=4, processes=1)
+    train_vae(folder, seed=0, minutes=0.02, device=CPU)
+    freeze_vae(folder)
+    encode_clips(folder, seed=0, processes=1)
+    polish_decoder(folder, seed=0, minutes=0.02, device=CPU)
+    comfy.model_management.in_training = True
+    for minutes in (0.01, 0.04):  # the second call goes on where the first one stopped
+        train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
+    comfy.model_management.in_training = False
+    for file in FILES.values():
+        (out / file).parent.mkdir()
+    export_toy(folder, out, seed=0, metrics={"one_face_r": 0.5})
+    return folder, out
+
+
+def test_every_file_is_what_the_loaders_expect(trained):
+    from pack.multitalk.checkpoint import (
+        audio_part_config,
+        check_base,
+        check_fit,
+        needs_clip,
+        read_header,
+    )
+    from pack.tests.toy.export import FILES
+
+    headers = {name: read_header(trained[1] / file) for name, file in FILES.items()}
+    check_base(headers["base"])
+    assert not needs_clip(headers["base"])
+    config = audio_part_config(headers["audio"])
+    check_fit(headers["base"], config, "audio")
+    assert headers["vae"].kind == "WAN VAE"
+    assert headers["encoder"].kind == "speech encoder"
+    facts = headers["base"].config("multitalk")
+    assert facts["trained"]
+    assert facts["metrics"] == {"one_face_r": 0.5}
+    assert (facts["window"], facts["overlap"]) == (33, 9)
+
+
+def test_latents_have_unit_deviation_and_motion_where_a_window_is_continued(trained):
+    from pack.tests.toy.latents import KINDS, PINNED, open_latents
+
+    bank, done = open_latents(trained[0])
+    assert done.all()
+    assert np.std(bank.target.astype(np.float32)) == pytest.approx(1, abs=0.35)
+    for motion, kind in zip(bank.motion, bank.kind, strict=True):
+        moving = np.abs(motion.astype(np.float32)).max((0, 2)) > 0
+        assert moving.tolist() == [i < PINNED[KINDS[kind]] for i in range(3)]
+
+
+def test_training_goes_on_and_is_logged(trained):
+    state = torch.load(trained[0] / "denoiser_0.pt", weights_only=True)
+    assert state["step"] >= 2
+    assert state["seconds"] >= 0.04 * 60
+    losses = [json.loads(line) for line in (trained[0] / "denoiser.log").read_text().splitlines()]
+    assert losses[-1]["step"] == state["step"]

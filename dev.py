@@ -1,4 +1,4 @@
-"""Everything a developer runs: `python dev.py demo | test | serve | lint`.
+"""Everything a developer runs: `python dev.py demo | test | serve | lint | train | lab`.
 
 Each command first sets up what is missing and prints what it does: a virtual environment in
 .venv and the pinned ComfyUI in .host. Once set up, nothing needs the network. Working files lie
@@ -70,6 +70,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     one.add_argument("--two", action="store_true", help="two speakers")
     one.add_argument("--ui", action="store_true", help="leave the graph editor running afterwards")
     one.add_argument("--output", type=Path, default=WORK / "demo", help="folder for the mp4")
+    one.add_argument("--preview", type=Path, help="folder for an animation and a contact sheet")
     one.set_defaults(command=demo)
     one = commands.add_parser("serve", help="run ComfyUI with this pack and the graph editor")
     one.add_argument("--port", type=int, default=0, help=f"default: {SERVE_PORT}, or a free one")
@@ -78,6 +79,12 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     one.set_defaults(command=test)
     one = commands.add_parser("lint", help="run only ruff and basedpyright")
     one.set_defaults(command=lint)
+    one = commands.add_parser("train", help="train the toy; `train --help` lists the stages")
+    one.set_defaults(command=train)
+    one = commands.add_parser("lab", help="measure the toy; `lab --help` lists the options")
+    one.set_defaults(command=lab)
+    if arguments[:1] in (["train"], ["lab"]):  # all else is for that program, --help too
+        return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
     if rest and options.name != "test":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -105,9 +112,10 @@ def host(port: int) -> HostProcess:
         The host, not started yet.
     """
     from pack.tests.host.client import HostProcess, HostSettings
-    from pack.tests.host.environment import own_checkout, prepare, sees_gpu
+    from pack.tests.host.environment import has_bf16, own_checkout, prepare, sees_gpu
 
     python, checkout = prepare()
+    cpu = not sees_gpu(python)
     base = WORK / "host"
     settings = base / "user" / "default" / "comfy.settings.json"
     if not settings.exists():  # no first-start dialogs in the editor
@@ -117,7 +125,8 @@ def host(port: int) -> HostProcess:
         HostSettings(
             base=base,
             port=port,
-            cpu=not sees_gpu(python),
+            cpu=cpu,
+            bf16_vae=cpu and has_bf16(python),
             python=python,
             checkout=checkout,
             any_version=own_checkout() is not None,
@@ -228,9 +237,25 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
             path = client.download(videos[-1], options.output.resolve())
         print(f"Done in {time.monotonic() - started:.0f} s.", flush=True)
         print(path, flush=True)
+        if options.preview:
+            make_preview(path, options.preview.resolve())
         if options.ui:
             stay(running)
     return 0
+
+
+def make_preview(film: Path, folder: Path) -> None:
+    """Write an animation and a contact sheet of a film.
+
+    Args:
+        film: The mp4.
+        folder: Where to; made if missing.
+    """
+    from pack.tests.host.environment import prepare
+
+    python, _ = prepare()
+    command = [str(python), str(ROOT / "tests" / "make" / "preview.py"), str(film), str(folder)]
+    subprocess.run([*command, "--name", film.stem], check=True)
 
 
 def serve(options: argparse.Namespace, _rest: list[str]) -> int:
@@ -319,6 +344,39 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
         "TRANSFORMERS_OFFLINE": "1",
     }
     return run_all(python, [*checks(python), ["pytest", *rest]], env)
+
+
+def train(_options: argparse.Namespace, rest: list[str]) -> int:
+    """Train the toy, see tests/toy/train.py.
+
+    Args:
+        rest: Stage and options of the training program.
+
+    Returns:
+        Its exit code.
+    """
+    from pack.tests.host.environment import prepare
+
+    python, checkout = prepare()
+    program = [str(python), str(ROOT / "tests" / "toy" / "train.py"), "--host", str(checkout)]
+    return subprocess.run([*program, *rest], cwd=ROOT, check=False).returncode
+
+
+def lab(_options: argparse.Namespace, rest: list[str]) -> int:
+    """Measure the toy, see tests/lab/lab.py.
+
+    Args:
+        rest: Options of the laboratory.
+
+    Returns:
+        Its exit code.
+    """
+    from pack.tests.host.environment import prepare
+
+    python, checkout = prepare()
+    env = {**os.environ, **thread_settings(), "COMFYUI_DIR": str(checkout)}
+    program = [str(python), str(ROOT / "tests" / "lab" / "lab.py")]
+    return subprocess.run([*program, *rest], cwd=ROOT, env=env, check=False).returncode
 
 
 if __name__ == "__main__":

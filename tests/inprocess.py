@@ -120,8 +120,8 @@ def find_checkout(root: Path) -> Path:
     return Path(os.environ.get("COMFYUI_DIR", root / ".host"))
 
 
-def start_host(root: Path) -> Host:
-    """Import the host in this process and load the pack."""
+def start_host(root: Path, *, bf16_vae: bool = False) -> Host:
+    """Import the host in this process and load the pack; `bf16_vae` as the host's own flag."""
     checkout = find_checkout(root)
     assert (checkout / "main.py").is_file(), f"no ComfyUI in {checkout}; run python dev.py test"
     base = Path(tempfile.mkdtemp(prefix="multitalk-host-"))
@@ -132,6 +132,7 @@ def start_host(root: Path) -> Host:
 
         comfy.cli_args.args.cpu = True
         comfy.cli_args.args.use_pytorch_cross_attention = True
+        comfy.cli_args.args.bf16_vae = bf16_vae
         import folder_paths
 
         folder_paths.base_path = str(base)

@@ -80,7 +80,10 @@ def test_nodes_import_only_lower_layers(path):
             assert module.split(".")[0] in ("multitalk", "kokoro")
 
 
-@pytest.mark.parametrize("package", ["multitalk", "nodes", "tests", "tests/host", "tests/make"])
+@pytest.mark.parametrize(
+    "package",
+    ["multitalk", "nodes", "tests", "tests/bench", "tests/host", "tests/lab", "tests/make"],
+)
 def test_rooms_are_small(package):
     for path in files(package):
         text = path.read_text()

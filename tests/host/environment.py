@@ -115,6 +115,24 @@ def sees_gpu(python: Path) -> bool:
     )
 
 
+def has_bf16(python: Path) -> bool:
+    """Tell whether the torch of an interpreter computes in bfloat16 on this CPU.
+
+    The WAN VAE is four times faster that way where the CPU has instructions for it, and slower
+    where it has not.
+
+    Args:
+        python: The interpreter that runs the host.
+
+    Returns:
+        True with AVX-512 BF16. Asks torch, which takes two seconds.
+    """
+    code = "import sys, torch; sys.exit(not torch.cpu._is_avx512_bf16_supported())"
+    return (
+        subprocess.run([str(python), "-c", code], capture_output=True, check=False).returncode == 0
+    )
+
+
 def _run(command: list[str], what: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
     try:
         done = subprocess.run(

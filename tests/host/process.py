@@ -56,6 +56,8 @@ class HostSettings:
     """TCP port; 0 takes a free one."""
     cpu: bool = True
     """Compute on the CPU, whatever else the machine has."""
+    bf16_vae: bool = False
+    """Run the VAE in bfloat16: see `environment.has_bf16`."""
     python: Path = field(default_factory=lambda: Path(sys.executable))
     """Interpreter that runs the host."""
     checkout: Path = field(default_factory=find_checkout)
@@ -154,11 +156,12 @@ class HostProcess:
         """
         settings = self.settings
         cpu = ["--cpu", "--use-pytorch-cross-attention"] if settings.cpu else []
+        vae = ["--bf16-vae"] if settings.bf16_vae else []
         names = [link_name(folder) for folder in settings.packs]
         packs = ["--whitelist-custom-nodes", *names] if names else []
         return [
             *(str(settings.python), str(LAUNCHER), FOLLOW_PARENT, str(settings.checkout.resolve())),
-            *cpu,
+            *(*cpu, *vae),
             *("--listen", "127.0.0.1", "--port", self.address.rpartition(":")[2]),
             *("--base-directory", str(self.base), "--database-url", "sqlite:///:memory:"),
             *("--disable-auto-launch", "--disable-api-nodes", "--disable-all-custom-nodes", *packs),

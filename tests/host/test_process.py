@@ -1,9 +1,11 @@
 import socket
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from pack.tests.host.environment import ROOT
+from pack.tests.host.environment import ROOT, has_bf16
 from pack.tests.host.process import (
     PACK_NAME,
     HostError,
@@ -37,6 +39,15 @@ def test_gpu_host_chooses_its_own_attention(tmp_path: Path):
     assert "--cpu" not in command
     assert "--use-pytorch-cross-attention" not in command
     assert "--whitelist-custom-nodes" not in command
+
+
+def test_vae_runs_in_bfloat16_only_where_asked_for(tmp_path: Path):
+    assert "--bf16-vae" not in make_host(tmp_path).command()
+    assert "--bf16-vae --listen" in " ".join(make_host(tmp_path, bf16_vae=True).command())
+
+
+def test_bfloat16_is_known_from_the_interpreters_own_torch():
+    assert has_bf16(Path(sys.executable)) is torch.cpu._is_avx512_bf16_supported()
 
 
 def test_environment_has_no_proxy_and_writes_no_bytecode(

@@ -61,13 +61,13 @@ NEGATIVE = (
 TOY_NOTE = """\
 Nothing to download: press **Run**.
 
-The toy model is very small, and **its weights are random for now**. The video shows that the \
-machinery works (exact length, sound, windows), not lip sync.
+The toy is a very small model of the real architecture, trained on drawn heads. The lips follow \
+the voice, each face its own. It knows only its cartoon world: a photograph comes out as a blur.
 
 **Try**
 - *seed*, *steps*, *audio_guidance* in MultiTalk Sampler
 - *width* and *height*, multiples of 16
-- your own picture and voice: Load Image and Load Audio instead of MultiTalk Example
+- your own voice: Load Audio instead of a sound of MultiTalk Example
 
 The mp4 is saved in the folder `output/video` of ComfyUI.
 """

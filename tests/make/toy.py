@@ -1,10 +1,10 @@
-"""Writes the toy: tiny models with random weights in the real file formats.
+"""Writes tiny models with random weights in the real file formats.
 
-`python tests/make/toy.py [--out DIR] [--seed N] [--dim 128] ...` -> assets/toy. Nothing here uses
-the pack, the host or transformers: keys and shapes are written down again from what the real files
-hold, so the toy also checks the loaders. The builders take other sizes for tests. Transformer,
-audio part and speech encoder are noise that stays bounded; the VAE is a hand-made transform that
-shows a blurred picture (toy_vae.py).
+`python tests/make/toy.py DIR [--seed N] [--dim 128] ...`. Nothing here uses the pack, the host or
+transformers: keys and shapes are written down again from what the real files hold, so these files
+also check the loaders. The builders take other sizes for tests, and the toy's training (tests/toy)
+starts from them. Transformer, audio part and speech encoder are noise that stays bounded; the VAE
+is a hand-made transform that shows a blurred picture (toy_vae.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from safetensors.torch import save
 from toy_vae import build_vae
 from toy_weights import LICENCE, Metadata, State, Weights
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "toy"
 CLIP_WIDTH = 1280
 PATCH = (1, 2, 2)
 BASE_SETTINGS = {
@@ -257,8 +256,8 @@ def file_bytes(state: State, metadata: Metadata) -> bytes:
 
 def parse_arguments() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Write the toy models.")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to")
+    parser = argparse.ArgumentParser(description="Write random models.")
+    parser.add_argument("out", type=Path, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random weights")
     parser.add_argument("--dim", type=int, default=128, help="width of transformer and audio part")
     parser.add_argument("--ffn", type=int, default=384, help="width of the feed-forward layers")

@@ -145,7 +145,7 @@ def polish_decoder(folder: Path, *, seed: int, minutes: float, device: torch.dev
     save_run(run, saved)
     run.vae.load_state_dict(run.average)
     save_file(run.vae.state_dict(), folder / POLISHED)
-    quality, mouth = evaluate_vae(run.vae, clips, np.arange(clips.num_trained, len(clips)))
+    quality, mouth = evaluate_vae(run.vae, clips, folder / "sheets" / "vae_polished.png")
     row = {"polished": run.step, "psnr_db": round(quality, 2), "mouth_r": round(mouth, 4)}
     with (folder / "vae.log").open("a", encoding="ascii") as log:
         log.write(json.dumps(row) + "\n")

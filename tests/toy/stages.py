@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +104,20 @@ def export(options: argparse.Namespace) -> None:
     )
 
 
+def evaluate(options: argparse.Namespace) -> None:
+    """Measure assets/toy in the laboratory, put the figures into its metadata, draw the curves."""
+    from pack.tests.toy.curves import draw_curves
+
+    command = [sys.executable, str(ROOT / "tests" / "lab" / "lab.py"), "--json", "--long"]
+    env = {**os.environ, "COMFYUI_DIR": str(options.host)}
+    command += ["--output", str(options.folder / "lab")]
+    done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, flush=True)
+    (options.folder / "metrics.json").write_text(done.stdout.splitlines()[-1] + "\n", "ascii")
+    export(options)
+    print(draw_curves(options.folder))
+
+
 def prepare_torch(options: argparse.Namespace) -> torch.device:
     """Set the threads; the GPU if there is one."""
     torch.set_num_threads(options.threads)
@@ -109,7 +126,7 @@ def prepare_torch(options: argparse.Namespace) -> torch.device:
 
 STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     stage.__name__: stage
-    for stage in (speech, encoder, draw, vae, freeze, latents, decoder, denoiser, export)
+    for stage in (speech, encoder, draw, vae, freeze, latents, decoder, denoiser, export, evaluate)
 }
 
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from pack.tests.lab.reading import pearson, psnr_db, read_opening
 from pack.tests.toy.clips import ClipBank, open_clips
+from pack.tests.toy.curves import draw_sheet
 from pack.tests.toy.vae import VideoVae, start_as_identity
 
 DIM = 16
@@ -176,22 +177,36 @@ def follow(average: dict[str, Tensor], state: dict[str, Tensor], share: float) -
 
 
 @torch.no_grad()
-def evaluate_vae(vae: VideoVae, clips: ClipBank, numbers: np.ndarray) -> tuple[float, float]:
-    """Mean PSNR in dB and mean mouth correlation of encoded and decoded clips."""
+def rebuild(vae: VideoVae, film: np.ndarray) -> np.ndarray:
+    """Encode and decode frames [F, H, W, 3] in 0..255."""
     device = next(vae.parameters()).device
-    quality, mouths = [], []
-    for number in numbers:
-        film = clips.film(int(number))
-        with torch.autocast(device.type, torch.bfloat16):
-            mean, _ = vae.posterior(to_network(film[None]).to(device))
-            out = vae.decode(mean)
-        decoded = ((out.float().clamp(-1, 1) + 1) * 127.5)[0].permute(1, 2, 3, 0).cpu().numpy()
+    with torch.autocast(device.type, torch.bfloat16):
+        mean, _ = vae.posterior(to_network(film[None]).to(device))
+        out = vae.decode(mean)
+    return ((out.float().clamp(-1, 1) + 1) * 127.5)[0].permute(1, 2, 3, 0).cpu().numpy()
+
+
+def evaluate_vae(vae: VideoVae, clips: ClipBank, sheet: Path) -> tuple[float, float]:
+    """Mean PSNR in dB and mean mouth correlation of clips that were not trained on.
+
+    Args:
+        vae: The VAE.
+        clips: Drawn clips.
+        sheet: Contact sheet to write.
+    """
+    quality, mouths, shown = [], [], []
+    for number in range(clips.num_trained, len(clips)):
+        film = clips.film(number)
+        decoded = rebuild(vae, film)
+        if not clips.tall[number]:
+            shown.append((film, decoded))
         quality.append(psnr_db(film, decoded))
         for area, truth in zip(clips.areas[number], clips.openings[number], strict=True):
             if area[1] and truth.std() > 0.05:
                 rows, columns = slice(area[0], area[1]), slice(area[2], area[3])
                 mouths.append(pearson(read_opening(decoded, rows, columns), truth))
-    return float(np.mean(quality)), float(np.mean(mouths))
+    draw_sheet(shown[:4], sheet)
+    return float(np.mean(quality)), float(np.mean(mouths)) if mouths else 0.0
 
 
 def train_vae(folder: Path, *, seed: int, minutes: float, device: torch.device) -> None:
@@ -245,7 +260,8 @@ def _keep_books(
         vae = VideoVae(DIM)
         vae.load_state_dict(run.average)
         vae.to(next(run.vae.parameters()).device)
-        quality, mouth = evaluate_vae(vae, clips, np.arange(clips.num_trained, len(clips)))
+        sheet = folder / "sheets" / f"vae_{run.seconds:05.0f}.png"
+        quality, mouth = evaluate_vae(vae, clips, sheet)
         row = {"step": run.step, "cpu_s": round(run.seconds), "loss": loss}
         row |= {"psnr_db": round(quality, 2), "mouth_r": round(mouth, 4)}
         with (folder / "vae.log").open("a", encoding="ascii") as log:

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 SHOWN_FRAMES = (0, 8, 16, 32)
-LOGS = {
-    "vae.log": ("loss", "psnr_db", "mouth_r"),
-    "denoiser.log": ("loss",),
-}
+CURVES = (
+    ("vae", "loss"), ("vae", "psnr_db"), ("vae", "mouth_r"), ("decoder", "loss"),
+    ("denoiser", "loss"),
+)  # fmt: skip
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
@@ -34,20 +34,17 @@ def draw_curves(folder: Path) -> Path:
     """
     from matplotlib.figure import Figure
 
-    panels = [(log, name) for log, names in LOGS.items() for name in names]
-    figure = Figure(figsize=(4 * len(panels), 3), layout="constrained")
-    for axes, (log, name) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        rows = [row for row in read_log(folder / log) if name in row and "cpu_s" in row]
-        for seed in sorted({row.get("seed", 0) for row in rows}):
-            own = [row for row in rows if row.get("seed", 0) == seed]
-            axes.plot(
-                [row["cpu_s"] for row in own], [row[name] for row in own], label=f"seed {seed:g}"
-            )
-        axes.set_title(f"{log.removesuffix('.log')}: {name}")
+    figure = Figure(figsize=(4 * len(CURVES), 3), layout="constrained")
+    for axes, (stage, name) in zip(figure.subplots(1, len(CURVES)), CURVES, strict=True):
+        for log in sorted(folder.glob(f"{stage}*.log")):
+            rows = [row for row in read_log(log) if name in row]
+            times, values = ([row[key] for row in rows] for key in ("cpu_s", name))
+            axes.plot(times, values, label=log.stem)
+        axes.set_title(f"{stage}: {name}")
         axes.set_xlabel("CPU seconds")
         if name == "loss":
             axes.set_yscale("log")
-        if rows:
+        if axes.lines:
             axes.legend()
     path = folder / "curves.png"
     figure.savefig(path)

@@ -5,31 +5,24 @@ Source: toy.md section 3.4; Lipman et al. 2023, "Flow matching for generative mo
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from pack.tests.toy.clips import open_clips
 from pack.tests.toy.denoiser import Denoiser
 from pack.tests.toy.latents import KINDS, KNOWN, LATENT_FRAMES, PINNED, LatentBank, open_latents
-from pack.tests.toy.vae_train import follow
+from pack.tests.toy.training import falling, start_run, train
 
 BATCH = 8
 RATE = 1.5e-3
-WARM_STEPS = 60
 SHIFT = 3.0
 EMA = 0.998
 DEAF_SHARE = 0.12
 """Clips whose audio is left out, for guidance."""
-SAVE_EVERY_S = 60.0
-LOG_EVERY = 25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +42,14 @@ class Clips:
     """Draws batches from the latents on disk."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Take in the clips that were encoded since."""
         self.bank: LatentBank
-        self.bank, done = open_latents(folder)
-        drawn, _ = open_clips(folder)
+        self.bank, done = open_latents(self._folder)
+        drawn, _ = open_clips(self._folder)
         usable = np.flatnonzero(np.array(done))
         usable = usable[usable < drawn.num_trained]
         two = np.array(drawn.boxes[:, 1].any(1))
@@ -60,7 +58,6 @@ class Clips:
             usable[(two[usable] == people) & (tall[usable] == high)]
             for people, high in ((False, False), (True, False), (False, True))
         ]
-        self.count = len(usable)
 
     def batch(self, random: np.random.Generator) -> Batch:
         """A random batch; half of them show one person."""
@@ -135,51 +132,18 @@ def train_denoiser(folder: Path, *, seed: int, minutes: float, device: torch.dev
         minutes: Length of the whole training.
         device: Where to train.
     """
-    saved, total_s = folder / f"denoiser_{seed}.pt", 60 * minutes
     model = Denoiser(seed=seed).to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    average = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    seconds, step = 0.0, 0
-    if saved.is_file():
-        state = torch.load(saved, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, seconds, step = state["average"], state["seconds"], state["step"]
-    clips, losses, next_save = Clips(folder), [], seconds + SAVE_EVERY_S
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    bar = tqdm(total=round(total_s), initial=round(seconds), desc="denoiser", unit="s")
-    while seconds < total_s:
-        begin = clock()
-        random = np.random.default_rng([seed, step])
-        torch.manual_seed(1000 * seed + step)
-        batch = to_device(clips.batch(random), device)
-        decay = 0.5 * (1 + math.cos(math.pi * min(seconds / total_s, 1)))
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / WARM_STEPS) * max(decay, 0.01)
-        loss = velocity_loss(model, batch, random)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        follow(average, model.state_dict(), min(EMA, (1 + step) / (10 + step)))
-        step += 1
-        losses.append(loss.item())
-        spent = clock() - begin
-        seconds += spent
-        bar.update(min(spent, bar.total - bar.n))
-        bar.set_postfix(step=step, loss=f"{np.mean(losses[-50:]):.4f}")
-        if step % LOG_EVERY == 0 or seconds >= total_s:
-            row = {"seed": seed, "step": step, "cpu_s": round(seconds), "clips": clips.count}
-            row["loss"] = round(float(np.mean(losses[-LOG_EVERY:])), 4)
-            with (folder / "denoiser.log").open("a", encoding="ascii") as log:
-                log.write(json.dumps(row) + "\n")
-        if seconds >= next_save or seconds >= total_s:
-            next_save = seconds + SAVE_EVERY_S
-            state = {"model": model.state_dict(), "average": average, "step": step}
-            state |= {"optimiser": optimiser.state_dict(), "seconds": seconds}
-            torch.save(state, saved.with_suffix(".new"))
-            saved.with_suffix(".new").replace(saved)
-            clips = Clips(folder)
+    run = start_run(model, model.parameters(), folder / f"denoiser_{seed}.pt", decay=0.01)
+    clips = Clips(folder)
+
+    def loss_of(random: np.random.Generator) -> Tensor:
+        return velocity_loss(model, to_device(clips.batch(random), device), random)
+
+    def rate(spent: float) -> float:
+        return RATE * falling(spent)
+
+    settings = {"rate": rate, "minutes": minutes, "seed": seed, "longest": EMA}
+    train(run, loss_of, **settings, saved=clips.reopen)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

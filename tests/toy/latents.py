@@ -125,12 +125,9 @@ def encode_clip(
     film = to_network(clips.film(number)[None])
     target = encode(vae, film)
     picture = to_network(clips.picture(number)[None, None])
-    motion = torch.zeros_like(target[:, :, :OVERLAP_LATENTS])
-    if kind == "begin":
+    if kind in ("begin", "infinite_begin"):
         condition = encode(vae, with_grey(film[:, :, :1]))
-    elif kind == "infinite_begin":
-        condition = encode(vae, with_grey(film[:, :, :1]))
-        motion[:, :, :1] = condition[:, :, :1]
+        motion = condition[:, :, :OVERLAP_LATENTS].clone()
     else:
         tail = spoil(decode(vae, target[:, :, :OVERLAP_LATENTS]), random)
         if kind == "multitalk":
@@ -139,8 +136,9 @@ def encode_clip(
         else:
             condition = encode(vae, with_grey(picture))
             motion = encode(vae, tail)
-    target, condition, motion = (normalise(x)[0] for x in (target, condition, motion))
-    return target, condition, motion
+    motion = normalise(motion)
+    motion[:, :, PINNED[kind] :] = 0
+    return normalise(target)[0], normalise(condition)[0], motion[0]
 
 
 def speaker_tokens(clips: ClipBank, number: int) -> np.ndarray:

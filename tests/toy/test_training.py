@@ -85,5 +85,5 @@ def test_training_goes_on_and_is_logged(trained):
     state = torch.load(trained[0] / "denoiser_0.pt", weights_only=True)
     assert state["step"] >= 2
     assert state["seconds"] >= 0.04 * 60
-    losses = [json.loads(line) for line in (trained[0] / "denoiser.log").read_text().splitlines()]
+    losses = [json.loads(line) for line in (trained[0] / "denoiser_0.log").read_text().splitlines()]
     assert losses[-1]["step"] == state["step"]

@@ -1,25 +1,21 @@
 """Training of the toy's VAE: single frames first, then short clips, on crops around the faces.
 
-Source: toy.md section 3.3. The learning rate follows the CPU time that was spent, so that a run of
-any length ends with the rate at zero.
+Source: toy.md section 3.3.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from pack.tests.lab.reading import pearson, psnr_db, read_opening
 from pack.tests.toy.clips import ClipBank, open_clips
 from pack.tests.toy.curves import draw_sheet
+from pack.tests.toy.training import SAVE_EVERY_S, Run, falling, note, start_run, train
 from pack.tests.toy.vae import VideoVae, start_as_identity
 
 DIM = 16
@@ -49,48 +45,8 @@ RATE, IMAGE_RATE = 1.2e-3, 2e-3
 MOUTH_WEIGHT = 4.0
 KL_WEIGHT = 2e-4
 EMA = 0.998
-SAVE_EVERY_S = 60.0
-EVALUATE_EVERY_S = 300.0
-
-
-@dataclass(kw_only=True, slots=True)
-class Run:
-    """State of a training run."""
-
-    vae: VideoVae
-    average: dict[str, Tensor]
-    optimiser: torch.optim.AdamW
-    seconds: float = 0.0
-    step: int = 0
-
-
-def start_run(*, seed: int, device: torch.device, saved: Path) -> Run:
-    """A new run, or the saved one."""
-    vae = VideoVae(DIM).to(device)
-    start_as_identity(vae, seed=seed)
-    optimiser = torch.optim.AdamW(vae.parameters(), IMAGE_RATE, betas=(0.9, 0.99), weight_decay=0)
-    average = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
-    run = Run(vae=vae, average=average, optimiser=optimiser)
-    if saved.is_file():
-        state = torch.load(saved, map_location=device, weights_only=True)
-        vae.load_state_dict(state["vae"])
-        optimiser.load_state_dict(state["optimiser"])
-        run.average, run.seconds, run.step = state["average"], state["seconds"], state["step"]
-    return run
-
-
-def save_run(run: Run, path: Path) -> None:
-    """Write a run so that a stop at any moment leaves a whole file."""
-    state = {
-        "vae": run.vae.state_dict(),
-        "average": run.average,
-        "optimiser": run.optimiser.state_dict(),
-        "seconds": run.seconds,
-        "step": run.step,
-    }
-    new = path.with_suffix(".new")
-    torch.save(state, new)
-    new.replace(path)
+EVALUATE_EVERY = 5
+"""Saves between two evaluations."""
 
 
 def to_network(frames: np.ndarray) -> Tensor:
@@ -152,28 +108,11 @@ def reconstruction_loss(vae: VideoVae, x: Tensor, weight: Tensor) -> Tensor:
     return ((error.abs() + error.square()) * weight).mean() + KL_WEIGHT * divergence
 
 
-def set_rate(run: Run, total_s: float) -> bool:
-    """Set the learning rate by the time spent.
-
-    Returns:
-        Whether this is still the stage of single frames.
-    """
-    spent, images = run.seconds / total_s, IMAGE_SHARE
-    if spent < images:
-        rate = IMAGE_RATE
-    else:
-        rate = RATE * 0.5 * (1 + math.cos(math.pi * min((spent - images) / (1 - images), 1.0)))
-    warm = min(1.0, (run.step + 1) / 50)
-    for group in run.optimiser.param_groups:
-        group["lr"] = rate * warm
-    return spent < images
-
-
-@torch.no_grad()
-def follow(average: dict[str, Tensor], state: dict[str, Tensor], share: float) -> None:
-    """Move the running average of the weights."""
-    for name, tensor in state.items():
-        average[name].lerp_(tensor, 1 - share)
+def learning_rate(spent: float) -> float:
+    """Constant for single frames, then falling, by the share of the time that was spent."""
+    if spent < IMAGE_SHARE:
+        return IMAGE_RATE
+    return RATE * falling((spent - IMAGE_SHARE) / (1 - IMAGE_SHARE))
 
 
 @torch.no_grad()
@@ -218,51 +157,32 @@ def train_vae(folder: Path, *, seed: int, minutes: float, device: torch.device) 
         minutes: Length of the whole training.
         device: Where to train.
     """
-    saved, total_s = folder / "vae.pt", 60 * minutes
-    run = start_run(seed=seed, device=device, saved=saved)
-    clips, _ = open_clips(folder)
-    marks = {"save": run.seconds + SAVE_EVERY_S, "evaluate": run.seconds + EVALUATE_EVERY_S}
-    bar = tqdm(total=round(total_s), initial=round(run.seconds), desc="vae", unit="s")
-    while run.seconds < total_s:
-        clock = time.process_time() if device.type == "cpu" else time.perf_counter()
-        random = np.random.default_rng([seed, run.step])
-        torch.manual_seed(seed + run.step)
-        _, done = open_clips(folder)
-        usable = np.flatnonzero(done[: clips.num_trained])
-        images = set_rate(run, total_s)
+    vae = VideoVae(DIM)
+    start_as_identity(vae, seed=seed)
+    run = start_run(vae.to(device), vae.parameters(), folder / "vae.pt")
+    clips, done = open_clips(folder)
+    usable = np.flatnonzero(done[: clips.num_trained])
+
+    def loss_of(random: np.random.Generator) -> Tensor:
+        images = run.seconds < 60 * minutes * IMAGE_SHARE
         shape = IMAGES if images else FILMS[random.choice(len(FILMS), p=FILM_SHARES)]
         x, weight = random_crops(clips, usable, random, shape)
-        layout = torch.channels_last_3d
-        x = x.to(device, memory_format=layout)
-        loss = reconstruction_loss(run.vae, x, weight.to(device))
-        run.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(run.vae.parameters(), 1.0)
-        run.optimiser.step()
-        follow(run.average, run.vae.state_dict(), min(EMA, (1 + run.step) / (10 + run.step)))
-        run.step += 1
-        spent = (time.process_time() if device.type == "cpu" else time.perf_counter()) - clock
-        run.seconds += spent
-        bar.update(min(spent, bar.total - bar.n))
-        bar.set_postfix(step=run.step, loss=f"{loss.item():.4f}")
-        _keep_books(run, marks, folder, clips, loss=loss.item())
-    save_run(run, saved)
+        x = x.to(device, memory_format=torch.channels_last_3d)
+        return reconstruction_loss(vae, x, weight.to(device))
+
+    def evaluate_sometimes() -> None:
+        if round(run.seconds / SAVE_EVERY_S) % EVALUATE_EVERY == 0:
+            note_quality(run, clips)
+
+    settings = {"rate": learning_rate, "minutes": minutes, "seed": seed, "longest": EMA}
+    train(run, loss_of, **settings, saved=evaluate_sometimes)
+    note_quality(run, clips)
 
 
-def _keep_books(
-    run: Run, marks: dict[str, float], folder: Path, clips: ClipBank, *, loss: float
-) -> None:
-    if run.seconds >= marks["save"]:
-        marks["save"] += SAVE_EVERY_S
-        save_run(run, folder / "vae.pt")
-    if run.seconds >= marks["evaluate"]:
-        marks["evaluate"] += EVALUATE_EVERY_S
-        vae = VideoVae(DIM)
-        vae.load_state_dict(run.average)
-        vae.to(next(run.vae.parameters()).device)
-        sheet = folder / "sheets" / f"vae_{run.seconds:05.0f}.png"
-        quality, mouth = evaluate_vae(vae, clips, sheet)
-        row = {"step": run.step, "cpu_s": round(run.seconds), "loss": loss}
-        row |= {"psnr_db": round(quality, 2), "mouth_r": round(mouth, 4)}
-        with (folder / "vae.log").open("a", encoding="ascii") as log:
-            log.write(json.dumps(row) + "\n")
+def note_quality(run: Run, clips: ClipBank) -> None:
+    """Evaluate the averaged weights and write the figures into the run's log."""
+    vae = VideoVae(DIM)
+    vae.load_state_dict(run.average)
+    sheet = run.path.parent / "sheets" / f"{run.path.stem}_{run.seconds:05.0f}.png"
+    quality, mouth = evaluate_vae(vae.to(run.device), clips, sheet)
+    note(run, psnr_db=round(quality, 2), mouth_r=round(mouth, 4))

@@ -24,6 +24,7 @@ CELLS = 8
 """Side of a crop in latent cells."""
 EDGE_WEIGHT = 0.1
 """Weight of the outer 8 pixels of a crop, whose surroundings the decoder cannot see."""
+EYE_WEIGHT = 3.0
 NOISE = 0.1
 """Largest deviation of the noise on normalised latents."""
 
@@ -53,14 +54,22 @@ def latent_crop(
     frames = film[None, :, 8 * row : 8 * row + side, 8 * column : 8 * column + side]
     weight = np.full((side, side), EDGE_WEIGHT, np.float32)
     weight[8:-8, 8:-8] = 1
-    for top, bottom, left, right in clips.areas[number]:
-        if bottom:
-            inside = (
-                slice(max(top - 8 * row, 8), max(min(bottom - 8 * row, side - 8), 8)),
-                slice(max(left - 8 * column, 8), max(min(right - 8 * column, side - 8), 8)),
-            )
-            weight[inside] = MOUTH_WEIGHT
+    for area in clips.areas[number]:
+        if area[1]:
+            for part, worth in ((eye_area(area), EYE_WEIGHT), (area, MOUTH_WEIGHT)):
+                corner = (8 * row, 8 * row, 8 * column, 8 * column)
+                top, bottom, left, right = np.clip(part - corner, 8, side - 8)
+                weight[top:bottom, left:right] = worth
     return latents, to_network(frames), torch.from_numpy(weight)[None, None, None]
+
+
+def eye_area(mouth: np.ndarray) -> np.ndarray:
+    """Top, bottom, left and right of the eyes above a mouth; see `mouth_area` in world.py."""
+    top, bottom, left, right = mouth
+    high, wide = (bottom - top) / 0.74, (right - left) / 1.04
+    middle = (left + right) / 2
+    eyes = (top - 0.76 * high, top - 0.12 * high, middle - 0.7 * wide, middle + 0.7 * wide)
+    return np.round(eyes).astype(int)
 
 
 def decoder_loss(vae: VideoVae, latents: Tensor, frames: Tensor, weight: Tensor) -> Tensor:

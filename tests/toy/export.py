@@ -10,8 +10,12 @@ import torch
 from torch import Tensor
 from toy import BASE_SETTINGS, LICENCE, build_audio, build_base, file_bytes
 
+from pack.multitalk.config import Family
 from pack.tests.toy.vae_export import FOLDED, POLISHED, load_folded
 
+FAMILY: Family = "infinitetalk"
+"""Rule that the toy continues windows by: it learned both, and with the picture in every window
+faces stay for a minute, while by MultiTalk's rule they are lost after ten seconds."""
 FILES = {
     "base": "diffusion_models/multitalk_toy_base.safetensors",
     "audio": "model_patches/multitalk_toy_audio.safetensors",
@@ -62,7 +66,7 @@ def export_toy(folder: Path, out: Path, *, seed: int, metrics: dict[str, float])
     base = json.loads(build_base()[1]["config"])
     base["multitalk"] = {**base["multitalk"], **BASE_SETTINGS, **facts}
     audio = json.loads(build_audio()[1]["config"])
-    audio["multitalk"] |= facts
+    audio["multitalk"] |= {**facts, "family": FAMILY}
     file = POLISHED if (folder / POLISHED).is_file() else FOLDED
     vae = {
         name: tensor.to(torch.bfloat16).contiguous()

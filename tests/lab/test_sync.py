@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pack.tests.lab.cast import make_clip
-from pack.tests.lab.measures import Take, binding, own_minus_other, own_r, silent_ratio
+from pack.tests.lab.measures import Take, amplitude, binding, own_minus_other, own_r, silent_ratio
 from pack.tests.lab.reading import pearson
 from pack.tests.lab.run import Lab, has_bf16, toy_settings
 
@@ -22,6 +22,7 @@ ONE_FACE_R = 0.6
 OWN_R = 0.7
 OWN_MINUS_OTHER = 0.3
 SILENT_RATIO = 0.25
+AMPLITUDE = 0.6
 STEPS = 4
 # A sound 5 frames late would lower r of perfect lips to 0.35 or less in these clips.
 ONE_FACE = (("one_face", 0), ("one_face", 2))
@@ -62,6 +63,10 @@ def test_two_faces_do_not_follow_the_other_sound(film):
     assert own_minus_other(binding(film(TURNS))) > OWN_MINUS_OTHER
 
 
+def test_mouths_open_as_far_as_they_should(film):
+    assert amplitude(film(ONE_FACE + TURNS)) > AMPLITUDE
+
+
 def test_swapped_masks_swap_the_mouths(film):
     assert own_minus_other(binding(film(TURNS, masks="swapped"))) < 0
 
@@ -95,5 +100,5 @@ def test_swapped_speakers_are_noticed(film):
 
 def test_dropped_audio_part_is_noticed(film):
     mute = film(ONE_FACE[:1] + TURNS[:1], audio_strength=0.0)
-    assert not mean(own_r(mute, ("one_face",))) > ONE_FACE_R
+    assert not amplitude(mute) > AMPLITUDE  # 0.05; r of such small movements is chance
     assert not mean(own_r(mute, ("turns",))) > OWN_R

@@ -78,6 +78,8 @@ def export_toy(folder: Path, out: Path, *, seed: int, metrics: dict[str, float])
         "audio": (split(state["average"], "audio"), {"config": json.dumps(audio)}),
         "vae": (vae, {"licence": LICENCE, **plain}),
     }
+    for file in FILES.values():
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
     for name, (tensors, metadata) in made.items():
         (out / FILES[name]).write_bytes(file_bytes(tensors, metadata))
     (out / FILES["encoder"]).write_bytes((folder / "encoder.safetensors").read_bytes())

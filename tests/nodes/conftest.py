@@ -31,6 +31,7 @@ def other_files(host):
     save(models / "test_f32_base.safetensors", build_base(), torch.float32)
     other = build_audio(layers=2, encoder_layers=2)
     save(patches / "test_other_audio.safetensors", other)
+    save(patches / "test_random_audio.safetensors", build_audio())
     state, metadata = build_audio()
     settings = json.loads(metadata["config"])
     del settings["multitalk"]["family"]  # then the file name tells

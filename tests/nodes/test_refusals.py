@@ -174,7 +174,7 @@ def test_missing_clip_vision_is_refused(host, other_files):
 
 
 def test_a_video_needs_infinitetalk(host):
-    result = host.run(talk(source_frames=3))
+    result = host.run(talk(source_frames=3, rule="multitalk"))
     assert "only InfiniteTalk follows a video" in result.error["exception_message"]
 
 

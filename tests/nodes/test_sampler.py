@@ -176,7 +176,7 @@ def test_interrupt_is_honoured_within_one_pass(host):
     [
         ({"step_cache": 0.3, "preset__steps": 12}, 1),
         ({"apg": True, "preset__text_guidance": 3.0}, 2),
-        ({"rule": "infinitetalk"}, 2),
+        ({"rule": "multitalk"}, 2),
         ({"sampler": "dpmpp_2m"}, 1),
         ({"audio_strength": 0.0}, 1),
     ],
@@ -195,7 +195,7 @@ def test_reference_length_mirrors_the_end(host):
     reference = frames_of(host.run(talk(length="reference", **settings)))
     torch.testing.assert_close(reference[:17], exact[:17], rtol=0, atol=0)
     assert not torch.equal(reference[17:], exact[17:])
-    shorter = frames_of(host.run(talk(seconds=0.8, length="reference")))
+    shorter = frames_of(host.run(talk(seconds=0.8, length="reference", rule="multitalk")))
     assert len(shorter) == len(exact) - 3  # MultiTalk's reference loses three frames
 
 
@@ -261,5 +261,5 @@ def test_overlap_of_the_family_is_known_before_the_model_is_read(host, other_fil
     settings = {"window": 21, "overlap": 0, "seconds": 0.9}
     short = frames_of(host.run(talk(audio_part="test_infinite_audio.safetensors", **settings)))
     assert len(short) == 23  # InfiniteTalk's overlap of 9 fits a window of 21
-    refused = host.run(talk(**settings))
+    refused = host.run(talk(audio_part="test_random_audio.safetensors", **settings))
     assert "overlap is 25 and window is 21" in refused.error["exception_message"]

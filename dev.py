@@ -238,22 +238,20 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
         print(f"Done in {time.monotonic() - started:.0f} s.", flush=True)
         print(path, flush=True)
         if options.preview:
-            make_preview(path, options.preview.resolve())
+            make_preview(with_pack.settings.python, path, options.preview.resolve())
         if options.ui:
             stay(running)
     return 0
 
 
-def make_preview(film: Path, folder: Path) -> None:
+def make_preview(python: Path, film: Path, folder: Path) -> None:
     """Write an animation and a contact sheet of a film.
 
     Args:
+        python: The interpreter that has the libraries for it.
         film: The mp4.
         folder: Where to; made if missing.
     """
-    from pack.tests.host.environment import prepare
-
-    python, _ = prepare()
     command = [str(python), str(ROOT / "tests" / "make" / "preview.py"), str(film), str(folder)]
     subprocess.run([*command, "--name", film.stem], check=True)
 

@@ -82,7 +82,10 @@ def test_nodes_import_only_lower_layers(path):
 
 @pytest.mark.parametrize(
     "package",
-    ["multitalk", "nodes", "tests", "tests/bench", "tests/host", "tests/lab", "tests/make"],
+    [
+        *("multitalk", "nodes", "tests", "tests/bench", "tests/host", "tests/lab", "tests/make"),
+        "tests/toy",
+    ],
 )
 def test_rooms_are_small(package):
     for path in files(package):

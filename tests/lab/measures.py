@@ -9,10 +9,8 @@ import numpy as np
 
 from pack.multitalk.config import FRAME_RATE
 from pack.tests.lab.cast import KINDS, TWO_FACES, Clip, Kind
-from pack.tests.lab.reading import pearson, psnr_db, read_opening
+from pack.tests.toy.reading import MIN_DEVIATION, pearson, psnr_db, read_opening
 
-MIN_DEVIATION = 0.05
-"""Standard deviation of the true opening below which a correlation says nothing."""
 LEVELS = np.linspace(0, 1, 6)
 CELL_PX = 8
 LAST_S = 10

@@ -13,8 +13,8 @@ import pytest
 
 from pack.tests.lab.cast import make_clip
 from pack.tests.lab.measures import Take, amplitude, binding, own_minus_other, own_r, silent_ratio
-from pack.tests.lab.reading import pearson
 from pack.tests.lab.run import Lab, has_bf16, toy_settings
+from pack.tests.toy.reading import pearson
 
 pytestmark = pytest.mark.host
 

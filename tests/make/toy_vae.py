@@ -1,4 +1,4 @@
-"""The toy's VAE: Wan 2.1 keys and shapes, weights that spell a linear transform.
+"""A VAE without training: Wan 2.1 keys and shapes, weights that spell a linear transform.
 
 A picture goes to luma and two colour differences (y, b, r); each of three halvings keeps means of
 blocks and a few differences; 16 of these signals are the latent. See `build_vae`.

@@ -8,20 +8,18 @@ sound again instead of storing it.
 from __future__ import annotations
 
 import functools
-import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from pack.multitalk.config import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from pack.tests.toy.speech import load_bank, opening_curve
+from pack.tests.toy.stored import Task, missing_rows, open_rows, run_tasks
 from pack.tests.toy.world import TALL, WIDE, Scene, mouth_area, random_scene
 
 WINDOW = 33
-SAMPLE_RATE_HZ = 16_000
-SAMPLES_PER_FRAME = 640
 PICTURE_BYTES = 3 * WIDE[0] * WIDE[1]
 TALL_SHARE = 0.12
 NUM_EVALUATED = 8
@@ -46,10 +44,10 @@ class Clip:
         """Frames of the whole tracks."""
         return len(self.waveforms[0]) // SAMPLES_PER_FRAME
 
-    def openings(self, *, whole: bool = False) -> np.ndarray:
-        """Mouths [S, F] of the clip, or of the whole tracks."""
+    def openings(self) -> np.ndarray:
+        """Mouths [S, 33] of the clip, as the whole tracks open them."""
         curves = np.stack([opening_curve(w, self.num_frames) for w in self.waveforms])
-        return curves if whole else curves[:, self.start : self.start + WINDOW]
+        return curves[:, self.start : self.start + WINDOW]
 
 
 def make_clip(bank: Sequence[np.ndarray], *, seed: int, number: int) -> Clip:
@@ -152,8 +150,6 @@ class ClipBank:
         return self.pictures[number].reshape(height, width, 3)
 
 
-Task = tuple[Path, int, int]
-"""Work folder, seed, number of a clip."""
 ARRAYS = {
     "frames": ((WINDOW * PICTURE_BYTES,), np.uint8),
     "pictures": ((PICTURE_BYTES,), np.uint8),
@@ -161,12 +157,7 @@ ARRAYS = {
     "areas": ((2, 4), np.int32),
     "openings": ((2, WINDOW), np.float32),
     "boxes": ((2, 4), np.int32),
-    "done": ((), np.bool_),
 }
-
-
-def _paths(folder: Path) -> dict[str, Path]:
-    return {name: folder / "clips" / f"{name}.npy" for name in ARRAYS}
 
 
 def open_clips(folder: Path, *, mode: str = "r") -> tuple[ClipBank, np.ndarray]:
@@ -176,7 +167,7 @@ def open_clips(folder: Path, *, mode: str = "r") -> tuple[ClipBank, np.ndarray]:
         folder: Work folder.
         mode: As of numpy's memmap.
     """
-    arrays = {name: np.load(path, mmap_mode=mode) for name, path in _paths(folder).items()}
+    arrays = open_rows(folder / "clips", ARRAYS, mode=mode)
     done = arrays.pop("done")
     return ClipBank(**arrays), done
 
@@ -189,8 +180,6 @@ def _bank(folder: Path) -> list[np.ndarray]:
 def _draw_one(task: Task) -> None:
     folder, seed, number = task
     clips, done = open_clips(folder, mode="r+")
-    if done[number]:
-        return
     clip = make_clip(_bank(folder), seed=seed, number=number)
     openings = clip.openings()
     clips.frames[number] = clip.scene.film(openings, start=clip.start).reshape(-1)
@@ -214,25 +203,6 @@ def draw_clips(folder: Path, *, seed: int, count: int, processes: int) -> None:
         count: Number of clips.
         processes: Drawing processes.
     """
-    paths = _paths(folder)
-    paths["done"].parent.mkdir(parents=True, exist_ok=True)
-    if not paths["done"].is_file() or len(np.load(paths["done"], mmap_mode="r")) != count:
-        for name, (shape, dtype) in ARRAYS.items():
-            np.lib.format.open_memmap(paths[name], "w+", dtype, (count, *shape)).flush()
-    _, done = open_clips(folder)
-    tasks = [(folder, seed, int(number)) for number in np.flatnonzero(~np.array(done))]
+    missing = missing_rows(folder / "clips", ARRAYS, count)
+    tasks = [(folder, seed, int(number)) for number in missing]
     run_tasks(_draw_one, tasks, processes=processes, name="draw")
-
-
-def run_tasks(
-    work: Callable[[Task], None], tasks: Sequence[Task], *, processes: int, name: str
-) -> None:
-    """Work through tasks with a progress bar, in this process or in several."""
-    bar = functools.partial(tqdm, total=len(tasks), desc=name, smoothing=0.05)
-    if processes == 1:
-        for task in bar(tasks):
-            work(task)
-        return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for _ in bar(pool.imap_unordered(work, tasks, chunksize=4)):
-            pass

@@ -17,10 +17,8 @@ CURVES = (
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Rows of a log, one JSON object a line; none if there is no log."""
-    return (
-        [json.loads(line) for line in path.read_text("ascii").splitlines()] if path.exists() else []
-    )
+    """Rows of a log, one JSON object a line."""
+    return [json.loads(line) for line in path.read_text("ascii").splitlines()]
 
 
 def draw_curves(folder: Path) -> Path:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from pack.tests.toy.clips import ClipBank, open_clips
+from pack.tests.toy.frozen_vae import POLISHED, denormalise, load_folded
 from pack.tests.toy.latents import LatentBank, open_latents
 from pack.tests.toy.training import falling, start_run, train
 from pack.tests.toy.vae import VideoVae
-from pack.tests.toy.vae_export import POLISHED, denormalise, load_folded
 from pack.tests.toy.vae_train import EMA, MOUTH_WEIGHT, note_quality, to_network
 
 RATE = 6e-4
@@ -108,6 +108,6 @@ def polish_decoder(folder: Path, *, seed: int, minutes: float, device: torch.dev
     def rate(spent: float) -> float:
         return RATE * falling(spent)
 
-    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, longest=EMA)
+    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA)
     note_quality(run, clips)
     save_file(run.average, folder / POLISHED)

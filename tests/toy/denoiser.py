@@ -111,11 +111,18 @@ class Denoiser(nn.Module):
             masks=masks,
             heard=heard,
             axis=self.axis,
-            num_frames=tokens.shape[2],
+            key_rotation=None if masks is None else self._key_rotation(heard, tokens.shape[2]),
         )
         text = x.new_zeros(len(x), 1, TEXT_WIDTH)
         patches = {"attn1_patch": [call.place], "attn2_patch": [call.add]}
         return self.base(x, 1000 * sigma, text, transformer_options={"patches": patches})
+
+    def _key_rotation(self, heard: Tensor, num_frames: int) -> Tensor:
+        """[B*T, 1, S*K, D/2, 2]; no rotation where the audio is left out."""
+        places = torch.tensor(self.axis.key_positions, device=heard.device)
+        places = places.repeat_interleave(CONFIG.num_tokens) * heard[:, None]
+        table = rotation(places, CONFIG.dim // CONFIG.num_heads)[:, None]
+        return table.repeat_interleave(num_frames, 0)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -127,7 +134,7 @@ class Call:
     masks: Tensor | None
     heard: Tensor
     axis: SpeakerAxis
-    num_frames: int
+    key_rotation: Tensor | None  # [B*T, 1, S*K, D/2, 2]
     query_rotation: Tensor | None = None
 
     def place(self, args: dict[str, Any]) -> Tensor:
@@ -150,14 +157,6 @@ class Call:
             x,
             self.tokens,
             query_rotation=self.query_rotation,
-            key_rotation=None if self.masks is None else self._key_rotation(),
+            key_rotation=self.key_rotation,
             attention=plain_attention,
         )
-
-    def _key_rotation(self) -> Tensor:
-        """[B*T, 1, S*K, D/2, 2]; no rotation where the audio is left out."""
-        device = self.tokens.device
-        places = torch.tensor(self.axis.key_positions, device=device)
-        places = places.repeat_interleave(CONFIG.num_tokens) * self.heard[:, None]
-        table = rotation(places, CONFIG.dim // CONFIG.num_heads)[:, None]
-        return table.repeat_interleave(self.num_frames, 0)

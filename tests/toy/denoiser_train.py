@@ -38,7 +38,7 @@ class Batch:
     mouths: Tensor  # [B, 1, 1, h, w]
 
 
-class Clips:
+class Batches:
     """Draws batches from the latents on disk."""
 
     def __init__(self, folder: Path) -> None:
@@ -134,16 +134,15 @@ def train_denoiser(folder: Path, *, seed: int, minutes: float, device: torch.dev
     """
     model = Denoiser(seed=seed).to(device)
     run = start_run(model, model.parameters(), folder / f"denoiser_{seed}.pt", decay=0.01)
-    clips = Clips(folder)
+    batches = Batches(folder)
 
     def loss_of(random: np.random.Generator) -> Tensor:
-        return velocity_loss(model, to_device(clips.batch(random), device), random)
+        return velocity_loss(model, to_device(batches.batch(random), device), random)
 
     def rate(spent: float) -> float:
         return RATE * falling(spent)
 
-    settings = {"rate": rate, "minutes": minutes, "seed": seed, "longest": EMA}
-    train(run, loss_of, **settings, saved=clips.reopen)
+    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA, saved=batches.reopen)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -11,7 +11,7 @@ from torch import Tensor
 from toy import BASE_SETTINGS, LICENCE, build_audio, build_base, file_bytes
 
 from pack.multitalk.config import Family
-from pack.tests.toy.vae_export import FOLDED, POLISHED, load_folded
+from pack.tests.toy.frozen_vae import FOLDED, POLISHED, load_folded
 
 FAMILY: Family = "infinitetalk"
 """Rule that the toy continues windows by: it learned both, and with the picture in every window

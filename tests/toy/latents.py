@@ -18,28 +18,22 @@ import torch
 from torch import Tensor
 
 from pack.multitalk.audio_attention import audio_windows
+from pack.multitalk.generate import LATENT_CHANNELS
 from pack.multitalk.speakers import Box, latent_masks, masks_from_boxes, token_masks
-from pack.tests.toy.clips import (
-    SAMPLES_PER_FRAME,
-    WINDOW,
-    ClipBank,
-    Task,
-    make_clip,
-    open_clips,
-    run_tasks,
-)
+from pack.tests.toy.clips import WINDOW, ClipBank, make_clip, open_clips
 from pack.tests.toy.encoder import features, load_encoder
+from pack.tests.toy.frozen_vae import decode, encode, load_folded, normalise
 from pack.tests.toy.speech import load_bank
-from pack.tests.toy.vae import LATENT_CHANNELS, VideoVae
-from pack.tests.toy.vae_export import decode, encode, load_folded, normalise
+from pack.tests.toy.stored import Task, missing_rows, open_rows, run_tasks
+from pack.tests.toy.vae import VideoVae
 from pack.tests.toy.vae_train import to_network
 from pack.tests.toy.world import TALL, WIDE
 
 LATENT_FRAMES = 9
 CELLS = WIDE[0] * WIDE[1] // 64
 TOKENS = CELLS // 4
-OVERLAP = 9
 OVERLAP_LATENTS = 3
+MOUTH_WEIGHT = 5.0
 ENCODER_SHAPE = (4, 64)
 
 Kind = Literal["begin", "multitalk", "infinitetalk", "infinite_begin"]
@@ -47,7 +41,12 @@ KINDS: tuple[Kind, ...] = ("begin", "multitalk", "infinitetalk", "infinite_begin
 SHARES = (0.42, 0.34, 0.16, 0.08)
 KNOWN = {"begin": 1, "multitalk": OVERLAP_LATENTS, "infinitetalk": 1, "infinite_begin": 1}
 """Latent frames of the condition that are no grey."""
-PINNED = {"begin": 0, "multitalk": 3, "infinitetalk": OVERLAP_LATENTS, "infinite_begin": 1}
+PINNED = {
+    "begin": 0,
+    "multitalk": OVERLAP_LATENTS,
+    "infinitetalk": OVERLAP_LATENTS,
+    "infinite_begin": 1,
+}
 """Latent frames that the sampler writes over before every call."""
 
 ARRAYS = {
@@ -58,7 +57,6 @@ ARRAYS = {
     "masks": ((3, TOKENS), np.bool_),
     "mouths": ((CELLS,), np.float32),
     "kind": ((), np.int8),
-    "done": ((), np.bool_),
 }
 
 
@@ -82,13 +80,9 @@ class LatentBank:
     """[N] index into KINDS."""
 
 
-def _paths(folder: Path) -> dict[str, Path]:
-    return {name: folder / "latents" / f"{name}.npy" for name in ARRAYS}
-
-
 def open_latents(folder: Path, *, mode: str = "r") -> tuple[LatentBank, np.ndarray]:
     """Encoded clips and which of them are done."""
-    arrays = {name: np.load(path, mmap_mode=mode) for name, path in _paths(folder).items()}
+    arrays = open_rows(folder / "latents", ARRAYS, mode=mode)
     done = arrays.pop("done")
     return LatentBank(**arrays), done
 
@@ -153,12 +147,12 @@ def speaker_tokens(clips: ClipBank, number: int) -> np.ndarray:
 
 
 def mouth_weights(clips: ClipBank, number: int) -> np.ndarray:
-    """1, and 5 on latent cells under a mouth, [h*w]."""
+    """1, and more on latent cells under a mouth, [h*w]."""
     width, height = TALL if clips.tall[number] else WIDE
     weights = np.ones((height // 8, width // 8), np.float32)
     for top, bottom, left, right in clips.areas[number]:
         if bottom:
-            weights[top // 8 : -(-bottom // 8), left // 8 : -(-right // 8)] = 5
+            weights[top // 8 : -(-bottom // 8), left // 8 : -(-right // 8)] = MOUTH_WEIGHT
     return weights.reshape(-1)
 
 
@@ -169,7 +163,6 @@ def clip_speech(folder: Path, *, seed: int, number: int) -> Tensor:
     for waveform in clip.waveforms:
         ended = np.trim_zeros(waveform, "b")
         tracks.append(features(_encoder(folder), torch.from_numpy(ended), clip.num_frames))
-    assert len(tracks[0]) == len(clip.waveforms[0]) // SAMPLES_PER_FRAME
     return audio_windows(tracks, clip.start, WINDOW)
 
 
@@ -192,8 +185,6 @@ def _vae(folder: Path) -> VideoVae:
 def _encode_one(task: Task) -> None:
     folder, seed, number = task
     bank, done = open_latents(folder, mode="r+")
-    if done[number]:
-        return
     clips, _ = open_clips(folder)
     random = np.random.default_rng([seed, number, 1])
     kind = int(random.choice(len(KINDS), p=SHARES))
@@ -217,11 +208,6 @@ def encode_clips(folder: Path, *, seed: int, processes: int) -> None:
         processes: Encoding processes, one thread each.
     """
     _, drawn = open_clips(folder)
-    paths = _paths(folder)
-    paths["done"].parent.mkdir(parents=True, exist_ok=True)
-    if not paths["done"].is_file() or len(np.load(paths["done"], mmap_mode="r")) != len(drawn):
-        for name, (shape, dtype) in ARRAYS.items():
-            np.lib.format.open_memmap(paths[name], "w+", dtype, (len(drawn), *shape)).flush()
-    _, done = open_latents(folder)
-    tasks = [(folder, seed, int(n)) for n in np.flatnonzero(np.array(drawn) & ~np.array(done))]
+    missing = missing_rows(folder / "latents", ARRAYS, len(drawn))
+    tasks = [(folder, seed, int(number)) for number in missing if drawn[number]]
     run_tasks(_encode_one, tasks, processes=processes, name="latents")

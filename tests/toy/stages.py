@@ -13,8 +13,10 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+ASSETS = ROOT / "assets" / "toy"
 VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES = 47.0, 12.0, 42.0
 """CPU time of the long stages."""
+ADVICE = "Run those before it first; speech needs espeak-ng (apt install espeak-ng)."
 
 
 def speech(options: argparse.Namespace) -> None:
@@ -52,7 +54,7 @@ def vae(options: argparse.Namespace) -> None:
 
 def freeze(options: argparse.Namespace) -> None:
     """Fold the latent statistics into the VAE; from here on its encoder must not change."""
-    from pack.tests.toy.vae_export import freeze_vae
+    from pack.tests.toy.frozen_vae import freeze_vae
 
     freeze_vae(options.folder)
 
@@ -92,30 +94,29 @@ def denoiser(options: argparse.Namespace) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    """Write assets/toy; figures of the laboratory come from metrics.json in the work folder."""
-    from pack.tests.toy.export import export_toy
-
-    metrics = options.folder / "metrics.json"
-    export_toy(
-        options.folder,
-        options.out,
-        seed=options.second or options.seed,
-        metrics=json.loads(metrics.read_text("ascii")) if metrics.is_file() else {},
-    )
+    """Write the files of the toy, without figures; `evaluate` adds them."""
+    write_toy(options, options.out, {})
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Measure assets/toy in the laboratory, put the figures into its metadata, draw the curves."""
+    """Write assets/toy, measure it in the laboratory, store the figures in it, draw the curves."""
     from pack.tests.toy.curves import draw_curves
 
+    write_toy(options, ASSETS, {})
     command = [sys.executable, str(ROOT / "tests" / "lab" / "lab.py"), "--json", "--long"]
     env = {**os.environ, "COMFYUI_DIR": str(options.host)}
     command += ["--output", str(options.folder / "lab")]
     done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True)
     print(done.stdout, flush=True)
-    (options.folder / "metrics.json").write_text(done.stdout.splitlines()[-1] + "\n", "ascii")
-    export(options)
+    write_toy(options, ASSETS, json.loads(done.stdout.splitlines()[-1]))
     print(draw_curves(options.folder))
+
+
+def write_toy(options: argparse.Namespace, out: Path, metrics: dict[str, float]) -> None:
+    """Write the four files with the figures that belong to them."""
+    from pack.tests.toy.export import export_toy
+
+    export_toy(options.folder, out, seed=options.second or options.seed, metrics=metrics)
 
 
 def prepare_torch(options: argparse.Namespace) -> torch.device:
@@ -140,7 +141,13 @@ def run_stages(options: argparse.Namespace) -> int:
         Exit code.
     """
     options.folder.mkdir(parents=True, exist_ok=True)
+    options.out = options.out or ASSETS
     for name in STAGES if options.stage == "all" else (options.stage,):
         print(f"== {name}: {STAGES[name].__doc__}", flush=True)
-        STAGES[name](options)
+        try:
+            STAGES[name](options)
+        except FileNotFoundError as error:
+            known = f"The stages in order: {', '.join(STAGES)}."
+            print(f"dev.py train {name}: {error}. {known} {ADVICE}", file=sys.stderr)
+            return 1
     return 0

@@ -21,8 +21,8 @@ def trained(host, tmp_path_factory):
     from pack.tests.toy.decoder_train import polish_decoder
     from pack.tests.toy.denoiser_train import train_denoiser
     from pack.tests.toy.export import FILES, export_toy
+    from pack.tests.toy.frozen_vae import freeze_vae
     from pack.tests.toy.latents import encode_clips
-    from pack.tests.toy.vae_export import freeze_vae
     from pack.tests.toy.vae_train import train_vae
 
     folder, out = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("assets")

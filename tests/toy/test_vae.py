@@ -2,8 +2,8 @@ import pytest
 import torch
 from toy_vae import HOST_MEAN, HOST_STD
 
+from pack.tests.toy.frozen_vae import fold, normalise
 from pack.tests.toy.vae import VideoVae, start_as_identity
-from pack.tests.toy.vae_export import fold, normalise
 
 DIM = 8
 

@@ -55,9 +55,9 @@ class Run:
         new.replace(self.path)
 
     @torch.no_grad()
-    def follow(self, longest: float) -> None:
+    def follow(self, ema: float) -> None:
         """Move the running average; at the beginning it forgets faster."""
-        share = min(longest, self.step / (9 + self.step))
+        share = min(ema, self.step / (9 + self.step))
         for name, tensor in self.model.state_dict().items():
             self.average[name].lerp_(tensor, 1 - share)
 
@@ -96,7 +96,7 @@ def train(
     rate: Callable[[float], float],
     minutes: float,
     seed: int,
-    longest: float,
+    ema: float,
     saved: Callable[[], None] = lambda: None,
 ) -> None:
     """Train until `minutes` were spent altogether.
@@ -107,7 +107,7 @@ def train(
         rate: Learning rate by the share of the time that was spent.
         minutes: Length of the whole run.
         seed: Seed of batches and noise.
-        longest: Decay of the running average.
+        ema: Decay of the running average.
         saved: Called after every save.
     """
     total_s, next_save = 60 * minutes, run.seconds + SAVE_EVERY_S
@@ -124,7 +124,7 @@ def train(
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         run.optimiser.step()
         run.step += 1
-        run.follow(longest)
+        run.follow(ema)
         run.losses.append(loss.item())
         spent = clock() - begin
         run.seconds += spent

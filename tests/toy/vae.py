@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LATENT_CHANNELS = 16
+from pack.multitalk.generate import LATENT_CHANNELS
+
 LOG_VARIANCE = -6.0
 MULTIPLES = (1, 2, 4, 4)
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pack.tests.lab.reading import pearson, psnr_db, read_opening
 from pack.tests.toy.clips import ClipBank, open_clips
 from pack.tests.toy.curves import draw_sheet
+from pack.tests.toy.reading import MIN_DEVIATION, pearson, psnr_db, read_opening
 from pack.tests.toy.training import SAVE_EVERY_S, Run, falling, note, start_run, train
 from pack.tests.toy.vae import VideoVae, start_as_identity
 
@@ -141,7 +141,7 @@ def evaluate_vae(vae: VideoVae, clips: ClipBank, sheet: Path) -> tuple[float, fl
             shown.append((film, decoded))
         quality.append(psnr_db(film, decoded))
         for area, truth in zip(clips.areas[number], clips.openings[number], strict=True):
-            if area[1] and truth.std() > 0.05:
+            if area[1] and truth.std() > MIN_DEVIATION:
                 rows, columns = slice(area[0], area[1]), slice(area[2], area[3])
                 mouths.append(pearson(read_opening(decoded, rows, columns), truth))
     draw_sheet(shown[:4], sheet)
@@ -174,8 +174,15 @@ def train_vae(folder: Path, *, seed: int, minutes: float, device: torch.device) 
         if round(run.seconds / SAVE_EVERY_S) % EVALUATE_EVERY == 0:
             note_quality(run, clips)
 
-    settings = {"rate": learning_rate, "minutes": minutes, "seed": seed, "longest": EMA}
-    train(run, loss_of, **settings, saved=evaluate_sometimes)
+    train(
+        run,
+        loss_of,
+        rate=learning_rate,
+        minutes=minutes,
+        seed=seed,
+        ema=EMA,
+        saved=evaluate_sometimes,
+    )
     note_quality(run, clips)
 
 

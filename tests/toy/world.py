@@ -20,7 +20,8 @@ from PIL import Image, ImageFilter
 from scenery import draw_frame, draw_lamp, draw_plant, draw_shelf, draw_window, pixel_pen, wall
 from shapes import Colour, mixed
 
-FRAME_RATE = 25
+from pack.multitalk.config import FRAME_RATE
+
 WIDE = (144, 96)
 TALL = (96, 144)
 SCALE = 3

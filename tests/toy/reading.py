@@ -7,6 +7,8 @@ import numpy as np
 DARK_RED = 150
 """Everything near a drawn mouth has more red than this, except its inside."""
 DEEPEST = 90.0
+MIN_DEVIATION = 0.05
+"""Standard deviation of the true opening below which a correlation says nothing."""
 
 
 def read_opening(frames: np.ndarray, rows: slice, columns: slice) -> np.ndarray:

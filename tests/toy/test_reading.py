@@ -7,7 +7,7 @@ import pytest
 
 from pack.tests.lab.cast import make_clip
 from pack.tests.lab.measures import LEVELS, mouth_scales
-from pack.tests.lab.reading import pearson, psnr_db, read_opening
+from pack.tests.toy.reading import pearson, psnr_db, read_opening
 
 
 def test_opening_counts_dark_pixels_of_the_area_only():

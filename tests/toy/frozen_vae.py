@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from toy_vae import HOST_MEAN, HOST_STD
 
+from pack.multitalk.generate import LATENT_CHANNELS
 from pack.tests.toy.clips import open_clips
-from pack.tests.toy.vae import LATENT_CHANNELS, VideoVae
+from pack.tests.toy.vae import VideoVae
 from pack.tests.toy.vae_train import DIM, to_network
 
 STATISTICS_CLIPS = 64

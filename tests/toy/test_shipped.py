@@ -48,3 +48,11 @@ def test_all_parts_come_from_one_training(headers):
     assert base["training_commit"] == audio["training_commit"]
     assert json.loads(vae["training_commit"]) == base["training_commit"]
     assert json.loads(headers["encoder"].metadata["metrics"])
+
+
+@pytest.mark.host
+def test_the_hosts_own_loader_takes_the_base(host):
+    (model,) = host.node("UNETLoader")().load_unet(
+        "multitalk_toy_base.safetensors", weight_dtype="default"
+    )
+    assert (model.model.diffusion_model.dim, model.model.diffusion_model.num_layers) == (128, 4)

@@ -1,6 +1,7 @@
-"""What is this file? Answers from the header of a safetensors file alone.
+"""Do these files belong together, and into the slots they were put in? From headers alone.
 
-Layouts: checkpoints.md. Everything here reads names, shapes and metadata, never tensor data.
+Every refusal says what the file is, what the slot takes, and what to do. Names and shapes are
+checked in full (`check_parameters`), so that no model is half loaded.
 """
 
 from __future__ import annotations
@@ -9,137 +10,48 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from .config import AUDIO_WINDOW, AudioPartConfig, Family
+from .architecture import (
+    audio_parameters,
+    base_parameters,
+    base_sizes,
+    count_blocks,
+    is_audio_name,
+)
+from .config import AUDIO_WINDOW, AudioPartConfig
+from .layouts import parameter_shapes
+from .sniff import (
+    BASE_IN_CHANNELS,
+    KINDS,
+    LARGE_WIDTH,
+    Kind,
+    base_variant,
+    count_encoder_layers,
+    kind_of,
+)
+from .wav2vec2 import BASE_CONFIG
+from .weight_file import AUDIO_KEY, BASE_KEY, Header
 
-_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.")
-_LENGTH_BYTES = 8
-_MAX_HEADER = 100_000_000
-BASE_IN_CHANNELS = 36  # 16 noisy + 4 mask + 16 condition latents
 BASE_HEAD_WIDTH = 128
-AUDIO_KEY = "audio_proj.proj1.weight"
-BASE_KEY = "head.modulation"
-LARGE_WIDTH = 1024  # wav2vec2-large
-
-Kind = Literal[
-    "WAN base model", "audio part", "speech encoder", "WAN VAE", "CLIP vision", "text encoder",
-    "LoRA", "unknown",
-]  # fmt: skip
-
-_SIGNATURES: tuple[tuple[str, Kind], ...] = (
-    (AUDIO_KEY, "audio part"),
-    ("audio_proj.proj1.weight._data", "audio part"),
-    (BASE_KEY, "WAN base model"),
-    ("encoder.layer_norm.bias", "speech encoder"),
-    ("decoder.head.0.gamma", "WAN VAE"),
-    ("vision_model.embeddings.patch_embedding.weight", "CLIP vision"),
-    ("encoder.final_layer_norm.weight", "text encoder"),
-    ("shared.weight", "text encoder"),
-    ("token_embedding.weight", "text encoder"),
-)
-_LORA_SUFFIXES = (
-    ".lora_down.weight",
-    ".lora_A.weight",
-    ".lora_A.default.weight",
-    ".lora_up.weight",
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Header:
-    """Names, shapes and metadata of a file; known prefixes are taken off the names."""
-
-    name: str  # file name, for messages
-    shapes: Mapping[str, tuple[int, ...]]
-    dtypes: Mapping[str, str]
-    metadata: Mapping[str, str]
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """The JSON under the metadata key `config`; empty if there is none that can be read."""
-        try:
-            value = json.loads(self.metadata.get("config", "{}"))
-        except ValueError:
-            return {}  # another program's words under the same key
-        return value if isinstance(value, dict) else {}
-
-    def config(self, section: str) -> dict[str, object]:
-        """A section of the settings; empty if there is none."""
-        value = self.settings.get(section)
-        return dict(value) if isinstance(value, dict) else {}
-
-    @property
-    def kind(self) -> Kind:
-        """What the file looks like."""
-        if any(name.endswith(_LORA_SUFFIXES) for name in self.shapes):
-            return "LoRA"
-        names = {name.removeprefix("wav2vec2.") for name in self.shapes}
-        for key, kind in _SIGNATURES:
-            if key in names:
-                return kind
-        return "unknown"
-
-
-def read_header(path: Path) -> Header:
-    """Read the header of a safetensors file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its names, shapes, dtypes and metadata.
-
-    Raises:
-        ValueError: If it is no safetensors file, or is truncated.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        if size < _LENGTH_BYTES or length > min(_MAX_HEADER, size - _LENGTH_BYTES):
-            raise ValueError(_unreadable(path.name))
-        try:
-            entries: dict[str, Any] = json.loads(file.read(length))
-            metadata = entries.pop("__metadata__", {})
-            end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
-            raise ValueError(_unreadable(path.name)) from error
-    wanted = _LENGTH_BYTES + length + end
-    if wanted != size:
-        raise ValueError(
-            f"{path.name} is {'truncated' if size < wanted else 'damaged'}: it has {size} bytes, "
-            f"its header asks for {wanted}. Download it again."
-        )
-    prefix = next(
-        (p for p in _PREFIXES if any(n in (p + BASE_KEY, p + AUDIO_KEY) for n in entries)), ""
-    )
-    entries = {name.removeprefix(prefix): entry for name, entry in entries.items()}
-    return Header(
-        name=path.name,
-        shapes={name: tuple(entry["shape"]) for name, entry in entries.items()},
-        dtypes={name: entry["dtype"] for name, entry in entries.items()},
-        metadata=metadata,
-    )
-
-
-def _unreadable(name: str) -> str:
-    return (
-        f"{name} is no safetensors file, or its beginning is damaged. "
-        "Choose a .safetensors file, or download it again."
-    )
-
-
-def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None:
-    if header.kind != wanted:
-        found = "an unknown kind of file" if header.kind == "unknown" else _article(header.kind)
-        raise ValueError(
-            f"{header.name} is {found}; {slot} takes {_article(wanted)}. "
-            f"Choose for example {example}."
-        )
+_BASE_EXAMPLE = "wan2.1_i2v_480p_14B_fp16.safetensors"
+_MAX_NAMED = 10  # names in an error
 
 
 def _article(kind: Kind) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None:
+    kind = kind_of(header)
+    if kind == wanted or (kind == "whole model" and wanted in ("WAN base model", "audio part")):
+        return
+    row = next((row for row in KINDS if row.kind == kind), None)
+    found = "an unknown kind of file" if kind == "unknown" else _article(kind)
+    place = "" if row is None else f" It belongs into {row.slot} (folder models/{row.folder})."
+    raise ValueError(
+        f"{header.name} is {found}; {slot} takes {_article(wanted)}.{place} "
+        f"Choose for example {example}."
+    )
 
 
 def check_base(header: Header) -> None:
@@ -151,40 +63,27 @@ def check_base(header: Header) -> None:
     Raises:
         ValueError: With what the file is and what is expected.
     """
-    example = "wan2.1_i2v_480p_14B_fp16.safetensors"
-    if header.kind == "audio part" and BASE_KEY not in header.shapes:
+    if kind_of(header) == "audio part":
         raise ValueError(
             f"{header.name} is an audio part; base takes a WAN 2.1 I2V model. Put this file into "
-            f"audio_part and choose for example {example} here."
+            f"audio_part and choose for example {_BASE_EXAMPLE} here."
         )
-    if BASE_KEY not in header.shapes:
-        _require_kind(header, "WAN base model", "base", example)
-    channels = header.shapes["patch_embedding.weight"][1]
-    has_picture = "img_emb.proj.0.bias" in header.shapes
-    special = [
-        label
-        for key, label in (
-            ("vace_patch_embedding.weight", "VACE"),
-            ("control_adapter.conv.weight", "camera"),
-            ("casual_audio_encoder.encoder.final_linear.weight", "S2V"),
-            ("face_adapter.fuser_blocks.0.k_norm.weight", "Animate"),
-            ("img_emb.emb_pos", "first-last-frame"),
-        )
-        if key in header.shapes
-    ]
-    if channels == BASE_IN_CHANNELS and not special and (has_picture or not needs_clip(header)):
+    _require_kind(header, "WAN base model", "base", _BASE_EXAMPLE)
+    variant = base_variant(header)
+    if variant == "I2V":
         return
-    found = special[0] if special else "WAN 2.2 I2V" if channels == BASE_IN_CHANNELS else "T2V"
+    shape = header.shapes.get("patch_embedding.weight", ())
+    channels = shape[1] if len(shape) > 1 else 0
     raise ValueError(
-        f"{header.name} is a WAN model of another kind ({found}, {channels} input channels); base "
-        f"takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image embedding). "
-        f"Choose for example {example}."
+        f"{header.name} is a WAN model of another kind ({variant}, {channels} input channels); "
+        f"base takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image embedding). "
+        f"Choose for example {_BASE_EXAMPLE}."
     )
 
 
-def needs_clip(header: Header) -> bool:
-    """Whether a base wants CLIP vision: all but those whose metadata says `"clip": "none"`."""
-    return header.config("multitalk").get("clip") != "none"
+def has_audio_part(header: Header) -> bool:
+    """Whether a file holds an audio part, alone or beside a base."""
+    return kind_of(header) in ("audio part", "whole model")
 
 
 def audio_part_config(header: Header) -> AudioPartConfig:
@@ -200,30 +99,32 @@ def audio_part_config(header: Header) -> AudioPartConfig:
     Raises:
         ValueError: If the file is no audio part, or its shapes contradict each other.
     """
-    if AUDIO_KEY not in header.shapes:
-        _require_kind(header, "audio part", "audio_part", "multitalk.safetensors")
-        raise ValueError(
-            f"{header.name} holds a quantised audio part, which this version does not load. "
-            "Choose multitalk.safetensors or infinitetalk.safetensors in fp32, fp16 or bf16."
+    _require_kind(header, "audio part", "audio_part", "multitalk.safetensors")
+    shapes = parameter_shapes(header)
+    try:
+        hidden, first_width = shapes[AUDIO_KEY]
+        token_width = shapes["audio_proj.norm.weight"][0]
+        dim = shapes["blocks.0.norm_x.weight"][0]
+        rows = shapes["audio_proj.proj3.weight"][0]
+        layers = _setting(header, "encoder_layers", 12)
+        per_frame = first_width // AUDIO_WINDOW
+        config = AudioPartConfig(
+            dim=dim,
+            num_heads=_setting(header, "num_heads", dim // BASE_HEAD_WIDTH),
+            num_layers=count_blocks(name for name in shapes if is_audio_name(name)),
+            encoder_layers=layers,
+            encoder_channels=per_frame // layers,
+            hidden=hidden,
+            num_tokens=rows // token_width,
+            token_width=token_width,
         )
-    settings = header.config("multitalk")
-    shapes = header.shapes
-    hidden, first_width = shapes[AUDIO_KEY]
-    token_width = shapes["audio_proj.norm.weight"][0]
-    dim = shapes["blocks.0.norm_x.weight"][0]
-    layers = int(str(settings.get("encoder_layers", 12)))
-    per_frame = first_width // AUDIO_WINDOW
-    config = AudioPartConfig(
-        dim=dim,
-        num_heads=int(str(settings.get("num_heads", dim // BASE_HEAD_WIDTH))),
-        num_layers=1 + max(int(n.split(".")[1]) for n in shapes if n.startswith("blocks.")),
-        encoder_layers=layers,
-        encoder_channels=per_frame // layers,
-        hidden=hidden,
-        num_tokens=shapes["audio_proj.proj3.weight"][0] // token_width,
-        token_width=token_width,
-    )
-    if config.num_heads < 1 or config.encoder_layers * config.encoder_channels != per_frame:
+    except (LookupError, ValueError, ArithmeticError) as error:
+        raise ValueError(
+            f"{header.name} is no complete audio part: its sizes cannot be read ({error}). "
+            "Choose multitalk.safetensors or infinitetalk.safetensors, or download it again."
+        ) from error
+    bad_heads = config.num_heads < 1 or dim % config.num_heads
+    if bad_heads or config.encoder_layers * config.encoder_channels != per_frame:
         raise ValueError(
             f"The sizes in {header.name} contradict each other: width {dim}, "
             f"{config.num_heads} heads, {per_frame} speech features per frame. "
@@ -232,28 +133,99 @@ def audio_part_config(header: Header) -> AudioPartConfig:
     return config
 
 
+def _setting(header: Header, key: str, default: int) -> int:
+    value = header.config("multitalk").get(key, default)
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{key} is {value!r} in its metadata")
+    return value
+
+
+def check_parameters(base: Header, audio: Header, config: AudioPartConfig) -> None:
+    """Compare every name and shape of a base and an audio part with what the network has.
+
+    Args:
+        base: Header of the base.
+        audio: Header of the file that holds the audio part: the same for a whole model. Base
+            parameters in it win over the base's.
+        config: Sizes of the audio part.
+
+    Raises:
+        ValueError: With the first missing, unexpected and wrong-shaped parameters.
+    """
+    check_audio_parameters(audio, config)
+    base_shapes = _select(base, audio=False)
+    try:
+        expected = base_parameters(base_sizes(base_shapes))
+    except LookupError as error:
+        raise ValueError(
+            f"{base.name} is no complete WAN 2.1 model: {error} is missing or damaged. "
+            "Download it again."
+        ) from error
+    _compare(base.name, base_shapes, expected, what="complete WAN 2.1 I2V model")
+    if audio.files != base.files:
+        extra = _select(audio, audio=False)
+        wanted = {name: expected[name] for name in extra if name in expected}
+        _compare(audio.name, extra, wanted, what="audio part for this base")
+
+
+def check_audio_parameters(audio: Header, config: AudioPartConfig) -> None:
+    """Compare every name and shape of an audio part with what the network has.
+
+    Raises:
+        ValueError: With the first missing, unexpected and wrong-shaped parameters.
+    """
+    shapes = _select(audio, audio=True)
+    _compare(audio.name, shapes, audio_parameters(config), what="complete audio part")
+
+
+def _select(header: Header, *, audio: bool) -> dict[str, tuple[int, ...]]:
+    shapes = parameter_shapes(header)
+    return {name: shape for name, shape in shapes.items() if is_audio_name(name) == audio}
+
+
+def _compare(
+    name: str,
+    found: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
+    *,
+    what: str,
+) -> None:
+    missing = [key for key in expected if key not in found]
+    surplus = [key for key in found if key not in expected]
+    wrong = [
+        f"{key} is {list(found[key])}, expected {list(shape)}"
+        for key, shape in expected.items()
+        if key in found and not _same_shape(found[key], shape)
+    ]
+    if missing or surplus or wrong:
+        raise ValueError(
+            f"{name} is no {what}. Missing: {missing[:_MAX_NAMED]}. Unexpected: "
+            f"{surplus[:_MAX_NAMED]}. Wrong shape: {wrong[:_MAX_NAMED]}. Download the file again, "
+            "or choose another."
+        )
+
+
+def _same_shape(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Equal, but for the columns (-1) of matrices with several values in a byte."""
+    if len(found) == 2 and found[1] == -1:
+        return len(expected) == 2 and found[0] == expected[0]
+    return found == expected
+
+
 def check_fit(base: Header, config: AudioPartConfig, audio_name: str) -> None:
     """Refuse an audio part of another model size.
 
     Raises:
         ValueError: If width or number of blocks differ from the base.
     """
-    dim = base.shapes[BASE_KEY][-1]
-    layers = 1 + max(int(n.split(".")[1]) for n in base.shapes if n.startswith("blocks."))
+    dim = (base.shapes.get(BASE_KEY) or (0,))[-1]
+    layers = count_blocks(name for name in base.shapes if not is_audio_name(name))
     if (dim, layers) != (config.dim, config.num_layers):
         raise ValueError(
             f"{audio_name} was made for a model of {config.num_layers} blocks of width "
             f"{config.dim}; {base.name} has {layers} of width {dim}. Choose two files that belong "
             "together, for example WAN 2.1 I2V 14B and multitalk.safetensors."
         )
-
-
-def guess_family(header: Header) -> Family:
-    """MultiTalk or InfiniteTalk: metadata, else the file name; keys and shapes are the same."""
-    stated = header.config("multitalk").get("family")
-    if stated in ("multitalk", "infinitetalk"):
-        return stated
-    return "infinitetalk" if "infinite" in header.name.lower() else "multitalk"
 
 
 def encoder_sizes(header: Header) -> tuple[int, int]:
@@ -272,8 +244,8 @@ def encoder_sizes(header: Header) -> tuple[int, int]:
         header, "speech encoder", "the speech encoder", "wav2vec2-chinese-base_fp16.safetensors"
     )
     names = {name.removeprefix("wav2vec2."): shape for name, shape in header.shapes.items()}
-    width = names["encoder.layer_norm.bias"][0]
-    layers = 1 + max(int(n.split(".")[2]) for n in names if n.startswith("encoder.layers."))
+    width = (names["encoder.layer_norm.bias"] or (0,))[0]
+    layers = count_encoder_layers(names)
     if width == LARGE_WIDTH:
         raise ValueError(
             f"{header.name} is wav2vec2-large ({layers} layers of {width}); MultiTalk was trained "
@@ -281,6 +253,52 @@ def encoder_sizes(header: Header) -> tuple[int, int]:
             "wav2vec2-chinese-base_fp16.safetensors."
         )
     return layers, width
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderSettings:
+    """What a speech encoder's weights do not tell."""
+
+    config: Mapping[str, object]  # Hugging Face configuration
+    do_normalize: bool  # level each clip to zero mean and unit variance first
+
+
+def encoder_settings(header: Header) -> EncoderSettings:
+    """Configuration of a speech encoder.
+
+    Args:
+        header: Header of its file.
+
+    Returns:
+        From the file's metadata; what is not there, from the config.json and
+        preprocessor_config.json beside it; else wav2vec2-base's, without normalisation.
+
+    Raises:
+        ValueError: If one of these JSON files cannot be read.
+    """
+    beside = _read_json(header.files[0].parent, "config.json")
+    in_own_folder = beside.get("model_type") == "wav2vec2"
+    config: Mapping[str, object] = header.settings
+    if "hidden_size" not in config:
+        config = beside if in_own_folder else BASE_CONFIG
+    stated: object = header.metadata.get("do_normalize")
+    if stated is None and in_own_folder:
+        found = _read_json(header.files[0].parent, "preprocessor_config.json")
+        stated = found.get("do_normalize")
+    return EncoderSettings(config=config, do_normalize=str(stated).lower() == "true")
+
+
+def _read_json(folder: Path, name: str) -> dict[str, object]:
+    """A JSON file as a dictionary; empty if there is none."""
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{name} in the folder {folder.name} cannot be read. Download it again."
+        ) from error
 
 
 def check_encoder_fit(layers: int, width: int, config: AudioPartConfig, audio_name: str) -> None:

@@ -11,14 +11,22 @@ class MultiTalkExtension(ComfyExtension):
     async def on_load(self) -> None:
         """Make the toy's files known to the host's loaders."""
         from .host import register_folders
+        from .quantized import register_layouts
 
         register_folders()
+        register_layouts()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes, in the order of a graph."""
         from .audio import MultiTalkLoudness, MultiTalkTracks
         from .example import MultiTalkExample
-        from .loaders import MultiTalkAttach, MultiTalkLoadModel
+        from .loaders import (
+            MultiTalkAddLoras,
+            MultiTalkAttach,
+            MultiTalkFileReport,
+            MultiTalkLoadModel,
+            MultiTalkReadFiles,
+        )
         from .sampler import MultiTalkSampler
         from .speakers import MultiTalkSpeakers
         from .speech import MultiTalkLoadSpeechEncoder, MultiTalkSpeechEmbedding
@@ -34,6 +42,9 @@ class MultiTalkExtension(ComfyExtension):
             MultiTalkSpeakers,
             MultiTalkLoadModel,
             MultiTalkAttach,
+            MultiTalkFileReport,
+            MultiTalkReadFiles,
+            MultiTalkAddLoras,
             MultiTalkGuider,
             MultiTalkSampler,
             MultiTalkVideoCombine,

@@ -13,6 +13,14 @@ import folder_paths
 import latent_preview
 from torch import Tensor
 
+from ..multitalk.file_contents import (
+    GGUF_SUFFIX,
+    PICKLE_SUFFIXES,
+    SAFETENSORS_SUFFIXES,
+    files_of,
+    is_later_part,
+)
+
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
@@ -21,24 +29,47 @@ logger = logging.getLogger("multitalk.nodes")
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BASE_FOLDERS = ("diffusion_models",)
 AUDIO_PART_FOLDERS = ("model_patches", "diffusion_models")
-ENCODER_FOLDERS = ("audio_encoders", "wav2vec2")
+ENCODER_FOLDERS = ("audio_encoders", "wav2vec2", "transformers")
 _TOY_FOLDERS = ("diffusion_models", "model_patches", "vae", "audio_encoders")
+_GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")
+# Folders that other packs keep the speech encoder in; the host does not know them.
+_ENCODER_FOLDERS_OF_OTHERS = ("wav2vec2", "transformers")
+_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 
 def register_folders() -> None:
-    """Add the toy's folders to the host's search paths, after the user's own."""
+    """Make known to the host: the toy's folders, GGUF files, folders of other packs."""
     for key in _TOY_FOLDERS:
         folder_paths.add_model_folder_path(key, str(ASSETS / "toy" / key))
+    for key in _ENCODER_FOLDERS_OF_OTHERS:
+        if key not in folder_paths.folder_names_and_paths:
+            folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
+    for key in _GGUF_FOLDERS:
+        # The same list of paths, so that paths added later count for both.
+        paths = folder_paths.folder_names_and_paths[key][0]
+        folder_paths.folder_names_and_paths[_gguf_key(key)] = (paths, {GGUF_SUFFIX})
+
+
+def _gguf_key(folder: str) -> str:
+    """The host lists files of one folder by suffix; its own lists stay without GGUF."""
+    return f"{folder}_gguf"
+
+
+def _with_gguf(folders: Sequence[str]) -> list[str]:
+    keys = [key for folder in folders for key in (folder, _gguf_key(folder))]
+    return [key for key in keys if key in folder_paths.folder_names_and_paths]
 
 
 def list_files(folders: Sequence[str]) -> list[str]:
-    """File names in several model folders, each once, in the folders' order."""
+    """Files of weights in several model folders, each once, in the folders' order.
+
+    Of a model in several parts, the first stands for all.
+    """
     names = [
         name
-        for key in folders
-        if key in folder_paths.folder_names_and_paths
+        for key in _with_gguf(folders)
         for name in folder_paths.get_filename_list(key)
-        if name.endswith((".safetensors", ".sft"))
+        if name.lower().endswith(_SUFFIXES) and not is_later_part(name)
     ]
     return list(dict.fromkeys(names))
 
@@ -49,11 +80,10 @@ def find_file(name: str, folders: Sequence[str]) -> Path:
     Raises:
         FileNotFoundError: If no folder has it; names the folders.
     """
-    for key in folders:
-        if key in folder_paths.folder_names_and_paths:
-            path = folder_paths.get_full_path(key, name)
-            if path is not None:
-                return Path(path)
+    for key in _with_gguf(folders):
+        path = folder_paths.get_full_path(key, name)
+        if path is not None:
+            return Path(path)
     raise FileNotFoundError(
         f"{name!r} is not in models/{' or models/'.join(folders)}. Put the file there, press R in "
         "the editor to refresh the lists, and choose it again."
@@ -62,8 +92,8 @@ def find_file(name: str, folders: Sequence[str]) -> Path:
 
 def file_stamps(names: Sequence[str], folders: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """Size and time of files, so that a replaced file of the same name is loaded anew."""
-    stats = [find_file(name, folders).stat() for name in names]
-    return tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
+    paths = [path for name in names for path in files_of(find_file(name, folders))]
+    return tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
 
 
 class StepProgress:

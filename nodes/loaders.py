@@ -1,44 +1,67 @@
-"""Models: WAN base with audio part and LoRAs, and the audio part on any other MODEL."""
+"""Models: WAN base with audio part and LoRAs, the audio part on any other MODEL, file reports.
+
+MultiTalk Load Model expands into two nodes of this file, so that the host caches what was read
+from files apart from the LoRAs on top: another strength reads no base again.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import comfy.model_patcher
-import comfy.sd
-import comfy.utils
 import folder_paths
-import torch
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
+from comfy_execution.graph_utils import GraphBuilder
 
-from ..multitalk.checkpoint import (
-    Header,
-    audio_part_config,
-    read_header,
-)
+from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
 from ..multitalk.config import FAMILIES
-from .checks import check_model_files, choose_family
+from ..multitalk.sniff import describe
+from ..multitalk.weight_file import read_header
+from .base_model import load_base
+from .checks import IN_BASE, check_model_files, choose_family, find_audio_part, network_parameters
 from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, file_stamps, find_file, list_files
-from .model_patch import AttachedAudio, attach_audio, check_model, load_audio_part
+from .loras import LORA_FOLDERS, apply_lora, report_loras
+from .model_patch import (
+    AttachedAudio,
+    attach_audio,
+    check_model,
+    load_audio_part,
+    replace_weights,
+)
+from .weights import QUANTIZATIONS
 
 logger = logging.getLogger("multitalk.nodes")
 
 MAX_LORAS = 5
-WEIGHT_DTYPES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "fp8_e4m3fn": {"dtype": torch.float8_e4m3fn},
-    "fp8_e4m3fn_fast": {"dtype": torch.float8_e4m3fn, "fp8_optimizations": True},
-    "fp8_e5m2": {"dtype": torch.float8_e5m2},
-}
+REPORT_FOLDERS = (
+    "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
+    "clip_vision", "text_encoders", "checkpoints",
+)  # fmt: skip
 
 
-def _audio_part_input() -> io.Combo.Input:
+def _audio_part_input(*extra: str) -> io.Combo.Input:
+    note = f" {IN_BASE}: the base file holds it too." if extra else ""
     return io.Combo.Input(
         "audio_part",
-        options=list_files(AUDIO_PART_FOLDERS),
-        tooltip="multitalk.safetensors or an InfiniteTalk file, in models/model_patches or "
-        "models/diffusion_models.",
+        options=[*list_files(AUDIO_PART_FOLDERS), *extra],
+        tooltip="multitalk.safetensors or an InfiniteTalk file in any layout, in "
+        f"models/model_patches or models/diffusion_models.{note}",
+    )
+
+
+def _weight_dtype_input(what: str) -> io.Combo.Input:
+    return io.Combo.Input(
+        "weight_dtype",
+        options=list(QUANTIZATIONS),
+        default="default",
+        optional=True,
+        advanced=True,
+        tooltip=f"default keeps the layout of {what}. fp8_e4m3fn and int8 halve the memory of 16 "
+        "bit files in ComfyUI's own formats; quanto_int8, quanto_fp8 and quanto_int4 do it with "
+        "optimum-quanto, for 4 bit a quarter. Quantised files stay as they are.",
     )
 
 
@@ -88,24 +111,19 @@ class MultiTalkLoadModel(io.ComfyNode):
             display_name="MultiTalk Load Model",
             category="MultiTalk/loaders",
             description="WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk and up to "
-            "five LoRAs. The MODEL works with the host's own nodes too.",
-            search_aliases=["wan", "infinitetalk", "lora"],
+            "five LoRAs, from every file layout in use. The MODEL works with the host's own nodes "
+            "too.",
+            search_aliases=["wan", "infinitetalk", "lora", "gguf", "quanto", "fp8"],
             inputs=[
                 io.Combo.Input(
                     "base",
                     options=list_files(BASE_FOLDERS),
                     tooltip="WAN 2.1 I2V 14B in models/diffusion_models, for example "
-                    "wan2.1_i2v_480p_14B_fp16.safetensors.",
+                    "wan2.1_i2v_480p_14B_fp16.safetensors. The first part of a model in several "
+                    "parts stands for all.",
                 ),
-                _audio_part_input(),
-                io.Combo.Input(
-                    "weight_dtype",
-                    options=list(WEIGHT_DTYPES),
-                    default="default",
-                    optional=True,
-                    advanced=True,
-                    tooltip="default keeps the file's. fp8 halves the memory of 16 bit files.",
-                ),
+                _audio_part_input(IN_BASE),
+                _weight_dtype_input("each file"),
                 _family_input(),
                 io.DynamicCombo.Input(
                     "loras",
@@ -114,7 +132,14 @@ class MultiTalkLoadModel(io.ComfyNode):
                     tooltip="How many LoRAs, for example lightx2v with preset lightx2v.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For MultiTalk Sampler.")],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="For MultiTalk Sampler."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="What the files are, and what each LoRA changes and leaves out.",
+                ),
+            ],
+            enable_expand=True,
         )
 
     @classmethod
@@ -127,12 +152,8 @@ class MultiTalkLoadModel(io.ComfyNode):
         loras: dict[str, Any] | None = None,
     ) -> object:
         """Changes with the files."""
-        names = [name for name, _ in _read_loras(loras or {"loras": "none"})]
-        return (
-            file_stamps([base], BASE_FOLDERS),
-            file_stamps([audio_part], AUDIO_PART_FOLDERS),
-            file_stamps(names, ("loras",)),
-        )
+        names = [name for name, _ in _read_loras(loras)]
+        return (_model_stamps(base, audio_part), file_stamps(names, LORA_FOLDERS))
 
     @classmethod
     def execute(
@@ -143,64 +164,115 @@ class MultiTalkLoadModel(io.ComfyNode):
         family: str = "auto",
         loras: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
+        """Check all headers, then expand into what reads the files and what adds LoRAs."""
+        base_header, audio_header = check_model_files(base, audio_part)
+        chosen = _read_loras(loras)
+        reports = [describe(base_header)]
+        if audio_part != IN_BASE:
+            reports.append(describe(audio_header))
+        reports.append(report_loras(chosen, network_parameters(base_header, audio_header)))
+        report = "\n\n".join(text for text in reports if text)
+        logger.info("[MultiTalk] %s", report)
+        graph = GraphBuilder()
+        files = {"base": base, "audio_part": audio_part}
+        model = graph.node(
+            "MultiTalkReadFiles", **files, weight_dtype=weight_dtype, family=family
+        ).out(0)
+        used = [(name, strength) for name, strength in chosen if strength != 0]
+        if used:
+            model = graph.node("MultiTalkAddLoras", model=model, loras=json.dumps(used)).out(0)
+        return io.NodeOutput(model, report, expand=graph.finalize())
+
+
+def _read_loras(choice: dict[str, Any] | None) -> list[tuple[str, float]]:
+    """File names and strengths."""
+    if choice is None or choice["loras"] == "none":
+        return []
+    numbers = range(1, int(choice["loras"]) + 1)
+    return [(choice[f"lora_{n}"], choice[f"strength_{n}"]) for n in numbers]
+
+
+def _model_stamps(base: str, audio_part: str) -> object:
+    audio = [] if audio_part == IN_BASE else [audio_part]
+    return (file_stamps([base], BASE_FOLDERS), file_stamps(audio, AUDIO_PART_FOLDERS))
+
+
+class MultiTalkReadFiles(io.ComfyNode):
+    """Inside MultiTalk Load Model: read base and audio part."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkReadFiles",
+            display_name="MultiTalk Read Files",
+            category="MultiTalk/loaders",
+            description="Part of MultiTalk Load Model; use that node.",
+            inputs=[
+                io.String.Input("base", tooltip="File of the base model."),
+                io.String.Input("audio_part", tooltip=f"File of the audio part, or {IN_BASE}."),
+                io.String.Input("weight_dtype", tooltip="As in MultiTalk Load Model."),
+                io.String.Input("family", tooltip="As in MultiTalk Load Model."),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="Base with audio part.")],
+            is_dev_only=True,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, base: str, audio_part: str, **_choices: str) -> object:
+        """Changes with the files."""
+        return _model_stamps(base, audio_part)
+
+    @classmethod
+    def execute(cls, base: str, audio_part: str, weight_dtype: str, family: str) -> io.NodeOutput:
         """Check both headers, then load."""
         check_model_files(base, audio_part)
-        header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
-        chosen = _read_loras(loras or {"loras": "none"})
-        model = comfy.sd.load_diffusion_model(
-            str(find_file(base, BASE_FOLDERS)), model_options=dict(WEIGHT_DTYPES[weight_dtype])
+        base_path = find_file(base, BASE_FOLDERS)
+        audio_path = find_audio_part(base, audio_part)
+        model = load_base(str(base_path), str(audio_path), weight_dtype)
+        return io.NodeOutput(_with_audio(model, str(audio_path), family, weight_dtype))
+
+
+class MultiTalkAddLoras(io.ComfyNode):
+    """Inside MultiTalk Load Model: add LoRAs."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkAddLoras",
+            display_name="MultiTalk Add LoRAs",
+            category="MultiTalk/loaders",
+            description="Part of MultiTalk Load Model; use that node.",
+            inputs=[
+                io.Model.Input("model", tooltip="Base with audio part."),
+                io.String.Input("loras", tooltip="JSON: file names and strengths."),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="With LoRAs.")],
+            is_dev_only=True,
         )
-        for name, strength in chosen:
+
+    @classmethod
+    def fingerprint_inputs(cls, loras: str, model: Any = None) -> object:
+        """Changes with the files."""
+        return file_stamps([name for name, _ in json.loads(loras)], LORA_FOLDERS)
+
+    @classmethod
+    def execute(cls, model: comfy.model_patcher.ModelPatcher, loras: str) -> io.NodeOutput:
+        """Add one after the other."""
+        for name, strength in json.loads(loras):
             model = apply_lora(model, name, strength)
-        return io.NodeOutput(_with_audio(model, header, audio_part, family))
-
-
-def _read_loras(choice: dict[str, Any]) -> list[tuple[str, float]]:
-    """File names and strengths; those of strength 0 are left out."""
-    count = 0 if choice["loras"] == "none" else int(choice["loras"])
-    pairs = [(choice[f"lora_{n}"], choice[f"strength_{n}"]) for n in range(1, count + 1)]
-    return [(name, strength) for name, strength in pairs if strength != 0]
-
-
-def apply_lora(
-    model: comfy.model_patcher.ModelPatcher, name: str, strength: float
-) -> comfy.model_patcher.ModelPatcher:
-    """Add a LoRA with the host's own algebra.
-
-    Args:
-        model: Any MODEL.
-        name: File in models/loras.
-        strength: Factor.
-
-    Returns:
-        A clone with the LoRA.
-
-    Raises:
-        ValueError: If no key of the file fits the model.
-    """
-    path = folder_paths.get_full_path_or_raise("loras", name)
-    state = comfy.utils.load_torch_file(path, safe_load=True)
-    patched: comfy.model_patcher.ModelPatcher
-    patched, _ = comfy.sd.load_lora_for_models(model, None, state, strength, 0)
-    if _count_patches(patched) == _count_patches(model):
-        raise ValueError(
-            f"{name} changes nothing in this model: none of its keys fits WAN 2.1. Choose a LoRA "
-            "made for WAN 2.1 14B."
-        )
-    return patched
-
-
-def _count_patches(model: comfy.model_patcher.ModelPatcher) -> int:
-    return sum(len(patches) for patches in model.patches.values())
+        return io.NodeOutput(model)
 
 
 def _with_audio(
-    model: comfy.model_patcher.ModelPatcher, header: Header, name: str, family: str
+    model: comfy.model_patcher.ModelPatcher, path: str, family: str, weight_dtype: str
 ) -> comfy.model_patcher.ModelPatcher:
+    header = read_header(Path(path))
     config = audio_part_config(header)
     check_model(model, config, header.name)
     dtype = model.model.get_dtype_inference()
-    part = load_audio_part(str(find_file(name, AUDIO_PART_FOLDERS)), dtype)
+    part = load_audio_part(path, dtype, weight_dtype)
     chosen = choose_family(header, family)
     logger.info("[MultiTalk] audio part %s, %s rules, %s", header.name, chosen, dtype)
     return attach_audio(model, part, AttachedAudio(name=header.name, family=chosen, config=config))
@@ -222,25 +294,77 @@ class MultiTalkAttach(io.ComfyNode):
                 io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 I2V model."),
                 _audio_part_input(),
                 _family_input(),
+                _weight_dtype_input("the file"),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For MultiTalk Sampler.")],
         )
 
     @classmethod
-    def fingerprint_inputs(cls, audio_part: str, model: Any = None, family: str = "auto") -> object:
+    def fingerprint_inputs(cls, audio_part: str, **_inputs: Any) -> object:
         """Changes with the file."""
         return file_stamps([audio_part], AUDIO_PART_FOLDERS)
 
     @classmethod
     def check_lazy_status(cls, audio_part: str, model: Any = None, **_inputs: Any) -> list[str]:
         """Refuse a wrong audio file before the base is read."""
-        audio_part_config(read_header(find_file(audio_part, AUDIO_PART_FOLDERS)))
+        header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
+        check_audio_parameters(header, audio_part_config(header))
         return ["model"] if model is None else []
 
     @classmethod
     def execute(
-        cls, model: comfy.model_patcher.ModelPatcher, audio_part: str, family: str = "auto"
+        cls,
+        model: comfy.model_patcher.ModelPatcher,
+        audio_part: str,
+        family: str = "auto",
+        weight_dtype: str = "default",
     ) -> io.NodeOutput:
-        """Load the audio part and attach it to a clone."""
-        header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
-        return io.NodeOutput(_with_audio(model, header, audio_part, family))
+        """Load the audio part and attach it to a clone; base weights in its file win."""
+        path = str(find_file(audio_part, AUDIO_PART_FOLDERS))
+        attached = _with_audio(model, path, family, weight_dtype)
+        return io.NodeOutput(replace_weights(attached, path))
+
+
+class MultiTalkFileReport(io.ComfyNode):
+    """Tell what a file of weights is."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkFileReport",
+            display_name="MultiTalk File Report",
+            category="MultiTalk/loaders",
+            description="Reads the beginning of a model file and says what it is, how its weights "
+            "are stored, and into which slot and folder it belongs.",
+            search_aliases=["inspect", "safetensors", "gguf", "what is this file"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=[
+                        f"{key}/{name}"
+                        for key in REPORT_FOLDERS
+                        if key in folder_paths.folder_names_and_paths
+                        for name in list_files([key])
+                    ],
+                    tooltip="Any file of weights in the folders under models/.",
+                )
+            ],
+            outputs=[io.String.Output(display_name="report", tooltip="A few lines of text.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> object:
+        """Changes with the file."""
+        key, _, name = file.partition("/")
+        return file_stamps([name], [key])
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        """Read the header and describe it."""
+        key, _, name = file.partition("/")
+        if key not in REPORT_FOLDERS:
+            raise ValueError(f"{file} is in no folder of models; choose one of the list.")
+        report = describe(read_header(find_file(name, [key])))
+        return io.NodeOutput(report, ui=ui.PreviewText(report))

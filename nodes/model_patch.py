@@ -16,9 +16,7 @@ from typing import Any
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
-import comfy.ops
 import comfy.patcher_extension
-import comfy.utils
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
@@ -33,8 +31,19 @@ from ..multitalk.audio_attention import (
     speaker_map,
     speaker_positions,
 )
-from ..multitalk.checkpoint import BASE_IN_CHANNELS, audio_part_config, read_header
+from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
 from ..multitalk.config import AudioPartConfig, Family
+from ..multitalk.sniff import BASE_IN_CHANNELS, kind_of
+from ..multitalk.weight_file import read_header
+from .quantized import keep_stored
+from .weights import (
+    QUANTIZATIONS,
+    assign,
+    choose_operations,
+    meta_or_none,
+    read_parameters,
+    store,
+)
 
 KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
@@ -167,56 +176,52 @@ def add_audio(args: dict[str, Any]) -> Tensor:
 
 
 def load_audio_part(
-    path: str, dtype: torch.dtype, *, disable_dynamic: bool = False
+    path: str,
+    dtype: torch.dtype,
+    weight_dtype: str = "default",
+    *,
+    disable_dynamic: bool = False,
 ) -> comfy.model_patcher.ModelPatcher:
     """Load an audio part into a host model patcher.
 
     Args:
-        path: Safetensors file.
-        dtype: Dtype that the base computes in; weights are kept in it, so nothing is cast per call.
+        path: A file of any layout that holds an audio part, alone or beside a base.
+        dtype: Dtype that the base computes in; weights that are not quantised are kept in it, so
+            nothing is cast per call.
+        weight_dtype: A key of QUANTIZATIONS.
         disable_dynamic: Use the host's plain patcher (asked for by the host itself).
 
     Returns:
         The patcher; the module is on the offload device.
 
     Raises:
-        ValueError: If names or shapes do not fit.
+        ValueError: If names or shapes do not fit, or it cannot be quantised as asked.
     """
-    config = audio_part_config(read_header(Path(path)))
-    load_device = comfy.model_management.get_torch_device()
-    offload_device = comfy.model_management.unet_offload_device()
-    part = build_audio_part(config, comfy.ops.manual_cast, device=offload_device, dtype=dtype)
+    header = read_header(Path(path))
+    config = audio_part_config(header)
+    check_audio_parameters(header, config)
+    device = comfy.model_management.get_torch_device()
+    offload = comfy.model_management.unet_offload_device()
+    parameters = read_parameters(header, audio=True)
+    quantization = QUANTIZATIONS[weight_dtype]
+    state = store(parameters, quantization=quantization, dtype=dtype, name=header.name)
+    operations = choose_operations(state.operations, dtype, dtype, device)
+    where = meta_or_none(state.operations)
+    part = build_audio_part(config, operations, device=where, dtype=dtype)
+    comfy.model_management.archive_model_dtypes(part)
     kind = (
         comfy.model_patcher.ModelPatcher
         if disable_dynamic
         else comfy.model_patcher.CoreModelPatcher
     )
-    patcher = kind(part, load_device=load_device, offload_device=offload_device)
-    comfy.model_management.archive_model_dtypes(part)
-    _load_weights(part, path, dtype, assign=patcher.is_dynamic())
-    patcher.cached_patcher_init = (load_audio_part, (path, dtype))
+    patcher = kind(part, load_device=device, offload_device=offload)
+    assign(part, state, dtype, paged=patcher.is_dynamic(), name=header.name)
+    if not comfy.model_management.is_device_cpu(offload):
+        part.to(offload)
+    on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
+    patcher.add_callback_with_key(on_load, KEY, keep_stored)
+    patcher.cached_patcher_init = (load_audio_part, (path, dtype, weight_dtype))
     return patcher
-
-
-def _load_weights(part: AudioPart, path: str, dtype: torch.dtype, *, assign: bool) -> None:
-    state = comfy.utils.load_torch_file(path, safe_load=True)
-    prefixes = ("model.diffusion_model.", "diffusion_model.", "model.")
-    expected = part.state_dict()
-    named = {}
-    for name in list(state):
-        prefix = next((p for p in prefixes if name.startswith(p)), "")
-        tensor = state.pop(name)
-        named[name.removeprefix(prefix)] = tensor.to(dtype) if assign else tensor
-    missing = [name for name in expected if name not in named]
-    surplus = [name for name in named if name not in expected]
-    wrong = [n for n in expected if n in named and named[n].shape != expected[n].shape]
-    if missing or surplus or wrong:
-        raise ValueError(
-            f"{Path(path).name} is no complete audio part. Missing: {missing[:10]}. "
-            f"Unexpected: {surplus[:10]}. Wrong shape: {wrong[:10]}. Choose multitalk.safetensors "
-            "or infinitetalk.safetensors, or download the file again."
-        )
-    part.load_state_dict(named, strict=True, assign=assign)
 
 
 def check_model(
@@ -269,6 +274,35 @@ def attach_audio(
     clone.set_model_patch(place_tokens, "attn1_patch")
     clone.set_model_patch(add_audio, "attn2_patch")
     clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, KEY, route_audio)
+    return clone
+
+
+def replace_weights(
+    model: comfy.model_patcher.ModelPatcher, path: str
+) -> comfy.model_patcher.ModelPatcher:
+    """Let base weights that lie beside an audio part win over those of a MODEL.
+
+    Args:
+        model: The MODEL.
+        path: File of the audio part. A whole model's base stays unused: the MODEL is the base.
+
+    Returns:
+        The MODEL itself if there are none, else a clone.
+    """
+    header = read_header(Path(path))
+    if kind_of(header) != "audio part":
+        return model
+    extra = read_parameters(header, audio=False)
+    if not extra:
+        return model
+    clone: comfy.model_patcher.ModelPatcher = model.clone()
+    state = store(extra, quantization=None, dtype=torch.float32, name=header.name)
+    keys = clone.add_patches(
+        {f"diffusion_model.{key}": ("set", (tensor,)) for key, tensor in state.tensors.items()}
+    )
+    for key in keys:  # LoRAs that the MODEL has already change the new weights
+        patches = clone.patches[key]
+        patches.insert(0, patches.pop())
     return clone
 
 

@@ -9,17 +9,18 @@ from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
-import comfy.utils
 import torch
 from comfy_api.latest import io
 
 from ..multitalk.audio import Tracks as SpeakerTracks
 from ..multitalk.audio import check_sound, place_tracks
-from ..multitalk.checkpoint import encoder_sizes, read_header
+from ..multitalk.checkpoint import encoder_settings, encoder_sizes
 from ..multitalk.config import LOUDNESS_LUFS
-from ..multitalk.wav2vec2 import BASE_CONFIG, build_encoder, embed_tracks
+from ..multitalk.wav2vec2 import build_encoder, embed_tracks
+from ..multitalk.weight_file import open_tensors, read_header
 from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
+from .weights import map_safetensors
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -35,14 +36,15 @@ class MultiTalkLoadSpeechEncoder(io.ComfyNode):
             display_name="MultiTalk Load Speech Encoder",
             category="MultiTalk/loaders",
             description="Loads the wav2vec2 encoder that MultiTalk and InfiniteTalk were trained "
-            "with: chinese-wav2vec2-base, as one safetensors file.",
+            "with: chinese-wav2vec2-base, as one safetensors file or as the published folder.",
             search_aliases=["wav2vec2", "audio encoder"],
             inputs=[
                 io.Combo.Input(
                     "encoder",
                     options=list_files(ENCODER_FOLDERS),
-                    tooltip="File in models/audio_encoders or models/wav2vec2, for example "
-                    "wav2vec2-chinese-base_fp16.safetensors.",
+                    tooltip="File in models/audio_encoders, models/wav2vec2 or "
+                    "models/transformers, for example wav2vec2-chinese-base_fp16.safetensors, or "
+                    "pytorch_model.bin of the published folder, with its two JSON files beside.",
                 )
             ],
             outputs=[
@@ -67,7 +69,8 @@ def load_encoder(path: Path) -> LoadedEncoder:
     """Load a wav2vec2 file under the host's memory management.
 
     Args:
-        path: Safetensors file; sizes from its metadata `config` or else those of wav2vec2-base.
+        path: File of any layout; sizes from its metadata `config`, else from the config.json
+            beside it, else those of wav2vec2-base.
 
     Returns:
         The encoder, float32.
@@ -77,10 +80,14 @@ def load_encoder(path: Path) -> LoadedEncoder:
     """
     header = read_header(path)
     layers, width = encoder_sizes(header)
-    config = header.settings if "hidden_size" in header.settings else BASE_CONFIG
-    state = comfy.utils.load_torch_file(str(path), safe_load=True)
+    settings = encoder_settings(header)
+    state = {
+        name: tensor
+        for name, tensor in open_tensors(header, map_safetensors).items()
+        if isinstance(tensor, torch.Tensor)
+    }
     patcher = comfy.model_patcher.CoreModelPatcher(
-        HostedEncoder(build_encoder(config, state)),
+        HostedEncoder(build_encoder(settings.config, state)),
         load_device=comfy.model_management.text_encoder_device(),
         offload_device=comfy.model_management.text_encoder_offload_device(),
     )
@@ -88,7 +95,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
         patcher=patcher,
         num_layers=layers,
         width=width,
-        do_normalize=header.metadata.get("do_normalize", "false").lower() == "true",
+        do_normalize=settings.do_normalize,
         name=path.name,
     )
 

@@ -47,7 +47,7 @@ def audio_config(sizes):
     )
 
 
-def host_model(sizes):
+def host_model(sizes, operations=comfy.ops.disable_weight_init):
     """Host WAN21 model of the golden's sizes, float32, with empty weights."""
     unet = {
         "image_model": "wan2.1", "model_type": "i2v", "dim": sizes["dim"],
@@ -60,12 +60,9 @@ def host_model(sizes):
     config = comfy.supported_models.WAN21_I2V(unet)
     config.latent_format = PlainLatent()
     config.set_inference_dtype(torch.float32, None)
+    config.custom_operations = operations
     model = config.get_model({}, "", device=CPU)
-    settings = {
-        "operations": comfy.ops.disable_weight_init,
-        "device": CPU,
-        "dtype": torch.float32,
-    }
+    settings = {"operations": operations, "device": CPU, "dtype": torch.float32}
     model.diffusion_model.img_emb = comfy.ldm.wan.model.MLPProj(
         sizes["clip_dim"], sizes["dim"], operation_settings=settings
     )
@@ -116,9 +113,10 @@ def weights(case):
     build_model(case.config, case.weights)
 
 
-def denoiser(case):
+def denoiser(case, model=None, names=None):
+    """Compare a forward with all outputs of the case, or with the named ones."""
     sizes = case.weights_config()
-    model = build_model(sizes, case.weights)
+    model = model or build_model(sizes, case.weights)
     if "in.audio" in case.tensors:
         speech = case["in.audio"]
     else:
@@ -144,7 +142,7 @@ def denoiser(case):
             disable_pbar=True,
         )
     velocity = ((x - clean) / sigma)[0]
-    for name in case.tensors:
+    for name in names or case.tensors:
         if name.startswith("out.") and case.expects(name) == "match":
             case.check(velocity, name)
 

@@ -44,7 +44,8 @@ class Case:
     @property
     def weights(self) -> dict[str, Tensor]:
         """Weights by state-dict name, from the case or the file it needs."""
-        sources = [self.tensors, *(self.load(file) for file in self.entry.get("needs", ()))]
+        files = [f for f in self.entry.get("needs", ()) if f.endswith(".safetensors")]
+        sources = [self.tensors, *map(self.load, files)]
         return {n[2:]: t for source in sources for n, t in source.items() if n.startswith("w.")}
 
     def weights_config(self) -> dict[str, Any]:

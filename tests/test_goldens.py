@@ -9,10 +9,8 @@ import pytest
 from pack.tests import golden_engine
 from pack.tests.golden_index import Case
 
-# Cases of later pieces of work: LoRA, quantised weights, speech synthesis, dialogue scripts.
+# Cases of later pieces of work: speech synthesis, dialogue scripts.
 PENDING = {
-    "lora_reference_merge", "lora_standard_merge",
-    "quantised_int8", "quantised_fp8", "quantised_int8_partial",
     "speech_model_weights", "speech_model_zero_noise", "speech_model_variants", "speech_stft",
     "speech_model_full_size", "speech_chunking", "tts_turns",
 }  # fmt: skip
@@ -29,6 +27,12 @@ HOST = {
     "infinite_apg_colour": "loop", "infinite_video": "loop", "infinite_clip": "loop",
 }  # fmt: skip
 
+WEIGHTS = {
+    "lora_reference_merge": "reference_merge", "lora_standard_merge": "standard_merge",
+    "quantised_int8": "quantised", "quantised_fp8": "quantised",
+    "quantised_int8_partial": "quantised",
+}  # fmt: skip
+
 
 def pytest_generate_tests(metafunc):
     folder = metafunc.config.getoption("--goldens").resolve()
@@ -36,6 +40,7 @@ def pytest_generate_tests(metafunc):
     kinds = {
         "engine_case": [e for e in entries if e["name"] in ENGINE],
         "host_case": [e for e in entries if e["name"] in HOST],
+        "weights_case": [e for e in entries if e["name"] in WEIGHTS],
         "pending_case": [e for e in entries if e["name"] in PENDING],
         "any_case": entries,
     }
@@ -55,11 +60,19 @@ def test_host_golden(goldens_dir, host_case, host):
     getattr(golden_host, HOST[host_case["name"]])(Case(goldens_dir, host_case))
 
 
+@pytest.mark.host
+def test_weights_golden(goldens_dir, weights_case, host):
+    from pack.tests import golden_weights
+
+    getattr(golden_weights, WEIGHTS[weights_case["name"]])(Case(goldens_dir, weights_case))
+
+
 def test_every_case_is_known(any_case):
     name = any_case["name"]
-    assert sum(name in table for table in (ENGINE, HOST, PENDING)) == 1, f"unknown case {name}"
+    tables = (ENGINE, HOST, WEIGHTS, PENDING)
+    assert sum(name in table for table in tables) == 1, f"unknown case {name}"
 
 
 def test_pending_cases_are_listed(pending_case, record_property):
     record_property("pending", pending_case["name"])
-    assert pending_case["group"] in "mnoe"
+    assert pending_case["group"] in "oe"

@@ -24,12 +24,14 @@ HOST_MODULES = {
 HEAVY = {"transformers", "librosa", "soundfile", "pyloudnorm", "optimum", "scipy"}
 ENGINE_ORDER = [
     "config", "frames", "audio", "wav2vec2", "audio_attention", "speakers", "windows", "schedule",
-    "guidance", "stepcache", "color", "checkpoint", "settings", "generate",
+    "guidance", "stepcache", "color", "architecture", "block_names", "diffusers_names",
+    "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file", "file_contents", "weight_file",
+    "layouts", "sniff", "checkpoint", "settings", "generate",
 ]  # fmt: skip
 # nodes/ in layers: a file imports only from layers before its own.
 NODE_LAYERS = [
-    {"sockets", "host", "model_patch"},
-    {"block_cache", "checks", "sampler_inputs"},
+    {"sockets", "host", "quantized", "weights", "model_patch"},
+    {"block_cache", "checks", "sampler_inputs", "base_model", "loras"},
     {"guider"},
     {"video_run"},
     {"audio", "speech", "speakers", "loaders", "sampler", "window", "video", "example"},

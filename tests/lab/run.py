@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pack.multitalk.checkpoint import read_header
 from pack.multitalk.config import FRAME_RATE, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from pack.multitalk.weight_file import read_header
 from pack.tests.lab.cast import Clip, Line
 from pack.tests.prompts import TOY, node, sampler_inputs
 

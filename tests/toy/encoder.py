@@ -23,9 +23,9 @@ from toy import file_bytes
 from tqdm import tqdm
 
 from pack.multitalk.audio import Sound, Track, Tracks, encoder_waveform
-from pack.multitalk.checkpoint import read_header
 from pack.multitalk.config import LOUDNESS_LUFS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from pack.multitalk.wav2vec2 import build_encoder, embed_tracks, encode_waveform
+from pack.multitalk.weight_file import read_header
 from pack.tests.toy.speech import load_bank, opening_curve
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pack.multitalk.checkpoint import read_header
+from pack.multitalk.weight_file import read_header
 from pack.tests.conftest import ROOT
 from pack.tests.toy.export import FILES
 

@@ -34,7 +34,7 @@ from .weight_file import AUDIO_KEY, BASE_KEY, Header
 
 BASE_HEAD_WIDTH = 128
 _BASE_EXAMPLE = "wan2.1_i2v_480p_14B_fp16.safetensors"
-_MAX_NAMED = 10  # names in an error
+_MAX_NAMED, _MAX_SHAPES = 10, 3  # in an error
 
 
 def _article(kind: Kind) -> str:
@@ -155,7 +155,10 @@ def check_parameters(base: Header, audio: Header, config: AudioPartConfig) -> No
     check_audio_parameters(audio, config)
     base_shapes = _select(base, audio=False)
     try:
-        expected = base_parameters(base_sizes(base_shapes))
+        sizes = base_sizes(base_shapes)
+        if min(sizes.text_width, sizes.time_width) < 1:
+            raise LookupError("text_embedding.0 or time_embedding.0, stored in packed bytes,")
+        expected = base_parameters(sizes)
     except LookupError as error:
         raise ValueError(
             f"{base.name} is no complete WAN 2.1 model: {error} is missing or damaged. "
@@ -200,7 +203,7 @@ def _compare(
     if missing or surplus or wrong:
         raise ValueError(
             f"{name} is no {what}. Missing: {missing[:_MAX_NAMED]}. Unexpected: "
-            f"{surplus[:_MAX_NAMED]}. Wrong shape: {wrong[:_MAX_NAMED]}. Download the file again, "
+            f"{surplus[:_MAX_NAMED]}. Wrong shape: {wrong[:_MAX_SHAPES]}. Download the file again, "
             "or choose another."
         )
 
@@ -244,7 +247,7 @@ def encoder_sizes(header: Header) -> tuple[int, int]:
         header, "speech encoder", "the speech encoder", "wav2vec2-chinese-base_fp16.safetensors"
     )
     names = {name.removeprefix("wav2vec2."): shape for name, shape in header.shapes.items()}
-    width = (names["encoder.layer_norm.bias"] or (0,))[0]
+    width = (names.get("encoder.layer_norm.bias") or (0,))[0]
     layers = count_encoder_layers(names)
     if width == LARGE_WIDTH:
         raise ValueError(

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
 import re
+import struct
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -266,6 +269,7 @@ def _unpickle(path: Path) -> object:
     """Load a PyTorch file that holds tensors only; mapped unless it is of the format before 1.6."""
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
     try:
+        _check_archive(path)
         try:
             value = torch.load(path, mmap=True, **options)
         except RuntimeError as error:
@@ -277,12 +281,45 @@ def _unpickle(path: Path) -> object:
             f"{path.name} is no PyTorch file, or holds more than tensors; anything else could be "
             "a program, and is never opened. Choose the .safetensors file of this model."
         ) from error
-    except (RuntimeError, EOFError, ValueError, LookupError, OSError, AttributeError) as error:
+    except (
+        RuntimeError, EOFError, ValueError, TypeError, LookupError, OSError, AttributeError,
+        AssertionError, OverflowError, MemoryError, struct.error, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise ValueError(
             f"{path.name} is no PyTorch file, or is damaged. Download it again."
         ) from error
     inner = value.get("state_dict") if isinstance(value, dict) else None
     return value if inner is None else inner
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a zip archive whose table does not fit its records: PyTorch looks at no checksum."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return  # the format before 1.6, or another kind of file
+        with zipfile.ZipFile(file) as archive:
+            places: tuple[int, ...] = (0,)
+            for record in sorted(archive.infolist(), key=lambda record: record.header_offset):
+                if record.header_offset not in places or record.compress_type:
+                    raise zipfile.BadZipFile(f"{record.filename} does not begin at {places[0]}")
+                if record.filename.endswith(".pkl"):
+                    archive.read(record)  # compares its checksum
+                places = _places_after(record, file)
+
+
+def _places_after(record: zipfile.ZipInfo, file: BinaryIO) -> tuple[int, ...]:
+    """Where the next record may begin."""
+    file.seek(record.header_offset)
+    mark, name_length, extra_length = struct.unpack("<4s22x2H", file.read(30))
+    name = file.read(name_length).decode("utf-8" if record.flag_bits & 0x800 else "cp437")
+    end = file.seek(extra_length + record.compress_size, os.SEEK_CUR)
+    if mark != b"PK\3\4" or name != record.orig_filename:
+        raise zipfile.BadZipFile(f"no record {record.filename} at {record.header_offset}")
+    if not record.flag_bits & 8:
+        return (end,)
+    if file.read(4) != b"PK\7\10":
+        raise zipfile.BadZipFile(f"{record.filename} does not end at {end}")
+    return end + 16, end + 24  # checksum and two sizes of 4 or 8 bytes
 
 
 def _flatten(value: object, prefix: str = "") -> dict[str, Tensor]:

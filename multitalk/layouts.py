@@ -165,6 +165,8 @@ def _plain(tensor: Tensor | GgufTensor) -> Stored:
     """GGUF tensors that are no blocks are plain tensors."""
     if isinstance(tensor, GgufTensor) and tensor.data.is_floating_point():
         return tensor.data
+    if isinstance(tensor, GgufTensor) and tensor.kind == "BF16":  # bytes, as NumPy has no bfloat16
+        return tensor.data.view(torch.bfloat16).reshape(tensor.shape)
     return tensor
 
 

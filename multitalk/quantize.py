@@ -205,7 +205,7 @@ def read_map(path: Path) -> dict[str, str]:
     """
     try:
         entries = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path.name} is no map of an optimum-quanto file: it is no JSON. {_MAP_ADVICE}"
         ) from error

@@ -149,7 +149,7 @@ def base_variant(header: Header) -> str:
         if variant.key in names or variant.in_channels == channels:
             return variant.label
     if channels != BASE_IN_CHANNELS:
-        return f"{channels} input channels"
+        return "unknown variant"
     has_picture = "img_emb.proj.0.bias" in names
     return "I2V" if has_picture or not needs_clip(header) else "WAN 2.2 I2V"
 
@@ -248,7 +248,9 @@ def describe(header: Header) -> str:
     row = next((row for row in KINDS if row.kind == kind), None)
     if row is not None:
         lines.append(f"belongs into: {row.slot}; folder models/{row.folder}")
-    elif kind == "unknown":
+    if row is not None and row.slot.startswith("the host's") and layout_of(header) == "quanto":
+        lines.append("which does not read optimum-quanto files: choose an fp8 or 16 bit file there")
+    if kind == "unknown":
         lines.append(f"its first tensors: {', '.join(_first(header.shapes))}")
     return "\n".join(lines)
 

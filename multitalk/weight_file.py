@@ -65,7 +65,7 @@ class Header:
         """The JSON under the metadata key `config`; empty if there is none that can be read."""
         try:
             value = json.loads(self.metadata.get("config", "{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}  # another program's words under the same key
         return value if isinstance(value, dict) else {}
 

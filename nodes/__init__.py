@@ -11,10 +11,8 @@ class MultiTalkExtension(ComfyExtension):
     async def on_load(self) -> None:
         """Make the toy's files known to the host's loaders."""
         from .host import register_folders
-        from .quantized import register_layouts
 
         register_folders()
-        register_layouts()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes, in the order of a graph."""
@@ -30,6 +28,7 @@ class MultiTalkExtension(ComfyExtension):
         from .sampler import MultiTalkSampler
         from .speakers import MultiTalkSpeakers
         from .speech import MultiTalkLoadSpeechEncoder, MultiTalkSpeechEmbedding
+        from .tts import MultiTalkDialogue, MultiTalkLoadKokoro, MultiTalkSpeak
         from .video import MultiTalkVideoCombine
         from .window import MultiTalkGuider
 
@@ -37,6 +36,9 @@ class MultiTalkExtension(ComfyExtension):
             MultiTalkExample,
             MultiTalkLoudness,
             MultiTalkTracks,
+            MultiTalkLoadKokoro,
+            MultiTalkSpeak,
+            MultiTalkDialogue,
             MultiTalkLoadSpeechEncoder,
             MultiTalkSpeechEmbedding,
             MultiTalkSpeakers,

@@ -25,10 +25,9 @@ from ..multitalk.architecture import BaseSizes, Shapes, base_parameters, base_si
 from ..multitalk.layouts import Stored, parameter_shapes
 from ..multitalk.weight_file import Header, read_header
 from .quantized import keep_stored
+from .weight_dtypes import QUANTIZATIONS, Quantization
 from .weights import (
     FP8,
-    QUANTIZATIONS,
-    Quantization,
     assign,
     choose_operations,
     is_plain,

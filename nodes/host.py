@@ -29,11 +29,13 @@ logger = logging.getLogger("multitalk.nodes")
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BASE_FOLDERS = ("diffusion_models",)
 AUDIO_PART_FOLDERS = ("model_patches", "diffusion_models")
+LORA_FOLDERS = ("loras",)
 ENCODER_FOLDERS = ("audio_encoders", "wav2vec2", "transformers")
 _TOY_FOLDERS = ("diffusion_models", "model_patches", "vae", "audio_encoders")
 _GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")
 # Folders that other packs keep the speech encoder in; the host does not know them.
 _ENCODER_FOLDERS_OF_OTHERS = ("wav2vec2", "transformers")
+_VOICE_FOLDERS = ("kokoro", "Kokorotts")  # ours, and that of another pack
 _SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 
@@ -44,6 +46,8 @@ def register_folders() -> None:
     for key in _ENCODER_FOLDERS_OF_OTHERS:
         if key not in folder_paths.folder_names_and_paths:
             folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
+    for name in _VOICE_FOLDERS:
+        folder_paths.add_model_folder_path("kokoro", str(Path(folder_paths.models_dir) / name))
     for key in _GGUF_FOLDERS:
         # The same list of paths, so that paths added later count for both.
         paths = folder_paths.folder_names_and_paths[key][0]
@@ -72,6 +76,12 @@ def list_files(folders: Sequence[str]) -> list[str]:
         if name.lower().endswith(_SUFFIXES) and not is_later_part(name)
     ]
     return list(dict.fromkeys(names))
+
+
+def list_voice_models() -> list[str]:
+    """Files of speech models; those of single voices lie beside them and are left out."""
+    names = list_files(["kokoro"])
+    return [name for name in names if "voices" not in Path(name).parts[:-1]]
 
 
 def find_file(name: str, folders: Sequence[str]) -> Path:

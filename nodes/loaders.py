@@ -1,7 +1,8 @@
 """Models: WAN base with audio part and LoRAs, the audio part on any other MODEL, file reports.
 
 MultiTalk Load Model expands into two nodes of this file, so that the host caches what was read
-from files apart from the LoRAs on top: another strength reads no base again.
+from files apart from the LoRAs on top: another strength reads no base again. What reads weights is
+imported where it is used, so that the host starts fast.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
 from ..multitalk.config import FAMILIES
 from ..multitalk.sniff import describe
 from ..multitalk.weight_file import read_header
-from .base_model import load_base
 from .checks import IN_BASE, check_model_files, choose_family, find_audio_part, network_parameters
-from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, file_stamps, find_file, list_files
-from .loras import LORA_FOLDERS, apply_lora, report_loras
-from .model_patch import (
-    AttachedAudio,
-    attach_audio,
-    check_model,
-    load_audio_part,
-    replace_weights,
+from .host import (
+    AUDIO_PART_FOLDERS,
+    BASE_FOLDERS,
+    LORA_FOLDERS,
+    file_stamps,
+    find_file,
+    list_files,
+    send_text,
 )
-from .weights import QUANTIZATIONS
+from .model_patch import AttachedAudio, attach_audio, check_model
+from .weight_dtypes import QUANTIZATIONS
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -139,6 +140,7 @@ class MultiTalkLoadModel(io.ComfyNode):
                     tooltip="What the files are, and what each LoRA changes and leaves out.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
             enable_expand=True,
         )
 
@@ -165,6 +167,8 @@ class MultiTalkLoadModel(io.ComfyNode):
         loras: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
+        from .loras import report_loras
+
         base_header, audio_header = check_model_files(base, audio_part)
         chosen = _read_loras(loras)
         reports = [describe(base_header)]
@@ -173,6 +177,7 @@ class MultiTalkLoadModel(io.ComfyNode):
         reports.append(report_loras(chosen, network_parameters(base_header, audio_header)))
         report = "\n\n".join(text for text in reports if text)
         logger.info("[MultiTalk] %s", report)
+        send_text(report, cls.hidden.unique_id)
         graph = GraphBuilder()
         files = {"base": base, "audio_part": audio_part}
         model = graph.node(
@@ -226,6 +231,8 @@ class MultiTalkReadFiles(io.ComfyNode):
     @classmethod
     def execute(cls, base: str, audio_part: str, weight_dtype: str, family: str) -> io.NodeOutput:
         """Check both headers, then load."""
+        from .base_model import load_base
+
         check_model_files(base, audio_part)
         base_path = find_file(base, BASE_FOLDERS)
         audio_path = find_audio_part(base, audio_part)
@@ -260,6 +267,8 @@ class MultiTalkAddLoras(io.ComfyNode):
     @classmethod
     def execute(cls, model: comfy.model_patcher.ModelPatcher, loras: str) -> io.NodeOutput:
         """Add one after the other."""
+        from .loras import apply_lora
+
         for name, strength in json.loads(loras):
             model = apply_lora(model, name, strength)
         return io.NodeOutput(model)
@@ -268,6 +277,8 @@ class MultiTalkAddLoras(io.ComfyNode):
 def _with_audio(
     model: comfy.model_patcher.ModelPatcher, path: str, family: str, weight_dtype: str
 ) -> comfy.model_patcher.ModelPatcher:
+    from .audio_part import load_audio_part
+
     header = read_header(Path(path))
     config = audio_part_config(header)
     check_model(model, config, header.name)
@@ -320,6 +331,8 @@ class MultiTalkAttach(io.ComfyNode):
         weight_dtype: str = "default",
     ) -> io.NodeOutput:
         """Load the audio part and attach it to a clone; base weights in its file win."""
+        from .audio_part import replace_weights
+
         path = str(find_file(audio_part, AUDIO_PART_FOLDERS))
         attached = _with_audio(model, path, family, weight_dtype)
         return io.NodeOutput(replace_weights(attached, path))

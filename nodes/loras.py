@@ -14,10 +14,10 @@ from torch import Tensor
 from ..multitalk.architecture import is_audio_name
 from ..multitalk.lora import LoraMatch, describe_match, match_lora, require_match
 from ..multitalk.weight_file import read_header
-from .host import find_file
+from .audio_part import add_changes
+from .host import LORA_FOLDERS, find_file
 from .model_patch import KEY
 
-LORA_FOLDERS = ("loras",)
 _INNER = "diffusion_model."  # the host's name for the network inside its model
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -114,4 +114,4 @@ def _add_patches(
         for key, name in match.names.items()
     }
     patches = comfy.lora.load_lora(renamed, targets, log_missing=False)
-    patcher.add_patches(patches, strength)
+    add_changes(patcher, patches, strength)

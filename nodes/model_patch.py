@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import comfy.lora
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
 import comfy.patcher_extension
+import comfy.utils
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
@@ -25,25 +26,13 @@ from ..multitalk.audio_attention import (
     Attention,
     AudioPart,
     SpeakerAxis,
-    build_audio_part,
     join_speakers,
     rotation,
     speaker_map,
     speaker_positions,
 )
-from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
 from ..multitalk.config import AudioPartConfig, Family
-from ..multitalk.sniff import BASE_IN_CHANNELS, kind_of
-from ..multitalk.weight_file import read_header
-from .quantized import keep_stored
-from .weights import (
-    QUANTIZATIONS,
-    assign,
-    choose_operations,
-    meta_or_none,
-    read_parameters,
-    store,
-)
+from ..multitalk.sniff import BASE_IN_CHANNELS
 
 KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
@@ -175,55 +164,6 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     return torch.add(x, residual, alpha=call.strength)
 
 
-def load_audio_part(
-    path: str,
-    dtype: torch.dtype,
-    weight_dtype: str = "default",
-    *,
-    disable_dynamic: bool = False,
-) -> comfy.model_patcher.ModelPatcher:
-    """Load an audio part into a host model patcher.
-
-    Args:
-        path: A file of any layout that holds an audio part, alone or beside a base.
-        dtype: Dtype that the base computes in; weights that are not quantised are kept in it, so
-            nothing is cast per call.
-        weight_dtype: A key of QUANTIZATIONS.
-        disable_dynamic: Use the host's plain patcher (asked for by the host itself).
-
-    Returns:
-        The patcher; the module is on the offload device.
-
-    Raises:
-        ValueError: If names or shapes do not fit, or it cannot be quantised as asked.
-    """
-    header = read_header(Path(path))
-    config = audio_part_config(header)
-    check_audio_parameters(header, config)
-    device = comfy.model_management.get_torch_device()
-    offload = comfy.model_management.unet_offload_device()
-    parameters = read_parameters(header, audio=True)
-    quantization = QUANTIZATIONS[weight_dtype]
-    state = store(parameters, quantization=quantization, dtype=dtype, name=header.name)
-    operations = choose_operations(state.operations, dtype, dtype, device)
-    where = meta_or_none(state.operations)
-    part = build_audio_part(config, operations, device=where, dtype=dtype)
-    comfy.model_management.archive_model_dtypes(part)
-    kind = (
-        comfy.model_patcher.ModelPatcher
-        if disable_dynamic
-        else comfy.model_patcher.CoreModelPatcher
-    )
-    patcher = kind(part, load_device=device, offload_device=offload)
-    assign(part, state, dtype, paged=patcher.is_dynamic(), name=header.name)
-    if not comfy.model_management.is_device_cpu(offload):
-        part.to(offload)
-    on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
-    patcher.add_callback_with_key(on_load, KEY, keep_stored)
-    patcher.cached_patcher_init = (load_audio_part, (path, dtype, weight_dtype))
-    return patcher
-
-
 def check_model(
     model: comfy.model_patcher.ModelPatcher, config: AudioPartConfig, name: str
 ) -> None:
@@ -274,35 +214,6 @@ def attach_audio(
     clone.set_model_patch(place_tokens, "attn1_patch")
     clone.set_model_patch(add_audio, "attn2_patch")
     clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, KEY, route_audio)
-    return clone
-
-
-def replace_weights(
-    model: comfy.model_patcher.ModelPatcher, path: str
-) -> comfy.model_patcher.ModelPatcher:
-    """Let base weights that lie beside an audio part win over those of a MODEL.
-
-    Args:
-        model: The MODEL.
-        path: File of the audio part. A whole model's base stays unused: the MODEL is the base.
-
-    Returns:
-        The MODEL itself if there are none, else a clone.
-    """
-    header = read_header(Path(path))
-    if kind_of(header) != "audio part":
-        return model
-    extra = read_parameters(header, audio=False)
-    if not extra:
-        return model
-    clone: comfy.model_patcher.ModelPatcher = model.clone()
-    state = store(extra, quantization=None, dtype=torch.float32, name=header.name)
-    keys = clone.add_patches(
-        {f"diffusion_model.{key}": ("set", (tensor,)) for key, tensor in state.tensors.items()}
-    )
-    for key in keys:  # LoRAs that the MODEL has already change the new weights
-        patches = clone.patches[key]
-        patches.insert(0, patches.pop())
     return clone
 
 

@@ -130,7 +130,7 @@ class BlocksLayout(_ReadOnlyLayout):
 
 
 def register_layouts() -> None:
-    """Make the layouts known to the host; a second call does nothing new."""
+    """Make the layouts known to the host; a second call changes nothing."""
     for name, layout in ((_ROWS, RowsLayout), (_GROUPS, GroupsLayout), (_BLOCKS, BlocksLayout)):
         register_layout_class(name, layout)
 
@@ -145,6 +145,7 @@ def wrap(stored: RowScaled | GroupScaled | GgufTensor, dtype: torch.dtype) -> Qu
     Returns:
         A tensor of the matrix's shape; the stored values are not copied.
     """
+    register_layouts()
     if isinstance(stored, RowScaled):
         shape = tuple(stored.data.shape)
         params = _RowParams(orig_dtype=dtype, orig_shape=shape, scale=stored.scale)

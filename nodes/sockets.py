@@ -16,9 +16,12 @@ from ..multitalk.speakers import Box
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
+    from ..kokoro.speech import Speaker
+
 Tracks = io.Custom("MULTITALK_TRACKS")
 Speech = io.Custom("MULTITALK_SPEECH")
 SpeechEncoder = io.Custom("MULTITALK_SPEECH_ENCODER")
+VoiceModel = io.Custom("MULTITALK_VOICE_MODEL")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +33,15 @@ class LoadedEncoder:
     width: int
     do_normalize: bool
     name: str  # file name, for messages
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedVoices:
+    """A voice model; the machine voice has no weights to manage."""
+
+    speaker: Speaker
+    patcher: ModelPatcher | None
+    name: str  # for messages
 
 
 def to_sound(audio: Mapping[str, Any] | None, name: str) -> Sound:

@@ -20,7 +20,6 @@ from ..multitalk.wav2vec2 import build_encoder, embed_tracks
 from ..multitalk.weight_file import open_tensors, read_header
 from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
-from .weights import map_safetensors
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -78,6 +77,8 @@ def load_encoder(path: Path) -> LoadedEncoder:
     Raises:
         ValueError: If the file is no wav2vec2-base encoder.
     """
+    from .weights import map_safetensors
+
     header = read_header(path)
     layers, width = encoder_sizes(header)
     settings = encoder_settings(header)

@@ -8,6 +8,7 @@ of a file is read when it is used, and a tensor that needs another dtype is conv
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,12 @@ from ..multitalk.architecture import is_audio_name, is_block_linear
 from ..multitalk.gguf_blocks import dequantize_blocks
 from ..multitalk.gguf_file import GgufTensor
 from ..multitalk.layouts import HostQuantized, Stored, collect
-from ..multitalk.quantize import GroupScaled, QuantoKind, RowScaled, quantize_weight
+from ..multitalk.quantize import GroupScaled, RowScaled, quantize_weight
 from ..multitalk.weight_file import Header, open_tensors
 from .quantized import QuantizedOps, wrap
+from .weight_dtypes import Quantization
+
+logger = logging.getLogger("multitalk.nodes")
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _HOST_LAYOUTS = {
@@ -39,28 +43,6 @@ _HOST_LAYOUTS = {
 # What the modules of a model must be able to do: hold floats of one dtype, cast floats, hold
 # weights in the host's formats, or in ours.
 OpsKind = Literal["plain", "cast", "host", "own"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quantization:
-    """How block matrices are quantised while they are loaded."""
-
-    host_format: str | None = None  # one of the host's, or
-    quanto_kind: QuantoKind | None = None
-    fast: bool = False  # host formats: multiply in 8 bit too, where the GPU can
-
-
-# The values of the widget weight_dtype.
-QUANTIZATIONS: dict[str, Quantization | None] = {
-    "default": None,
-    "fp8_e4m3fn": Quantization(host_format="float8_e4m3fn"),
-    "fp8_e4m3fn_fast": Quantization(host_format="float8_e4m3fn", fast=True),
-    "fp8_e5m2": Quantization(host_format="float8_e5m2"),
-    "int8": Quantization(host_format="int8_tensorwise", fast=True),
-    "quanto_int8": Quantization(quanto_kind="qint8"),
-    "quanto_fp8": Quantization(quanto_kind="qfloat8_e4m3fn"),
-    "quanto_int4": Quantization(quanto_kind="qint4"),
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +101,7 @@ def store(
             "GGUF's at once, which no layer can hold. Choose a base and an audio part without "
             "base weights inside."
         )
+    quantization = _allowed(quantization, parameters, own=own, host=host, name=name)
     tensors: dict[str, Tensor] = {}
     casts = False
     for key in list(parameters):
@@ -136,6 +119,25 @@ def store(
             tensors[key] = _own_tensor(value, dtype)
     kind: OpsKind = "own" if own else "host" if host else "cast" if casts else "plain"
     return StateDict(tensors=tensors, operations=kind)
+
+
+def _allowed(
+    quantization: Quantization | None,
+    parameters: Mapping[str, Stored],
+    *,
+    own: bool,
+    host: bool,
+    name: str,
+) -> Quantization | None:
+    """None if the file is quantised in a way that no layer could hold beside this one."""
+    if quantization is None or not (own if quantization.host_format else host):
+        return quantization
+    if any(is_block_linear(key) and is_plain(value) for key, value in parameters.items()):
+        logger.warning(
+            "[MultiTalk] %s is quantised in part, in another way than weight_dtype asks for; it "
+            "stays as it is.", name
+        )  # fmt: skip
+    return None
 
 
 def is_plain(value: Stored) -> TypeGuard[Tensor]:
@@ -174,6 +176,36 @@ def _own_tensor(value: RowScaled | GroupScaled | GgufTensor, dtype: torch.dtype)
     if isinstance(value, GgufTensor) and len(value.shape) != 2:
         return dequantize_blocks(value.data, value.kind, tuple(value.shape), torch.float32)
     return wrap(value, dtype)
+
+
+def to_numbers(
+    parameters: Mapping[str, Stored], shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Parameters as plain numbers, however they are stored.
+
+    Args:
+        parameters: Of `read_parameters`.
+        shapes: Of the parameters; those that are not named here are left out.
+        dtype: Of quantised ones; plain tensors stay as they are.
+
+    Returns:
+        Tensors by name.
+    """
+    out: dict[str, Tensor] = {}
+    for key in parameters.keys() & shapes.keys():
+        value = parameters[key]
+        if isinstance(value, HostQuantized):
+            rows, columns = shapes[key]
+            layers = choose_operations("host", dtype, dtype, torch.device("cpu"))
+            layer = layers.Linear(columns, rows, bias=False)
+            layer.load_state_dict(_host_tensors("weight", value))
+            out[key] = layer.weight.dequantize()
+        elif isinstance(value, Tensor):
+            out[key] = value
+        else:
+            own = _own_tensor(value, dtype)
+            out[key] = own.dequantize() if isinstance(own, QuantizedTensor) else own
+    return out
 
 
 def choose_operations(

@@ -10,7 +10,7 @@ from pack.multitalk.audio_attention import build_audio_part
 from pack.multitalk.quantize import collect_quanto, dequantize_rows, read_map
 from pack.nodes.loras import add_lora
 from pack.nodes.model_patch import KEY, AttachedAudio, attach_audio
-from pack.nodes.quantized import QuantizedOps, register_layouts
+from pack.nodes.quantized import QuantizedOps
 from pack.nodes.weights import assign, store
 from pack.tests.golden_host import CPU, audio_config, build_model, denoiser, host_model
 
@@ -22,6 +22,8 @@ def patched_weights(model):
         for key in patcher.patches:
             weight = patcher.patch_weight_to_device(key, return_weight=True)
             out[key.removeprefix("diffusion_model.")] = weight
+        for key, value in patcher.object_patches.items():
+            out[key.removeprefix("diffusion_model.")] = value.data
     return out
 
 
@@ -56,7 +58,6 @@ def reference_merge(case):
 
 @torch.inference_mode()  # as the host runs every node
 def quantised(case):
-    register_layouts()
     sizes, first = case.weights_config(), case.config["first_module"]
     tensors = load_file(case.folder / case.entry["state_file"])
     kinds = read_map(case.folder / case.entry["map_file"])

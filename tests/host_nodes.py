@@ -13,6 +13,7 @@ from comfy_api.latest import ComfyExtension, io
 EXECUTED: list[str] = []  # names of the counted loaders that really ran
 SAVED_FRAMES: list[torch.Tensor] = []
 PASSES: list[int] = []  # rows of every call of the network
+VELOCITIES: list[torch.Tensor] = []  # what it gave: the first since a test emptied this
 
 
 class TestSound(io.ComfyNode):
@@ -129,6 +130,47 @@ def count_rows(executor, x, *args, **kwargs):
     return executor(x, *args, **kwargs)
 
 
+class TestKeepVelocity(io.ComfyNode):
+    """Keeps the first output of the network, without changing anything."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestKeepVelocity",
+            inputs=[io.Model.Input("model"), io.Int.Input("run", default=0)],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model, run=0):
+        clone = model.clone()
+        clone.add_wrapper_with_key(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, "velocity", keep_velocity
+        )
+        return io.NodeOutput(clone)
+
+
+def keep_velocity(executor, x, *args, **kwargs):
+    velocity = executor(x, *args, **kwargs)
+    if not VELOCITIES:
+        VELOCITIES.append(velocity.float().clone())
+    return velocity
+
+
+class TestClipVision(io.ComfyNode):
+    """A few CLIP tokens of the released width, the same for every picture."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(node_id="TestClipVision", inputs=[], outputs=[io.ClipVision.Output()])
+
+    @classmethod
+    def execute(cls):
+        tokens = torch.randn(1, 16, 1280, generator=torch.Generator().manual_seed(3))
+        output = SimpleNamespace(penultimate_hidden_states=tokens)
+        return io.NodeOutput(SimpleNamespace(encode_image=lambda image, crop: output))
+
+
 class TestShowSpeech(io.ComfyNode):
     """An output node, so that a graph may end at the speech embedding."""
 
@@ -232,6 +274,8 @@ class TestExtension(ComfyExtension):
             TestMasks,
             TestCountedModel,
             TestCountPasses,
+            TestKeepVelocity,
+            TestClipVision,
             TestShowSpeech,
             TestText,
             TestFirstModel,

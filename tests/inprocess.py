@@ -97,22 +97,23 @@ class Host:
             (d for e, d in self.recorder.events if e == "execution_error"),
             next((d for e, d in self.recorder.events if e == "execution_interrupted"), None),
         )
-        outputs = {}
-        for node_id in prompt:
-            entry = asyncio.run(_cached(executor, node_id))
-            if entry is not None:
-                outputs[node_id] = entry.outputs
+        outputs: dict[str, list[Any]] = {}
+        asyncio.run(_read_outputs(executor, prompt, outputs))
         executed = [d["node"] for e, d in self.recorder.events if e == "executing" and d["node"]]
         return Result(
             prompt_id, executor.success, error, executed, outputs, list(self.recorder.events)
         )
 
 
-async def _cached(executor: Any, node_id: str) -> Any:
-    try:
-        return await executor.caches.outputs.get(node_id)
-    except AttributeError:
-        return None
+async def _read_outputs(executor: Any, prompt: Any, outputs: dict[str, list[Any]]) -> None:
+    """Fill `outputs`; returned, asyncio would make a text of every tensor in them."""
+    for node_id in prompt:
+        try:
+            entry = await executor.caches.outputs.get(node_id)
+        except AttributeError:
+            continue
+        if entry is not None:
+            outputs[node_id] = entry.outputs
 
 
 def find_checkout(root: Path) -> Path:

@@ -21,20 +21,24 @@ HOST_MODULES = {
     "nodes",
     "server",
 }
-HEAVY = {"transformers", "librosa", "soundfile", "pyloudnorm", "optimum", "scipy"}
+HEAVY = {
+    "transformers", "librosa", "soundfile", "pyloudnorm", "optimum", "scipy", "gguf", "misaki",
+    "espeakng_loader",
+}  # fmt: skip
 ENGINE_ORDER = [
-    "config", "frames", "audio", "wav2vec2", "audio_attention", "speakers", "windows", "schedule",
-    "guidance", "stepcache", "color", "architecture", "block_names", "diffusers_names",
-    "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file", "file_contents", "weight_file",
-    "layouts", "sniff", "checkpoint", "settings", "generate",
+    "config", "frames", "audio", "dialogue", "wav2vec2", "audio_attention", "speakers",
+    "timeline", "windows", "schedule", "guidance", "stepcache", "color", "architecture",
+    "block_names", "diffusers_names", "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file",
+    "file_contents", "weight_file", "layouts", "sniff", "checkpoint", "settings", "generate",
 ]  # fmt: skip
 # nodes/ in layers: a file imports only from layers before its own.
 NODE_LAYERS = [
-    {"sockets", "host", "quantized", "weights", "model_patch"},
-    {"block_cache", "checks", "sampler_inputs", "base_model", "loras"},
+    {"sockets", "host", "weight_dtypes", "quantized", "weights", "model_patch"},
+    {"audio_part"},
+    {"block_cache", "checks", "sampler_inputs", "base_model", "loras", "voices"},
     {"guider"},
     {"video_run"},
-    {"audio", "speech", "speakers", "loaders", "sampler", "window", "video", "example"},
+    {"audio", "speech", "speakers", "loaders", "sampler", "window", "video", "example", "tts"},
 ]
 
 

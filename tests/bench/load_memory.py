@@ -118,9 +118,7 @@ def measure(path, weight_dtype, loader):
     import comfy.sd
 
     from pack.nodes.base_model import load_base
-    from pack.nodes.quantized import register_layouts
 
-    register_layouts()
     comfy.cli_args.args.bf16_unet = True  # a CPU alone would keep float32
     if weight_dtype.startswith("quanto"):
         import optimum.quanto  # noqa: F401 - its import is no part of the model

@@ -32,7 +32,7 @@ def other_name(name, taken, chance):
         letter = chance.choice(string.ascii_lowercase + string.digits + "._")
         way = chance.randrange(3)
         changed = name[:at] + (letter, letter + name[at], "")[way] + name[at + 1 :]
-        if changed and changed not in taken:
+        if changed not in ("", name, *taken):
             return changed
 
 

@@ -12,10 +12,13 @@ from pack.multitalk.checkpoint import (
     check_base,
     check_encoder_fit,
     check_fit,
+    encoder_settings,
     encoder_sizes,
+    has_audio_part,
 )
 from pack.multitalk.config import AudioPartConfig
 from pack.multitalk.sniff import guess_family, kind_of, needs_clip
+from pack.multitalk.wav2vec2 import BASE_CONFIG
 from pack.multitalk.weight_file import Header, read_header
 
 RELEASED = AudioPartConfig(dim=5120, num_heads=40, num_layers=40)
@@ -275,10 +278,30 @@ def test_family_is_stated_or_in_the_name(name, stated, expected):
     assert guess_family(header({}, name, **stated)) == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (audio_part(), True),
+        (base("audio_proj.proj1.weight"), True),
+        (base("audio_proj.proj1.weight._data"), True),
+        (base(), False),
+        (encoder(), False),
+        (header({}), False),
+    ],
+)
+def test_audio_part_is_found_alone_and_inside_a_base(given, expected):
+    assert has_audio_part(given) is expected
+
+
 @pytest.mark.parametrize("prefix", ["", "wav2vec2."])
 @pytest.mark.parametrize("sizes", [(12, 768), (4, 64)])
 def test_encoder_sizes_are_layers_and_width(prefix, sizes):
     assert encoder_sizes(encoder(*sizes, prefix)) == sizes
+
+
+@pytest.mark.parametrize("name", ["encoder.layer_norm.bias", "encoder.layer_norm.bias._data"])
+def test_encoder_without_a_width_has_none(name):
+    assert encoder_sizes(header({name: ()})) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -292,6 +315,49 @@ def test_encoder_sizes_are_layers_and_width(prefix, sizes):
 def test_other_encoders_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         encoder_sizes(given)
+
+
+def settings_of(folder, metadata=None, **beside):
+    """Settings of an encoder file with this metadata and these JSON files beside it."""
+    for name, text in beside.items():
+        (folder / f"{name}.json").write_text(text)
+    save_file({"encoder.layer_norm.bias": torch.zeros(4)}, folder / "x.safetensors", metadata)
+    return encoder_settings(read_header(folder / "x.safetensors"))
+
+
+OWN = '{"model_type": "wav2vec2", "hidden_size": 5}'
+
+
+@pytest.mark.parametrize(
+    ("metadata", "beside", "width", "normalize"),
+    [
+        ({}, {}, None, False),
+        ({"config": '{"hidden_size": 4}'}, {"config": OWN}, 4, False),
+        ({"config": '{"hidden_size": 4}', "do_normalize": "true"}, {}, 4, True),
+        ({}, {"config": OWN}, 5, False),
+        ({}, {"config": OWN, "preprocessor_config": '{"do_normalize": true}'}, 5, True),
+        (
+            {"do_normalize": "false"},
+            {"config": OWN, "preprocessor_config": '{"do_normalize": true}'},
+            5,
+            False,
+        ),
+        ({}, {"config": '{"model_type": "bert", "hidden_size": 5}'}, None, False),
+        ({}, {"preprocessor_config": '{"do_normalize": true}'}, None, False),
+    ],
+)
+def test_settings_come_from_the_file_then_its_folder(tmp_path, metadata, beside, width, normalize):
+    found = settings_of(tmp_path, metadata, **beside)
+    assert (found.config is BASE_CONFIG) is (width is None)
+    assert width is None or found.config["hidden_size"] == width
+    assert found.do_normalize is normalize
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", "[1]"])
+def test_damaged_settings_in_the_folder_are_refused(tmp_path, text):
+    message = rf"config\.json in the folder {tmp_path.name} cannot be read\. Download it again"
+    with pytest.raises(ValueError, match=message):
+        settings_of(tmp_path, config=text)
 
 
 def test_encoder_of_the_right_size_fits():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PINS_FILE = Path(__file__).with_name("pins.txt")
+_MARKER = r'; python_version < "3\.\d+"'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +26,7 @@ class Pins:
     torch: tuple[str, ...]
     """Requirements of torch, torchvision and torchaudio, torch first."""
     requirements: tuple[str, ...]
-    """All other requirements, each `name==version`."""
+    """All other requirements, each `name==version`, some for older versions of Python only."""
 
 
 def parse_pins(text: str) -> Pins:
@@ -48,7 +49,7 @@ def parse_pins(text: str) -> Pins:
     requirements = tuple(line for line in lines if line and not line.startswith("#"))
     torch = tuple(named["torch"].split())
     for requirement in torch + requirements:
-        if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", requirement):
+        if not re.fullmatch(rf"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*({_MARKER})?", requirement):
             raise ValueError(f"{requirement!r} is not of the form name==version.")
     return Pins(
         repository=named["repository"].strip(),

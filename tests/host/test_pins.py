@@ -41,6 +41,13 @@ def test_open_requirement_is_refused():
         parse_pins(HEAD + "numpy>=2\n")
 
 
+def test_requirement_for_older_pythons_is_read_and_other_markers_are_not():
+    marked = 'misaki==0.9.4; python_version < "3.13"'
+    assert parse_pins(f"{HEAD}{marked}\n").requirements == (marked,)
+    with pytest.raises(ValueError, match="is not of the form"):
+        parse_pins(HEAD + 'misaki==0.9.4; sys_platform == "linux"\n')
+
+
 def test_repository_pins_hold_the_host_and_the_pack():
     pins = read_pins()
     assert re.fullmatch("[0-9a-f]{40}", pins.commit)

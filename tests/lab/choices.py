@@ -54,7 +54,16 @@ SHORT: dict[str, Variants] = {
     },
     "weights": {
         f"weight_dtype {name}": {"weight_dtype": name}
-        for name in ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
+        for name in (
+            "default",
+            "fp8_e4m3fn",
+            "fp8_e4m3fn_fast",
+            "fp8_e5m2",
+            "int8",
+            "quanto_int8",
+            "quanto_fp8",
+            "quanto_int4",
+        )
     },
     "speakers": {
         "boxes": {},
@@ -191,7 +200,7 @@ def head(bench: Bench, base: Settings, arguments: list[str], seconds: float) -> 
         "nothing",
         "- drift and likeness: last second against the picture, as in tests/lab/measures.py; "
         "CPU s: median of a clip, VAE and speech included",
-        "- weights: all that MultiTalkLoadModel offers; it has no int8",
+        "- weights: all that MultiTalkLoadModel offers",
         f"- whole run: {seconds:.0f} CPU s",
     ]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from .graph_forms import Graph, Link, Model, Node, Note, Use
+from .graph_forms import Graph, Model, Node, Note
 from .graph_parts import (
     CHANGE_NOTE,
     INFINITETALK,
+    KOKORO,
+    KOKORO_NOTE,
     MULTITALK,
-    NEGATIVE,
     POSITIVE,
+    SCRIPT_NOTE,
     SPEAKERS_NOTE,
     TOY_NOTE,
     TOY_SPEAKERS_NOTE,
@@ -16,112 +18,19 @@ from .graph_parts import (
     files_note,
     loaders,
 )
-
-TOY_SETTINGS = {
-    "preset": "custom",
-    "preset.steps": 8,
-    "preset.shift": 3,
-    "preset.text_guidance": 1,
-    "preset.audio_guidance": 2,
-    "size": "custom",
-    "size.width": 144,
-    "size.height": 96,
-    "window": 33,
-    "overlap": 9,
-}
-TRACKS = {"placement": "in turn", "placement.gap": 0.2}
-PLAYER_PX = 400
-"""Height of the last node with its player."""
-
-
-def sampler(at: tuple[int, int], height: int, links: dict[str, Link], *, toy: bool) -> Node:
-    """The sampler, with room for its line of progress."""
-    return Node(
-        key="sampler",
-        kind="MultiTalkSampler",
-        at=at,
-        height=height,
-        values=TOY_SETTINGS if toy else {},
-        links={"speech": ("speech", "speech"), **links},
-    )
-
-
-def combine(at: tuple[int, int]) -> Node:
-    """The last node, with room for its player."""
-    return Node(
-        key="video",
-        kind="MultiTalkVideoCombine",
-        at=at,
-        width=400,
-        height=PLAYER_PX,
-        links={"images": ("sampler", "images"), "audio": ("sampler", "audio")},
-    )
-
-
-def speech(at: tuple[int, int], audio: Link, encoder: Link) -> Node:
-    """The speech embedding."""
-    return Node(
-        key="speech",
-        kind="MultiTalkSpeechEmbedding",
-        at=at,
-        links={"audio": audio, "speech_encoder": encoder},
-    )
-
-
-def tracks(at: tuple[int, int], first: Link, second: Link) -> Node:
-    """Two voices in turn."""
-    return Node(
-        key="tracks",
-        kind="MultiTalkTracks",
-        at=at,
-        values=TRACKS,
-        links={"speakers.speaker_1": first, "speakers.speaker_2": second},
-    )
-
-
-def toy_loaders(
-    model: tuple[int, int], vae: tuple[int, int], encoder: tuple[int, int]
-) -> list[Node]:
-    """The toy's loaders at three places."""
-    return [
-        Node(
-            key="model",
-            kind="MultiTalkLoadModel",
-            at=model,
-            values={
-                "base": "multitalk_toy_base.safetensors",
-                "audio_part": "multitalk_toy_audio.safetensors",
-            },
-        ),
-        Node(
-            key="vae",
-            kind="VAELoader",
-            at=vae,
-            values={"vae_name": "multitalk_toy_vae.safetensors"},
-        ),
-        Node(
-            key="encoder",
-            kind="MultiTalkLoadSpeechEncoder",
-            at=encoder,
-            values={"encoder": "multitalk_toy_encoder.safetensors"},
-        ),
-    ]
-
-
-TOY_LINKS: dict[str, Link] = {
-    "model": ("model", "model"),
-    "vae": ("vae", "VAE"),
-    "image": ("example", "image"),
-}
-REAL_LINKS: dict[str, Link] = {
-    "model": ("loaders", "model"),
-    "vae": ("loaders", "VAE"),
-    "positive": ("positive", "CONDITIONING"),
-    "negative": ("negative", "CONDITIONING"),
-    "clip_vision": ("loaders", "CLIP_VISION"),
-    "image": ("image", "IMAGE"),
-}
-MASKS: dict[str, Link] = {"masks": ("speakers", "masks")}
+from .graph_pieces import (
+    MASKS,
+    REAL_LINKS,
+    TOY_LINKS,
+    combine,
+    dialogue,
+    real_start,
+    sampler,
+    speech,
+    toy_loaders,
+    tracks,
+    voice,
+)
 
 
 def toy_one_speaker() -> Graph:
@@ -185,47 +94,6 @@ def toy_two_speakers() -> Graph:
             "Models": ("model", "vae"),
             "Video": ("sampler", "video", "What you see"),
         },
-    )
-
-
-def real_start(audio_part: Model, text: str) -> tuple[Node | Use, ...]:
-    """Picture, loaders and prompts, as in all graphs for released models."""
-    clip: Link = ("loaders", "CLIP")
-    return (
-        Node(key="image", kind="LoadImage", at=(0, 0), height=314, values={"image": "example.png"}),
-        Use(key="loaders", subgraph=loaders(audio_part), at=(400, 140), width=350),
-        Node(
-            key="positive",
-            kind="CLIPTextEncode",
-            at=(830, 310),
-            width=400,
-            height=120,
-            title="Positive prompt",
-            values={"text": text},
-            links={"clip": clip},
-        ),
-        Node(
-            key="negative",
-            kind="CLIPTextEncode",
-            at=(830, 490),
-            width=400,
-            height=170,
-            title="Negative prompt",
-            values={"text": NEGATIVE},
-            links={"clip": clip},
-        ),
-    )
-
-
-def voice(number: int, title: str, at: tuple[int, int]) -> Node:
-    """A sound file."""
-    return Node(
-        key=f"voice {number}",
-        kind="LoadAudio",
-        at=at,
-        height=136,
-        title=title,
-        values={"audio": f"voice_{number}.wav"},
     )
 
 
@@ -306,11 +174,89 @@ def two_speakers(name: str, audio_part: Model) -> Graph:
     )
 
 
+def toy_dialogue() -> Graph:
+    """Text becomes a talking video, with nothing downloaded."""
+    return Graph(
+        name="toy_dialogue",
+        nodes=(
+            Node(
+                key="example",
+                kind="MultiTalkExample",
+                at=(0, 0),
+                values={"scene": "two_speakers"},
+            ),
+            *dialogue((0, 240), (400, 0), None),
+            Node(
+                key="speakers",
+                kind="MultiTalkSpeakers",
+                at=(400, 680),
+                height=370,
+                links={"image": ("example", "image"), "detections": ("example", "boxes")},
+            ),
+            *toy_loaders((800, 440), (800, 750), (800, 0)),
+            speech((800, 160), ("dialogue", "tracks"), ("encoder", "speech encoder")),
+            sampler((1200, 0), 700, TOY_LINKS | MASKS, toy=True),
+            combine((1600, 0)),
+        ),
+        notes=(
+            Note(at=(0, 400), size=(320, 330), title="Script", text=SCRIPT_NOTE),
+            Note(at=(1600, 480), size=(400, 220), title="What you see", text=TOY_NOTE),
+        ),
+        groups={
+            "Picture": ("example",),
+            "Voices": ("voices", "dialogue"),
+            "Speech": ("encoder", "speech"),
+            "Who is who": ("speakers",),
+            "Models": ("model", "vae"),
+            "Video": ("sampler", "video", "What you see"),
+        },
+    )
+
+
+def multitalk_dialogue() -> Graph:
+    """Text becomes a talking video with the released models and Kokoro."""
+    return Graph(
+        name="multitalk_dialogue",
+        nodes=(
+            *real_start(MULTITALK, TWO_PEOPLE),
+            *dialogue((0, 414), (400, 840), KOKORO),
+            Node(
+                key="speakers",
+                kind="MultiTalkSpeakers",
+                at=(1310, 600),
+                height=370,
+                links={"image": ("image", "IMAGE")},
+            ),
+            speech((830, 840), ("dialogue", "tracks"), ("loaders", "speech encoder")),
+            sampler((1710, 0), 550, REAL_LINKS | MASKS, toy=False),
+            combine((2110, 0)),
+        ),
+        notes=(
+            Note(at=(1710, 640), size=(390, 270), title="Two speakers", text=SPEAKERS_NOTE),
+            Note(at=(2120, 640), size=(390, 270), title="What to change", text=CHANGE_NOTE),
+            Note(at=(400, 500), size=(350, 220), title="Files", text=files_note(MULTITALK)),
+            Note(at=(0, 560), size=(330, 250), title="Voices", text=KOKORO_NOTE),
+            Note(at=(0, 840), size=(330, 330), title="Script", text=SCRIPT_NOTE),
+        ),
+        groups={
+            "Picture": ("image",),
+            "Voices": ("voices", "dialogue"),
+            "Models": ("loaders",),
+            "Prompt": ("positive", "negative"),
+            "Speech": ("speech",),
+            "Who is who": ("speakers",),
+            "Video": ("sampler", "video"),
+        },
+    )
+
+
 BLUEPRINTS = (loaders(MULTITALK),)
 GRAPHS = (
     toy_one_speaker(),
     toy_two_speakers(),
+    toy_dialogue(),
     one_speaker("multitalk_one_speaker", MULTITALK),
     two_speakers("multitalk_two_speakers", MULTITALK),
+    multitalk_dialogue(),
     one_speaker("infinitetalk_one_speaker", INFINITETALK),
 )

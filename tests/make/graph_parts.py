@@ -45,6 +45,13 @@ SPEECH_ENCODER = Model(
     directory="audio_encoders",
 )
 
+KOKORO = Model(
+    name="kokoro-v1_0.pth",
+    url=f"{HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/kokoro-v1_0.pth",
+    directory="kokoro",
+)
+ESPEAK = "espeak-ng (plain machine voice, no download)"
+
 POSITIVE = (
     "A person looks into the camera and talks, with calm gestures. Soft daylight, still camera."
 )
@@ -78,6 +85,28 @@ TOY_SPEAKERS_NOTE = """\
 **Who is who**: voice 1 belongs to the first box, voice 2 to the second. Run once, and MultiTalk \
 Speakers shows everybody with a number. The boxes of the example come from MultiTalk Example; for \
 your own picture remove that link and write one line per person: `x, y, width, height` in pixels.
+"""
+
+SCRIPT = """\
+Anna: Hello! Can you hear me?
+Ben: Loud and clear. [0.4s] And who wrote these words?
+Anna: You did. Change them and press Run!
+"""
+
+SCRIPT_NOTE = """\
+**Script**: a line per turn, `Name: text`. `[0.5s]` is a pause, `[-0.3s]` at the beginning of a \
+turn lets it begin before the other one has ended, `[together]` at the same time. \
+`Anna [voice=f4, speed=1.2]: text` changes one turn.
+
+**voices**: one line for every speaker, for example `Anna = f4`. The first speaker is the first \
+box. The time line shows who speaks when.
+"""
+
+KOKORO_NOTE = """\
+**Voices**: from hexgrad/Kokoro-82M put `kokoro-v1_0.pth` and `config.json` into `models/kokoro`, \
+and the voices (`af_heart.pt`, `am_adam.pt` ...) into `models/kokoro/voices`. English needs \
+`pip install misaki --no-deps` and `pip install espeakng-loader` in ComfyUI's Python; other \
+languages the second one.
 """
 
 CHANGE_NOTE = """\

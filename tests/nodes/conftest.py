@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,3 +57,15 @@ def other_files(host):
     save_file(large, folder / "audio_encoders" / "test_large.safetensors")
     folder_paths.filename_list_cache.clear()
     return folder
+
+
+@pytest.fixture(scope="session")
+def bench(host):
+    """A random model in every file layout, in the host's search paths."""
+    from pack.tests.nodes.layout_bench import open_bench
+
+    with (
+        tempfile.TemporaryDirectory(prefix="multitalk-layouts-") as folder,
+        open_bench(host, Path(folder)) as opened,
+    ):
+        yield opened

@@ -1,0 +1,201 @@
+"""Who speaks: names at the beginning of lines, the reference's marks, and a list of names.
+
+The rule, in one sentence: one to three capitalised words and a colon at the beginning of a line are
+a speaker's name (or, if a list of names is given, one of that list), and other one to three words
+before a colon there are refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from .notation import Place
+
+MAX_SPEAKERS = 6
+MAX_NAME = 30  # characters
+MAX_WORDS = 3  # in a name that is not listed
+
+# [- ][**]Name[ (remark)][ [options]][**]:[**]
+HEAD = re.compile(
+    r"(?:[-*>\u2022\u2013\u2014][ \t]+)?(?P<stars>\*{1,3})?"
+    r"(?P<name>[^\s:\uff1a\[\](){}*][^:\uff1a\[\](){}*]{0,39}?)(?<!\s)\s*"
+    r"(?:(?P<remark>\([^()\[\]]{0,60}\))\s*)?(?P<brackets>(?:\[[^\[\]]*\]\s*)*)"
+    r"\*{0,3}(?P<colon>[:\uff1a])(?(stars)\*{0,3})"
+)
+_SMILEY = re.compile(r"[:/\\]|[-']?[()|DPpOo3](?=\s|$)")  # after a colon: also "http://", "a::b"
+_MARK_NAME = re.compile(r"s[ _]?(\d{1,3})")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
+_JOINERS = frozenset(" '-._&\u2019\u200c\u200d\u05f3\u05f4")
+_TITLES = frozenset([
+    "dr", "mr", "mrs", "ms", "prof", "st", "sgt", "capt", "cpt", "lt", "col", "gen", "maj",
+    "rev", "sen", "gov", "pres", "fr", "jr", "sr", "hr", "fra", "sra", "dra", "srta", "mme",
+    "mlle", "sig", "dott",
+])  # fmt: skip
+# Words that begin a sentence before a colon more often than they name somebody.
+_SPOKEN = frozenset([
+    "act", "answer", "attention", "b.c", "caution", "chapter", "conclusion", "danger",
+    "episode", "example", "fact", "finally", "first", "hint", "important", "last", "listen",
+    "look", "n.b", "nb", "no", "note", "notes", "ok", "okay", "p.s", "part", "problem", "ps",
+    "question", "reason", "remember", "reminder", "result", "rule", "scene", "second", "so",
+    "solution", "spoiler", "step", "summary", "then", "third", "tip", "title", "today",
+    "tomorrow", "update", "wait", "warning", "well", "yes",
+])  # fmt: skip
+
+
+def name_key(name: str) -> str:
+    """What two spellings of one name have in common."""
+    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+
+
+def is_label_colon(line: str, found: re.Match[str]) -> bool:
+    """Whether the colon of a HEAD can end a label: no time of day, address or smiley."""
+    at, after = found.start("colon"), line[found.end() :]
+    if found["colon"] != ":":
+        return True
+    if line[at - 1].isdigit() and after[:1].isdigit():
+        return False
+    if line[at - 1].isspace() and after and not after[0].isspace():
+        return False
+    return _SMILEY.match(after) is None
+
+
+def may_be_name(name: str) -> bool:
+    """Whether words could name somebody: short, few, and nothing but letters and digits."""
+    return (
+        len(name) <= MAX_NAME
+        and len(name.split()) <= MAX_WORDS
+        and name[0].isalpha()
+        and all(c in _JOINERS or unicodedata.category(c)[0] in "LMN" for c in name)
+    )
+
+
+def looks_like_name(name: str) -> bool:
+    """Whether every word begins with a capital letter (or one of an alphabet without them)."""
+    words = name.split()
+    base = words[:-1] if len(words) > 1 and words[-1].isdigit() else words
+    if name_key(" ".join(base)).rstrip(".") in _SPOKEN:
+        return False
+    return all(
+        word[0].isalnum()
+        and not word[0].islower()
+        and ("." not in word or _INITIALS.fullmatch(word) or _is_title(word))
+        for word in words
+    )
+
+
+def _is_title(word: str) -> bool:
+    return word.endswith(".") and word[:-1].casefold() in _TITLES
+
+
+class Cast:
+    """The speakers of a script, in order."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Begin with a list of names, which may be empty.
+
+        Raises:
+            ValueError: If there are too many, or one is blank, too long, given twice, or holds
+                what ends a label.
+        """
+        self.names = [" ".join(name.split()) for name in names]
+        self.is_listed = bool(self.names)
+        self._uses_marks: bool | None = None  # None: neither mark nor name has been seen
+        self._index = {name_key(name): index for index, name in enumerate(self.names)}
+        if len(self.names) > MAX_SPEAKERS:
+            raise ValueError(
+                f"{len(self.names)} names are given; up to {MAX_SPEAKERS} speakers are possible. "
+                f"Remove {', '.join(self.names[MAX_SPEAKERS:])}."
+            )
+        for number, name in enumerate(self.names, start=1):
+            if not 0 < len(name) <= MAX_NAME or re.search(r"[:\uff1a\[\](){}*]", name):
+                raise ValueError(
+                    f"Name {number} is {name!r}; a name has 1 to {MAX_NAME} characters and no "
+                    "colon, bracket or asterisk. Write for example: Anna"
+                )
+        if len(self._index) < len(self.names):
+            raise ValueError(
+                f"The names {', '.join(self.names)} hold one name twice; capital letters make no "
+                "difference. Give every speaker another name."
+            )
+
+    def by_number(self, number: int, place: Place) -> int:
+        """The speaker of a mark, from 0.
+
+        Raises:
+            ValueError: If there is no such speaker, or marks and names are mixed without a list.
+        """
+        if number > MAX_SPEAKERS:
+            raise place.error(
+                f"(s{number}) would be speaker {number}; up to {MAX_SPEAKERS} are possible, "
+                f"(s1) to (s{MAX_SPEAKERS})."
+            )
+        if number < 1:
+            raise place.error(f"(s{number}) is no speaker; the first one is (s1).")
+        self._check_kind(place, marks=True)
+        if self.is_listed and number > len(self.names):
+            raise place.error(
+                f"(s{number}) is speaker {number}, but the list of names holds only "
+                f"{', '.join(self.names)}. Add a name."
+            )
+        while len(self.names) < number:
+            self.names.append(f"s{len(self.names) + 1}")
+        return number - 1
+
+    def by_name(self, name: str, place: Place) -> int | None:
+        """The speaker of a label, from 0.
+
+        Args:
+            name: What stands before the colon.
+            place: Where it stands.
+
+        Returns:
+            The speaker, or None if these are words.
+
+        Raises:
+            ValueError: If it cannot be told whether this is a speaker, or there are too many.
+        """
+        key = name_key(name)
+        if key in self._index:
+            self._check_kind(place, marks=False)
+            return self._index[key]
+        mark = _MARK_NAME.fullmatch(key)
+        if mark:
+            return self.by_number(int(mark[1]), place)
+        if not may_be_name(name):
+            return None
+        if self.is_listed:
+            raise place.error(
+                f'"{name}:" is not among the names {", ".join(self.names)}. Correct it, add it to '
+                rf"the names, or write \{name}: with a backslash if it is to be spoken."
+            )
+        if not looks_like_name(name):
+            capitals = "" if name.istitle() else "capitalise every word or "
+            raise place.error(
+                f'"{name}:" could be a speaker or words to speak. For a speaker, {capitals}add it '
+                rf"to the list of names; for words, write \{name}: with a backslash."
+            )
+        return self._add(" ".join(name.split()), place)
+
+    def _add(self, name: str, place: Place) -> int:
+        self._check_kind(place, marks=False)
+        if len(self.names) == MAX_SPEAKERS:
+            raise place.error(
+                f'"{name}" is the seventh speaker after {", ".join(self.names)}; up to '
+                f"{MAX_SPEAKERS} are possible. Give the words to one of them, or write "
+                rf"\{name}: with a backslash if it is to be spoken."
+            )
+        self._index[name_key(name)] = len(self.names)
+        self.names.append(name)
+        return len(self.names) - 1
+
+    def _check_kind(self, place: Place, *, marks: bool) -> None:
+        """With a list, (s1) is its first name; without one it could be anybody."""
+        if self._uses_marks is None:
+            self._uses_marks = marks
+        elif self._uses_marks != marks and not self.is_listed:
+            raise place.error(
+                "Marks like (s1) and names like Anna: are mixed, so nobody can tell who (s1) is. "
+                "Use one of them, or give the list of names: (s1) is then the first."
+            )

@@ -1,0 +1,268 @@
+"""Sizes and symbols of the Kokoro speech model.
+
+Source: kokoro.md sections 1 and 6, the config.json of hexgrad/Kokoro-82M (v1.0), whose values are
+the defaults here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SAMPLE_RATE_HZ = 24_000
+MAX_PHONEMES = 510  # characters that are said at once
+BOUNDARY_ID = 0  # stands at both ends of a chunk
+
+# Symbol -> id of v1.0.
+VOCABULARY: Mapping[str, int] = {
+    ";": 1, ":": 2, ",": 3, ".": 4, "!": 5, "?": 6, "\u2014": 9, "\u2026": 10, "\"": 11, "(": 12,
+    ")": 13, "\u201c": 14, "\u201d": 15, " ": 16, "\u0303": 17, "\u02a3": 18, "\u02a5": 19,
+    "\u02a6": 20, "\u02a8": 21, "\u1d5d": 22, "\uab67": 23, "A": 24, "I": 25, "O": 31, "Q": 33,
+    "S": 35, "T": 36, "W": 39, "Y": 41, "\u1d4a": 42, "a": 43, "b": 44, "c": 45, "d": 46,
+    "e": 47, "f": 48, "h": 50, "i": 51, "j": 52, "k": 53, "l": 54, "m": 55, "n": 56, "o": 57,
+    "p": 58, "q": 59, "r": 60, "s": 61, "t": 62, "u": 63, "v": 64, "w": 65, "x": 66, "y": 67,
+    "z": 68, "\u0251": 69, "\u0250": 70, "\u0252": 71, "\u00e6": 72, "\u03b2": 75, "\u0254": 76,
+    "\u0255": 77, "\u00e7": 78, "\u0256": 80, "\u00f0": 81, "\u02a4": 82, "\u0259": 83,
+    "\u025a": 85, "\u025b": 86, "\u025c": 87, "\u025f": 90, "\u0261": 92, "\u0265": 99,
+    "\u0268": 101, "\u026a": 102, "\u029d": 103, "\u026f": 110, "\u0270": 111, "\u014b": 112,
+    "\u0273": 113, "\u0272": 114, "\u0274": 115, "\u00f8": 116, "\u0278": 118, "\u03b8": 119,
+    "\u0153": 120, "\u0279": 123, "\u027e": 125, "\u027b": 126, "\u0281": 128, "\u027d": 129,
+    "\u0282": 130, "\u0283": 131, "\u0288": 132, "\u02a7": 133, "\u028a": 135, "\u028b": 136,
+    "\u028c": 138, "\u0263": 139, "\u0264": 140, "\u03c7": 142, "\u028e": 143, "\u0292": 147,
+    "\u0294": 148, "\u02c8": 156, "\u02cc": 157, "\u02d0": 158, "\u02b0": 162, "\u02b2": 164,
+    "\u2193": 169, "\u2192": 171, "\u2197": 172, "\u2198": 173, "\u1d7b": 177,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BertConfig:
+    """Sizes of the text part, an ALBERT."""
+
+    embedding: int = 128
+    hidden: int = 768
+    num_heads: int = 12
+    intermediate: int = 2048
+    num_layers: int = 12  # times that the one shared layer runs
+    max_positions: int = 512  # ids of a chunk, with the boundaries
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorConfig:
+    """Sizes of the part that makes the waveform, an iSTFTNet."""
+
+    upsample_rates: tuple[int, ...] = (10, 6)
+    upsample_kernels: tuple[int, ...] = (20, 12)
+    initial_channels: int = 512
+    block_kernels: tuple[int, ...] = (3, 7, 11)
+    block_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    n_fft: int = 20
+    hop: int = 5  # samples
+
+    @property
+    def samples_per_value(self) -> int:
+        """Samples that one value of the pitch curve covers."""
+        product = self.hop
+        for rate in self.upsample_rates:
+            product *= rate
+        return product
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KokoroConfig:
+    """Sizes of the whole network and its symbols; the defaults are those of Kokoro-82M v1.0."""
+
+    num_symbols: int = 178
+    hidden: int = 512
+    style_width: int = 128  # of each half of a style: decoder, predictor
+    num_layers: int = 3  # of the text encoder and of the duration encoder
+    max_duration: int = 50  # frames per symbol, at speed 1
+    text_kernel: int = 5
+    decoder_mid_channels: int = 1024
+    decoder_text_residual_channels: int = 64
+    bert: BertConfig = field(default_factory=BertConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    vocabulary: Mapping[str, int] = field(default_factory=lambda: VOCABULARY)
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples of one frame of a duration: 600, 25 ms."""
+        return 2 * self.generator.samples_per_value
+
+
+def read_config(path: Path) -> KokoroConfig:
+    """Read a config.json.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its sizes and symbols.
+
+    Raises:
+        ValueError: If it is no JSON, no configuration of Kokoro, or contradicts itself.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return parse_config(value)
+    except (OSError, RecursionError, ValueError) as error:
+        raise ValueError(
+            f"{path.name} cannot be used as the configuration of Kokoro: {error}. "
+            "Take the config.json that was published beside the weights."
+        ) from error
+
+
+def parse_config(value: object) -> KokoroConfig:
+    """Take sizes and symbols from what config.json holds.
+
+    Args:
+        value: The JSON value. What it leaves out has the published value.
+
+    Returns:
+        Sizes and symbols.
+
+    Raises:
+        ValueError: If it is no configuration of Kokoro or contradicts itself.
+    """
+    if not isinstance(value, dict) or not {"istftnet", "plbert"} <= value.keys():
+        raise ValueError("it has no sections istftnet and plbert")
+    symbols = _size(value, "n_token", 178)
+    config = KokoroConfig(
+        num_symbols=symbols,
+        hidden=_size(value, "hidden_dim", 512),
+        style_width=_size(value, "style_dim", 128),
+        num_layers=_size(value, "n_layer", 3),
+        max_duration=_size(value, "max_dur", 50),
+        text_kernel=_size(value, "text_encoder_kernel_size", 5),
+        decoder_mid_channels=_size(value, "decoder_mid_channels", 1024),
+        decoder_text_residual_channels=_size(value, "decoder_text_residual_channels", 64),
+        bert=_parse_bert(value["plbert"], _size(value, "plbert_embedding_size", 128)),
+        generator=_parse_generator(value["istftnet"]),
+        vocabulary=_parse_vocabulary(value.get("vocab"), symbols),
+    )
+    _check(config)
+    return config
+
+
+def _parse_bert(value: object, embedding: int) -> BertConfig:
+    section = _section(value, "plbert")
+    return BertConfig(
+        embedding=embedding,
+        hidden=_size(section, "hidden_size", 768),
+        num_heads=_size(section, "num_attention_heads", 12),
+        intermediate=_size(section, "intermediate_size", 2048),
+        num_layers=_size(section, "num_hidden_layers", 12),
+        max_positions=_size(section, "max_position_embeddings", 512),
+    )
+
+
+def _parse_generator(value: object) -> GeneratorConfig:
+    section = _section(value, "istftnet")
+    dilations = section.get("resblock_dilation_sizes", [[1, 3, 5]] * 3)
+    if not isinstance(dilations, list):
+        raise ValueError(f"resblock_dilation_sizes is {dilations!r}, not a list of lists")
+    return GeneratorConfig(
+        upsample_rates=_sizes(section.get("upsample_rates", [10, 6]), "upsample_rates"),
+        upsample_kernels=_sizes(
+            section.get("upsample_kernel_sizes", [20, 12]), "upsample_kernel_sizes"
+        ),
+        initial_channels=_size(section, "upsample_initial_channel", 512),
+        block_kernels=_sizes(
+            section.get("resblock_kernel_sizes", [3, 7, 11]), "resblock_kernel_sizes"
+        ),
+        block_dilations=tuple(_sizes(row, "resblock_dilation_sizes") for row in dilations),
+        n_fft=_size(section, "gen_istft_n_fft", 20),
+        hop=_size(section, "gen_istft_hop_size", 5),
+    )
+
+
+def _parse_vocabulary(value: object, num_symbols: int) -> Mapping[str, int]:
+    if value is None:
+        return {symbol: number for symbol, number in VOCABULARY.items() if number < num_symbols}
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError("vocab is no table of symbols")
+    for symbol, number in value.items():
+        if len(symbol) != 1 or type(number) is not int or not 0 <= number < num_symbols:
+            raise ValueError(
+                f"vocab has {symbol!r}: {number!r}; a symbol is one character and its id is "
+                f"0 to {num_symbols - 1}"
+            )
+    return dict(value)
+
+
+def _section(value: object, name: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is {value!r}, not a section")
+    return value
+
+
+def _size(section: Mapping[str, object], name: str, default: int) -> int:
+    return _sizes([section.get(name, default)], name)[0]
+
+
+def _sizes(values: object, name: str) -> tuple[int, ...]:
+    if not isinstance(values, Sequence) or not values:
+        raise ValueError(f"{name} is {values!r}, not a list of whole numbers")
+    for size in values:
+        if type(size) is not int or size < 1:
+            raise ValueError(f"{name} has {size!r}, not a whole number above 0")
+    return tuple(values)
+
+
+def _check(config: KokoroConfig) -> None:
+    """Refuse sizes that no network can have."""
+    bert, generator = config.bert, config.generator
+    levels = len(generator.upsample_rates)
+    rules = {
+        "hidden_dim must be even": config.hidden % 2 == 0,
+        "plbert.hidden_size must be a multiple of num_attention_heads": (
+            bert.hidden % bert.num_heads == 0
+        ),
+        "upsample_rates and upsample_kernel_sizes must be equally long": (
+            len(generator.upsample_kernels) == levels
+        ),
+        "a kernel of upsample_kernel_sizes must exceed its rate by an even number": all(
+            kernel >= rate and (kernel - rate) % 2 == 0
+            for rate, kernel in zip(
+                generator.upsample_rates, generator.upsample_kernels, strict=False
+            )
+        ),
+        "upsample_initial_channel must be divisible by 2 per level": (
+            generator.initial_channels % 2**levels == 0
+        ),
+        "resblock_kernel_sizes and resblock_dilation_sizes must be equally long": (
+            len(generator.block_kernels) == len(generator.block_dilations)
+        ),
+        "kernels of convolutions that keep the length must be odd": all(
+            kernel % 2 for kernel in (config.text_kernel, *generator.block_kernels)
+        ),
+        "gen_istft_hop_size must be smaller than gen_istft_n_fft, which must be even": (
+            generator.hop < generator.n_fft and generator.n_fft % 2 == 0
+        ),
+    }
+    broken = next((rule for rule, holds in rules.items() if not holds), None)
+    if broken is not None:
+        raise ValueError(broken)
+
+
+def phoneme_ids(phonemes: str, vocabulary: Mapping[str, int]) -> list[int]:
+    """Ids of phoneme characters, with the boundary at both ends.
+
+    Args:
+        phonemes: At most 510 characters.
+        vocabulary: Symbol -> id. Characters that it lacks are left out, as the reference does.
+
+    Returns:
+        Ids, as many as there are known characters plus 2.
+
+    Raises:
+        ValueError: If there are more than 510 characters.
+    """
+    if len(phonemes) > MAX_PHONEMES:
+        raise ValueError(
+            f"{len(phonemes)} phonemes were given at once; the model takes {MAX_PHONEMES}. "
+            "Cut the text at the end of a sentence."
+        )
+    known = [vocabulary[symbol] for symbol in phonemes if symbol in vocabulary]
+    return [BOUNDARY_ID, *known, BOUNDARY_ID]

@@ -1,0 +1,197 @@
+# ruff: noqa: RUF001 - phonetic symbols look like other letters; here they are meant.
+"""The alphabet of the speech model: its symbols, and what other alphabets become in it.
+
+The one file that spells phonetic symbols; others take the names from here. Capital letters are
+diphthongs (A as in day, I my, O go, Q British go, W now, Y boy), T is the American flap.
+
+Source: kokoro.md sections 5 and 6.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+PRIMARY, SECONDARY = "ˈ", "ˌ"
+STRESSES = PRIMARY + SECONDARY
+SCHWA, FAINT_SCHWA, BARRED_I, LONG, FLAP = "ə", "ᵊ", "ᵻ", "ː", "ɾ"
+ENG, ETH, TURNED_R, SMALL_I, SMALL_U = "ŋ", "ð", "ɹ", "ɪ", "ʊ"
+# The model has no other marks: a voice pauses, rises and falls by these.
+MARKS = ';:,.!?—…"()“”'
+VOWELS = "AIOQWYaeiouyæøœɐɑɒɔəɚɛɜɤɨɪɯʊʌᵊᵻ"
+CONSONANTS = "bcdfhjklmnpqrstvwxzSTçðŋβɕɖɟɡɥɰɲɳɴɸɹɻɽɾʁʂʃʈʋʎʒʔʝʣʤʥʦʧʨꭧɣχθ"
+MODIFIERS = "\u0303ᵝːʰʲ↓→↗↘"
+SYMBOLS = frozenset(MARKS + " " + STRESSES + VOWELS + CONSONANTS + MODIFIERS)
+
+VOICELESS = "ptkfθ"
+SIBILANTS = "szʃʒʧʤ"
+
+# Written marks that are not the model's own.
+WRITTEN_MARKS = str.maketrans({
+    "«": "“", "»": "”", "„": "“", "‟": "“", "‹": "“", "›": "”", "「": "“", "」": "”",
+    "『": "“", "』": "”", "〝": "“", "〞": "”",
+    "[": "(", "]": ")", "{": "(", "}": ")", "【": "(", "】": ")", "（": "(", "）": ")",
+    "‘": "'", "’": "'", "‚": "'", "‛": "'", "`": "'", "´": "'", "ʼ": "'", "＇": "'", "′": "'",
+    "–": "—", "―": "—", "‒": "—", "−": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-",
+    "、": ",", "，": ",", "،": ",", "。": ".", "．": ".", "।": ".", "॥": ".", "۔": ".",
+    "！": "!", "？": "?", "؟": "?", "：": ":", "；": ";", "؛": ";", "‼": "!", "⁇": "?", "⁈": "?",
+    "⁉": "!", "¡": " ", "¿": " ", "•": " ", "·": " ", "\u00ad": "", "\u200b": "", "\ufeff": "",
+})  # fmt: skip
+
+JOINERS = "\u200c\u200d"  # invisible, but Hindi and others write with them
+# espeak-ng's IPA, with ^ where its tie is: diphthongs and affricates become one symbol.
+TIED = {
+    "a^ɪ": "I", "a^ʊ": "W", "e^ɪ": "A", "o^ʊ": "O", "ə^ʊ": "Q", "ɔ^ɪ": "Y",
+    "t^ʃ": "ʧ", "d^ʒ": "ʤ", "t^s": "ʦ", "d^z": "ʣ", "t^ɕ": "ʨ", "d^ʑ": "ʥ", "ʈ^ʂ": "ꭧ",
+    "t^ʲ": "ʧ", "d^ʲ": "ʤ",
+}  # fmt: skip
+# Symbols of espeak-ng that the model lacks: the nearest that it has.
+NEAREST = str.maketrans({
+    "g": "ɡ", "ɫ": "l", "ɭ": "l", "ɬ": "l", "ɮ": "l", "ʟ": "l", "ʍ": "w", "ħ": "h", "ɦ": "h",
+    "ʜ": "h", "ʢ": "ʔ", "ʕ": "ʔ", "ɱ": "m", "ʑ": "ʒ", "ʐ": "ʒ", "ʀ": "ʁ", "ɓ": "b", "ɗ": "d",
+    "ɠ": "ɡ", "ʄ": "ɟ", "ɢ": "ɡ", "ʙ": "b", "ɺ": "ɾ", "ʉ": "u", "ɵ": "ø", "ɘ": "ə", "ɞ": "ɜ",
+    "ʏ": "y", "ɶ": "œ", "ɝ": "ɚ", "ʱ": "ʰ", "ˑ": "ː", "ⁿ": "n", "ˠ": "", "ˤ": "",
+    "ᵐ": "m", "ᵑ": "ŋ", "ʷ": "w",
+})  # fmt: skip
+# What English as misaki writes it does with espeak-ng's symbols; longer keys first.
+ENGLISH = {
+    "r": "ɹ", "x": "k", "ç": "k", "ɐ": "ə", "ɬ": "l", "\u0303": "", "ʲ": "j", "œ": "ɜ", "y": "i",
+    "ø": "ɜ", "χ": "k", "ʁ": "ɹ", "ɣ": "ɡ", "ɲ": "nj", "c": "k", "q": "k", "β": "v", "e": "A",
+}  # fmt: skip
+AMERICAN = {
+    "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɪə": "iə", "ɚɹ": "əɹ", "ɚ": "əɹ", "əʊ": "O", "Q": "O", "ː": "",
+    "ɔɹɹ": "ɔɹ", "ɒ": "ɑ", "o": "O", "a": "ɑ",
+}  # fmt: skip
+BRITISH = {
+    "ɚ": "ə", "iə": "ɪə", "eə": "ɛː", "ɛə": "ɛː", "əʊ": "Q", "O": "Q", "ɾ": "t", "ʔ": "t",
+    "æ": "a", "ᵻ": "ɪ", "o": "ɔ",
+}  # fmt: skip
+FLAPS = str.maketrans({FLAP: "T", "ʔ": "t"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Token:
+    """A word or a mark of a text with its phonemes."""
+
+    text: str  # as written
+    phonemes: str | None  # None: nothing is said
+    blank: bool  # followed by a blank
+
+
+def clean_text(text: str) -> str:
+    """Take out of a text what nobody says.
+
+    Args:
+        text: Any string, lone surrogates and control characters included.
+
+    Returns:
+        The text in composed form without emoji; control characters are blanks, lines stay.
+    """
+    return "".join(map(_said, unicodedata.normalize("NFC", text)))
+
+
+def _said(c: str) -> str:
+    kind = unicodedata.category(c)
+    if kind == "Cc":
+        return c if c == "\n" else " "
+    if kind == "Cf":
+        return c if c in JOINERS else ""
+    variation = "\ufe00" <= c <= "\ufe0f" or "\U0001f3fb" <= c <= "\U0001f3ff"
+    picture = kind == "So" and c != "\xb0"
+    return "" if kind in ("Cs", "Co", "Cn", "Me") or picture or variation else c
+
+
+def fold_marks(text: str) -> str:
+    """Write the marks of a text with the model's own."""
+    text = text.translate(WRITTEN_MARKS)
+    return re.sub(r"\.{2,}", "\u2026", re.sub(r"-{2,}", "\u2014", text))
+
+
+def keep_symbols(phonemes: str) -> str:
+    """Drop what the model has no symbol for.
+
+    Args:
+        phonemes: Any string.
+
+    Returns:
+        The string in decomposed form without unknown characters.
+    """
+    return "".join(c for c in decompose(phonemes) if c in SYMBOLS)
+
+
+def decompose(phonemes: str) -> str:
+    """Take accents off their letters, except the cedilla of a letter of the alphabet."""
+    return unicodedata.normalize("NFD", phonemes).replace("c\u0327", "ç")
+
+
+def fold_espeak(ipa: str) -> str:
+    """Put espeak-ng's IPA into the model's alphabet, for languages other than English.
+
+    Args:
+        ipa: IPA with `^` as tie.
+
+    Returns:
+        Phonemes of the vocabulary.
+    """
+    ipa = decompose(ipa.replace("\u0361", "^"))
+    ipa = re.sub(r"(\S)\u0329", FAINT_SCHWA + r"\1", ipa)  # a syllable without a vowel
+    for tied, symbol in TIED.items():
+        ipa = ipa.replace(tied, symbol)
+    return keep_symbols(ipa.translate(NEAREST))
+
+
+def fold_english(ipa: str, *, british: bool) -> str:
+    """Put espeak-ng's English IPA into the alphabet of misaki's dictionaries.
+
+    Args:
+        ipa: IPA with `^` as tie.
+        british: British English; otherwise American.
+
+    Returns:
+        Phonemes as the dictionaries write them (flaps and glottal stops still as such).
+    """
+    phonemes = fold_espeak(ipa)
+    for old, new in {**(BRITISH if british else AMERICAN), **ENGLISH}.items():
+        phonemes = phonemes.replace(old, new)
+    return phonemes
+
+
+def shift_stress(phonemes: str, steps: float) -> str:
+    """Raise or lower the stress of one word.
+
+    Args:
+        phonemes: Phonemes of the word.
+        steps: Levels (none, secondary, primary) up or down; anything beyond one counts as two.
+
+    Returns:
+        The phonemes with other stress marks.
+    """
+    bare = phonemes.translate({ord(mark): None for mark in STRESSES})
+    level = 2 if PRIMARY in phonemes else 1 if SECONDARY in phonemes else 0
+    if steps == 0:
+        return phonemes
+    moved = (1 if abs(steps) <= 1 else 2) * (1 if steps > 0 else -1)
+    wanted = min(2, max(0, level + moved))
+    if wanted == level:
+        return phonemes
+    if wanted == 0:
+        return bare
+    if level == 0:
+        return stress_first_vowel(bare, (SECONDARY, PRIMARY)[wanted - 1])
+    if wanted == 1:
+        return phonemes.replace(SECONDARY, "").replace(PRIMARY, SECONDARY)
+    return phonemes.replace(SECONDARY, PRIMARY, 1)
+
+
+def stress_first_vowel(phonemes: str, mark: str) -> str:
+    """Put a stress mark before the first vowel, as the dictionaries do."""
+    found = re.search(f"[{VOWELS}]", phonemes)
+    return (
+        phonemes if found is None else phonemes[: found.start()] + mark + phonemes[found.start() :]
+    )
+
+
+def is_mark(phonemes: str | None) -> bool:
+    """Whether phonemes are marks only."""
+    return bool(phonemes) and all(c in MARKS for c in phonemes)

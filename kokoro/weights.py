@@ -1,0 +1,252 @@
+"""Files of the speech model: finding them, reading them safely, bringing their names together.
+
+Layouts: the published .pth (a dict of five state dicts, names with `module.` and weight_g and
+weight_v), newer weight norm names, and flat names whose first part is the submodule (safetensors
+repackages). Source: kokoro.md section 1. Nothing but tensors is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+PICKLE_SUFFIXES = (".pth", ".pt")
+SAFETENSORS_SUFFIX = ".safetensors"
+WEIGHT_SUFFIXES = (".pth", SAFETENSORS_SUFFIX)
+PARTS = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
+EXAMPLE = "kokoro-v1_0.pth"
+
+_MAX_NAMED = 10  # names in an error
+_MAGNITUDE = (".weight_g", ".parametrizations.weight.original0")
+_DIRECTION = (".weight_v", ".parametrizations.weight.original1")
+# In files, but not needed: ALBERT's pooled output, index buffers of older transformers versions,
+# tables of the reference's other STFT.
+_UNUSED = ("bert.pooler.", "bert.embeddings.position_ids", "bert.embeddings.token_type_ids",
+           "decoder.generator.stft.")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KokoroFiles:
+    """Where the parts of a model are."""
+
+    weights: Path
+    config: Path | None  # absent: the published sizes and symbols
+    voices: Path  # folder; may be missing
+
+
+def find_files(path: Path) -> KokoroFiles:
+    """Find the files of a model.
+
+    Args:
+        path: A folder with one .pth or .safetensors file, config.json and voices/, as
+            published; or the weights themselves, with the others beside them.
+
+    Returns:
+        Paths. The folder of voices is named even if it does not exist.
+
+    Raises:
+        ValueError: If there are no weights, or several.
+    """
+    folder, weights = path, path
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in WEIGHT_SUFFIXES)
+        if len(found) != 1:
+            names = ", ".join(file.name for file in found[:_MAX_NAMED]) or "none"
+            raise ValueError(
+                f"{path} must hold one .pth or .safetensors file with the model; found: {names}. "
+                f"Put {EXAMPLE} there, or choose one file."
+            )
+        weights = found[0]
+    else:
+        folder = path.parent
+        if not path.is_file():
+            raise ValueError(f"{path} does not exist. Choose {EXAMPLE} or the folder it is in.")
+    config = folder / "config.json"
+    return KokoroFiles(
+        weights=weights, config=config if config.is_file() else None, voices=folder / "voices"
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read every tensor of a file, and nothing else.
+
+    Args:
+        path: A .pth, .pt or .safetensors file.
+
+    Returns:
+        Tensors on the CPU by dotted names; those of a new .pth file are mapped, not read.
+
+    Raises:
+        ValueError: If the file is damaged, of another kind, or holds anything but tensors.
+    """
+    suffix = path.suffix.lower()
+    if suffix == SAFETENSORS_SUFFIX:
+        return _read_safetensors(path)
+    if suffix in PICKLE_SUFFIXES:
+        return flatten(_unpickle(path), path.name)
+    raise ValueError(
+        f"{path.name} is neither a .pth, .pt nor .safetensors file. Choose for example {EXAMPLE}."
+    )
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{path.name} is no safetensors file, or is damaged. Download it again."
+        ) from error
+
+
+def _unpickle(path: Path) -> object:
+    """Load a PyTorch file that holds tensors only; mapped if it is of the format since 1.6."""
+    try:
+        with path.open("rb") as file:
+            mapped = file.read(4) == b"PK\3\4"
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path.name} is no PyTorch file, or holds more than tensors; anything else could be "
+            "a program, and is never run. Download it from where the model was published."
+        ) from error
+    except (
+        RuntimeError, EOFError, ValueError, TypeError, LookupError, OSError, AttributeError,
+        AssertionError, OverflowError, MemoryError, struct.error, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
+        raise ValueError(
+            f"{path.name} is no PyTorch file, or is damaged. Download it again."
+        ) from error
+
+
+def flatten(value: object, name: str, prefix: str = "") -> dict[str, Tensor]:
+    """Tensors of nested dictionaries by dotted names.
+
+    Args:
+        value: A tensor, or a mapping of values.
+        name: What it was read from, for messages.
+        prefix: Name of the value.
+
+    Returns:
+        Tensors by name; a lone tensor has the name `tensor`.
+
+    Raises:
+        ValueError: If there is anything but tensors and mappings.
+    """
+    if isinstance(value, Tensor):
+        return {prefix or "tensor": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"{name} holds a {type(value).__name__} under {prefix!r}, not only tensors. "
+            f"Choose for example {EXAMPLE}."
+        )
+    out: dict[str, Tensor] = {}
+    for key, inner in value.items():
+        out.update(flatten(inner, name, f"{prefix}.{key}" if prefix else str(key)))
+    return out
+
+
+def plain_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Bring tensors to the names of our network, and fold weight norm into plain weights.
+
+    Args:
+        state: Tensors by any of the published names.
+
+    Returns:
+        float32 copies by our names. One half of a weight norm without the other keeps its name.
+
+    Raises:
+        ValueError: If a tensor is there twice, by two names.
+
+    Source: Salimans and Kingma 2016, weight = g v / |v|, the norm over all axes but the first.
+    """
+    named: dict[str, Tensor] = {}
+    for stored, tensor in state.items():
+        name = _short_name(stored)
+        if name in named:
+            raise ValueError(f"This file holds {name} twice. Choose {EXAMPLE}.")
+        named[name] = tensor
+    out: dict[str, Tensor] = {}
+    for name, tensor in named.items():
+        if name.startswith(_UNUSED):
+            continue
+        stem = name.removesuffix(".weight_v")
+        magnitude = named.get(f"{stem}.weight_g")
+        if name.endswith(".weight_g") and f"{name[:-1]}v" in named:
+            continue
+        if name.endswith(".weight_v") and magnitude is not None:
+            direction = tensor.float()
+            norm = torch.norm_except_dim(direction, 2, 0)
+            out[f"{stem}.weight"] = direction * (magnitude.float() / norm)
+        else:
+            out[name] = tensor.to(torch.float32, copy=True)
+    return out
+
+
+def _short_name(name: str) -> str:
+    """Without `module.` after the submodule, and with the old names of weight norm."""
+    part, dot, rest = name.removeprefix("module.").partition(".")
+    short = part + dot + rest.removeprefix("module.")
+    for old, (_, new) in (("weight_g", _MAGNITUDE), ("weight_v", _DIRECTION)):
+        if short.endswith(new):
+            short = f"{short.removesuffix(new)}.{old}"
+    return short
+
+
+def check_names(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], optional: Collection[str] = ()
+) -> None:
+    """Refuse tensors that are not exactly those of the network.
+
+    Args:
+        tensors: By our names.
+        expected: State dict of the network; its shapes matter.
+        optional: Names that may be absent.
+
+    Raises:
+        ValueError: With up to 10 missing, unexpected and misshapen names, what the file seems to
+            be, and what to choose.
+    """
+    missing = [name for name in expected if name not in tensors and name not in optional]
+    unexpected = [name for name in tensors if name not in expected]
+    shapes = [
+        f"{name} is {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
+        for name in expected
+        if name in tensors and tensors[name].shape != expected[name].shape
+    ]
+    if not missing and not unexpected and not shapes:
+        return
+    lists = {"Missing": missing, "Unexpected": unexpected, "Wrong shape": shapes}
+    details = " ".join(f"{title}: {_some(names)}." for title, names in lists.items() if names)
+    raise ValueError(f"{_describe(tensors)} {details}")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _describe(tensors: Mapping[str, Tensor]) -> str:
+    """What a file seems to be that does not fit, and what to choose."""
+    parts = {name.partition(".")[0] for name in tensors}
+    present = [part for part in PARTS if part in parts]
+    if len(tensors) == 1 and next(iter(tensors.values())).shape[1:2] == (1,):
+        return f"This file is a voice; it belongs into the folder voices. Choose {EXAMPLE} here."
+    if not present:
+        return f"This file is no Kokoro model. Choose {EXAMPLE}."
+    if len(present) < len(PARTS):
+        lacking = ", ".join(part for part in PARTS if part not in parts)
+        return f"This file is only a part of a Kokoro model, without {lacking}. Choose {EXAMPLE}."
+    return (
+        "This file looks like a Kokoro model, but is none of the given configuration. Put the "
+        "config.json that was published with it beside it, or download both again."
+    )

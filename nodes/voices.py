@@ -1,0 +1,271 @@
+"""What the speech nodes do: voice models in the host, sayings, dialogues."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import comfy.model_management
+import comfy.model_patcher
+import torch
+from torch import Tensor
+
+from ..kokoro.model import load_files
+from ..kokoro.script import Script, Turn, parse_script, schedule_turns
+from ..kokoro.speech import EspeakSpeaker, KokoroSpeaker, Manner, Speaker
+from ..kokoro.spoken import Spoken
+from ..kokoro.weights import find_files
+from ..multitalk.audio import Sound, Tracks, normalise_loudness
+from ..multitalk.dialogue import dialogue_tracks, lay_turns
+from ..multitalk.timeline import Span, draw_timeline
+from .host import find_file
+from .sockets import LoadedVoices
+
+logger = logging.getLogger("multitalk.nodes")
+
+MAX_DIALOGUE_S = 3600.0
+
+Progress = Callable[[int, int, int], None]  # turn, pieces done, pieces in all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """How the nodes are asked to speak."""
+
+    voice: str
+    language: str
+    speed: float
+    seed: int
+    is_phonemes: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialogue:
+    """A spoken script."""
+
+    tracks: Tracks
+    picture: Tensor  # [H, W, 3]
+    timings: str
+
+
+def espeak_voices() -> LoadedVoices:
+    """The machine voice; nothing is loaded."""
+    return LoadedVoices(speaker=EspeakSpeaker(), patcher=None, name="espeak-ng")
+
+
+def load_voices(name: str) -> LoadedVoices:
+    """Load a speech model under the host's memory management.
+
+    Args:
+        name: File of its weights in models/kokoro.
+
+    Returns:
+        The model with the voices beside it.
+
+    Raises:
+        ValueError: If files are missing, damaged or of another model.
+    """
+    files = find_files(find_file(name, ["kokoro"]))
+    model = load_files(files)
+    patcher = comfy.model_patcher.ModelPatcher(
+        model,
+        load_device=comfy.model_management.text_encoder_device(),
+        offload_device=comfy.model_management.text_encoder_offload_device(),
+    )
+    speaker = KokoroSpeaker(model=model, voices=files.voices)
+    return LoadedVoices(speaker=speaker, patcher=patcher, name=files.weights.name)
+
+
+def _ready(voices: LoadedVoices) -> Speaker:
+    if voices.patcher is not None:
+        comfy.model_management.load_models_gpu([voices.patcher])
+    return voices.speaker
+
+
+def speak(
+    voices: LoadedVoices, text: str, wishes: Wishes, level: bool, progress: Progress
+) -> tuple[Sound, str]:
+    """One speaker says a text.
+
+    Args:
+        voices: The voice model.
+        text: What is said.
+        wishes: How.
+        level: Bring it to -23 LUFS.
+        progress: Called after each piece.
+
+    Returns:
+        The sound, and a line per word: start and end in seconds, word.
+    """
+    spoken = _ready(voices).say(text, _manner(wishes), lambda done, all_: progress(0, done, all_))
+    waveform = spoken.waveform[None]
+    if level:
+        waveform, _ = normalise_loudness(waveform, spoken.sample_rate)
+    lines = [f"{w.start_s:.3f} {w.end_s:.3f} {w.text}" for w in spoken.words]
+    logger.info("[MultiTalk] %s: %.2f s of speech", voices.name, _seconds(spoken))
+    return Sound(waveform=waveform, sample_rate=spoken.sample_rate), "\n".join(lines)
+
+
+def _seconds(spoken: Spoken) -> float:
+    return len(spoken.waveform) / spoken.sample_rate
+
+
+def _manner(wishes: Wishes) -> Manner:
+    return Manner(
+        voice=wishes.voice,
+        language=wishes.language.strip() or "auto",
+        speed=wishes.speed,
+        seed=wishes.seed,
+        typed_phonemes=wishes.is_phonemes,
+    )
+
+
+def speak_dialogue(
+    voices: LoadedVoices,
+    text: str,
+    cast: str,
+    wishes: Wishes,
+    level: bool,
+    make_progress: Callable[[int], Progress],
+) -> Dialogue:
+    """Say a script.
+
+    Args:
+        voices: The voice model.
+        text: The script.
+        cast: A line per speaker, "Name = voice" or a name alone; only these speak then. May be
+            empty.
+        wishes: How, where a turn does not say otherwise.
+        level: Bring each speaker to -23 LUFS.
+        make_progress: Number of turns -> progress.
+
+    Returns:
+        Tracks, picture and timings.
+
+    Raises:
+        ValueError: If the script or the cast cannot be understood, with line and column.
+    """
+    wanted = read_cast(cast)
+    script = parse_script(text, tuple(wanted))
+    speaker = _ready(voices)
+    chosen = _voices_of(script, wanted, speaker.default_voices())
+    progress = make_progress(len(script.turns))
+    spoken = [
+        _say_turn(speaker, turn, chosen[turn.speaker], replace(wishes, seed=wishes.seed + number),
+                  lambda done, all_, number=number: progress(number, done, all_))
+        for number, turn in enumerate(script.turns)
+    ]  # fmt: skip
+    return place_dialogue(script, spoken, level=level)
+
+
+def read_cast(text: str) -> dict[str, str]:
+    """Names and voices of a cast list; a name alone gets a voice by itself.
+
+    Raises:
+        ValueError: If a line is no "Name = voice", or a name comes twice.
+    """
+    cast: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, equals, voice = (part.strip() for part in line.partition("="))
+        if not name or (equals and not voice):
+            raise ValueError(
+                f"voices, line {number}: {line.strip()!r} is no cast. Write Name = voice, for "
+                "example Anna = af_bella."
+            )
+        if name in cast:
+            raise ValueError(f"voices, line {number}: {name} is there twice. Remove one.")
+        cast[name] = voice
+    return cast
+
+
+def _voices_of(script: Script, wanted: dict[str, str], defaults: Sequence[str]) -> list[str]:
+    """A voice for every speaker; defaults that the cast does not use, in order."""
+    known = {name.lower(): voice for name, voice in wanted.items()}
+    free = [voice for voice in defaults if voice not in wanted.values()] or list(defaults)
+    out = []
+    for name in script.speakers:
+        voice = known.get(name.lower(), "")
+        if not voice:
+            voice = free[len([v for v in out if v in free]) % len(free)] if free else ""
+        out.append(voice)
+    return out
+
+
+def _say_turn(
+    speaker: Speaker,
+    turn: Turn,
+    voice: str,
+    wishes: Wishes,
+    progress: Callable[[int, int], None],
+) -> Spoken:
+    manner = Manner(
+        voice=turn.voice or voice,
+        language=turn.language or wishes.language.strip() or "auto",
+        speed=wishes.speed if turn.speed is None else turn.speed,
+        seed=wishes.seed,
+    )
+    try:
+        return speaker.say(turn.text, manner, progress)
+    except ValueError as error:
+        raise ValueError(f"Line {turn.line}, column {turn.column}: {error}") from error
+
+
+def place_dialogue(script: Script, spoken: Sequence[Spoken], *, level: bool) -> Dialogue:
+    """Lay spoken turns on one time line.
+
+    Args:
+        script: The script.
+        spoken: Every turn, at one rate.
+        level: Bring each speaker to -23 LUFS, measured over the own turns.
+
+    Returns:
+        Tracks, picture and timings.
+
+    Raises:
+        ValueError: If overlaps are impossible, or the whole is longer than an hour.
+    """
+    rate = spoken[0].sample_rate
+    lengths = [len(said.waveform) for said in spoken]
+    starts = schedule_turns(script.turns, lengths, rate)
+    ends = [start + length for start, length in zip(starts, lengths, strict=True)]
+    end_pause = round(script.end_pause_s * rate)
+    length_s = (max(ends) + end_pause) / rate
+    if length_s > MAX_DIALOGUE_S:
+        raise ValueError(
+            f"The dialogue is {length_s:.0f} s long; up to {MAX_DIALOGUE_S:.0f} s are possible. "
+            "Make pauses shorter, or several dialogues."
+        )
+    speakers = [turn.speaker for turn in script.turns]
+    waveforms = [said.waveform for said in spoken]
+    if level:
+        waveforms = _level(waveforms, speakers, rate)
+    tracks = lay_turns(waveforms, starts, speakers, len(script.speakers), end_pause=end_pause)
+    spans, lines = [], []
+    for turn, start, end, said in zip(script.turns, starts, ends, spoken, strict=True):
+        begin_s = start / rate
+        spans.append(Span(speaker=turn.speaker, start_s=begin_s, end_s=end / rate, text=turn.text))
+        lines += [
+            (begin_s + w.start_s, f"{begin_s + w.start_s:.3f} {begin_s + w.end_s:.3f} "
+             f"{script.speakers[turn.speaker]}: {w.text}")
+            for w in said.words
+        ]  # fmt: skip
+    return Dialogue(
+        tracks=dialogue_tracks(tracks, rate),
+        picture=draw_timeline(script.speakers, spans, length_s),
+        timings="\n".join(line for _, line in sorted(lines, key=lambda pair: pair[0])),
+    )
+
+
+def _level(waveforms: Sequence[Tensor], speakers: Sequence[int], rate: int) -> list[Tensor]:
+    """Each speaker's turns times one gain, measured over these turns alone."""
+    gains = {}
+    for speaker in set(speakers):
+        own = [w for w, s in zip(waveforms, speakers, strict=True) if s == speaker]
+        joined = torch.cat(own)[None]
+        levelled, before = normalise_loudness(joined, rate)
+        peak = int(joined.abs().argmax())
+        gains[speaker] = 1.0 if before is None else float(levelled[0, peak] / joined[0, peak])
+    return [w * gains[s] for w, s in zip(waveforms, speakers, strict=True)]

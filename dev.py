@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".work"
 SERVE_PORT = 8188
+MAX_WORKERS = 4  # processes of the test suite
 
 
 def main() -> int:
@@ -341,7 +342,9 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
     }
-    return run_all(python, [*checks(python), ["pytest", *rest]], env)
+    # All tests take several processes, each a file at a time; single ones are seen better in one.
+    workers = ["-n", str(min(MAX_WORKERS, os.cpu_count() or 1)), "--dist", "loadfile"]
+    return run_all(python, [*checks(python), ["pytest", *(rest or workers)]], env)
 
 
 def train(_options: argparse.Namespace, rest: list[str]) -> int:

@@ -12,14 +12,13 @@ values per frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import SAMPLE_RATE_HZ, GeneratorConfig, KokoroConfig
-from .layers import AdaptiveBlock, AdaptiveNorm
+from .layers import TILE, AdaptiveBlock, AdaptiveNorm, Convolution, Upsampling
 
 NUM_HARMONICS = 9  # with the fundamental
 SINE_AMPLITUDE = 0.1
@@ -28,7 +27,6 @@ VOICED_NOISE, UNVOICED_NOISE = 0.003, SINE_AMPLITUDE / 3  # standard deviations
 SIDE_KERNELS = (7, 11)  # of the residual blocks of the source: every level but the last, the last
 SIDE_DILATIONS = (1, 3, 5)
 SLOPE, LAST_SLOPE = 0.1, 0.01  # of leaky ReLU
-TILE = 8192  # time steps that are computed at once where a copy of everything would be large
 
 
 def draw_noise(num_samples: int, seed: int) -> Tensor:
@@ -117,7 +115,7 @@ class SnakeBlock(nn.Module):
 
         def convolutions(steps: tuple[int, ...]) -> nn.ModuleList:
             return nn.ModuleList(
-                nn.Conv1d(channels, channels, kernel, dilation=d, padding=(kernel - 1) // 2 * d)
+                Convolution(channels, channels, kernel, dilation=d, padding=(kernel - 1) // 2 * d)
                 for d in steps
             )
 
@@ -138,15 +136,9 @@ class SnakeBlock(nn.Module):
         layers = zip(self.adain1, self.alpha1, self.convs1, self.adain2, self.alpha2, self.convs2,
                      strict=True)  # fmt: skip
         for norm1, alpha1, conv1, norm2, alpha2, conv2 in layers:
-            inner = snake_(norm1(out, style), alpha1)
-            between = torch.empty_like(out)
-            for part, piece in convolved(conv1, inner):
-                between[..., part] = piece
-            del inner  # at most two copies of the sound beside `x` and `out`
-            between = snake_(norm2(between, style), alpha2)
-            for part, piece in convolved(conv2, between):
-                out[..., part] += piece
-            del between
+            inner = conv1(snake_(norm1(out, style), alpha1))
+            conv2(snake_(norm2(inner, style), alpha2), out)
+            del inner  # before the next norm: a copy of the sound
         return out
 
 
@@ -156,16 +148,6 @@ def snake_(x: Tensor, alpha: Tensor) -> Tensor:
         wave = (piece * alpha).sin_()
         piece.addcdiv_(wave.mul_(wave), alpha)
     return x
-
-
-def convolved(layer: nn.Conv1d, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """A convolution that keeps the length of x [1, C, T], a tile of time at once."""
-    reach, length = int(layer.padding[0]), x.shape[-1]
-    for start in range(0, length, TILE):
-        stop = min(start + TILE, length)
-        low, high = max(start - reach, 0), min(stop + reach, length)
-        # Within the sound the layer's own zeros lie in the neighbours, which are cut off again.
-        yield slice(start, stop), layer(x[..., low:high])[..., start - low : stop - low]
 
 
 class Generator(nn.Module):
@@ -186,12 +168,10 @@ class Generator(nn.Module):
                 SnakeBlock(width, SIDE_KERNELS[last], SIDE_DILATIONS, style_width)
             )
             kernel, rate = config.upsample_kernels[level], rates[level]
-            self.ups.append(
-                nn.ConvTranspose1d(widths[level], width, kernel, rate, (kernel - rate) // 2)
-            )
+            self.ups.append(Upsampling(widths[level], width, kernel, rate, (kernel - rate) // 2))
             for size, dilations in zip(config.block_kernels, config.block_dilations, strict=True):
                 self.resblocks.append(SnakeBlock(width, size, dilations, style_width))
-        self.conv_post = nn.Conv1d(widths[-1], config.n_fft + 2, 7, padding=3)
+        self.conv_post = Convolution(widths[-1], config.n_fft + 2, 7, padding=3)
 
     def excite(self, pitch: Tensor, noise: Tensor) -> Tensor:
         """Spectrum of the source.
@@ -233,11 +213,11 @@ class Generator(nn.Module):
         return waveform_of(magnitude.exp(), phase.sin(), self.config.hop)
 
 
-def _side_convolution(config: GeneratorConfig, width: int, stride: int) -> nn.Conv1d:
+def _side_convolution(config: GeneratorConfig, width: int, stride: int) -> Convolution:
     """From the source's spectrum to a level; `stride` is what later levels up-sample by."""
     if stride == 1:
-        return nn.Conv1d(config.n_fft + 2, width, 1)
-    return nn.Conv1d(config.n_fft + 2, width, 2 * stride, stride, (stride + 1) // 2)
+        return Convolution(config.n_fft + 2, width, 1)
+    return Convolution(config.n_fft + 2, width, 2 * stride, stride, (stride + 1) // 2)
 
 
 class Decoder(nn.Module):
@@ -251,9 +231,9 @@ class Decoder(nn.Module):
         self.encode = AdaptiveBlock(text + 2, mid, style)
         self.decode = nn.ModuleList(AdaptiveBlock(joined, mid, style) for _ in range(3))
         self.decode.append(AdaptiveBlock(joined, out, style, doubling=True))
-        self.F0_conv = nn.Conv1d(1, 1, 3, stride=2, padding=1)
-        self.N_conv = nn.Conv1d(1, 1, 3, stride=2, padding=1)
-        self.asr_res = nn.Sequential(nn.Conv1d(text, residual, 1))
+        self.F0_conv = Convolution(1, 1, 3, stride=2, padding=1)
+        self.N_conv = Convolution(1, 1, 3, stride=2, padding=1)
+        self.asr_res = nn.Sequential(Convolution(text, residual, 1))
         self.generator = Generator(config.generator, style)
 
     def forward(self, text: Tensor, pitch: Tensor, energy: Tensor, style: Tensor) -> Tensor:

@@ -199,5 +199,6 @@ def _parts(word: str) -> list[str]:
     if "-" in word:
         return word.split("-")
     if "'" in word:
-        return re.findall(r"[^']+|'[^']+", word)
+        head, _, tail = word.rpartition("'")
+        return [part for part in (head, f"'{tail}" if tail else "") if part]
     return re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]", word)

@@ -174,7 +174,7 @@ def _ask(request: dict[str, object], characters: int) -> tuple[list, bytes, int]
     """Result, samples and sample rate."""
     import espeakng_loader
 
-    command = [sys.executable, "-I", "-S", str(CHILD)]
+    command = [sys.executable or "python", "-I", "-S", str(CHILD)]
     paths = [str(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())]
     no_window = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows only
     try:

@@ -204,7 +204,7 @@ class Lexicon:
         return "".join([*said, *names[-1:]])
 
     def compound(self, word: str) -> str | None:
-        """A word of two known ones, such as framerate, longest first part first.
+        """A word of two known ones, such as framerate, cut nearest to its middle.
 
         Args:
             word: As written.
@@ -213,7 +213,8 @@ class Lexicon:
             Phonemes with the stress of a compound, or None.
         """
         lower = word.lower()
-        for cut in range(len(lower) - 3, 2, -1):
+        middle = len(lower) / 2
+        for cut in sorted(range(3, len(lower) - 2), key=lambda cut: abs(cut - middle)):
             head = self.entry(lower[:cut])
             tail = head and (self.entry(lower[cut:]) or self.derive(lower[cut:]))
             if head and tail:
@@ -236,8 +237,9 @@ def _forms(word: str) -> Iterator[str]:
 
 def _stems(word: str, ending: str) -> Iterator[str]:
     lower = word.lower()
+    shortest = 2 if ending == "s" else 3
     for cut, put in STEMS[ending]:
-        if lower.endswith(cut) and len(word) > len(cut) + 1:
+        if lower.endswith(cut) and len(word) - len(cut) + len(put) >= shortest:
             yield word[: -len(cut)] + put
     bare = word[: -len(ending)]
     if ending in ("ed", "ing") and len(bare) > 3 and bare[-1] == bare[-2]:

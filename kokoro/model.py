@@ -19,7 +19,15 @@ from torch import Tensor, nn
 
 from .config import KokoroConfig, read_config
 from .decoder import Decoder, draw_noise
-from .layers import SLOPE, AdaptiveBlock, AdaptiveLayerNorm, Albert, ChannelNorm, bilstm
+from .layers import (
+    SLOPE,
+    AdaptiveBlock,
+    AdaptiveLayerNorm,
+    Albert,
+    ChannelNorm,
+    Convolution,
+    bilstm,
+)
 from .weights import KokoroFiles, check_names, flatten, plain_weights, read_weights
 
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
@@ -84,8 +92,8 @@ class Predictor(nn.Module):
             ])  # fmt: skip
 
         self.F0, self.N = curve(), curve()
-        self.F0_proj = nn.Conv1d(width // 2, 1, 1)
-        self.N_proj = nn.Conv1d(width // 2, 1, 1)
+        self.F0_proj = Convolution(width // 2, 1, 1)
+        self.N_proj = Convolution(width // 2, 1, 1)
 
     def durations(self, encoded: Tensor, speed: float) -> Tensor:
         """Frames [P] int64 of symbols [1, P, C]: halves to even, at least 1."""
@@ -114,7 +122,7 @@ class TextEncoder(nn.Module):
         self.embedding = nn.Embedding(config.num_symbols, width)
         self.cnn = nn.ModuleList(
             nn.Sequential(
-                nn.Conv1d(width, width, kernel, padding=kernel // 2),
+                Convolution(width, width, kernel, padding=kernel // 2),
                 ChannelNorm(width),
                 nn.LeakyReLU(SLOPE),
             )

@@ -10,6 +10,7 @@ Source: kokoro.md section 5; misaki's README for what is typed.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import re
@@ -22,7 +23,16 @@ from .english import EnglishPhonemes
 from .espeak import EspeakPhonemes, espeak_ipa
 from .espeak_process import is_installed
 from .lexicon import Lexicon, data_folder
-from .symbols import FLAPS, MARKS, Token, clean_text, fold_english, keep_symbols, shift_stress
+from .symbols import (
+    FLAPS,
+    MARKS,
+    Token,
+    clean_text,
+    fold_english,
+    is_mark,
+    keep_symbols,
+    shift_stress,
+)
 
 LANGUAGES = {
     "a": "American English", "b": "British English", "e": "Spanish", "f": "French", "h": "Hindi",
@@ -142,8 +152,8 @@ def _english_engine(*, british: bool) -> Engine:
         return EnglishPhonemes(lexicon=empty, name="espeak-ng", fallback=known)
     raise RuntimeError(
         "English needs a dictionary or espeak-ng to turn text into phonemes. "
-        "Run: pip install --no-deps misaki, then pip install espeakng-loader. "
-        "Or type phonemes instead of text."
+        "Run: pip install --no-deps --ignore-requires-python misaki (only its dictionaries are "
+        "used), and: pip install espeakng-loader. Or type phonemes instead of text."
     )
 
 
@@ -198,7 +208,8 @@ def _misaki_engine(letter: str) -> Engine:
         raise RuntimeError(
             f"{LANGUAGES[letter]} needs {len(MISAKI_NEEDS[letter])} packages to turn text into "
             f"phonemes; missing here: {', '.join(missing)}. "
-            f'Run: pip install "misaki[{extra}]". Or type phonemes instead of text.'
+            f'Run: pip install "misaki[{extra}]" (for Python before 3.13). '
+            "Or type phonemes instead of text."
         )
     if letter == "j":
         read = importlib.import_module("misaki.ja").JAG2P()
@@ -219,39 +230,47 @@ def read_tokens(text: str, engine: Engine) -> list[Token]:
         Words and marks in order.
     """
     tokens: list[Token] = []
-    plain, start = [], 0
+    plain, start = "", 0
     for found in MARKED.finditer(text):
-        plain.append(text[start : found.start()])
+        plain += text[start : found.start()]
         start = found.end()
-        blank = text[start : start + 1].isspace()
         if found["phonemes"] is None and found["stress"] is None:
-            plain.append(found["word"])
+            plain += found["word"]
             continue
-        tokens += _plain_tokens("".join(plain), engine)
-        plain = []
+        before, word = _tokens_up_to(plain, found["word"], engine)
+        tokens += before
+        plain = ""
+        blank = text[start : start + 1].isspace()
         if found["phonemes"] is not None:
             tokens += typed_word(found["word"], found["phonemes"], blank=blank)
-            continue
-        steps = float(found["stress"])
-        word = engine.tokens(found["word"])
-        for number, token in enumerate(word):
-            last = number == len(word) - 1
-            tokens.append(
-                Token(
-                    text=token.text,
-                    phonemes=token.phonemes and shift_stress(token.phonemes, steps),
-                    blank=blank if last else token.blank,
-                )
-            )
-    return tokens + _plain_tokens("".join([*plain, text[start:]]), engine)
+        elif word:
+            steps = float(found["stress"])
+            word = [_changed(t, phonemes=_shifted(t.phonemes, steps)) for t in word]
+            tokens += [*word[:-1], _changed(word[-1], blank=blank)]
+    return tokens + _plain_tokens(plain + text[start:], engine)
+
+
+def _tokens_up_to(plain: str, word: str, engine: Engine) -> tuple[list[Token], list[Token]]:
+    """Tokens of a text and of a word after it; read together, for words hang on the next."""
+    own = engine.tokens(word)
+    both = _plain_tokens(plain + word, engine) if plain.strip() else own
+    cut = len(both) - len(own)
+    if [token.text for token in both[cut:]] == [token.text for token in own]:
+        return both[:cut], both[cut:]
+    return _plain_tokens(plain, engine), own
 
 
 def _plain_tokens(text: str, engine: Engine) -> list[Token]:
     tokens = engine.tokens(text) if text.strip() else []
-    if tokens and text[-1:].isspace() != tokens[-1].blank:
-        last = tokens[-1]
-        tokens[-1] = Token(text=last.text, phonemes=last.phonemes, blank=text[-1:].isspace())
-    return tokens
+    return [*tokens[:-1], _changed(tokens[-1], blank=text[-1:].isspace())] if tokens else []
+
+
+def _shifted(phonemes: str | None, steps: float) -> str | None:
+    return None if phonemes is None or is_mark(phonemes) else shift_stress(phonemes, steps)
+
+
+def _changed(token: Token, **changes: str | bool | None) -> Token:
+    return dataclasses.replace(token, **changes)
 
 
 def typed_word(word: str, phonemes: str, *, blank: bool) -> list[Token]:

@@ -119,7 +119,7 @@ def _number(found: re.Match[str]) -> list[str]:
 def _scaled(found: re.Match[str]) -> list[str]:
     """An amount with a sign or code of a currency before or after it."""
     sign = (found["sign"] or found["sign_after"]).strip()
-    amount, scale = found["amount"] or found["amount_before"], found["scale"]
+    amount, scale = found["amount"] or found["amount_before"], (found["scale"] or "").strip()
     currency = numbers.CURRENCIES[{"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3"}.get(sign, sign)]
     minus = ["minus"] if found["minus"] else []
     if not scale:
@@ -355,8 +355,8 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
         _roman,
     ),
     "word": (
-        rf"(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?{_LETTER}+(?:'{_LETTER}+)*"
-        rf"(?:-{_LETTER}+(?:'{_LETTER}+)*)*(?:(?<=s)'(?!\w))?",
+        rf"(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?{_LETTER}+(?:'{_LETTER}+){{0,4}}"
+        rf"(?:-{_LETTER}+(?:'{_LETTER}+){{0,4}}){{0,20}}(?:(?<=s)'(?!\w))?",
         _word,
     ),
     "mark": (rf"[{re.escape(MARKS)}]", lambda _: []),

@@ -174,10 +174,12 @@ class MultiTalkLoadModel(io.ComfyNode):
         reports = [describe(base_header)]
         if audio_part != IN_BASE:
             reports.append(describe(audio_header))
-        reports.append(report_loras(chosen, network_parameters(base_header, audio_header)))
+        changes = report_loras(chosen, network_parameters(base_header, audio_header))
+        reports.append(changes)
         report = "\n\n".join(text for text in reports if text)
         logger.info("[MultiTalk] %s", report)
-        send_text(report, cls.hidden.unique_id)
+        if changes:
+            send_text(changes, cls.hidden.unique_id)
         graph = GraphBuilder()
         files = {"base": base, "audio_part": audio_part}
         model = graph.node(

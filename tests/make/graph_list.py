@@ -5,6 +5,7 @@ from __future__ import annotations
 from .graph_forms import Graph, Model, Node, Note
 from .graph_parts import (
     CHANGE_NOTE,
+    DIALOGUE_SPEAKERS_NOTE,
     INFINITETALK,
     KOKORO,
     KOKORO_NOTE,
@@ -204,7 +205,8 @@ def toy_dialogue() -> Graph:
         ),
         groups={
             "Picture": ("example",),
-            "Voices": ("voices", "dialogue"),
+            "Voice model": ("voices",),
+            "Script": ("dialogue",),
             "Speech": ("encoder", "speech"),
             "Who is who": ("speakers",),
             "Models": ("model", "vae"),
@@ -232,7 +234,7 @@ def multitalk_dialogue() -> Graph:
             combine((2110, 0)),
         ),
         notes=(
-            Note(at=(1710, 640), size=(390, 270), title="Two speakers", text=SPEAKERS_NOTE),
+            Note(at=(1710, 640), size=(390, 270), title="Who is who", text=DIALOGUE_SPEAKERS_NOTE),
             Note(at=(2120, 640), size=(390, 270), title="What to change", text=CHANGE_NOTE),
             Note(at=(400, 500), size=(350, 220), title="Files", text=files_note(MULTITALK)),
             Note(at=(0, 560), size=(330, 250), title="Voices", text=KOKORO_NOTE),
@@ -240,7 +242,8 @@ def multitalk_dialogue() -> Graph:
         ),
         groups={
             "Picture": ("image",),
-            "Voices": ("voices", "dialogue"),
+            "Voice model": ("voices",),
+            "Script": ("dialogue",),
             "Models": ("loaders",),
             "Prompt": ("positive", "negative"),
             "Speech": ("speech",),

@@ -133,6 +133,8 @@ the picture, counted from its upper left corner, for example
 Run once, and MultiTalk Speakers shows everybody with a number.
 """
 
+DIALOGUE_SPEAKERS_NOTE = SPEAKERS_NOTE.partition("\n\n")[2]
+
 
 def files_note(audio_part: Model) -> str:
     """Say which file goes where.

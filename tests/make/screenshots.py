@@ -96,7 +96,8 @@ class Report:
 
 def make_base(base: Path, *, with_models: bool) -> None:
     """Fill the host's base folder: settings, example inputs, empty model files."""
-    from pack.tests.make.graph_list import GRAPHS, Use
+    from pack.tests.make.graph_forms import Use
+    from pack.tests.make.graph_list import GRAPHS
 
     settings = base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
@@ -105,8 +106,10 @@ def make_base(base: Path, *, with_models: bool) -> None:
     inputs.mkdir()
     for number in (1, 2):  # the host looks at the contents, not at the ending
         shutil.copy(EXAMPLES / f"voice_{number}.flac", inputs / f"voice_{number}.wav")
-    uses = [node for graph in GRAPHS for node in graph.nodes if isinstance(node, Use)]
-    for model in (m for use in uses for node in use.subgraph.nodes for m in node.models):
+    outer = [node for graph in GRAPHS for node in graph.nodes]
+    inner = [n for node in outer if isinstance(node, Use) for n in node.subgraph.nodes]
+    nodes = [node for node in [*outer, *inner] if not isinstance(node, Use)]
+    for model in (m for node in nodes for m in node.models):
         path = base / "models" / model.directory / model.name
         path.parent.mkdir(parents=True, exist_ok=True)
         if with_models:
@@ -206,7 +209,8 @@ def check_missing(name: str, report: Report) -> None:
     """Open a graph without its model files and count what the editor offers to download."""
     graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
     definition = graph["definitions"]["subgraphs"][0]
-    expected = sum(len(node["properties"].get("models", [])) for node in definition["nodes"])
+    nodes = [*graph["nodes"], *definition["nodes"]]
+    expected = sum(len(node.get("properties", {}).get("models", [])) for node in nodes)
     report.name = f"{name} without models"
     print(report.name, flush=True)
     with running_host(with_models=False) as host, open_editor(host.address, report) as page:

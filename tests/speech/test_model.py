@@ -9,18 +9,24 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pack.kokoro import decoder as decoder_module
+from pack.kokoro import layers
 from pack.kokoro.config import BertConfig, KokoroConfig
 from pack.kokoro.decoder import (
     SnakeBlock,
     Source,
-    convolved,
     draw_noise,
     snake_,
     spectrum,
     waveform_of,
 )
-from pack.kokoro.layers import AdaptiveBlock, AdaptiveNorm, Albert, Doubling
+from pack.kokoro.layers import (
+    AdaptiveBlock,
+    AdaptiveNorm,
+    Albert,
+    Convolution,
+    Doubling,
+    Upsampling,
+)
 from pack.kokoro.model import Kokoro
 from pack.tests.engine.tolerances import close
 from pack.tests.speech.small_model import (
@@ -215,16 +221,37 @@ def test_block_doubles_the_length_of_both_paths():
     close(block(x, style), (inner + short) / math.sqrt(2))
 
 
-@pytest.mark.parametrize("length", [1, 7, 8, 9, 16, 61])
-@pytest.mark.parametrize("dilation", [1, 5])
-def test_tiles_of_a_convolution_are_the_whole(monkeypatch, length, dilation):
-    monkeypatch.setattr(decoder_module, "TILE", 8)
-    layer = torch.nn.Conv1d(3, 3, 5, dilation=dilation, padding=2 * dilation)
+CONVOLUTIONS = [
+    {"kernel_size": 5, "padding": 2},
+    {"kernel_size": 5, "padding": 10, "dilation": 5},
+    {"kernel_size": 1, "bias": False},
+    {"kernel_size": 3, "padding": 1, "stride": 2},
+    {"kernel_size": 12, "padding": 3, "stride": 6},
+    {"kernel_size": 4, "padding": 2, "stride": 3},
+]
+
+
+@pytest.mark.parametrize("length", [7, 8, 9, 16, 61])
+@pytest.mark.parametrize("sizes", CONVOLUTIONS)
+def test_convolution_is_that_of_pytorch(monkeypatch, sizes, length):
+    monkeypatch.setattr(layers, "TILE", 8)
+    layer, x = Convolution(3, 4, **sizes).requires_grad_(requires_grad=False), noise(1, 3, length)
+    expected = torch.nn.Conv1d.forward(layer, x)
+    close(layer(x), expected)
+    total = noise(*expected.shape, seed=1)
+    kept = total.clone()
+    assert layer(x, total) is total
+    close(total, kept + expected)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(20, 10), (12, 6), (4, 4), (7, 3), (4, 2)])
+@pytest.mark.parametrize("length", [1, 2, 9])
+def test_upsampling_is_the_transposed_convolution(kernel, stride, length):
+    layer = Upsampling(3, 4, kernel, stride, (kernel - stride) // 2)
+    layer.requires_grad_(requires_grad=False)
     x = noise(1, 3, length)
-    out = torch.full_like(x, math.nan)
-    for part, piece in convolved(layer, x):
-        out[..., part] = piece
-    close(out, layer(x))
+    assert layer(x).shape == (1, 4, length * stride)
+    close(layer(x), torch.nn.ConvTranspose1d.forward(layer, x))
 
 
 def test_snake_block_is_what_the_specification_says():

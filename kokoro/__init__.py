@@ -6,7 +6,7 @@ Shape letters used in every docstring of this package:
 A audio samples, C channels, P phoneme ids with the boundaries, Fr frames of 600 samples (25 ms),
 T time steps. The batch is always 1.
 
-Modules in import order, lowest first: symbols, spoken, chunks, numbers, abbreviations, lexicon,
-written_english, english, espeak_child, espeak_process, espeak, phonemes, notation, cast, script,
-config, weights, layers, decoder, model, voices, speech.
+Modules in import order, lowest first: config, notation, cast, script, spoken, symbols, chunks,
+abbreviations, numbers, lexicon, written_english, english, espeak_child, espeak_process, espeak,
+phonemes, weights, layers, decoder, model, voices, speech.
 """

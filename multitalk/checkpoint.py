@@ -18,10 +18,9 @@ from .architecture import (
     count_blocks,
     is_audio_name,
 )
-from .config import AUDIO_WINDOW, AudioPartConfig
+from .config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
 from .layouts import parameter_shapes
 from .sniff import (
-    BASE_IN_CHANNELS,
     KINDS,
     LARGE_WIDTH,
     Kind,

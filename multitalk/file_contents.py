@@ -22,8 +22,6 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from .gguf_file import read_gguf
-
 BASE_KEY = "head.modulation"
 AUDIO_KEY = "audio_proj.proj1.weight"
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
@@ -67,6 +65,8 @@ class Contents:
 
 def gguf_contents(path: Path) -> Contents:
     """A GGUF file."""
+    from .gguf_file import read_gguf  # here, so that listing files needs none of it
+
     tensors, metadata = read_gguf(path)
     entries = {
         name: Entry(shape=tuple(tensor.shape), dtype=tensor.kind, file=path)

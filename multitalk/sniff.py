@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .architecture import count_blocks
-from .config import Family
+from .config import BASE_IN_CHANNELS, Family
 from .layouts import layout_of
 from .lora_names import split_suffix
 from .weight_file import AUDIO_KEY, BASE_KEY, Header
 
-BASE_IN_CHANNELS = 36  # 16 noisy + 4 mask + 16 condition latents
 LARGE_WIDTH = 1024  # wav2vec2-large
 _ENCODER_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 

@@ -30,6 +30,7 @@ ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BASE_FOLDERS = ("diffusion_models",)
 AUDIO_PART_FOLDERS = ("model_patches", "diffusion_models")
 LORA_FOLDERS = ("loras",)
+IN_BASE = "(in base)"  # a choice of audio_part: the base file holds it too
 ENCODER_FOLDERS = ("audio_encoders", "wav2vec2", "transformers")
 _TOY_FOLDERS = ("diffusion_models", "model_patches", "vae", "audio_encoders")
 _GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")

@@ -17,14 +17,11 @@ import folder_paths
 from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import GraphBuilder
 
-from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
 from ..multitalk.config import FAMILIES
-from ..multitalk.sniff import describe
-from ..multitalk.weight_file import read_header
-from .checks import IN_BASE, check_model_files, choose_family, find_audio_part, network_parameters
 from .host import (
     AUDIO_PART_FOLDERS,
     BASE_FOLDERS,
+    IN_BASE,
     LORA_FOLDERS,
     file_stamps,
     find_file,
@@ -167,6 +164,8 @@ class MultiTalkLoadModel(io.ComfyNode):
         loras: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
+        from ..multitalk.sniff import describe
+        from .file_checks import check_model_files, network_parameters
         from .loras import report_loras
 
         base_header, audio_header = check_model_files(base, audio_part)
@@ -234,6 +233,7 @@ class MultiTalkReadFiles(io.ComfyNode):
     def execute(cls, base: str, audio_part: str, weight_dtype: str, family: str) -> io.NodeOutput:
         """Check both headers, then load."""
         from .base_model import load_base
+        from .file_checks import check_model_files, find_audio_part
 
         check_model_files(base, audio_part)
         base_path = find_file(base, BASE_FOLDERS)
@@ -279,7 +279,10 @@ class MultiTalkAddLoras(io.ComfyNode):
 def _with_audio(
     model: comfy.model_patcher.ModelPatcher, path: str, family: str, weight_dtype: str
 ) -> comfy.model_patcher.ModelPatcher:
+    from ..multitalk.checkpoint import audio_part_config
+    from ..multitalk.weight_file import read_header
     from .audio_part import load_audio_part
+    from .file_checks import choose_family
 
     header = read_header(Path(path))
     config = audio_part_config(header)
@@ -320,6 +323,9 @@ class MultiTalkAttach(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, audio_part: str, model: Any = None, **_inputs: Any) -> list[str]:
         """Refuse a wrong audio file before the base is read."""
+        from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
+        from ..multitalk.weight_file import read_header
+
         header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
         check_audio_parameters(header, audio_part_config(header))
         return ["model"] if model is None else []
@@ -378,6 +384,9 @@ class MultiTalkFileReport(io.ComfyNode):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Read the header and describe it."""
+        from ..multitalk.sniff import describe
+        from ..multitalk.weight_file import read_header
+
         key, _, name = file.partition("/")
         if key not in REPORT_FOLDERS:
             raise ValueError(f"{file} is in no folder of models; choose one of the list.")

@@ -31,8 +31,7 @@ from ..multitalk.audio_attention import (
     speaker_map,
     speaker_positions,
 )
-from ..multitalk.config import AudioPartConfig, Family
-from ..multitalk.sniff import BASE_IN_CHANNELS
+from ..multitalk.config import BASE_IN_CHANNELS, AudioPartConfig, Family
 
 KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward

@@ -18,7 +18,6 @@ from ..multitalk.settings import (
 from ..multitalk.speakers import latent_masks
 from ..multitalk.stepcache import COEFFICIENTS, StepCacheSettings
 from .checks import (
-    check_files,
     check_media,
     check_models,
     check_visible,
@@ -67,6 +66,8 @@ class MultiTalkSampler(io.ComfyNode):
         """Check everything that needs no model, then ask for the models."""
         inputs = plain(inputs)
         check_media(inputs["image"], inputs["speech"], inputs.get("masks"))
+        from .file_checks import check_files
+
         family = check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
         # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
         plan_video(inputs["speech"], resolve_settings(inputs, family or "infinitetalk"))

@@ -14,10 +14,8 @@ from comfy_api.latest import io
 
 from ..multitalk.audio import Tracks as SpeakerTracks
 from ..multitalk.audio import check_sound, place_tracks
-from ..multitalk.checkpoint import encoder_settings, encoder_sizes
 from ..multitalk.config import LOUDNESS_LUFS
 from ..multitalk.wav2vec2 import build_encoder, embed_tracks
-from ..multitalk.weight_file import open_tensors, read_header
 from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
 
@@ -77,6 +75,8 @@ def load_encoder(path: Path) -> LoadedEncoder:
     Raises:
         ValueError: If the file is no wav2vec2-base encoder.
     """
+    from ..multitalk.checkpoint import encoder_settings, encoder_sizes
+    from ..multitalk.weight_file import open_tensors, read_header
     from .weights import map_safetensors
 
     header = read_header(path)

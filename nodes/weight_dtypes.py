@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..multitalk.quantize import QuantoKind
+if TYPE_CHECKING:
+    from ..multitalk.quantize import QuantoKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from ..multitalk.guidance import plan_guidance
 from ..multitalk.speakers import latent_masks
 from ..multitalk.wav2vec2 import Speech
 from ..multitalk.windows import WindowPlan, window_speech
-from .checks import check_files, check_visible, check_voices, missing_lazy
+from .checks import check_visible, check_voices, missing_lazy
 from .guider import AudioInputs, TalkGuider, with_text
 from .model_patch import attached_audio
 from .sampler_inputs import advanced_inputs, guidance_inputs, media_inputs, model_inputs
@@ -66,6 +66,8 @@ class MultiTalkGuider(io.ComfyNode):
     def check_lazy_status(cls, **inputs: Any) -> list[str]:
         """Check what needs no model, then ask for the models."""
         check_voices(inputs["speech"], inputs.get("masks"))
+        from .file_checks import check_files
+
         check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
         return missing_lazy(inputs, LAZY)
 

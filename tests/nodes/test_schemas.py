@@ -15,7 +15,14 @@ import pytest
 
 pytestmark = pytest.mark.host
 STORED = Path(__file__).with_name("schemas.json")
-FILES = ("base", "audio_part", "encoder", "lora", "file")  # lists that depend on the machine
+FILES = (
+    "base",
+    "audio_part",
+    "encoder",
+    "lora",
+    "file",
+    "model",
+)  # lists that depend on the machine
 
 
 def extension(host):

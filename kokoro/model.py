@@ -248,12 +248,13 @@ def load_files(files: KokoroFiles) -> Kokoro:
         ValueError: If a file is damaged or they do not fit together; it names the weights.
     """
     if files.config is None:
-        logger.info("No config.json beside %s; that of Kokoro-82M v1.0 is assumed", files.weights)
+        logger.info("No config.json beside %s; that of Kokoro-82M v1.0 is assumed",
+                    files.weights.name)  # fmt: skip
     config = KokoroConfig() if files.config is None else read_config(files.config)
     try:
         model = load_kokoro(read_weights(files.weights), config)
     except ValueError as error:
-        raise ValueError(f"{files.weights}: {error}") from error
+        raise ValueError(f"{files.weights.name}: {error}") from error
     count = sum(parameter.numel() for parameter in model.parameters())
     logger.info("Kokoro from %s: %.1f M parameters, float32", files.weights.name, count / 1e6)
     return model

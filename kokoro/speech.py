@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .chunks import Chunk
-from .config import phoneme_ids
+from .config import SAMPLE_RATE_HZ, phoneme_ids
 from .espeak import VARIANTS, EspeakVoice
 from .phonemes import LANGUAGES, choose_engine, phoneme_chunks, speech_chunks
 from .spoken import Spoken, Word
@@ -25,7 +25,6 @@ from .voices import list_voices, mix_voices, parse_mix, voice_style
 if TYPE_CHECKING:
     from .model import Kokoro
 
-SAMPLE_RATE_HZ = 24_000
 # The reference's two first, then the best graded of both kinds in turn.
 DEFAULT_VOICES = ("af_heart", "am_adam", "af_bella", "am_michael", "bf_emma", "bm_george")
 DEFAULT_VARIANTS = ("f2", "m3", "f4", "m1", "f1", "m7")
@@ -106,7 +105,11 @@ class KokoroSpeaker:
             )
             frame_s = self.model.config.samples_per_frame / SAMPLE_RATE_HZ
             words += word_times(
-                chunk, said.durations, self.model.config.vocabulary, start_s, frame_s
+                chunk,
+                said.durations,
+                self.model.config.vocabulary,
+                start_s=start_s,
+                frame_s=frame_s,
             )
             start_s += len(said.waveform) / SAMPLE_RATE_HZ
             waveforms.append(said.waveform)
@@ -129,7 +132,12 @@ def _chunks(text: str, language: str, *, typed_phonemes: bool) -> Iterator[Chunk
 
 
 def word_times(
-    chunk: Chunk, durations: Tensor, vocabulary: Mapping[str, int], *at: float
+    chunk: Chunk,
+    durations: Tensor,
+    vocabulary: Mapping[str, int],
+    *,
+    start_s: float,
+    frame_s: float,
 ) -> list[Word]:
     """When the words of a chunk are heard.
 
@@ -137,12 +145,12 @@ def word_times(
         chunk: What was said.
         durations: [P] frames of each symbol, boundaries included.
         vocabulary: Symbols that the model knows; the others have no duration.
-        at: Start of the chunk, and length of a frame, in seconds.
+        start_s: Start of the chunk.
+        frame_s: Length of a frame.
 
     Returns:
         Words in order; marks are none.
     """
-    start_s, frame_s = at
     ends = torch.cumsum(durations, 0).tolist()  # of each symbol, the first boundary included
     before = [0]  # known symbols before each character
     for symbol in chunk.phonemes:

@@ -60,14 +60,16 @@ def find_files(path: Path) -> KokoroFiles:
         if len(found) != 1:
             names = ", ".join(file.name for file in found[:_MAX_NAMED]) or "none"
             raise ValueError(
-                f"{path} must hold one .pth or .safetensors file with the model; found: {names}. "
-                f"Put {EXAMPLE} there, or choose one file."
+                f"The folder {path.name} must hold one .pth or .safetensors file with the model; "
+                f"found: {names}. Put {EXAMPLE} there, or choose one file."
             )
         weights = found[0]
     else:
         folder = path.parent
         if not path.is_file():
-            raise ValueError(f"{path} does not exist. Choose {EXAMPLE} or the folder it is in.")
+            raise ValueError(
+                f"{path.name} does not exist. Choose {EXAMPLE} or the folder it is in."
+            )
     config = folder / "config.json"
     return KokoroFiles(
         weights=weights, config=config if config.is_file() else None, voices=folder / "voices"
@@ -240,7 +242,7 @@ def _describe(tensors: Mapping[str, Tensor]) -> str:
     parts = {name.partition(".")[0] for name in tensors}
     present = [part for part in PARTS if part in parts]
     if len(tensors) == 1 and next(iter(tensors.values())).shape[1:2] == (1,):
-        return f"This file is a voice; it belongs into the folder voices. Choose {EXAMPLE} here."
+        return f"This file is a voice; it goes into the folder voices. Choose {EXAMPLE} here."
     if not present:
         return f"This file is no Kokoro model. Choose {EXAMPLE}."
     if len(present) < len(PARTS):

@@ -160,7 +160,12 @@ def normalise_loudness(
     loudness = measure_loudness(waveform, sample_rate)
     if loudness is None:
         return waveform, None
-    return waveform * 10 ** ((target_lufs - loudness) / 20), loudness
+    return waveform * loudness_gain(loudness, target_lufs=target_lufs), loudness
+
+
+def loudness_gain(loudness: float | None, *, target_lufs: float = LOUDNESS_LUFS) -> float:
+    """The factor from a loudness in LUFS to another; 1 where it could not be measured."""
+    return 1.0 if loudness is None else 10 ** ((target_lufs - loudness) / 20)
 
 
 def start_times(

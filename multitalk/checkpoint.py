@@ -46,7 +46,7 @@ def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None
         return
     row = next((row for row in KINDS if row.kind == kind), None)
     found = "an unknown kind of file" if kind == "unknown" else _article(kind)
-    place = "" if row is None else f" It belongs into {row.slot} (folder models/{row.folder})."
+    place = "" if row is None else f" It goes into {row.slot} (folder models/{row.folder})."
     raise ValueError(
         f"{header.name} is {found}; {slot} takes {_article(wanted)}.{place} "
         f"Choose for example {example}."
@@ -297,7 +297,7 @@ def _read_json(folder: Path, name: str) -> dict[str, object]:
         return {}
     try:
         return dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{name} in the folder {folder.name} cannot be read. Download it again."
         ) from error

@@ -298,7 +298,7 @@ def _metadata_layers(header: Header) -> dict[str, dict[str, object]]:
         found = json.loads(header.metadata[_METADATA])
         layers = {str(k).removeprefix(header.prefix): dict(v) for k, v in found["layers"].items()}
         version = float(found.get("format_version", 1))
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"The list of quantised layers in {header.name} cannot be read. Download it again."
         ) from error
@@ -372,7 +372,7 @@ def _collect_host(header: Header, tensors: Mapping[str, Tensor]) -> dict[str, St
 def _read_settings(header: Header, name: str, tensor: Tensor) -> dict[str, object]:
     try:
         return dict(json.loads(bytes(tensor.to(torch.uint8).flatten().tolist())))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{header.name}: {name} cannot be read. Download it again.") from error
 
 

@@ -72,7 +72,11 @@ KINDS: tuple[KindRow, ...] = (
             "bert.module.embeddings.word_embeddings.weight",
             "bert.embeddings.word_embeddings.weight",
         ),
-        slot="a speech synthesis node", folder="kokoro",
+        slot="MultiTalk Load Kokoro", folder="kokoro",
+    ),
+    KindRow(
+        kind="Kokoro voice", keys=(),  # told by its shape
+        slot="voice of MultiTalk Speak, by its name", folder="kokoro/<model>/voices",
     ),
     KindRow(
         kind="WAN VAE", keys=("decoder.head.0.gamma", "decoder.norm_out.gamma"),
@@ -246,7 +250,7 @@ def describe(header: Header) -> str:
         lines.append(f"also {len(header.other_parts)} tensors of other models, which are not used")
     row = next((row for row in KINDS if row.kind == kind), None)
     if row is not None:
-        lines.append(f"belongs into: {row.slot}; folder models/{row.folder}")
+        lines.append(f"goes into: {row.slot}; folder models/{row.folder}")
     if row is not None and row.slot.startswith("the host's") and layout_of(header) == "quanto":
         lines.append("which does not read optimum-quanto files: choose an fp8 or 16 bit file there")
     if kind == "unknown":

@@ -9,7 +9,6 @@ from typing import Any
 import comfy.lora
 import comfy.model_management
 import comfy.model_patcher
-import comfy.patcher_extension
 import comfy.utils
 import torch
 
@@ -17,8 +16,7 @@ from ..multitalk.audio_attention import build_audio_part
 from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
 from ..multitalk.sniff import kind_of
 from ..multitalk.weight_file import read_header
-from .model_patch import KEY
-from .quantized import keep_stored
+from .quantized import patch
 from .weight_dtypes import QUANTIZATIONS
 from .weights import (
     assign,
@@ -64,17 +62,10 @@ def load_audio_part(
     where = meta_or_none(state.operations)
     part = build_audio_part(config, operations, device=where, dtype=dtype)
     comfy.model_management.archive_model_dtypes(part)
-    kind = (
-        comfy.model_patcher.ModelPatcher
-        if disable_dynamic
-        else comfy.model_patcher.CoreModelPatcher
-    )
-    patcher = kind(part, load_device=device, offload_device=offload)
+    patcher = patch(part, device, offload, disable_dynamic=disable_dynamic)
     assign(part, state, dtype, paged=patcher.is_dynamic(), name=header.name)
     if not comfy.model_management.is_device_cpu(offload):
         part.to(offload)
-    on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
-    patcher.add_callback_with_key(on_load, KEY, keep_stored)
     patcher.cached_patcher_init = (load_audio_part, (path, dtype, weight_dtype))
     return patcher
 

@@ -17,14 +17,13 @@ from typing import Any
 import comfy.model_detection
 import comfy.model_management
 import comfy.model_patcher
-import comfy.patcher_extension
 import comfy.utils
 import torch
 
 from ..multitalk.architecture import BaseSizes, Shapes, base_parameters, base_sizes
 from ..multitalk.layouts import Stored, parameter_shapes
 from ..multitalk.weight_file import Header, read_header
-from .quantized import keep_stored
+from .quantized import patch
 from .weight_dtypes import QUANTIZATIONS, Quantization
 from .weights import (
     FP8,
@@ -74,7 +73,7 @@ def load_base(
     offload = comfy.model_management.unet_offload_device()
     model = config.get_model({}, "", device=meta_or_none(state.operations))
     model.device = offload
-    patcher = _patch(model, device, offload, disable_dynamic=disable_dynamic)
+    patcher = patch(model, device, offload, disable_dynamic=disable_dynamic)
     assign(model.diffusion_model, state, kept, paged=patcher.is_dynamic(), name=header.name)
     if not comfy.model_management.is_device_cpu(offload):
         model.to(offload)
@@ -121,19 +120,3 @@ def _choose_dtypes(
     cast = comfy.model_management.unet_manual_cast(None if quantized else kept, device, supported)
     config.set_inference_dtype(kept, cast, device=device)
     return kept, kept if cast is None else cast
-
-
-def _patch(
-    model: Any, device: torch.device, offload: torch.device, *, disable_dynamic: bool
-) -> comfy.model_patcher.ModelPatcher:
-    kind = (
-        comfy.model_patcher.ModelPatcher
-        if disable_dynamic
-        else comfy.model_patcher.CoreModelPatcher
-    )
-    patcher: comfy.model_patcher.ModelPatcher = kind(
-        model, load_device=device, offload_device=offload
-    )
-    on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
-    patcher.add_callback_with_key(on_load, "multitalk", keep_stored)
-    return patcher

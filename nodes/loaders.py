@@ -36,7 +36,7 @@ logger = logging.getLogger("multitalk.nodes")
 MAX_LORAS = 5
 REPORT_FOLDERS = (
     "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
-    "clip_vision", "text_encoders", "checkpoints",
+    "clip_vision", "text_encoders", "checkpoints", "kokoro",
 )  # fmt: skip
 
 

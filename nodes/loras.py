@@ -8,7 +8,6 @@ from typing import Any
 import comfy.lora
 import comfy.model_patcher
 import comfy.utils
-import folder_paths
 from torch import Tensor
 
 from ..multitalk.architecture import is_audio_name
@@ -63,8 +62,8 @@ def apply_lora(
     Raises:
         ValueError: If no key of the file fits the model.
     """
-    path = folder_paths.get_full_path_or_raise("loras", name)
-    return add_lora(model, comfy.utils.load_torch_file(path, safe_load=True), name, strength)
+    path = find_file(name, LORA_FOLDERS)
+    return add_lora(model, comfy.utils.load_torch_file(str(path), safe_load=True), name, strength)
 
 
 def add_lora(

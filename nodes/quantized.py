@@ -15,6 +15,7 @@ from typing import Any
 import comfy.float
 import comfy.model_patcher
 import comfy.ops
+import comfy.patcher_extension
 import torch
 from comfy.quant_ops import QuantizedLayout, QuantizedTensor, register_layout_class
 from torch import Tensor
@@ -209,6 +210,37 @@ class QuantizedOps(comfy.ops.manual_cast):
                     moved = fn(parameter)
                     self._parameters[name] = torch.nn.Parameter(moved, requires_grad=False)
             return self
+
+
+def patch(
+    module: torch.nn.Module,
+    device: torch.device,
+    offload: torch.device,
+    *,
+    disable_dynamic: bool,
+) -> comfy.model_patcher.ModelPatcher:
+    """The host's patcher of a module that may hold weights in these layouts.
+
+    Args:
+        module: The module.
+        device: Where it computes.
+        offload: Where it rests.
+        disable_dynamic: Use the host's plain patcher (asked for by the host itself).
+
+    Returns:
+        The patcher; it leaves stored weights as they are when a LoRA is added.
+    """
+    kind = (
+        comfy.model_patcher.ModelPatcher
+        if disable_dynamic
+        else comfy.model_patcher.CoreModelPatcher
+    )
+    patcher: comfy.model_patcher.ModelPatcher = kind(
+        module, load_device=device, offload_device=offload
+    )
+    on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
+    patcher.add_callback_with_key(on_load, "multitalk", keep_stored)
+    return patcher
 
 
 def keep_stored(patcher: Any, *_loading: Any) -> None:

@@ -155,12 +155,17 @@ class MultiTalkSpeak(io.ComfyNode):
         text_is: str = "text",
     ) -> io.NodeOutput:
         """Say it."""
-        from .voices import Wishes, speak
+        from ..kokoro.speech import AUTO, Manner
+        from .voices import speak
 
-        wishes = Wishes(
-            voice=voice, language=language, speed=speed, seed=seed, is_phonemes=text_is != "text"
+        manner = Manner(
+            voice=voice,
+            language=language.strip() or AUTO,
+            speed=speed,
+            seed=seed,
+            typed_phonemes=text_is != "text",
         )
-        sound, timings = speak(voice_model, text, wishes, normalise_loudness, _progress(1))
+        sound, timings = speak(voice_model, text, manner, normalise_loudness, _progress(1))
         return io.NodeOutput(from_sound(sound), timings)
 
 
@@ -219,11 +224,12 @@ class MultiTalkDialogue(io.ComfyNode):
         normalise_loudness: bool = False,
     ) -> io.NodeOutput:
         """Say every turn, place them, draw the time line."""
-        from .voices import Wishes, speak_dialogue
+        from ..kokoro.speech import AUTO, Manner
+        from .voices import speak_dialogue
 
-        wishes = Wishes(voice="", language=language, speed=speed, seed=seed, is_phonemes=False)
+        manner = Manner(language=language.strip() or AUTO, speed=speed, seed=seed)
         dialogue = speak_dialogue(
-            voice_model, script, voices, wishes, normalise_loudness, _progress
+            voice_model, script, voices, manner, normalise_loudness, _progress
         )
         picture = dialogue.picture[None]
         return io.NodeOutput(

@@ -11,12 +11,19 @@ import comfy.model_patcher
 import torch
 from torch import Tensor
 
+from ..kokoro.cast import name_key
 from ..kokoro.model import load_files
 from ..kokoro.script import Script, Turn, parse_script, schedule_turns
 from ..kokoro.speech import EspeakSpeaker, KokoroSpeaker, Manner, Speaker
 from ..kokoro.spoken import Spoken
 from ..kokoro.weights import find_files
-from ..multitalk.audio import Sound, Tracks, normalise_loudness
+from ..multitalk.audio import (
+    Sound,
+    Tracks,
+    loudness_gain,
+    measure_loudness,
+    normalise_loudness,
+)
 from ..multitalk.dialogue import dialogue_tracks, lay_turns
 from ..multitalk.timeline import Span, draw_timeline
 from .host import find_file
@@ -27,17 +34,6 @@ logger = logging.getLogger("multitalk.nodes")
 MAX_DIALOGUE_S = 3600.0
 
 Progress = Callable[[int, int, int], None]  # turn, pieces done, pieces in all
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wishes:
-    """How the nodes are asked to speak."""
-
-    voice: str
-    language: str
-    speed: float
-    seed: int
-    is_phonemes: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,21 +80,21 @@ def _ready(voices: LoadedVoices) -> Speaker:
 
 
 def speak(
-    voices: LoadedVoices, text: str, wishes: Wishes, level: bool, progress: Progress
+    voices: LoadedVoices, text: str, manner: Manner, level: bool, progress: Progress
 ) -> tuple[Sound, str]:
     """One speaker says a text.
 
     Args:
         voices: The voice model.
         text: What is said.
-        wishes: How.
+        manner: How.
         level: Bring it to -23 LUFS.
         progress: Called after each piece.
 
     Returns:
         The sound, and a line per word: start and end in seconds, word.
     """
-    spoken = _ready(voices).say(text, _manner(wishes), lambda done, all_: progress(0, done, all_))
+    spoken = _ready(voices).say(text, manner, lambda done, all_: progress(0, done, all_))
     waveform = spoken.waveform[None]
     if level:
         waveform, _ = normalise_loudness(waveform, spoken.sample_rate)
@@ -111,21 +107,11 @@ def _seconds(spoken: Spoken) -> float:
     return len(spoken.waveform) / spoken.sample_rate
 
 
-def _manner(wishes: Wishes) -> Manner:
-    return Manner(
-        voice=wishes.voice,
-        language=wishes.language.strip() or "auto",
-        speed=wishes.speed,
-        seed=wishes.seed,
-        typed_phonemes=wishes.is_phonemes,
-    )
-
-
 def speak_dialogue(
     voices: LoadedVoices,
     text: str,
     cast: str,
-    wishes: Wishes,
+    manner: Manner,
     level: bool,
     make_progress: Callable[[int], Progress],
 ) -> Dialogue:
@@ -136,7 +122,7 @@ def speak_dialogue(
         text: The script.
         cast: A line per speaker, "Name = voice" or a name alone; only these speak then. May be
             empty.
-        wishes: How, where a turn does not say otherwise.
+        manner: How, where a turn does not say otherwise; its voice is not used.
         level: Bring each speaker to -23 LUFS.
         make_progress: Number of turns -> progress.
 
@@ -152,7 +138,7 @@ def speak_dialogue(
     chosen = _voices_of(script, wanted, speaker.default_voices())
     progress = make_progress(len(script.turns))
     spoken = [
-        _say_turn(speaker, turn, chosen[turn.speaker], replace(wishes, seed=wishes.seed + number),
+        _say_turn(speaker, turn, chosen[turn.speaker], replace(manner, seed=manner.seed + number),
                   lambda done, all_, number=number: progress(number, done, all_))
         for number, turn in enumerate(script.turns)
     ]  # fmt: skip
@@ -183,11 +169,11 @@ def read_cast(text: str) -> dict[str, str]:
 
 def _voices_of(script: Script, wanted: dict[str, str], defaults: Sequence[str]) -> list[str]:
     """A voice for every speaker; defaults that the cast does not use, in order."""
-    known = {name.lower(): voice for name, voice in wanted.items()}
+    known = {name_key(name): voice for name, voice in wanted.items()}
     free = [voice for voice in defaults if voice not in wanted.values()] or list(defaults)
     out = []
     for name in script.speakers:
-        voice = known.get(name.lower(), "")
+        voice = known.get(name_key(name), "")
         if not voice:
             voice = free[len([v for v in out if v in free]) % len(free)] if free else ""
         out.append(voice)
@@ -198,17 +184,17 @@ def _say_turn(
     speaker: Speaker,
     turn: Turn,
     voice: str,
-    wishes: Wishes,
+    manner: Manner,
     progress: Callable[[int, int], None],
 ) -> Spoken:
-    manner = Manner(
+    own = replace(
+        manner,
         voice=turn.voice or voice,
-        language=turn.language or wishes.language.strip() or "auto",
-        speed=wishes.speed if turn.speed is None else turn.speed,
-        seed=wishes.seed,
+        language=turn.language or manner.language,
+        speed=manner.speed if turn.speed is None else turn.speed,
     )
     try:
-        return speaker.say(turn.text, manner, progress)
+        return speaker.say(turn.text, own, progress)
     except ValueError as error:
         raise ValueError(f"Line {turn.line}, column {turn.column}: {error}") from error
 
@@ -265,7 +251,5 @@ def _level(waveforms: Sequence[Tensor], speakers: Sequence[int], rate: int) -> l
     for speaker in set(speakers):
         own = [w for w, s in zip(waveforms, speakers, strict=True) if s == speaker]
         joined = torch.cat(own)[None]
-        levelled, before = normalise_loudness(joined, rate)
-        peak = int(joined.abs().argmax())
-        gains[speaker] = 1.0 if before is None else float(levelled[0, peak] / joined[0, peak])
+        gains[speaker] = loudness_gain(measure_loudness(joined, rate))
     return [w * gains[s] for w, s in zip(waveforms, speakers, strict=True)]

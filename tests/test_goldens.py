@@ -9,8 +9,6 @@ import pytest
 from pack.tests import golden_chunks, golden_engine, golden_script, golden_speech
 from pack.tests.golden_index import Case
 
-# Cases of later pieces of work.
-PENDING: set[str] = set()
 ENGINE = {
     **golden_engine.HANDLERS, **golden_script.HANDLERS, **golden_speech.HANDLERS,
     **golden_chunks.HANDLERS,
@@ -41,7 +39,6 @@ def pytest_generate_tests(metafunc):
         "engine_case": [e for e in entries if e["name"] in ENGINE],
         "host_case": [e for e in entries if e["name"] in HOST],
         "weights_case": [e for e in entries if e["name"] in WEIGHTS],
-        "pending_case": [e for e in entries if e["name"] in PENDING],
         "any_case": entries,
     }
     for name, found in kinds.items():
@@ -69,10 +66,5 @@ def test_weights_golden(goldens_dir, weights_case, host):
 
 def test_every_case_is_known(any_case):
     name = any_case["name"]
-    tables = (ENGINE, HOST, WEIGHTS, PENDING)
+    tables = (ENGINE, HOST, WEIGHTS)
     assert sum(name in table for table in tables) == 1, f"unknown case {name}"
-
-
-def test_pending_cases_are_listed(pending_case, record_property):
-    record_property("pending", pending_case["name"])
-    assert pending_case["group"] in "oe"

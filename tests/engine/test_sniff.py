@@ -141,7 +141,11 @@ FILES = {
     ),
     "Kokoro": (
         header(kokoro_shapes(), "F32", "kokoro-v1_0.pth", format="PyTorch"), "Kokoro model",
-        ["PyTorch: float32"], "speech synthesis", "kokoro",
+        ["PyTorch: float32"], "MultiTalk Load Kokoro", "kokoro",
+    ),
+    "Kokoro voice": (
+        header({"tensor": (510, 1, 256)}, "F32", "af_heart.pt", format="PyTorch"), "Kokoro voice",
+        ["PyTorch: float32"], "voice of MultiTalk Speak", "kokoro/<model>/voices",
     ),
     "VAE": (header(vae(), "F32"), "WAN VAE", ["float32"], "Load VAE", "vae"),
     "CLIP": (header(clip("official")), "CLIP vision", [], "Load CLIP Vision", "clip_vision"),
@@ -233,7 +237,7 @@ def test_unknown_file_is_described_by_its_first_tensors():
     assert "layer.0.weight, layer.1.weight" in report
     assert "layer.4.weight" in report
     assert "layer.5.weight" not in report
-    assert "belongs into" not in report
+    assert "goes into" not in report
 
 
 def test_file_without_tensors_is_described():

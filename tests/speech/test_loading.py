@@ -151,7 +151,7 @@ def test_error_lists_ten_names(model):
     ("state", "message"),
     [
         ({"blocks.0.weight": torch.zeros(2), "head.bias": torch.zeros(2)}, "is no Kokoro model"),
-        ({"tensor": torch.zeros(510, 1, 256)}, "is a voice; it belongs into the folder voices"),
+        ({"tensor": torch.zeros(510, 1, 256)}, "is a voice; it goes into the folder voices"),
         ({"bert": {"module.x": torch.zeros(1)}, "decoder": {"module.x": torch.zeros(1)}},
          "only a part of a Kokoro model, without bert_encoder, predictor, text_encoder"),
     ],

@@ -36,7 +36,7 @@ from pack.tests.speech.small_model import (
     random_model,
 )
 
-MANIFEST = Path(__file__).parent / "manifests" / "kokoro_82m.json"
+MANIFEST = Path(__file__).parents[1] / "engine" / "manifests" / "kokoro_82m.json"
 IDS = [0, 50, 83, 16, 54, 57, 0]
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..multitalk.audio import fit_sound
 from ..multitalk.config import FAMILIES, ApgConfig, Family, size_class
 from ..multitalk.settings import (
+    DriftControl,
     RunSettings,
     resolve_guidance,
     resolve_video_size,
@@ -145,7 +146,7 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
         if threshold > 0
         else None,
         apg=ApgConfig() if inputs.get("apg", False) else None,
-        color_strength=float(inputs.get("colour_match", 1.0)),
+        drift=DriftControl(color_strength=float(inputs.get("colour_match", 1.0))),
         reference_length=inputs.get("length", "exact") == "reference",
         short_last_window=inputs.get("last_window", "full") == "short",
     )

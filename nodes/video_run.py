@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..multitalk.frames import fit_frames
-from ..multitalk.generate import Models, NoiseSource, SeededNoise, WindowRequest, generate
+from ..multitalk.generate import Models, NoiseSource, Scene, SeededNoise, WindowRequest, generate
 from ..multitalk.guidance import plan_guidance
 from ..multitalk.schedule import shifted_sigmas
 from ..multitalk.settings import RunSettings
@@ -158,13 +158,15 @@ def sample_video(
     )
     for window in generate(
         plan,
+        Scene(
+            source=picture_source(inputs.image, settings.height, settings.width),
+            tracks=tracks,
+            silence=inputs.speech.silence,
+        ),
+        models,
+        noise if noise is not None else SeededNoise(settings.seed),
         family=settings.family,
-        source=picture_source(inputs.image, settings.height, settings.width),
-        tracks=tracks,
-        silence=inputs.speech.silence,
-        models=models,
-        noise=noise if noise is not None else SeededNoise(settings.seed),
-        color_strength=settings.color_strength,
+        drift=settings.drift,
     ):
         frames[window.start : window.start + len(window.frames)] = window.frames
     return frames

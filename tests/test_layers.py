@@ -26,8 +26,8 @@ HEAVY = {
     "espeakng_loader",
 }  # fmt: skip
 ENGINE_ORDER = [
-    "config", "frames", "audio", "dialogue", "wav2vec2", "audio_attention", "speakers",
-    "timeline", "windows", "schedule", "guidance", "stepcache", "color", "architecture",
+    "config", "frames", "audio", "dialogue", "wave_features", "wav2vec2", "audio_attention",
+    "speakers", "timeline", "windows", "schedule", "guidance", "stepcache", "color", "architecture",
     "block_names", "diffusers_names", "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file",
     "file_contents", "weight_file", "layouts", "sniff", "checkpoint", "settings", "generate",
 ]  # fmt: skip

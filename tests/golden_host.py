@@ -25,9 +25,10 @@ from pack.multitalk.speakers import half_masks, latent_masks, reference_box_mask
 from pack.multitalk.stepcache import COEFFICIENTS, StepCacheSettings
 from pack.multitalk.windows import plan_reference
 from pack.nodes.block_cache import RunCache
+from pack.nodes.denoiser import RunInputs, window_denoiser
+from pack.nodes.economy import Economy
 from pack.nodes.guider import AudioInputs, TalkGuider
 from pack.nodes.model_patch import AttachedAudio, attach_audio
-from pack.nodes.video_run import RunInputs, window_denoiser
 
 CPU = torch.device("cpu")
 
@@ -264,7 +265,13 @@ def loop(case):
         speech=None,
         masks=None,
     )
-    denoise = window_denoiser(inputs, settings, cells, NoProgress())
+    scales = settings.guidance
+    tools = {
+        "guidance": plan_guidance(scales.text_guidance, scales.audio_guidance, apg=settings.apg),
+        "cache": None if settings.step_cache is None else RunCache(settings.step_cache),
+        "economy": Economy(inputs.model.load_device, 1),
+    }
+    denoise = window_denoiser(inputs, settings, cells, NoProgress(), **tools)
 
     def recorded(request):
         requests.append(request)

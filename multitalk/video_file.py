@@ -236,7 +236,6 @@ class VideoFile:
             # Own count: a window of one or two frames would not leave room for the reordering.
             packet.dts = self.frames_written + index - REORDER_FRAMES
             packet.pts += self.frames_written
-            packet.duration = 1
         return packets
 
     def _append(self, data: bytes) -> None:
@@ -284,6 +283,7 @@ class VideoFile:
             safe = f"Its first {self.frames_written} of {self.num_frames} frames are safe and play"
         else:
             safe = "All frames are safe in it and play; only their index is missing"
+            remedy = f"Use it as it is, or {remedy[0].lower()}{remedy[1:]}"
         return VideoFileError(
             f"The video file {self.path} could not be written: {cause}. {safe}. "
             f"{remedy} and run again."

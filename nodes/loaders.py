@@ -82,7 +82,7 @@ def _lora_option(count: int) -> io.DynamicCombo.Option:
             io.Combo.Input(
                 f"lora_{number}",
                 options=folder_paths.get_filename_list("loras"),
-                tooltip="File in models/loras.",
+                tooltip="LoRA file in models/loras.",
             )
         )
         inputs.append(

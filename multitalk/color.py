@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,6 +21,7 @@ _OFFSET = 16 / 116
 # the reference's library; torch's differ in the last bit, which the match amplifies many times.
 _NEARLY_GREY = 0.05
 _ROUNDING = 1e-4  # a smaller deviation is no colour, only rounding
+MEASURED_FRAMES = 5  # of a window, evenly spaced: enough for its mean colour
 
 
 def _to_lab(rgb: Tensor, *, with_numpy: bool = False) -> Tensor:
@@ -73,49 +72,89 @@ def _to_rgb(lab: Tensor) -> Tensor:
     return torch.where(linear > 0.0031308, gamma, linear * 12.92).clamp(0, 1)
 
 
+def color_statistics(frames: Tensor, device: torch.device | None = None) -> Tensor:
+    """Colours of one picture, or of a window by up to 5 of its frames.
+
+    Args:
+        frames: [F, H, W, 3] in 0..1.
+        device: Where they are computed, a frame at a time; None: where the frames are.
+
+    Returns:
+        [2, 3] float32: mean and population standard deviation of L, a and b, the mean over frames.
+    """
+    step = max(1, len(frames) // MEASURED_FRAMES)
+    measured = [
+        _measure(_to_lab(frame.to(device or frame.device).float().clamp(0, 1)))
+        for frame in frames[::step][:MEASURED_FRAMES]
+    ]
+    return torch.stack(measured).mean(0)
+
+
+def color_distance(statistics: Tensor, reference: Tensor) -> float:
+    """Distance of two mean colours in Lab units (CIE76; about 2 is just visible).
+
+    Args:
+        statistics: [2, 3], as `color_statistics`.
+        reference: [2, 3].
+
+    Returns:
+        Euclidean distance of the means.
+    """
+    return float((statistics[0] - reference[0].to(statistics)).norm())
+
+
 def match_colors(frames: Tensor, reference: Tensor, *, strength: float) -> Tensor:
-    """Give each frame the colour statistics of the reference.
+    """Give each frame the colour statistics of the reference picture.
 
     Args:
         frames: [F, H, W, 3] in 0..1.
         reference: [H, W, 3] in 0..1; frames are matched on its device, one at a time.
+        strength: As `match_statistics`.
+
+    Returns:
+        As `match_statistics`.
+    """
+    if strength == 0:
+        return frames
+    return match_statistics(frames, _measure(_to_lab(reference.clamp(0, 1))), strength=strength)
+
+
+def match_statistics(frames: Tensor, target: Tensor, *, strength: float) -> Tensor:
+    """Give each frame certain colour statistics.
+
+    Args:
+        frames: [F, H, W, 3] in 0..1.
+        target: [2, 3] mean and deviation in Lab; frames are matched on its device, one at a time.
         strength: 0 returns the frames untouched, 1 replaces them by the matched ones.
 
     Returns:
         [F, H, W, 3] in 0..1 (untouched values if strength is 0). Mean and population standard
-        deviation of each Lab channel become the reference's; a channel without any deviation
-        beyond rounding becomes the reference's mean.
+        deviation of each Lab channel become the target's; a channel without any deviation beyond
+        rounding becomes the target's mean.
 
     Source: Reinhard et al. 2001, "Color transfer between images", in CIE Lab; sampling.md 7.
     """
     if strength == 0:
         return frames
-    target = _statistics(_to_lab(reference.clamp(0, 1)))
     out = torch.empty_like(frames)
     for index, frame in enumerate(frames):
-        source = frame.to(reference.device).clamp(0, 1)
+        source = frame.to(target.device).clamp(0, 1)
         lab = _to_lab(source)
-        statistics = _statistics(lab)
-        if float(statistics.deviation.min()) < _NEARLY_GREY:
+        statistics = _measure(lab)
+        if float(statistics[1].min()) < _NEARLY_GREY:
             lab = _to_lab(source.cpu().contiguous(), with_numpy=True).to(source.device)
-            statistics = _statistics(lab)
-        matched = _to_rgb(_move(lab, statistics, target))
-        out[index] = torch.lerp(source, matched, strength)
+            statistics = _measure(lab)
+        out[index] = torch.lerp(source, _to_rgb(_move(lab, statistics, target)), strength)
     return out
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Statistics:
-    mean: Tensor  # [3]
-    deviation: Tensor  # [3], population
+def _measure(lab: Tensor) -> Tensor:
+    """Mean and population standard deviation of [H, W, 3], as [2, 3]."""
+    return torch.stack([lab.mean((0, 1)), lab.std((0, 1), unbiased=False)])
 
 
-def _statistics(lab: Tensor) -> _Statistics:
-    return _Statistics(mean=lab.mean((0, 1)), deviation=lab.std((0, 1), unbiased=False))
-
-
-def _move(lab: Tensor, source: _Statistics, target: _Statistics) -> Tensor:
+def _move(lab: Tensor, source: Tensor, target: Tensor) -> Tensor:
     """Shift and scale each channel; one without deviation becomes the target's mean."""
-    varies = source.deviation > _ROUNDING
-    gain = torch.where(varies, target.deviation / source.deviation.clamp_min(_ROUNDING), 0)
-    return (lab - source.mean) * gain + target.mean
+    varies = source[1] > _ROUNDING
+    gain = torch.where(varies, target[1] / source[1].clamp_min(_ROUNDING), 0)
+    return (lab - source[0]) * gain + target[0]

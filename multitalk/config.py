@@ -26,6 +26,11 @@ MAX_SPEAKERS = 6  # class_range 24 / class_interval 4
 Family = Literal["multitalk", "infinitetalk"]
 FAMILIES: tuple[Family, ...] = ("multitalk", "infinitetalk")
 
+ColorReference = Literal["picture", "source frame", "running mean"]
+COLOR_REFERENCES: tuple[ColorReference, ...] = ("picture", "source frame", "running mean")
+ImageTokens = Literal["window", "picture"]
+IMAGE_TOKENS: tuple[ImageTokens, ...] = ("window", "picture")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowSize:

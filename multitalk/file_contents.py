@@ -165,22 +165,40 @@ def files_of(path: Path) -> list[Path]:
     return sorted({path, *parts, *path.parent.glob("*" + _INDEX_SUFFIX)})
 
 
+def model_files(path: Path) -> list[Path]:
+    """The files whose tensors are read for this one: itself, or all parts of the model.
+
+    Raises:
+        ValueError: If a part is missing or the index cannot be used.
+    """
+    if not is_part(path.name):
+        return [path]
+    index = _find_index(path)
+    names = _numbered_parts(path) if index is None else _indexed_parts(path, *index)
+    return [path.with_name(name) for name in names]
+
+
 def parts_contents(path: Path) -> Contents:
     """All parts of a sharded model: by the index if there is one, else by their names."""
     index = _find_index(path)
     if index is not None:
         return _indexed_contents(path, *index)
+    merged = Contents(entries={}, metadata={})
+    for name in _numbered_parts(path):  # later files win
+        part = safetensors_contents(path.with_name(name))
+        merged.entries.update(part.entries)
+        merged.metadata.update(part.metadata)
+    return merged
+
+
+def _numbered_parts(path: Path) -> list[str]:
+    """All parts by their names, and an audio part beside them."""
     match = _PART.fullmatch(path.name)
     assert match is not None, path.name
     count = int(match["count"])
     names = [f"{match['stem']}-{n:05}-of-{match['count']}.safetensors" for n in range(1, count + 1)]
     _require_parts(path, names)
-    merged = Contents(entries={}, metadata={})
-    for name in [*names, *_audio_beside(path, names)]:  # later files win
-        part = safetensors_contents(path.with_name(name))
-        merged.entries.update(part.entries)
-        merged.metadata.update(part.metadata)
-    return merged
+    return [*names, *_audio_beside(path, names)]
 
 
 def _find_index(path: Path) -> tuple[Path, dict[str, str]] | None:
@@ -199,7 +217,8 @@ def _find_index(path: Path) -> tuple[Path, dict[str, str]] | None:
     return None
 
 
-def _indexed_contents(path: Path, index: Path, places: Mapping[str, str]) -> Contents:
+def _indexed_parts(path: Path, index: Path, places: Mapping[str, str]) -> list[str]:
+    """All parts that an index names."""
     names = list(dict.fromkeys(places.values()))
     outside = [name for name in names if not name or Path(name).name != name]
     if outside:
@@ -208,6 +227,11 @@ def _indexed_contents(path: Path, index: Path, places: Mapping[str, str]) -> Con
             "folder and correct the index, or delete it."
         )
     _require_parts(path, names)
+    return names
+
+
+def _indexed_contents(path: Path, index: Path, places: Mapping[str, str]) -> Contents:
+    names = _indexed_parts(path, index, places)
     parts = {name: safetensors_contents(path.with_name(name)) for name in names}
     lost = [tensor for tensor, name in places.items() if tensor not in parts[name].entries]
     if lost:

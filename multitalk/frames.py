@@ -153,3 +153,20 @@ def pad_with_grey(frames: Tensor, num_frames: int) -> Tensor:
     """
     grey = frames.new_full((num_frames - len(frames), *frames.shape[1:]), 0.5)
     return torch.cat([frames, grey])
+
+
+def to_bytes(frames: Tensor) -> Tensor:
+    """Round frames to 8 bits.
+
+    Args:
+        frames: [F, H, W, 3] in 0..1.
+
+    Returns:
+        [F, H, W, 3] uint8 on the CPU. Half a step, 1/510, is the largest change.
+    """
+    return (frames.clamp(0, 1) * 255).round_().to("cpu", torch.uint8)
+
+
+def from_bytes(frames: Tensor) -> Tensor:
+    """The opposite of `to_bytes`: uint8 to float32 in 0..1; the way back is exact."""
+    return frames.float().div_(255)

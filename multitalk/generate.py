@@ -3,6 +3,9 @@
 What touches a model comes in as callables, so the loop knows no host: `encode` and `decode` are the
 VAE, `embed_picture` the CLIP vision encoder, `denoise` one whole sampling run.
 
+All that a window needs of those before it is its `WindowState`. So a window can be made again, and
+a video continued from any window whose state was kept, with the same bits.
+
 Source: sampling.md sections 4 (MultiTalk) and 11 (InfiniteTalk), decisions.md 2, 3 and 9.
 """
 
@@ -15,9 +18,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .color import match_colors
+from .color import color_distance, color_statistics, match_statistics
 from .config import Family
 from .frames import count_latent_frames, latent_size, pad_with_grey
+from .settings import DriftControl
 from .windows import WindowPlan, window_speech
 
 LATENT_CHANNELS = 16
@@ -45,12 +49,25 @@ class WindowRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WindowState:
+    """What the next window needs of all windows up to this one."""
+
+    index: int  # of the window that left it
+    tail: Tensor  # [O, H, W, 3] its last frames, exact
+    noise: Tensor  # [n] uint8, where the stream of random numbers stands
+    colors: Tensor  # [index+1, 2, 3] Lab statistics of each window as it was decoded
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FinishedWindow:
     """New frames of one window, in order."""
 
     index: int
     start: int  # number of the first of these frames in the video
     frames: Tensor  # [F, H, W, 3] in 0..1
+    state: WindowState
+    drift: float  # colour distance to the picture as decoded, in Lab units
+    left_drift: float  # the same after colours were matched
 
 
 class NoiseSource(Protocol):
@@ -62,6 +79,14 @@ class NoiseSource(Protocol):
 
     def motion(self, shape: Sequence[int]) -> Tensor:
         """Noise for motion latents, drawn before every model call and once after the last."""
+        ...
+
+    def state(self) -> Tensor:
+        """Where the stream stands, [n] uint8."""
+        ...
+
+    def restore(self, state: Tensor) -> None:
+        """Go on from where the stream stood."""
         ...
 
 
@@ -77,6 +102,14 @@ class SeededNoise:
 
     motion = window
 
+    def state(self) -> Tensor:
+        """Where the stream stands, [n] uint8."""
+        return self._generator.get_state()
+
+    def restore(self, state: Tensor) -> None:
+        """Go on from where the stream stood."""
+        self._generator.set_state(state)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Models:
@@ -91,84 +124,160 @@ class Models:
     device: torch.device | None = None  # where colours are matched; None: where frames are
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """What the video shows and hears."""
+
+    source: Callable[[int], Tensor]  # number of a source frame -> frame [1, H, W, 3] in 0..1 at
+    # the video's size; a picture gives itself for every number
+    tracks: Sequence[Tensor]  # features [F_s, M, E] per speaker
+    silence: Tensor | None  # [M, E] of encoded silence, or None in reference mode
+
+
+Attempt = Callable[[Callable[[], FinishedWindow]], FinishedWindow]
+
+
+def once(make: Callable[[], FinishedWindow]) -> FinishedWindow:
+    """The plainest attempt: make the window, and let errors pass."""
+    return make()
+
+
 def generate(
     plan: WindowPlan,
-    *,
-    family: Family,
-    source: Callable[[int], Tensor],
-    tracks: Sequence[Tensor],
-    silence: Tensor | None,
+    scene: Scene,
     models: Models,
     noise: NoiseSource,
-    color_strength: float = 1.0,
+    *,
+    family: Family,
+    drift: DriftControl,
+    after: WindowState | None = None,
+    attempt: Attempt = once,
 ) -> Iterator[FinishedWindow]:
     """Make a video window by window.
 
     Args:
         plan: Which windows.
-        family: Window rules: MultiTalk continues from the last frames of the previous window,
-            InfiniteTalk conditions every window on a frame of the source.
-        source: Number of a source frame -> frame [1, H, W, 3] in 0..1 at the video's size; a
-            picture gives itself for every number.
-        tracks: Features [F_s, M, E] per speaker.
-        silence: [M, E] of encoded silence, or None in reference mode.
+        scene: Picture or source video, and speech.
         models: VAE, CLIP vision and sampler.
         noise: Random numbers.
-        color_strength: 0 to 1, matching of every window to source frame 0.
+        family: Window rules: MultiTalk continues from the last frames of the previous window,
+            InfiniteTalk conditions every window on a frame of the source.
+        drift: What holds colours and faces.
+        after: State of the last window that is there already; None begins at the picture.
+        attempt: Calls what makes a window, and may call it again after a failure: it then makes
+            the same window from the same random numbers.
 
     Yields:
-        New frames of each window; together exactly `plan.num_frames`.
+        New frames of each window; together with those before exactly `plan.num_frames`.
     """
-    overlap, follows = plan.size.overlap, family == "multitalk"
-    first = tail = source(0)
-    reference = first[0] if models.device is None else first[0].to(models.device)
-    for index in range(plan.num_windows):
+    maker = _WindowMaker(plan, scene, models, noise, family, drift)
+    state = after
+    for index in range(0 if after is None else after.index + 1, plan.num_windows):
+        if state is not None:
+            noise.restore(state.noise)
+        begin = noise.state()
+
+        def make(
+            index: int = index, state: WindowState | None = state, begin: Tensor = begin
+        ) -> FinishedWindow:
+            noise.restore(begin)
+            return maker.make(index, state)
+
+        window = attempt(make)
+        state = window.state
+        yield window
+
+
+class _WindowMaker:
+    """Makes any window from the state that the one before left."""
+
+    def __init__(
+        self,
+        plan: WindowPlan,
+        scene: Scene,
+        models: Models,
+        noise: NoiseSource,
+        family: Family,
+        drift: DriftControl,
+    ) -> None:
+        self._plan, self._scene, self._models, self._noise = plan, scene, models, noise
+        self._follows, self._drift = family == "multitalk", drift
+        self._first = scene.source(0)
+        self._picture_colors = color_statistics(self._first, models.device)
+
+    def make(self, index: int, state: WindowState | None) -> FinishedWindow:
+        """Window `index` from the state after the window before; None for the first."""
+        plan, models = self._plan, self._models
+        tail = self._first if state is None else state.tail
+        condition = tail if self._follows else self._scene.source(plan.starts[index])
+        decoded = models.decode(self._sample(index, tail, condition))[: plan.window_frames(index)]
+        own = color_statistics(decoded, models.device)
+        # Frames that are neither new nor the beginning of the next window need no colour.
+        skipped = min(plan.size.overlap, len(decoded) - plan.size.overlap) if index else 0
+        target = self._target(condition, state)
+        frames = match_statistics(decoded[skipped:], target, strength=self._drift.color_strength)
+        kept = plan.kept(index)
+        new = frames[kept.start - skipped : kept.stop - skipped]
+        return FinishedWindow(
+            index=index,
+            start=plan.starts[index] + kept.start,
+            frames=new,
+            state=WindowState(
+                index=index,
+                tail=frames[-plan.size.overlap :].clone(),
+                noise=self._noise.state(),
+                colors=own.cpu()[None]
+                if state is None
+                else torch.cat([state.colors, own.cpu()[None]]),
+            ),
+            drift=color_distance(own, self._picture_colors),
+            left_drift=color_distance(
+                color_statistics(frames, models.device), self._picture_colors
+            ),
+        )
+
+    def _sample(self, index: int, tail: Tensor, condition: Tensor) -> Tensor:
+        """Raw latents [1, 16, T, h, w] of window `index`."""
+        plan, models = self._plan, self._models
         window = plan.window_frames(index)
-        condition = tail if follows else source(plan.starts[index])
         latents = models.encode(pad_with_grey(condition, window))
-        motion = _motion(index, tail, condition, latents, follows, models, noise)
-        shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(*first.shape[1:3]))
+        motion = self._motion(index, tail, condition, latents)
+        height, width = self._first.shape[1:3]
+        shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(height, width))
+        seen = condition[-1:] if self._drift.image_tokens == "window" else self._first
         request = WindowRequest(
             index=index,
-            noise=noise.window(shape),
+            noise=self._noise.window(shape),
             condition=latents,
             known_latent_frames=count_latent_frames(len(condition)),
-            picture_embedding=models.embed_picture(condition[-1:]),
-            speech=window_speech(plan, index, tracks, silence),
+            picture_embedding=models.embed_picture(seen),
+            speech=window_speech(plan, index, self._scene.tracks, self._scene.silence),
             motion=motion,
         )
         final = models.denoise(request)
         if motion is not None and motion.noise is not None:
             motion.noise()  # the reference draws once more after the last step
-        frames = models.decode(final)[:window]
-        # Frames that are neither new nor the beginning of the next window need no colour.
-        skipped = min(overlap, window - overlap) if index else 0
-        frames = match_colors(frames[skipped:], reference, strength=color_strength)
-        tail = frames[-overlap:].clone()
-        kept = plan.kept(index)
-        yield FinishedWindow(
-            index=index,
-            start=plan.starts[index] + kept.start,
-            frames=frames[kept.start - skipped : kept.stop - skipped],
-        )
+        return final
 
-
-def _motion(
-    index: int,
-    tail: Tensor,
-    condition: Tensor,
-    latents: Tensor,
-    follows: bool,  # noqa: FBT001 - private, one caller
-    models: Models,
-    noise: NoiseSource,
-) -> Motion | None:
-    """Latents that window `index` begins with; see the table in sampling.md section 11."""
-    if follows:
+    def _motion(
+        self, index: int, tail: Tensor, condition: Tensor, latents: Tensor
+    ) -> Motion | None:
+        """Latents that window `index` begins with; see the table in sampling.md section 11."""
+        if self._follows:
+            if index == 0:
+                return None
+            begin = latents[:, :, : count_latent_frames(len(condition))]
+            return Motion(latents=begin, noise=lambda: self._noise.motion(begin.shape))
         if index == 0:
-            return None
-        begin = latents[:, :, : count_latent_frames(len(condition))]
-        return Motion(latents=begin, noise=lambda: noise.motion(begin.shape))
-    if index == 0:
-        # The VAE is causal: the first latent frame is the condition frame encoded alone.
-        return Motion(latents=latents[:, :, :1], noise=None)
-    return Motion(latents=models.encode(tail), noise=None)
+            # The VAE is causal: the first latent frame is the condition frame encoded alone.
+            return Motion(latents=latents[:, :, :1], noise=None)
+        return Motion(latents=self._models.encode(tail), noise=None)
+
+    def _target(self, condition: Tensor, state: WindowState | None) -> Tensor:
+        """Colours [2, 3] that this window is matched to."""
+        if self._drift.color_reference == "source frame" and not self._follows:
+            return color_statistics(condition, self._models.device)
+        if self._drift.color_reference == "running mean" and state is not None:
+            before = state.colors.to(self._picture_colors)
+            return torch.cat([self._picture_colors[None], before]).mean(0)
+        return self._picture_colors

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .config import (
     PRESETS,
     WINDOW_SIZES,
     ApgConfig,
+    ColorReference,
     Family,
+    ImageTokens,
     SizeClass,
     WindowSize,
     default_shift,
@@ -109,6 +111,18 @@ def resolve_windows(family: Family, *, window: int, overlap: int) -> WindowSize:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DriftControl:
+    """What holds colours and faces over many windows."""
+
+    color_strength: float = 1.0  # 0 to 1, matching of every window; 0 is off
+    # What colours are matched to: the picture (frame 0 of a source video), the source frame that
+    # the window begins at, or the mean of the picture and of all windows before as they came.
+    color_reference: ColorReference = "picture"
+    # Which picture CLIP vision sees: the one that the window continues from, or the first.
+    image_tokens: ImageTokens = "window"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunSettings:
     """Everything about a run that is a number or a choice."""
 
@@ -122,6 +136,6 @@ class RunSettings:
     audio_strength: float = 1.0
     step_cache: StepCacheSettings | None = None
     apg: ApgConfig | None = None
-    color_strength: float = 1.0
+    drift: DriftControl = field(default_factory=DriftControl)
     reference_length: bool = False
     short_last_window: bool = False

@@ -7,6 +7,7 @@ the convolution features (50 per second) are resampled to 25 per second BEFORE t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -17,6 +18,7 @@ from torch import Tensor
 from .audio import Tracks, encoder_waveform
 from .config import FRAME_RATE, SAMPLE_RATE_HZ
 from .frames import count_frames
+from .wave_features import Check, convolve
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
@@ -45,6 +47,7 @@ class Speech:
     features: Tensor  # [S, F, M, E] float32
     silence: Tensor  # [M, E]: what the encoder says of digital silence
     sound: Sound  # heard in the video; as it came in
+    identity: str  # hex digest of all that features and sound came from
 
     @property
     def num_frames(self) -> int:
@@ -129,13 +132,16 @@ def normalise_waveform(waveform: Tensor) -> Tensor:
     return (waveform - waveform.mean()) / torch.sqrt(variance + 1e-7)
 
 
-def encode_waveform(model: Wav2Vec2Model, waveform: Tensor, num_frames: int) -> Tensor:
+def encode_waveform(
+    model: Wav2Vec2Model, waveform: Tensor, num_frames: int, *, check: Check | None = None
+) -> Tensor:
     """Features of every transformer layer, one per video frame.
 
     Args:
         model: The encoder.
         waveform: [A] float32 mono at 16 kHz, on the model's device; at least 400 samples.
         num_frames: Features wanted, at 25 per second.
+        check: Called before each piece of work; what it raises is passed on.
 
     Returns:
         [num_frames, M, E] float32 on the CPU. The input of the first layer is not among them.
@@ -143,25 +149,49 @@ def encode_waveform(model: Wav2Vec2Model, waveform: Tensor, num_frames: int) -> 
     Source: audio.md section 3. Layer outputs are collected with hooks, because the encoder module
         of transformers 5 no longer returns them.
     """
-    features = model.feature_extractor(waveform[None])  # [1, C, m] at 50 per second
+    out = _empty_features(model, num_frames)
+    _encode_into(out, model, waveform, check)
+    return out
+
+
+def _empty_features(model: Wav2Vec2Model, *counts: int) -> Tensor:
+    """[*counts, M, E] float32 on the CPU, to be filled: nothing so large is held twice."""
+    layers, width = len(model.encoder.layers), model.config.hidden_size
+    return torch.empty(*counts, layers, width, dtype=torch.float32, device="cpu")
+
+
+def _encode_into(out: Tensor, model: Wav2Vec2Model, waveform: Tensor, check: Check | None) -> None:
+    """Fill `out` [F, M, E] with what `encode_waveform` returns."""
+    hidden = _project(model, waveform, len(out), check)
+
+    def keep(index: int, output: Tensor | tuple[Tensor, ...]) -> None:
+        if check is not None:
+            check()
+        out[:, index].copy_((output[0] if isinstance(output, tuple) else output)[0])
+
+    def hook(layer: torch.nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        keep(places[layer], output)
+
+    places = {layer: index for index, layer in enumerate(model.encoder.layers)}
+    handles = [layer.register_forward_hook(hook) for layer in places]
+    try:
+        final = model.encoder(hidden)[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    keep(-1, final)  # the same, except that the pre-norm kind has a norm after it
+
+
+def _project(
+    model: Wav2Vec2Model, waveform: Tensor, num_frames: int, check: Check | None
+) -> Tensor:
+    """Input of the transformer, [1, num_frames, E]."""
+    features = convolve(model, waveform, check=check)  # [1, C, m] at 50 per second
     resampled = torch.nn.functional.interpolate(
         features, size=num_frames, mode="linear", align_corners=True
     )
     projected = model.feature_projection(resampled.transpose(1, 2))
-    hidden = projected[0] if isinstance(projected, tuple) else projected
-    layers: list[Tensor] = []
-
-    def keep(_module: object, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
-        layers.append((output[0] if isinstance(output, tuple) else output)[0])
-
-    handles = [layer.register_forward_hook(keep) for layer in model.encoder.layers]
-    try:
-        final = model.encoder(hidden)[0][0]
-    finally:
-        for handle in handles:
-            handle.remove()
-    layers[-1] = final  # the same, except that the pre-norm kind has a norm after it
-    return torch.stack([layer.float().cpu() for layer in layers], dim=1)
+    return projected[0] if isinstance(projected, tuple) else projected
 
 
 def encode_silence(model: Wav2Vec2Model, device: torch.device) -> Tensor:
@@ -178,7 +208,9 @@ def embed_tracks(
     sound: Sound,
     loudness_lufs: float | None,
     do_normalize: bool,
+    encoder_identity: str,
     device: torch.device,
+    check: Check | None = None,
 ) -> Speech:
     """Speech features of every speaker over the whole video.
 
@@ -188,7 +220,9 @@ def embed_tracks(
         sound: What the video will be heard with.
         loudness_lufs: Level each speaker to this before encoding; None leaves them.
         do_normalize: Zero mean, unit variance before the encoder, if the checkpoint asks for it.
+        encoder_identity: Tells encoders apart, for the identity of the speech.
         device: Where the encoder runs.
+        check: Called before each piece of work; what it raises is passed on.
 
     Returns:
         Features of exactly `tracks.num_frames` frames. Frames past a track's end, and all frames
@@ -196,16 +230,31 @@ def embed_tracks(
     """
     num_frames = tracks.num_frames
     silence = encode_silence(model, device)
-    rows = []
-    for track in tracks.tracks:
+    features = _empty_features(model, len(tracks.tracks), num_frames)
+    for track, row in zip(tracks.tracks, features, strict=True):
         waveform = encoder_waveform(track, num_frames, loudness_lufs=loudness_lufs)
         if not waveform.any():
-            rows.append(silence.expand(num_frames, -1, -1))
+            row[:] = silence
             continue
         samples = waveform.to(device)
         if do_normalize:
             samples = normalise_waveform(samples)
-        features = encode_waveform(model, samples, num_frames)
-        features[count_frames(track.end_s) :] = silence
-        rows.append(features)
-    return Speech(features=torch.stack(rows), silence=silence, sound=sound)
+        _encode_into(row, model, samples, check)
+        row[count_frames(track.end_s) :] = silence
+    level = None if loudness_lufs is None else float(loudness_lufs)
+    return Speech(
+        features=features,
+        silence=silence,
+        sound=sound,
+        identity=_identify(tracks, sound, (encoder_identity, bool(do_normalize), level)),
+    )
+
+
+def _identify(tracks: Tracks, sound: Sound, settings: tuple[object, ...]) -> str:
+    """Hex digest of everything that features and sound depend on: contents, no names, no times."""
+    places = [(str(track.start_s), str(track.end_s)) for track in tracks.tracks]
+    digest = hashlib.sha256(repr((*settings, tracks.num_frames, places)).encode())
+    for heard in (*(track.sound for track in tracks.tracks), sound):
+        digest.update(repr((heard.sample_rate, tuple(heard.waveform.shape))).encode())
+        digest.update(heard.waveform.cpu().flatten().numpy().data)
+    return digest.hexdigest()

@@ -7,7 +7,9 @@ shapes and metadata; `open_tensors` maps the data into memory and reads none of 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ from .file_contents import (
     Entry,
     gguf_contents,
     is_part,
+    model_files,
     named_tensors,
     parts_contents,
     pickle_contents,
@@ -32,6 +35,7 @@ from .file_contents import (
 )
 from .gguf_file import GgufTensor, read_gguf
 
+IDENTITY_BYTES = 1 << 20  # at each end of a file; headers and many tensors lie there
 DIFFUSERS_KEY = "condition_embedder.time_embedder.linear_1.weight"
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.")
@@ -132,6 +136,33 @@ def open_tensors(header: Header, read: Reader) -> dict[str, Tensor | GgufTensor]
             raise ValueError(f"{file.name} changed while it was being loaded. Queue again.")
         out[name] = tensor
     return out
+
+
+def file_identity(path: Path) -> str:
+    """Tell a model from others by its contents, without reading all of them.
+
+    Args:
+        path: File of any layout; one of several parts stands for all.
+
+    Returns:
+        A hex digest of size, beginning and end of every file of the model. Names, places, times
+        and the order of parts do not matter: it is the same on every machine.
+
+    Raises:
+        ValueError: If a part is missing or the index cannot be used.
+    """
+    return hashlib.sha256(b"".join(sorted(map(_end_digest, model_files(path))))).hexdigest()
+
+
+def _end_digest(path: Path) -> bytes:
+    """Digest of size, beginning and end of one file."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest = hashlib.sha256(size.to_bytes(8, "little"))
+        for place in (0, max(0, size - IDENTITY_BYTES)):
+            file.seek(place)
+            digest.update(file.read(IDENTITY_BYTES))
+    return digest.digest()
 
 
 def _name_tensors(path: Path, contents: Contents, file_format: Format) -> Header:

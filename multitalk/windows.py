@@ -144,11 +144,6 @@ def plan_reference(
     )
 
 
-def mirror_tail(track: Tensor, num_frames: int) -> Tensor:
-    """Append the reversed last `num_frames` feature frames (all there are, if fewer)."""
-    return torch.cat([track, track[-num_frames:].flip(0)]) if num_frames else track
-
-
 def window_speech(
     plan: WindowPlan, index: int, tracks: Sequence[Tensor], silence: Tensor | None
 ) -> Tensor:
@@ -157,21 +152,37 @@ def window_speech(
     Args:
         plan: The plan.
         index: Window number.
-        tracks: Features [F_s, M, E] per speaker.
+        tracks: Features [F_s, M, E] per speaker; only what the window hears is copied.
         silence: [M, E] that follows the end of the tracks in exact mode.
 
     Returns:
         [S, F, 5, M, E].
     """
     start, frames = plan.starts[index], plan.window_frames(index)
+    needed = range(start - AUDIO_RADIUS, start + frames + AUDIO_RADIUS)
+    mirrored: Sequence[int] = [0] * len(tracks)
     if plan.mirrored:
+        silence = None
         if index == plan.num_windows - 1:
-            tracks = [mirror_tail(t, n) for t, n in zip(tracks, plan.mirrored, strict=True)]
-        return audio_windows(tracks, start, frames)
-    if silence is not None:
-        needed = start + frames + AUDIO_RADIUS
-        tracks = [
-            torch.cat([track, silence.expand(max(0, needed - len(track)), -1, -1)])
-            for track in tracks
-        ]
-    return audio_windows(tracks, start, frames)
+            mirrored = plan.mirrored
+    heard = [
+        _take_frames(track, needed, tail, silence)
+        for track, tail in zip(tracks, mirrored, strict=True)
+    ]
+    return audio_windows(heard, AUDIO_RADIUS, frames)
+
+
+def _take_frames(track: Tensor, needed: range, mirrored: int, silence: Tensor | None) -> Tensor:
+    """Frames of a track, one per number needed: [len(needed), M, E].
+
+    Before its beginning stands its first frame. After its end stand its last `mirrored` frames
+    backwards (all there are, if fewer), then silence; without silence, what came last.
+    """
+    length = len(track)
+    end = length + min(mirrored, length)
+    places = [min(max(frame, 0), end - 1) for frame in needed if silence is None or frame < end]
+    places = [place if place < length else 2 * length - 1 - place for place in places]
+    taken = track[torch.tensor(places, dtype=torch.long)]
+    if silence is None:
+        return taken
+    return torch.cat([taken, silence.expand(len(needed) - len(places), -1, -1)])

@@ -43,9 +43,11 @@ class TalkGuider(comfy.samplers.CFGGuider):
         *,
         motion: Motion | None = None,
         cache: RunCache | None = None,
+        single_passes: bool = False,
     ) -> None:
         super().__init__(model)
         attached_audio(model)
+        self._single_passes = single_passes
         self._audio, self._plan, self._motion, self._cache = audio, guidance, motion, cache
         self._guidance = Guidance(guidance)
         self._steps: StepCache | None = None
@@ -98,7 +100,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         sigma = timestep.view(-1, *[1] * (x.ndim - 1))
         x = self._with_motion(x, sigma)
         conds = [self.conds[name] for name in self._plan.passes]
-        denoised = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
+        denoised = self._denoise(conds, x, timestep, options)
         velocities: dict[Pass, Tensor] = {
             name: (x - clean) / sigma
             for name, clean in zip(self._plan.passes, denoised, strict=True)
@@ -108,6 +110,20 @@ class TalkGuider(comfy.samplers.CFGGuider):
             out[:, :, : self._pinned.shape[2]] = self._pinned
         if self._steps is not None:
             self._steps.step += 1
+        return out
+
+    def _denoise(
+        self, conds: list[Any], x: Tensor, timestep: Tensor, options: dict[str, Any]
+    ) -> list[Tensor]:
+        """Clean latents of each pass: as many at once as the host finds room for, or singly."""
+        if not self._single_passes:
+            return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
+        out = []
+        for index, cond in enumerate(conds):
+            # The place in the list tells the patches which pass it is.
+            only = [cond if place == index else None for place in range(len(conds))]
+            all_out = comfy.samplers.calc_cond_batch(self.inner_model, only, x, timestep, options)
+            out.append(all_out[index])
         return out
 
     def _parts(self) -> dict[torch.device, AudioPart]:

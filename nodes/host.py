@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 import latent_preview
+import torch
 from torch import Tensor
 
 from ..multitalk.file_contents import (
@@ -20,6 +22,7 @@ from ..multitalk.file_contents import (
     files_of,
     is_later_part,
 )
+from ..multitalk.report import clock
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -37,7 +40,7 @@ _GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")
 # Folders that other packs keep the speech encoder in; the host does not know them.
 _ENCODER_FOLDERS_OF_OTHERS = ("wav2vec2", "transformers")
 _VOICE_FOLDERS = ("kokoro", "Kokorotts")  # ours, and that of another pack
-_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
+MODEL_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 
 def register_folders() -> None:
@@ -74,7 +77,7 @@ def list_files(folders: Sequence[str]) -> list[str]:
         name
         for key in _with_gguf(folders)
         for name in folder_paths.get_filename_list(key)
-        if name.lower().endswith(_SUFFIXES) and not is_later_part(name)
+        if name.lower().endswith(MODEL_SUFFIXES) and not is_later_part(name)
     ]
     return list(dict.fromkeys(names))
 
@@ -108,13 +111,19 @@ def file_stamps(names: Sequence[str], folders: Sequence[str]) -> tuple[tuple[int
 
 
 class StepProgress:
-    """Progress of one run: steps over all windows, with a preview and a line of text."""
+    """Progress of one run: steps over all windows, a preview, and a line with the time left."""
 
     def __init__(self, model: ModelPatcher, steps: int, windows: int, node_id: str | None) -> None:
         self._steps, self._windows, self._node_id = steps, windows, node_id
         self._bar = comfy.utils.ProgressBar(steps * windows)
         latent_format = model.get_model_object("latent_format")
         self._previewer = latent_preview.get_previewer(model.load_device, latent_format)
+        self._begin, self._begin_done = time.monotonic(), 0
+
+    def skip(self, windows: int) -> None:
+        """Count windows that are there already; the time left is measured from here."""
+        self._begin, self._begin_done = time.monotonic(), windows * self._steps
+        self._bar.update_absolute(self._begin_done, self._steps * self._windows)
 
     def callback(self, window: int) -> Callable[[int, Tensor, Tensor, int], None]:
         """The host sampler's callback for window number `window` (from 0)."""
@@ -130,11 +139,38 @@ class StepProgress:
             done = window * self._steps + step + 1
             self._bar.update_absolute(done, self._steps * self._windows, preview)
             send_text(
-                f"window {window + 1} of {self._windows}, step {step + 1} of {self._steps}",
+                f"window {window + 1} of {self._windows}, step {step + 1} of {self._steps}"
+                f"{self._time_left(done)}",
                 self._node_id,
             )
 
         return update
+
+    def _time_left(self, done: int) -> str:
+        """From the mean of the steps so far, decoding included; logged once, after the first."""
+        new = max(1, done - self._begin_done)
+        mean_s = (time.monotonic() - self._begin) / new
+        total = self._steps * self._windows
+        left = clock(mean_s * (total - done))
+        if new == 1:
+            logger.info(
+                "[MultiTalk] the first step took %s: about %s left for %s windows",
+                clock(mean_s),
+                left,
+                self._windows - self._begin_done // self._steps,
+            )
+        return f", about {left} left" if done < total else ""
+
+
+def start_memory_peak(device: torch.device) -> None:
+    """Begin to measure the highest use of graphics memory."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def memory_peak(device: torch.device) -> int | None:
+    """Highest use of graphics memory since `start_memory_peak` in bytes, where torch knows it."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
 def send_text(text: str, node_id: str | None) -> None:
@@ -149,7 +185,7 @@ def send_text(text: str, node_id: str | None) -> None:
 def upstream(dynprompt: Any, node_id: str, socket: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Nodes that lead into a socket, nearest first, as (class, literal and linked inputs)."""
     start = dynprompt.get_node(node_id)["inputs"].get(socket)
-    queue, seen = [start] if _is_link(start) else [], set()
+    queue, seen = [start] if is_link(start) else [], set()
     while queue:
         source = queue.pop(0)[0]
         if source in seen:
@@ -157,8 +193,9 @@ def upstream(dynprompt: Any, node_id: str, socket: str) -> Iterator[tuple[str, d
         seen.add(source)
         node = dynprompt.get_node(source)
         yield node["class_type"], node["inputs"]
-        queue.extend(value for value in node["inputs"].values() if _is_link(value))
+        queue.extend(value for value in node["inputs"].values() if is_link(value))
 
 
-def _is_link(value: object) -> bool:
+def is_link(value: object) -> bool:
+    """Whether an input of a prompt comes from another node: [node id, output]."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

@@ -7,7 +7,7 @@ from typing import Any
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..multitalk.config import FAMILIES, PRESETS
+from ..multitalk.config import COLOR_REFERENCES, FAMILIES, IMAGE_TOKENS, PRESETS
 from .sockets import Speech
 
 MAX_SEED = 0xFFFF_FFFF_FFFF_FFFF
@@ -154,7 +154,54 @@ def setting_inputs() -> list[Any]:
 
 def advanced_inputs() -> list[Any]:
     """What few people set; the defaults are those of training."""
-    return [*_strength_inputs(), *_window_inputs(), *_sampling_inputs()]
+    return [*_strength_inputs(), *_window_inputs(), *_sampling_inputs(), *_drift_inputs()]
+
+
+def keep_inputs() -> list[Any]:
+    """Whether finished windows outlive a stop."""
+    return [
+        io.Boolean.Input(
+            "keep_progress",
+            default=False,
+            optional=True,
+            tooltip="Write each finished window into the folder multitalk_runs of the output "
+            "folder. After a stop of any kind, queue the same prompt again: it goes on after the "
+            "last whole window, with the same picture bits.",
+        ),
+        io.Boolean.Input(
+            "keep_finished",
+            default=False,
+            optional=True,
+            advanced=True,
+            tooltip="With keep_progress: leave the windows on disk when the video is done. "
+            "Off: they are deleted then.",
+        ),
+    ]
+
+
+def _drift_inputs() -> list[Any]:
+    return [
+        io.Combo.Input(
+            "colour_reference",
+            options=list(COLOR_REFERENCES),
+            default=COLOR_REFERENCES[0],
+            optional=True,
+            advanced=True,
+            tooltip="What colour_match matches to. picture: frame 0, against any drift. source "
+            "frame: with a video, the frame that the window begins at, so that its light may "
+            "change. running mean: the picture and all windows so far, so that slow changes pass "
+            "and jumps do not.",
+        ),
+        io.Combo.Input(
+            "image_tokens",
+            options=list(IMAGE_TOKENS),
+            default=IMAGE_TOKENS[0],
+            optional=True,
+            advanced=True,
+            tooltip="Which picture CLIP vision sees. window: the one that the window continues "
+            "from, as trained. picture: always the first, which holds a face longer.",
+        ),
+    ]
 
 
 def _strength_inputs() -> list[Any]:

@@ -33,6 +33,7 @@ class LoadedEncoder:
     width: int
     do_normalize: bool
     name: str  # file name, for messages
+    identity: str  # digest of the file's contents
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,7 +76,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
         ValueError: If the file is no wav2vec2-base encoder.
     """
     from ..multitalk.checkpoint import encoder_settings, encoder_sizes
-    from ..multitalk.weight_file import open_tensors, read_header
+    from ..multitalk.weight_file import file_identity, open_tensors, read_header
     from .weights import map_safetensors
 
     header = read_header(path)
@@ -98,6 +98,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
         width=width,
         do_normalize=settings.do_normalize,
         name=path.name,
+        identity=file_identity(path),
     )
 
 
@@ -177,7 +178,9 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
             sound=sound,
             loudness_lufs=LOUDNESS_LUFS if normalise_loudness else None,
             do_normalize=speech_encoder.do_normalize,
+            encoder_identity=speech_encoder.identity,
             device=patcher.load_device,
+            check=comfy.model_management.throw_exception_if_processing_interrupted,
         )
         logger.info(
             "[MultiTalk] speech: %s speakers, %s frames", speech.num_speakers, speech.num_frames

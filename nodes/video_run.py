@@ -1,59 +1,45 @@
-"""One run of the sampler node: the engine's window loop on host models."""
+"""One run of a sampling node: the engine's window loop on host models, windows kept on disk."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from types import TracebackType
 
 import comfy.model_management
-import comfy.model_patcher
-import comfy.samplers
-import comfy.utils
+import folder_paths
 import torch
 from torch import Tensor
 
-from ..multitalk.frames import fit_frames
-from ..multitalk.generate import Models, NoiseSource, SeededNoise, WindowRequest, generate
+from ..multitalk.frames import count_latent_frames, fit_frames, from_bytes, latent_size
+from ..multitalk.generate import (
+    LATENT_CHANNELS,
+    FinishedWindow,
+    Models,
+    NoiseSource,
+    Scene,
+    SeededNoise,
+    WindowState,
+    generate,
+)
 from ..multitalk.guidance import plan_guidance
-from ..multitalk.schedule import shifted_sigmas
+from ..multitalk.report import RunReport
+from ..multitalk.resume import RunFolder, VideoWindow, as_video_window, continue_windows
 from ..multitalk.settings import RunSettings
 from ..multitalk.speakers import half_masks, latent_masks
 from ..multitalk.wav2vec2 import Speech
 from ..multitalk.windows import MAX_REFERENCE_FRAMES, WindowPlan, plan_exact, plan_reference
 from .block_cache import RunCache
-from .guider import AudioInputs, TalkGuider, with_values
-from .host import StepProgress
+from .denoiser import RunInputs, embed_picture, window_denoiser
+from .economy import Economy
+from .host import StepProgress, memory_peak, send_text, start_memory_peak
 
 logger = logging.getLogger("multitalk.nodes")
 
-CLIP_PX = 224
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunInputs:
-    """Host objects and engine values of one run."""
-
-    model: comfy.model_patcher.ModelPatcher
-    vae: Any
-    clip_vision: Any | None
-    positive: list[Any]
-    negative: list[Any]
-    image: Tensor  # [F, H, W, 3]; one picture, or the source video of InfiniteTalk
-    speech: Speech
-    masks: Tensor | None  # [S, H, W] on the picture
-
-
-def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
-    """No text: one zero row, which attends like any number of zero rows."""
-    return [[torch.zeros(1, 1, model.model.diffusion_model.text_dim), {}]]
-
-
-def cut_text(conditioning: list[Any], model: comfy.model_patcher.ModelPatcher) -> list[Any]:
-    """Leave out text rows beyond those the model was trained with (512 tokens)."""
-    rows = model.model.diffusion_model.text_len
-    return [[text[:, :rows], entry] for text, entry in conditioning]
+RUNS_FOLDER = "multitalk_runs"  # in the output folder
 
 
 def speakers_and_tracks(
@@ -104,137 +90,193 @@ def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Te
     return frame
 
 
-def _log_plan(plan: WindowPlan, settings: RunSettings, num_speakers: int) -> None:
-    logger.info(
-        "[MultiTalk] %s frames of %s x %s in %s windows of %s (overlap %s), %s steps, %s speakers",
-        plan.num_frames,
-        settings.width,
-        settings.height,
-        plan.num_windows,
-        settings.size.window,
-        settings.size.overlap,
-        settings.guidance.steps,
-        num_speakers,
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeepOptions:
+    """Whether finished windows go to disk, and for how long."""
+
+    identity: Mapping[str, str]  # everything the result depends on
+    finished: bool  # the folder stays when the video is done
 
 
-def sample_video(
-    inputs: RunInputs,
-    settings: RunSettings,
-    *,
-    node_id: str | None = None,
-    noise: NoiseSource | None = None,
-) -> Tensor:
+class VideoRun:
+    """One video: plan, windows one after another, report."""
+
+    def __init__(
+        self,
+        inputs: RunInputs,
+        settings: RunSettings,
+        *,
+        node_id: str | None = None,
+        keep: KeepOptions | None = None,
+        noise: NoiseSource | None = None,
+    ) -> None:
+        """Plan the video.
+
+        Args:
+            inputs: Models and media.
+            settings: Numbers and choices.
+            node_id: Node that shows progress.
+            keep: Put finished windows on disk and continue from there; None: keep nothing.
+            noise: Random numbers; by default from the seed.
+        """
+        self.plan = plan_video(inputs.speech, settings)
+        self._inputs, self._settings, self._node_id, self._keep = inputs, settings, node_id, keep
+        self._noise = noise if noise is not None else SeededNoise(settings.seed)
+        self._tracks, masks = speakers_and_tracks(inputs.speech, inputs.masks, inputs.image)
+        self._cells = None if masks is None else latent_masks(masks, *self.size_px)
+        guided = settings.guidance
+        self._guidance = plan_guidance(
+            guided.text_guidance, guided.audio_guidance, apg=settings.apg
+        )
+        self._cache = None if settings.step_cache is None else RunCache(settings.step_cache)
+        self._economy = Economy(inputs.model.load_device, self.plan.num_windows)
+        self._folder: RunFolder | None = None
+        self.report = RunReport(
+            plan=self.plan,
+            settings=settings,
+            num_speakers=inputs.speech.num_speakers,
+            num_passes=len(self._guidance.passes),
+            lora_keys=len(inputs.model.patches),
+        )
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of the video."""
+        return self._settings.height, self._settings.width
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder while windows are being made, if they are kept."""
+        return None if self._folder is None else self._folder.path
+
+    def __enter__(self) -> VideoRun:
+        """Open the run folder, if windows are kept."""
+        logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
+        start_memory_peak(self._inputs.model.load_device)
+        if self._keep is not None:
+            root = Path(folder_paths.get_output_directory()) / RUNS_FOLDER
+            self._folder = RunFolder(root, self._keep.identity, self.plan.num_windows)
+            for note in self._folder.notes:
+                logger.info("[MultiTalk] %s", note)
+                send_text(note, self._node_id)
+            self.report.notes += self._folder.notes
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the run folder; it stays unless the video was `done`."""
+        if self._folder is not None:
+            self._folder.__exit__(kind, error, trace)
+
+    def windows(self) -> Iterator[VideoWindow]:
+        """All windows in order: those on disk, the others made."""
+        progress = StepProgress(
+            self._inputs.model,
+            self._settings.guidance.steps,
+            self.plan.num_windows,
+            self._node_id,
+        )
+        models = self._models(progress)
+
+        def make(after: WindowState | None) -> Iterator[FinishedWindow]:
+            progress.skip(0 if after is None else after.index + 1)
+            return self._generate(models, after)
+
+        windows = (
+            map(as_video_window, make(None))
+            if self._folder is None
+            else continue_windows(self._folder, self.plan.num_windows, make)
+        )
+        for window in windows:
+            self.report.add(window)
+            yield window
+
+    def done(self) -> None:
+        """Everything is where it should be: complete the report, remove the run folder."""
+        self.report.notes += self._economy.notes
+        self.report.peak_bytes = memory_peak(self._inputs.model.load_device)
+        if self._cache is not None and self._cache.plan is not None:
+            self.report.reused_steps = self._cache.plan.num_reused
+        if self._folder is not None and self._keep is not None:
+            if self._keep.finished:
+                self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
+            else:
+                self._folder.remove()
+
+    def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
+        return generate(
+            self.plan,
+            Scene(
+                source=picture_source(self._inputs.image, *self.size_px),
+                tracks=self._tracks,
+                silence=self._inputs.speech.silence,
+            ),
+            models,
+            self._noise,
+            family=self._settings.family,
+            drift=self._settings.drift,
+            after=after,
+            attempt=self._economy.attempt,
+        )
+
+    def _models(self, progress: StepProgress) -> Models:
+        inputs, economy = self._inputs, self._economy
+        return Models(
+            encode=lambda frames: economy.encode(inputs.vae, frames),
+            decode=lambda latents: economy.decode(inputs.vae, latents),
+            embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
+            denoise=window_denoiser(
+                inputs,
+                self._settings,
+                self._cells,
+                progress,
+                guidance=self._guidance,
+                cache=self._cache,
+                economy=economy,
+            ),
+            device=inputs.model.load_device,
+        )
+
+    def _memory_line(self) -> str:
+        """What the host expects one step to need beside the weights, and what frames need."""
+        height, width = self.size_px
+        latent = (len(self._guidance.passes), LATENT_CHANNELS)
+        shape = (
+            *latent,
+            count_latent_frames(self.plan.size.window),
+            *latent_size(height, width),
+        )
+        step = self._inputs.model.model.memory_required(shape) / (1 << 30)
+        frames = self.plan.num_frames * height * width * 3 / (1 << 30)
+        return (
+            f"about {step:.1f} GB for a step beside the weights, {frames:.2f} GB for all frames "
+            "as 8 bit"
+        )
+
+
+def sample_video(run: VideoRun) -> Tensor:
     """Make all frames of a video.
 
     Args:
-        inputs: Models and media.
-        settings: Numbers and choices.
-        node_id: Node that shows progress.
-        noise: Random numbers; by default from the seed.
+        run: An open run.
 
     Returns:
-        [num_frames, H, W, 3] in 0..1, of the host's intermediate device and dtype.
+        [num_frames, H, W, 3] in 0..1, of the host's intermediate device and dtype: multiples of
+        1/255, because frames are held as 8 bit until all are there.
     """
-    tracks, masks = speakers_and_tracks(inputs.speech, inputs.masks, inputs.image)
-    cells = None if masks is None else latent_masks(masks, settings.height, settings.width)
-    plan = plan_video(inputs.speech, settings)
-    _log_plan(plan, settings, len(tracks))
-    progress = StepProgress(inputs.model, settings.guidance.steps, plan.num_windows, node_id)
-    models = Models(
-        encode=inputs.vae.encode,
-        decode=lambda latents: inputs.vae.decode(latents)[0],
-        embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
-        denoise=window_denoiser(inputs, settings, cells, progress),
-        device=inputs.model.load_device,
-    )
+    pieces = deque(run.windows())
     frames = torch.empty(
-        plan.num_frames,
-        settings.height,
-        settings.width,
+        run.plan.num_frames,
+        *run.size_px,
         3,
         device=comfy.model_management.intermediate_device(),
         dtype=comfy.model_management.intermediate_dtype(),
     )
-    for window in generate(
-        plan,
-        family=settings.family,
-        source=picture_source(inputs.image, settings.height, settings.width),
-        tracks=tracks,
-        silence=inputs.speech.silence,
-        models=models,
-        noise=noise if noise is not None else SeededNoise(settings.seed),
-        color_strength=settings.color_strength,
-    ):
-        frames[window.start : window.start + len(window.frames)] = window.frames
+    while pieces:
+        window = pieces.popleft()
+        frames[window.start : window.start + len(window.frames)] = from_bytes(window.frames)
     return frames
-
-
-def embed_picture(clip_vision: Any | None, frame: Tensor) -> object:
-    """CLIP tokens of a frame [1, H, W, 3]: squashed to a square without crop or antialias."""
-    if clip_vision is None:
-        return None
-    square = torch.nn.functional.interpolate(
-        frame.movedim(-1, 1), (CLIP_PX, CLIP_PX), mode="bicubic", align_corners=False
-    )
-    return clip_vision.encode_image(square.clamp(0, 1).movedim(1, -1), crop=False)
-
-
-def window_denoiser(
-    inputs: RunInputs, settings: RunSettings, cells: Tensor | None, progress: StepProgress
-) -> Callable[[WindowRequest], Tensor]:
-    """The engine's `denoise`: one host sampling run per window.
-
-    Args:
-        inputs: Models and media.
-        settings: Numbers and choices.
-        cells: [S+1, h, w] speaker masks on the latent grid, or None.
-        progress: Where steps are counted.
-
-    Returns:
-        A callable from window request to raw latents [1, 16, T, h, w].
-    """
-    guided = settings.guidance
-    sigmas = shifted_sigmas(guided.steps, guided.shift)
-    guidance = plan_guidance(guided.text_guidance, guided.audio_guidance, apg=settings.apg)
-    sampler = comfy.samplers.sampler_object(settings.sampler)
-    positive = cut_text(inputs.positive, inputs.model)
-    negative = cut_text(inputs.negative, inputs.model)
-    cache = None if settings.step_cache is None else RunCache(settings.step_cache)
-
-    def denoise(request: WindowRequest) -> Tensor:
-        values = condition_values(request)
-        guider = TalkGuider(
-            inputs.model,
-            with_values(positive, values),
-            with_values(negative, values),
-            AudioInputs(speech=request.speech, cells=cells, strength=settings.audio_strength),
-            guidance,
-            motion=request.motion,
-            cache=cache,
-        )
-        return guider.sample(
-            request.noise,
-            torch.zeros_like(request.noise),
-            sampler,
-            sigmas,
-            callback=progress.callback(request.index),
-            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=settings.seed,
-        )
-
-    return denoise
-
-
-def condition_values(request: WindowRequest) -> dict[str, Any]:
-    """Entries of the host's CONDITIONING that differ between windows."""
-    shape = request.condition.shape
-    unknown = torch.ones(1, 1, *shape[2:])
-    unknown[:, :, : request.known_latent_frames] = 0
-    values: dict[str, Any] = {
-        "concat_latent_image": request.condition,
-        "concat_mask": unknown,
-    }
-    if request.picture_embedding is not None:
-        values["clip_vision_output"] = request.picture_embedding
-    return values

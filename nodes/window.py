@@ -15,11 +15,12 @@ from ..multitalk.speakers import latent_masks
 from ..multitalk.wav2vec2 import Speech
 from ..multitalk.windows import WindowPlan, window_speech
 from .checks import check_visible, check_voices, missing_lazy
+from .denoiser import empty_conditioning
 from .guider import AudioInputs, TalkGuider, with_text
 from .model_patch import attached_audio
 from .sampler_inputs import advanced_inputs, guidance_inputs, media_inputs, model_inputs
 from .sockets import to_masks
-from .video_run import empty_conditioning, speakers_and_tracks
+from .video_run import speakers_and_tracks
 
 LAZY = ("model", "positive", "negative")
 

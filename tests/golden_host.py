@@ -17,17 +17,18 @@ import torch
 from pack.multitalk.audio_attention import audio_windows, build_audio_part
 from pack.multitalk.config import ApgConfig, AudioPartConfig, WindowSize
 from pack.multitalk.frames import fit_frames
-from pack.multitalk.generate import Models, SeededNoise, generate
+from pack.multitalk.generate import Models, Scene, SeededNoise, generate
 from pack.multitalk.guidance import plan_guidance
 from pack.multitalk.schedule import shifted_sigmas
-from pack.multitalk.settings import GuidanceSettings, RunSettings
+from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.speakers import half_masks, latent_masks, reference_box_masks
 from pack.multitalk.stepcache import COEFFICIENTS, StepCacheSettings
 from pack.multitalk.windows import plan_reference
 from pack.nodes.block_cache import RunCache
+from pack.nodes.denoiser import RunInputs, window_denoiser
+from pack.nodes.economy import Economy
 from pack.nodes.guider import AudioInputs, TalkGuider
 from pack.nodes.model_patch import AttachedAudio, attach_audio
-from pack.nodes.video_run import RunInputs, window_denoiser
 
 CPU = torch.device("cpu")
 
@@ -202,6 +203,12 @@ class StoredNoise:
         self.draw += 1
         return noise.clone()
 
+    def state(self):
+        return torch.tensor([self.index + 1, self.draw], dtype=torch.uint8)
+
+    def restore(self, state):
+        self.index, self.draw = int(state[0]) - 1, int(state[1])
+
 
 @dataclass
 class Stubs:
@@ -258,7 +265,13 @@ def loop(case):
         speech=None,
         masks=None,
     )
-    denoise = window_denoiser(inputs, settings, cells, NoProgress())
+    scales = settings.guidance
+    tools = {
+        "guidance": plan_guidance(scales.text_guidance, scales.audio_guidance, apg=settings.apg),
+        "cache": None if settings.step_cache is None else RunCache(settings.step_cache),
+        "economy": Economy(inputs.model.load_device, 1),
+    }
+    denoise = window_denoiser(inputs, settings, cells, NoProgress(), **tools)
 
     def recorded(request):
         requests.append(request)
@@ -275,18 +288,16 @@ def loop(case):
         windows = list(
             generate(
                 plan,
-                family=family,
-                source=source,
-                tracks=tracks,
-                silence=None,
-                models=Models(
+                Scene(source=source, tracks=tracks, silence=None),
+                Models(
                     encode=stubs.encode,
                     decode=stubs.decode,
                     embed_picture=stubs.embed,
                     denoise=recorded,
                 ),
-                noise=StoredNoise(case),
-                color_strength=sub["colour_strength"],
+                StoredNoise(case),
+                family=family,
+                drift=settings.drift,
             )
         )
     frames = torch.cat([window.frames for window in windows])
@@ -346,7 +357,7 @@ def loop_settings(sub, family):
         sampler="euler",
         step_cache=cache,
         apg=apg if sub["apg"] else None,
-        color_strength=sub["colour_strength"],
+        drift=DriftControl(color_strength=sub["colour_strength"]),
     )
 
 

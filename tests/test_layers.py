@@ -26,10 +26,11 @@ HEAVY = {
     "espeakng_loader",
 }  # fmt: skip
 ENGINE_ORDER = [
-    "config", "frames", "audio", "dialogue", "wav2vec2", "audio_attention", "speakers",
-    "timeline", "windows", "schedule", "guidance", "stepcache", "color", "architecture",
+    "config", "frames", "audio", "dialogue", "wave_features", "wav2vec2", "audio_attention",
+    "speakers", "timeline", "windows", "schedule", "guidance", "stepcache", "color", "architecture",
     "block_names", "diffusers_names", "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file",
     "file_contents", "weight_file", "layouts", "sniff", "checkpoint", "settings", "generate",
+    "lossless", "run_files", "run_lock", "resume", "report",
 ]  # fmt: skip
 SPEECH_ORDER = [
     "config", "notation", "cast", "script", "spoken", "symbols", "chunks", "abbreviations",
@@ -42,8 +43,10 @@ NODE_LAYERS = [
     {"sockets", "host", "weight_dtypes", "quantized", "weights", "model_patch"},
     {"audio_part"},
     {"block_cache", "checks", "file_checks", "sampler_inputs", "base_model", "loras", "voices"},
-    {"guider"},
+    {"guider", "economy", "identity"},
+    {"denoiser"},
     {"video_run"},
+    {"run_setup"},
     {"audio", "speech", "speakers", "loaders", "sampler", "window", "video", "example", "tts"},
 ]
 

@@ -62,6 +62,12 @@ class CountedNoise:
     def motion(self, shape):
         return self.draw("motion", shape)
 
+    def state(self):
+        return torch.tensor([len(self.draws)], dtype=torch.uint8)
+
+    def restore(self, state):
+        del self.draws[int(state) :]
+
     def draw(self, kind, shape):
         self.draws.append((kind, tuple(shape)))
         return torch.full(tuple(shape), float(len(self.draws)))

@@ -9,7 +9,8 @@ import torch
 from pack.multitalk.audio import Sound, Track, Tracks, fit_sound
 from pack.multitalk.color import match_colors
 from pack.multitalk.config import WindowSize
-from pack.multitalk.generate import SeededNoise, generate
+from pack.multitalk.generate import Scene, SeededNoise, generate
+from pack.multitalk.settings import DriftControl
 from pack.multitalk.windows import plan_exact, plan_reference
 from pack.tests.engine.stand_ins import STEPS, CountedNoise, Painter
 
@@ -41,13 +42,11 @@ def run(plan, family, painter=None, noise=None, *, silence=SILENCE, picture=sour
     painter = painter or Painter(plan)
     finished = generate(
         plan,
+        Scene(source=picture, tracks=[numbered(plan.num_frames)], silence=silence),
+        painter.models,
+        noise or SeededNoise(0),
         family=family,
-        source=picture,
-        tracks=[numbered(plan.num_frames)],
-        silence=silence,
-        models=painter.models,
-        noise=noise or SeededNoise(0),
-        color_strength=color,
+        drift=DriftControl(color_strength=color),
     )
     return finished, painter
 
@@ -103,8 +102,8 @@ def test_reference_length_joins_without_gap_too(family, size, length, frames):
     plan = plan_reference([length], SIZES[size], family=family, max_frames=1000)
     painter = Painter(plan)
     finished = generate(
-        plan, family=family, source=source, tracks=[numbered(length)], silence=None,
-        models=painter.models, noise=SeededNoise(0), color_strength=0.0,
+        plan, Scene(source=source, tracks=[numbered(length)], silence=None),
+        painter.models, SeededNoise(0), family=family, drift=DriftControl(color_strength=0.0),
     )  # fmt: skip
     assert painted(torch.cat([window.frames for window in finished])) == list(range(frames))
 
@@ -274,9 +273,9 @@ def test_colours_are_matched_where_the_models_say():
     plan = plan_exact(33, SIZES["toy"])
     painter = Colourful(plan)
     finished = generate(
-        plan, family="multitalk", source=coloured, tracks=[numbered(33)], silence=SILENCE,
-        models=dataclasses.replace(painter.models, device=torch.device("cpu")),
-        noise=SeededNoise(0),
+        plan, Scene(source=coloured, tracks=[numbered(33)], silence=SILENCE),
+        dataclasses.replace(painter.models, device=torch.device("cpu")), SeededNoise(0),
+        family="multitalk", drift=DriftControl(),
     )  # fmt: skip
     (window,) = finished
     assert torch.equal(

@@ -111,6 +111,6 @@ def test_run_is_exact_full_and_uncached_unless_told():
         size=resolve_windows("multitalk", window=0, overlap=0),
     )  # fmt: skip
     assert (run.step_cache, run.apg) == (None, None)
-    assert (run.audio_strength, run.color_strength) == (1.0, 1.0)
+    assert (run.audio_strength, run.drift.color_strength) == (1.0, 1.0)
     assert not run.reference_length
     assert not run.short_last_window

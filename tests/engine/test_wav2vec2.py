@@ -55,7 +55,9 @@ def sound(samples, seed=0):
 
 def embed(encoder, sounds, starts=None, **changes):
     tracks = place_tracks(sounds, starts or [Fraction(0)] * len(sounds))
-    settings = {"loudness_lufs": None, "do_normalize": False} | changes
+    settings = {
+        "loudness_lufs": None, "do_normalize": False, "encoder_identity": "toy",
+    } | changes  # fmt: skip
     return embed_tracks(encoder, tracks, sound=tracks.mix, device=CPU, **settings)
 
 
@@ -192,7 +194,13 @@ def test_speech_has_every_speaker_and_frame(encoder):
     mix = Sound(waveform=torch.zeros(2, 9), sample_rate=44100)
     tracks = place_tracks([sound(6400), sound(9700, 1), sound(3200, 2)], [Fraction(0)] * 3)
     speech = embed_tracks(
-        encoder, tracks, sound=mix, loudness_lufs=None, do_normalize=False, device=CPU
+        encoder,
+        tracks,
+        sound=mix,
+        loudness_lufs=None,
+        do_normalize=False,
+        device=CPU,
+        encoder_identity="toy",
     )
     assert speech.features.shape == (3, 16, 2, 24)
     assert speech.features.dtype == torch.float32

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pack.multitalk.config import WindowSize
 from pack.multitalk.windows import (
+    WindowPlan,
     check_window_size,
-    mirror_tail,
     plan_exact,
     plan_reference,
     window_speech,
@@ -136,10 +137,81 @@ def test_tracks_are_not_changed_by_a_window():
     assert torch.equal(track, numbered(40))
 
 
-def test_mirrored_tail_is_the_end_backwards():
-    assert mirror_tail(numbered(4), 3).flatten().tolist() == [0, 1, 2, 3, 3, 2, 1]
-    assert mirror_tail(numbered(2), 5).flatten().tolist() == [0, 1, 1, 0]
-    assert torch.equal(mirror_tail(numbered(4), 0), numbered(4))
+def neighbourhoods(plan, index, tracks, silence):
+    """Speech of a window from whole tracks that are first made as long as is needed."""
+    start, frames = plan.starts[index], plan.window_frames(index)
+    rows = []
+    for number, track in enumerate(tracks):
+        whole = track
+        if plan.mirrored and index == plan.num_windows - 1:
+            whole = torch.cat([whole, whole.flip(0)[: plan.mirrored[number]]])
+        if silence is not None and not plan.mirrored:
+            whole = torch.cat([whole, silence.expand(start + frames + 2, -1, -1)])
+        index_of = torch.arange(start, start + frames)[:, None] + torch.arange(-2, 3)
+        rows.append(whole[index_of.clamp(0, len(whole) - 1)])
+    return torch.stack(rows)
+
+
+def random_tracks(*lengths):
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(length, 2, 3, generator=generator) for length in lengths]
+
+
+@pytest.mark.parametrize("with_silence", [True, False])
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("frames", [1, 2, 31, 33, 34, 57, 58, 90])
+def test_exact_speech_is_cut_from_the_whole_tracks(frames, short, with_silence):
+    plan = plan_exact(frames, TOY, short_last_window=short)
+    tracks = random_tracks(frames, max(1, frames - 40), frames + 7)
+    silence = torch.randn(2, 3) if with_silence else None
+    for index in range(plan.num_windows):
+        speech = window_speech(plan, index, tracks, silence)
+        assert torch.equal(speech, neighbourhoods(plan, index, tracks, silence))
+
+
+@pytest.mark.parametrize("family", ["multitalk", "infinitetalk"])
+@pytest.mark.parametrize("limit", [33, 50, 1000])
+@pytest.mark.parametrize("lengths", [[34], [57, 58], [90, 35], [60, 200]])
+def test_reference_speech_is_cut_from_the_whole_tracks(lengths, limit, family):
+    plan = plan_reference(lengths, TOY, family=family, max_frames=limit)
+    tracks, silence = random_tracks(*lengths), torch.ones(2, 3)
+    for index in range(plan.num_windows):
+        speech = window_speech(plan, index, tracks, silence)
+        assert torch.equal(speech, neighbourhoods(plan, index, tracks, silence))
+
+
+@pytest.mark.parametrize("start", [0, 1, 39, 40, 42, 43, 100])
+def test_window_may_begin_anywhere_in_a_track(start):
+    plan = WindowPlan(size=TOY, starts=(start,), num_frames=33, last_window=33, mirrored=())
+    tracks = random_tracks(40)
+    for silence in (None, torch.ones(2, 3)):
+        speech = window_speech(plan, 0, tracks, silence)
+        assert torch.equal(speech, neighbourhoods(plan, 0, tracks, silence))
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the most numbers that any operation gives."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.largest = max(self.largest, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("frames", [33, 40, 4000])
+def test_no_window_copies_more_than_it_needs(frames):
+    exact = plan_exact(frames, TOY)
+    plans = [exact]
+    if frames > 33:
+        plans.append(plan_reference([frames], TOY, family="infinitetalk", max_frames=9999))
+    for plan in plans:
+        track = numbered(frames)
+        with LargestTensor() as seen:
+            speech = window_speech(plan, plan.num_windows - 1, [track], torch.ones(1, 1))
+        assert seen.largest == speech.numel() == 33 * 5
 
 
 @pytest.mark.parametrize("lengths", [[81], [200, 81], [10, 500]])

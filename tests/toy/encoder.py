@@ -76,6 +76,7 @@ def features(model: Wav2Vec2Model, waveform: Tensor, num_frames: int) -> Tensor:
         sound=tracks.mix,
         loudness_lufs=LOUDNESS_LUFS,
         do_normalize=False,
+        encoder_identity="",
         device=next(model.parameters()).device,
     )
     return speech.features[0].clone()  # outside of inference mode: a tensor to train on

@@ -14,12 +14,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nodes", "multitalk", "kokoro")
-KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "error")
+KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "error")
 INSTRUCTION = re.compile(
     r"(^|[.,;:?)X] |, or |; otherwise |, X)"
-    r"(add|ask|choose|connect|correct|crop|cut|delete|disconnect|did you mean|download|draw|empty"
+    r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|did you mean|download|draw|empty"
     r"|give|install|join|leave|load|lower|make|mix|move|paint|pip install|point|press|put|queue"
-    r"|remove|run|save|set|take|type|update|use|write)\b",
+    r"|remove|run|save|set|take|type|update|use|wait|write)\b",
     re.IGNORECASE,
 )
 # Words of the trade, and what people call it: 4n+1 is "a multiple of 4, plus 1".
@@ -38,6 +38,7 @@ FRAGMENTS = {
     "kokoro/model.py": r"X: X",
     "kokoro/weights.py": r"X X",
     "multitalk/speakers.py": r"text",
+    "multitalk/run_files.py": r"The run folder X X \(X\)\. X",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.
@@ -77,11 +78,13 @@ def returned(tree, name):
 
 def arguments_of(tree, raised):
     """What a raise statement says: literals, or those of the helper that makes the text."""
-    kind, first = ast.unparse(raised.exc.func), raised.exc.args[0]
+    kind, first = ast.unparse(raised.exc.func), raised.exc.args[-1]
     if kind.split(".")[-1] not in KINDS:  # a helper that makes the error
         return list(returned(tree, kind))
     if not isinstance(first, ast.Call):
         return [first]
+    if isinstance(first.func, ast.Attribute) and ast.unparse(first.func.value) == "self":
+        return list(returned(tree, first.func.attr))
     if isinstance(first.func, ast.Attribute):  # TEXT.format(...)
         return [ast.JoinedStr([ast.FormattedValue(first.func.value, -1)])]
     return list(returned(tree, ast.unparse(first.func)))

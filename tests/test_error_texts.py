@@ -17,8 +17,8 @@ PACKAGES = ("nodes", "multitalk", "kokoro")
 KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "error")
 INSTRUCTION = re.compile(
     r"(^|[.,;:?)X] |, or |; otherwise |, X)"
-    r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|did you mean|download|draw|empty"
-    r"|give|install|join|leave|load|lower|make|mix|move|paint|pip install|point|press|put|queue"
+    r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|did you mean|download|draw"
+    r"|empty|give|install|join|leave|load|lower|make|mix|move|paint|pip install|point|press|put|queue"
     r"|remove|run|save|set|take|type|update|use|wait|write)\b",
     re.IGNORECASE,
 )

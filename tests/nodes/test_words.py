@@ -18,6 +18,7 @@ from locales import LOCALES, ROOT, english_files, every_input, flatten, read_loc
 pytestmark = pytest.mark.host
 PAGES = ROOT / "web" / "docs"
 PICTURE_BYTES = 40_000
+SCREEN_LINES = 40
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # Not translated: names of programs, formats and presets, and measures.
 SAME_IN_CHINESE = re.compile(
@@ -49,7 +50,8 @@ OPTIONAL_SECTIONS = ["Other messages"]
 OTHER_CODE = {
     *("auto", "output", "temp", "voices", "start_image", "config.json", "pytorch_model"),
     *("a", "b", "de", "es", "fr", "hi", "it", "ja", "pt", "zh", "f1", "f5", "m1", "m7"),
-    *("af_", "am_", "bf_", "bm_", "af_heart", "clip_vision_h", "euler"),
+    *("af_", "am_", "bf_", "bm_", "af_heart", "clip_vision_h", "euler", "fixed"),
+    *("diffusion_models", "model_patches", "audio_encoders"),
 }
 
 
@@ -204,7 +206,7 @@ def test_pages_name_exactly_the_inputs_and_outputs(nodes):
 
 
 def test_pages_name_nothing_that_is_gone(nodes, english):
-    known = set(OTHER_CODE)
+    known = OTHER_CODE | {path.stem for path in (ROOT / "workflows").glob("*.json")}
     for path, text in flatten(english).items():
         known |= {text} if path[-1] == "name" or path[-2] == "options" else set()
     for path in PAGES.glob("*.md"):
@@ -221,3 +223,29 @@ def test_pictures_are_small_and_whole(nodes):
             picture.load()
             assert picture.width >= 200
             assert picture.height >= 60
+
+
+def test_pages_call_the_nodes_by_their_names(nodes):
+    names = [node.GET_SCHEMA().display_name for node in nodes.values()]
+    for path in PAGES.glob("*.md"):
+        text = " ".join(path.read_text(encoding="ascii").split())
+        for called in re.findall(r"MultiTalk (?:[A-Z][A-Za-z]+ ?)+", text):
+            assert any(called.startswith(name) for name in names), (path.name, called)
+
+
+def test_troubleshooting_is_complete_and_short():
+    text = (PAGES / "troubleshooting.md").read_text(encoding="ascii")
+    titles = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    assert [title[:3] for title in titles] == [f"{letter}. " for letter in "ABCDEFGHIJKLMN"]
+    anchors = {re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) == anchors
+    rows = re.findall(r"^\| (\d+) \| (\".+\") \| \[([A-N])\]", text, flags=re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 21))
+    for _, pain, letter in rows:
+        group = section(text, next(title for title in titles if title.startswith(letter)))
+        assert pain.rstrip('."?') in group, f"{pain} has no answer in {letter}"
+    for title in titles:
+        group = section(text, title)
+        assert len(group.splitlines()) <= SCREEN_LINES, title
+        for answer in bullets(group):
+            assert re.match(r'\*\*".+?"\.?\*\* \S', answer, flags=re.DOTALL), (title, answer)

@@ -18,8 +18,8 @@ KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "error")
 INSTRUCTION = re.compile(
     r"(^|[.,;:?)X] |, or |; otherwise |, X)"
     r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|did you mean|download|draw"
-    r"|empty|give|install|join|leave|load|lower|make|mix|move|paint|pip install|point|press|put|queue"
-    r"|remove|run|save|set|take|type|update|use|wait|write)\b",
+    r"|empty|give|install|join|leave|load|lower|make|mix|move|paint|pip install|point|press|put"
+    r"|queue|remove|run|save|set|take|type|update|use|wait|write)\b",
     re.IGNORECASE,
 )
 # Words of the trade, and what people call it: 4n+1 is "a multiple of 4, plus 1".

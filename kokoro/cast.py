@@ -128,11 +128,11 @@ class Cast:
         """
         if number > MAX_SPEAKERS:
             raise place.error(
-                f"(s{number}) would be speaker {number}; up to {MAX_SPEAKERS} are possible, "
-                f"(s1) to (s{MAX_SPEAKERS})."
+                f"(s{number}) would be speaker {number}; up to {MAX_SPEAKERS} are possible. "
+                f"Use (s1) to (s{MAX_SPEAKERS})."
             )
         if number < 1:
-            raise place.error(f"(s{number}) is no speaker; the first one is (s1).")
+            raise place.error(f"(s{number}) is no speaker; the first one is (s1). Write (s1).")
         self._check_kind(place, marks=True)
         if self.is_listed and number > len(self.names):
             raise place.error(

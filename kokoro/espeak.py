@@ -66,7 +66,9 @@ class EspeakVoice:
                 f"{', '.join(VARIANTS)}. Use one of these or none."
             )
         if not 0 <= self.pitch <= 100:
-            raise ValueError(f"The pitch is {self.pitch}; it goes from 0 to 100, 50 is normal.")
+            raise ValueError(
+                f"The pitch is {self.pitch}; it goes from 0 to 100. Use for example 50."
+            )
         low, high = MIN_RATE / WORDS_PER_MINUTE, MAX_RATE / WORDS_PER_MINUTE
         if not low <= self.speed <= high:
             raise ValueError(
@@ -119,7 +121,7 @@ def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
         similar = difflib.get_close_matches(wanted, codes, n=5) or codes
         raise ValueError(
             f"The language is {language!r}; espeak-ng has no voice for it. "
-            f"It knows {len(codes)} codes, among them {', '.join(similar[:8])}."
+            f"It knows {len(codes)} codes. Choose for example one of: {', '.join(similar[:8])}."
         )
     return voices[min(speaking)[2]]
 

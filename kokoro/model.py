@@ -197,14 +197,19 @@ class Kokoro(nn.Module):
                 "texts."
             )
         if values.is_floating_point() or values.min() < 0 or values.max() >= symbols:
-            raise ValueError(f"ids must be whole numbers from 0 to {symbols - 1}.")
+            raise ValueError(
+                f"ids hold other values than the whole numbers 0 to {symbols - 1}. "
+                "Use the ids of the model's own symbols."
+            )
         if style.shape != (2 * self.config.style_width,):
             raise ValueError(
                 f"style has the shape {list(style.shape)}; the model takes "
                 f"[{2 * self.config.style_width}]. Give one row of a voice."
             )
         if not (math.isfinite(speed) and MIN_SPEED <= speed <= MAX_SPEED):
-            raise ValueError(f"speed is {speed}; it can be {MIN_SPEED} to {MAX_SPEED}.")
+            raise ValueError(
+                f"speed is {speed}; it can be {MIN_SPEED} to {MAX_SPEED}. Use for example 1."
+            )
 
 
 def load_kokoro(state: Mapping[str, Tensor | Mapping[str, Tensor]], config: KokoroConfig) -> Kokoro:

@@ -126,7 +126,9 @@ def parse_pause(inside: str, place: Place) -> Fraction | None:
     if (found["unit"] or "").lower() == "ms":
         seconds /= 1000
     if seconds > MAX_PAUSE_S:
-        raise place.error(f"[{inside}] is too long; pauses are 0 to {MAX_PAUSE_S} s.")
+        raise place.error(
+            f"[{inside}] is too long; pauses are 0 to {MAX_PAUSE_S} s. Make it shorter."
+        )
     return -seconds if found["sign"] not in (None, "+") else seconds
 
 
@@ -158,7 +160,9 @@ def parse_options(inside: str, place: Place) -> Options:
         key = name.strip().lower()
         if key not in OPTION_NAMES:
             shown = f"[{name.strip()[:20]}=...]" if equals else f"[{part.strip()[:20]}]"
-            raise here.error(f"{shown} is no option; known are {', '.join(OPTION_NAMES)}.")
+            raise here.error(
+                f"{shown} is no option; known are {', '.join(OPTION_NAMES)}. Use one of these."
+            )
         if key in values:
             raise here.error(f"{key} is given twice; once is possible. Remove one.")
         if not value.strip():
@@ -183,6 +187,7 @@ def parse_speed(text: str, place: Place) -> float:
         speed = math.nan
     if not MIN_SPEED <= speed <= MAX_SPEED:
         raise place.error(
-            f"speed is {text[:20]}; it can be {MIN_SPEED:g} to {MAX_SPEED:g}. 1 is the voice's own."
+            f"speed is {text[:20]}; it can be {MIN_SPEED:g} to {MAX_SPEED:g}. "
+            "Write for example 1, the voice's own."
         )
     return speed

@@ -103,8 +103,8 @@ def parse_reference_script(text: str) -> Script:
     marks = list(REFERENCE_MARK.finditer(text))
     if not marks:
         raise ValueError(
-            "The script has no mark. In reference mode it needs (s1) before the words of speaker 1 "
-            "and (s2) before those of speaker 2."
+            "The script has no mark; reference mode needs one before every turn. Write (s1) before "
+            "the words of speaker 1 and (s2) before those of speaker 2."
         )
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     turns = []
@@ -115,7 +115,9 @@ def parse_reference_script(text: str) -> Script:
         line = text.count("\n", 0, mark.start()) + 1
         column = mark.start() - text.rfind("\n", 0, mark.start())
         if not words.strip() and 0 <= speaker < REFERENCE_SPEAKERS:
-            raise ValueError(f"{describe(line, column)}: {mark[0]} has no text. Write some.")
+            raise ValueError(
+                f"{describe(line, column)}: {mark[0]} has no text. Write words after it."
+            )
         turns.append(
             Turn(
                 speaker=speaker, name=f"s{speaker + 1}", text=words, pause_s=0.0, together=False,
@@ -358,7 +360,9 @@ class _Reader:
         if not self.turns:
             raise self.cue.error("There is nothing before it to overlap. Remove the bracket.")
         if self.together and self.pause_s < 0:
-            raise self.cue.error("[together] begins with the turn before it, not earlier.")
+            raise self.cue.error(
+                "[together] begins with the turn before it, not earlier. Remove one of the two."
+            )
         if self.turns[-1].speaker == self.speaker:
             raise self.cue.error(
                 f"{self.cast.names[self.speaker]} cannot speak over the own words. Overlaps stand "

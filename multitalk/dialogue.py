@@ -45,7 +45,8 @@ def lay_turns(
         raise ValueError("The dialogue has no turn. Write at least one.")
     if not 1 <= num_speakers <= MAX_SPEAKERS:
         raise ValueError(
-            f"The dialogue has {num_speakers} speakers; 1 to {MAX_SPEAKERS} are possible."
+            f"The dialogue has {num_speakers} speakers; 1 to {MAX_SPEAKERS} are possible. "
+            "Give the words to fewer."
         )
     ends = [start + len(wave) for start, wave in zip(starts, waveforms, strict=True)]
     _check_places(starts, ends, speakers, num_speakers)
@@ -64,7 +65,8 @@ def _check_places(
         speaker = speakers[index]
         if not 0 <= speaker < num_speakers:
             raise ValueError(
-                f"Turn {index + 1} belongs to speaker {speaker + 1}, but there are {num_speakers}."
+                f"Turn {index + 1} belongs to speaker {speaker + 1}, but there are {num_speakers}. "
+                "Give it to one of them."
             )
         if starts[index] < 0:
             raise ValueError(

@@ -125,7 +125,7 @@ def _check_spans(
         entry = entries[key]
         if entry.dtype not in _BITS:
             raise ValueError(
-                f"{name}: {key} has the dtype {entry.dtype!r}, which is unknown. "
+                f"{name}: {key} is stored as {entry.dtype!r}, a form of numbers that is unknown. "
                 "Download the file again; if it is newer than this pack, update the pack."
             )
         wanted = -(-math.prod(entry.shape) * _BITS[entry.dtype] // 8)
@@ -277,8 +277,8 @@ def pickle_contents(path: Path) -> Contents:
         dtype = _DTYPE_NAMES.get(tensor.dtype)
         if dtype is None:
             raise ValueError(
-                f"{path.name}: {name} has the dtype {tensor.dtype}, which is unknown. "
-                "Choose the .safetensors file of this model."
+                f"{path.name}: {name} is stored as {tensor.dtype}, a form of numbers that is "
+                "unknown. Choose the .safetensors file of this model."
             )
         entries[name] = Entry(shape=tuple(tensor.shape), dtype=dtype, file=path)
     return Contents(entries=entries, metadata={})

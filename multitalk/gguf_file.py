@@ -151,7 +151,7 @@ def _check_fixed_part(path: Path) -> tuple[int, int]:
     if version not in _VERSIONS:
         found = "for big-endian machines" if version & 0xFFFF == 0 else f"of version {version}"
         raise ValueError(
-            f"{path.name} is a GGUF file {found}; little-endian versions {_VERSIONS[0]} and "
+            f"{path.name} is a GGUF file {found}; versions {_VERSIONS[0]} and "
             f"{_VERSIONS[1]} are known. If the file is newer, update this pack and the package "
             "gguf (pip install --upgrade gguf); otherwise choose another file."
         )

@@ -176,8 +176,9 @@ def _check_dtypes(header: Header, names: Iterable[str], allowed: Collection[str]
         # Without dtype it is several tensors; its layout's own check has seen them.
         if (dtype := header.dtypes.get(name)) is not None and dtype not in allowed:
             raise ValueError(
-                f"{header.name}: {name} has the dtype {dtype}; weights are floats. The file is "
-                "damaged or of a layout that this pack does not know. Download it again."
+                f"{header.name}: {name} is stored as {dtype}; weights are floating-point numbers. "
+                "The file is damaged or of a layout that this pack does not know. Download it "
+                "again."
             )
 
 

@@ -114,7 +114,7 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
     ]
     if missing or surplus or shapes:
         raise ValueError(
-            "This file is no wav2vec2 encoder of the given configuration. "
+            "This file is no wav2vec2 encoder of the sizes it states. "
             f"Missing: {missing[:5]}. Unexpected: {surplus[:5]}. Wrong shape: {shapes[:3]}. "
             "Use chinese-wav2vec2-base as a safetensors file."
         )

@@ -59,7 +59,8 @@ def check_window_size(size: WindowSize) -> None:
         if value < 1 or value % VAE_TIME != 1:
             below = max(1, (value - 1) // VAE_TIME * VAE_TIME + 1)
             raise ValueError(
-                f"{name} is {value}; WAN needs 4n+1 frames. Use {below} or {below + VAE_TIME}."
+                f"{name} is {value}; it must be a multiple of {VAE_TIME}, plus 1. "
+                f"Use {below} or {below + VAE_TIME}."
             )
     if size.overlap >= size.window:
         advice = f"Use an overlap of at most {size.window - VAE_TIME}."
@@ -118,7 +119,7 @@ def plan_reference(
     if min(lengths) <= size.window:
         raise ValueError(
             f"The shortest track has {min(lengths)} frames; reference mode needs more than one "
-            f"window of {size.window}. Use the exact length, or longer sound."
+            f"window of {size.window}. Set length to exact, or use a longer sound."
         )
     starts, mirrored = [0], [0] * len(lengths)
     if max_frames > size.window:

@@ -38,7 +38,9 @@ def check_media(image: Tensor, speech: Speech, masks: Tensor | None) -> None:
         ValueError: If the batch is empty, or as `check_voices`.
     """
     if len(image) == 0:
-        raise ValueError("image is an empty batch; connect a picture.")
+        raise ValueError(
+            "image holds no picture (an empty batch); one is needed. Connect Load Image."
+        )
     check_voices(speech, masks)
 
 

@@ -82,7 +82,7 @@ def _lora_option(count: int) -> io.DynamicCombo.Option:
             io.Combo.Input(
                 f"lora_{number}",
                 options=folder_paths.get_filename_list("loras"),
-                tooltip="File in models/loras.",
+                tooltip="LoRA file in models/loras.",
             )
         )
         inputs.append(
@@ -389,6 +389,6 @@ class MultiTalkFileReport(io.ComfyNode):
 
         key, _, name = file.partition("/")
         if key not in REPORT_FOLDERS:
-            raise ValueError(f"{file} is in no folder of models; choose one of the list.")
+            raise ValueError(f"{file} is in no folder of models. Choose a file of the list.")
         report = describe(read_header(find_file(name, [key])))
         return io.NodeOutput(report, ui=ui.PreviewText(report))

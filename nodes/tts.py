@@ -41,7 +41,7 @@ def _manner_inputs() -> list[Any]:
             max=2.0,
             step=0.05,
             optional=True,
-            tooltip="1 is as the voice was made, 2 twice as fast.",
+            tooltip="Factor: 1 is as the voice was made, 2 twice as fast.",
         ),
         io.Int.Input(
             "seed",
@@ -131,13 +131,14 @@ class MultiTalkSpeak(io.ComfyNode):
                     default="text",
                     optional=True,
                     advanced=True,
-                    tooltip="phonemes: the text is in the voice model's phoneme symbols.",
+                    tooltip="text: ordinary words. phonemes: sounds, in the voice model's symbols.",
                 ),
             ],
             outputs=[
                 io.Audio.Output(display_name="audio", tooltip="The speech, mono."),
                 io.String.Output(
-                    display_name="timings", tooltip="A line per word: start, end, word."
+                    display_name="timings",
+                    tooltip="A line per word: start and end in seconds, word.",
                 ),
             ],
         )
@@ -206,7 +207,8 @@ class MultiTalkDialogue(io.ComfyNode):
                 io.Audio.Output(display_name="mix", tooltip="All speakers together, as heard."),
                 io.Image.Output(display_name="time line", tooltip="Who speaks when."),
                 io.String.Output(
-                    display_name="timings", tooltip="A line per word: start, end, speaker, word."
+                    display_name="timings",
+                    tooltip="A line per word: start and end in seconds, speaker, word.",
                 ),
             ],
             is_output_node=True,

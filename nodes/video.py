@@ -31,7 +31,9 @@ class MultiTalkVideoCombine(io.ComfyNode):
             search_aliases=["save video", "mp4", "mux"],
             inputs=[
                 io.Image.Input("images", tooltip="Frames of the video."),
-                io.Audio.Input("audio", optional=True, tooltip="Sound; free: a silent video."),
+                io.Audio.Input(
+                    "audio", optional=True, tooltip="The sound. Not connected: a silent video."
+                ),
                 io.Float.Input(
                     "fps",
                     optional=True,

@@ -158,8 +158,8 @@ def read_cast(text: str) -> dict[str, str]:
         name, equals, voice = (part.strip() for part in line.partition("="))
         if not name or (equals and not voice):
             raise ValueError(
-                f"voices, line {number}: {line.strip()!r} is no cast. Write Name = voice, for "
-                "example Anna = af_bella."
+                f"voices, line {number}: {line.strip()!r} gives no speaker a voice. "
+                "Write Name = voice, for example Anna = af_bella."
             )
         if name in cast:
             raise ValueError(f"voices, line {number}: {name} is there twice. Remove one.")
@@ -222,7 +222,7 @@ def place_dialogue(script: Script, spoken: Sequence[Spoken], *, level: bool) -> 
     if length_s > MAX_DIALOGUE_S:
         raise ValueError(
             f"The dialogue is {length_s:.0f} s long; up to {MAX_DIALOGUE_S:.0f} s are possible. "
-            "Make pauses shorter, or several dialogues."
+            "Make pauses shorter, or write several dialogues."
         )
     speakers = [turn.speaker for turn in script.turns]
     waveforms = [said.waveform for said in spoken]

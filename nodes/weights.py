@@ -267,7 +267,9 @@ def assign(
     try:
         found = module.load_state_dict(tensors, strict=False, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"{name} does not fit the network: {error}") from error
+        raise ValueError(
+            f"{name} does not fit the network: {error}. Download it again, or choose another."
+        ) from error
     lost = [key for key in found.missing_keys if not key.endswith("comfy_quant")]
     if lost or found.unexpected_keys:
         raise ValueError(

@@ -53,7 +53,8 @@ class MultiTalkGuider(io.ComfyNode):
                     default=0,
                     min=0,
                     max=1_000_000,
-                    tooltip="First frame of the speech that this window hears, at 25 per second.",
+                    tooltip="First frame of the speech that this window hears; 25 frames are a "
+                    "second.",
                 ),
                 *(i for i in advanced_inputs() if i.id in ("audio_strength", "apg")),
             ],

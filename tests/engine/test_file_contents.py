@@ -92,8 +92,8 @@ def test_library_files_are_read_as_the_library_reads_them(tmp_path, dtype):
         ({"a": entry("F4", [3], [0, 1])}, 1, "of F4 needs 2 bytes"),
         ({"a": entry(shape=[2**62] * 8)}, 4, r"needs 81834765197403546\d+ bytes"),
         (b'{"a":%a,"a":%a}' % (entry(), entry(span=[4, 8])), 8, "a takes the bytes 4 to 8"),
-        ({"a": entry("F128", [1], [0, 16])}, 16, "a has the dtype 'F128', which is unknown"),
-        ({"a": entry(None)}, 4, "a has the dtype 'None', which is unknown"),
+        ({"a": entry("F128", [1], [0, 16])}, 16, "a is stored as 'F128', a form"),
+        ({"a": entry(None)}, 4, "a is stored as 'None', a form"),
     ],
     ids=[
         "hole", "hole at the beginning", "overlap", "same place", "too long", "empty with data",

@@ -147,7 +147,7 @@ def test_every_format_of_the_host_is_known(name, dtype, extras):
         ({"weight": None}, r"0\.ffn\.0 is said to be quantised, but .*\.weight is missing"),
         ({"extra.weight_scale": ("F32", ())}, r"extra\.weight_scale belongs to no quantised matr"),
         ({"extra.weight": ("I8", (4, 6))}, r"extra\.weight is quantised but its scale .* is missi"),
-        ({"bias": ("I32", (2,))}, r"bias has the dtype I32; weights are floats"),
+        ({"bias": ("I32", (2,))}, r"bias is stored as I32; weights are floating"),
     ],
 )
 def test_damage_is_found_by_the_header_alone(metadata, changes, message):

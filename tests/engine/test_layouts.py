@@ -185,7 +185,7 @@ def test_one_odd_dtype_of_an_audio_part_is_damage(name):
 @pytest.mark.parametrize("name", ["blocks.0.ffn.0.weight", "head.modulation"])
 def test_weights_that_are_no_floats_are_refused(dtype, name):
     found = header(base_shapes(), lambda n: dtype if n == name else "F32")
-    message = rf"some\.safetensors: {name} has the dtype {dtype}; weights are floats\. .*Download"
+    message = rf"some\.safetensors: {name} is stored as {dtype}; weights are floating.*Download"
     with pytest.raises(ValueError, match=message):
         parameter_shapes(found)
 
@@ -198,7 +198,9 @@ def test_weights_of_gguf_are_floats_or_blocks(kind, good):
     if good:
         assert parameter_shapes(found) == base_shapes()
         return
-    with pytest.raises(ValueError, match=r"head\.modulation has the dtype I32; weights are floats"):
+    with pytest.raises(
+        ValueError, match=r"head\.modulation is stored as I32; weights are floating"
+    ):
         parameter_shapes(found)
 
 
@@ -363,7 +365,7 @@ def test_map_that_contradicts_its_file_is_refused(tmp_path, kinds):
         (f"{A}.weight._scale", "F16", r"_scale is BF16 but .*_scale is F16; no converter"),
         (f"{A}.weight._scale", "I16", r"_scale is \[4, 1\] of I16; expected is"),
         ("norm.weight", "F16", r" is BF16 but norm\.weight is F16; no converter"),
-        ("norm.weight", "I16", r"norm\.weight has the dtype I16; weights are floats"),
+        ("norm.weight", "I16", r"norm\.weight is stored as I16; weights are floating"),
     ],
 )
 def test_damaged_dtypes_of_quanto_are_refused(tmp_path, name, dtype, message):

@@ -36,11 +36,11 @@ def test_windows_of_4n_plus_1_are_possible(size):
 @pytest.mark.parametrize(
     ("window", "overlap", "message"),
     [
-        (80, 9, "window is 80; WAN needs 4n.1 frames. Use 77 or 81"),
+        (80, 9, "window is 80; it must be a multiple of 4, plus 1. Use 77 or 81"),
         (82, 9, "window is 82; .* Use 81 or 85"),
         (0, 1, "window is 0; .* Use 1 or 5"),
         (-3, 1, "window is -3; .* Use 1 or 5"),
-        (81, 8, "overlap is 8; WAN needs 4n.1 frames. Use 5 or 9"),
+        (81, 8, "overlap is 8; it must be a multiple of 4, plus 1. Use 5 or 9"),
         (81, 81, "overlap is 81 and window is 81; .* Use an overlap of at most 77"),
         (9, 13, "overlap is 13 and window is 9; .* at most 5"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,26 @@ def test_the_host_counts_little_for_the_pack(running):
     found = re.search(r"([\d.]+) seconds: .*multitalk-nodes", process.log_text())
     assert found
     assert float(found.group(1)) <= 0.1  # printed with one decimal: below 0.15
+
+
+def read(client, path):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://{client.address}{path}", timeout=30) as answer:
+        return answer.read()
+
+
+def test_the_editor_gets_the_words_and_the_help_pages(running):
+    _, client = running
+    words = json.loads(read(client, "/i18n"))
+    for language in ("en", "zh"):
+        stored = (ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8")
+        served = words[language]["nodeDefs"]
+        assert json.loads(stored).items() <= served.items()
+        assert "MultiTalk" in words[language]["nodeCategories"]
+    page = read(client, "/extensions/multitalk-nodes/docs/MultiTalkSampler.md").decode("ascii")
+    picture = re.search(r"\((MultiTalkSampler\.\w+)\)", page).group(1)
+    shown = read(client, f"/extensions/multitalk-nodes/docs/{picture}")
+    assert shown == (ROOT / "web" / "docs" / picture).read_bytes()
 
 
 def test_a_prompt_runs_with_progress_over_all_windows(running):

@@ -7,10 +7,11 @@ Not part of the test suite. It needs Chromium, and playwright and Pillow in the 
     /tmp/pw/bin/python tests/make/screenshots.py            # all graphs; or name some
     /tmp/pw/bin/python tests/make/screenshots.py --keep DIR # also full-size pictures
 
-The host runs with .venv (python dev.py test makes it). Checked are: all node types known, no errors
-of ours in the console, the editor's prompt equals workflows/api/NAME.json, toy graphs run when they
-are queued from the page and show a player. The models of the other graphs are empty files, so those
-are not run. A second host without these files shows whether the editor offers to download them.
+The host runs with what dev.py sets up, or with COMFYUI_DIR and COMFYUI_PYTHON. Checked are: all
+node types known, no errors of ours in the console, the editor's prompt equals
+workflows/api/NAME.json, toy graphs run when they are queued from the page and show a player. The
+models of the other graphs are empty files, so those are not run. A second host without these
+files shows whether the editor offers to download them.
 """
 
 from __future__ import annotations
@@ -120,11 +121,11 @@ def make_base(base: Path, *, with_models: bool) -> None:
 def running_host(*, with_models: bool) -> Iterator[HostProcess]:
     """A host with this pack."""
     from pack.tests.host.client import HostProcess, HostSettings
-    from pack.tests.host.environment import venv_python
+    from pack.tests.host.environment import prepare
 
     with tempfile.TemporaryDirectory() as folder:
         make_base(Path(folder) / "base", with_models=with_models)
-        settings = HostSettings(base=Path(folder) / "base", python=venv_python())
+        settings = HostSettings(base=Path(folder) / "base", python=prepare()[0])
         with HostProcess(settings) as host:
             yield host
 

@@ -51,8 +51,14 @@ CASES = {
         "The mask of speaker 1 vanishes in a video of 64 x 64",
     ),
     "width not times 16": ({"size__width": 100}, "width"),
-    "window not 4n+1": ({"window": 10}, "window is 10; WAN needs 4n+1 frames. Use 9 or 13."),
-    "overlap not 4n+1": ({"overlap": 4}, "overlap is 4; WAN needs 4n+1 frames. Use 1 or 5."),
+    "window not 4n+1": (
+        {"window": 10},
+        "window is 10; it must be a multiple of 4, plus 1. Use 9 or 13.",
+    ),
+    "overlap not 4n+1": (
+        {"overlap": 4},
+        "overlap is 4; it must be a multiple of 4, plus 1. Use 1 or 5.",
+    ),
     "overlap too large": ({"overlap": 9}, "the overlap must be smaller than the window"),
     "preset against cache": (
         {"preset": "lightx2v", "step_cache": 0.2},

@@ -25,7 +25,7 @@ class MultiTalkExtension(ComfyExtension):
             MultiTalkLoadModel,
             MultiTalkReadFiles,
         )
-        from .sampler import MultiTalkSampler
+        from .sampler import MultiTalkSampler, MultiTalkSampleToVideo
         from .speakers import MultiTalkSpeakers
         from .speech import MultiTalkLoadSpeechEncoder, MultiTalkSpeechEmbedding
         from .tts import MultiTalkDialogue, MultiTalkLoadKokoro, MultiTalkSpeak
@@ -49,6 +49,7 @@ class MultiTalkExtension(ComfyExtension):
             MultiTalkAddLoras,
             MultiTalkGuider,
             MultiTalkSampler,
+            MultiTalkSampleToVideo,
             MultiTalkVideoCombine,
         ]
 

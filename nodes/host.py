@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import comfy.utils
 import folder_paths
 import latent_preview
 import torch
+from comfy.cli_args import args
+from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..multitalk.file_contents import (
@@ -33,6 +36,7 @@ ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BASE_FOLDERS = ("diffusion_models",)
 AUDIO_PART_FOLDERS = ("model_patches", "diffusion_models")
 LORA_FOLDERS = ("loras",)
+PREFIX = "video/MultiTalk"  # of saved videos, in the output folder
 IN_BASE = "(in base)"  # a choice of audio_part: the base file holds it too
 ENCODER_FOLDERS = ("audio_encoders", "wav2vec2", "transformers")
 _TOY_FOLDERS = ("diffusion_models", "model_patches", "vae", "audio_encoders")
@@ -41,6 +45,14 @@ _GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")
 _ENCODER_FOLDERS_OF_OTHERS = ("wav2vec2", "transformers")
 _VOICE_FOLDERS = ("kokoro", "Kokorotts")  # ours, and that of another pack
 MODEL_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoPlace:
+    """A file for a video, and how the editor is told of it."""
+
+    path: Path
+    shown: ui.SavedResult
 
 
 def register_folders() -> None:
@@ -160,6 +172,39 @@ class StepProgress:
                 self._windows - self._begin_done // self._steps,
             )
         return f", about {left} left" if done < total else ""
+
+
+def new_video(prefix: str, folder: io.FolderType, height: int, width: int) -> VideoPlace:
+    """Find the next free name of a video.
+
+    Args:
+        prefix: Folder and beginning of the name, as in the host's save nodes.
+        folder: Output or temp.
+        height: Rows, for names that hold %height%.
+        width: Columns.
+
+    Returns:
+        Where it goes; the folder exists.
+    """
+    roots = {
+        io.FolderType.output: folder_paths.get_output_directory,
+        io.FolderType.temp: folder_paths.get_temp_directory,
+    }
+    path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        prefix, roots[folder](), width, height
+    )
+    file = f"{name}_{counter:05}_.mp4"
+    return VideoPlace(path=Path(path) / file, shown=ui.SavedResult(file, subfolder, folder))
+
+
+def graph_metadata(hidden: Any) -> dict[str, Any] | None:
+    """Graph and prompt of a running output node, unless the host was told to leave them out."""
+    if args.disable_metadata:
+        return None
+    metadata: dict[str, Any] = dict(hidden.extra_pnginfo or {})
+    if hidden.prompt is not None:
+        metadata["prompt"] = hidden.prompt
+    return metadata
 
 
 def start_memory_peak(device: torch.device) -> None:

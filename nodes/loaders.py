@@ -33,6 +33,7 @@ from .weight_dtypes import QUANTIZATIONS
 
 logger = logging.getLogger("multitalk.nodes")
 
+NO_LORAS = "none"
 MAX_LORAS = 5
 REPORT_FOLDERS = (
     "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
@@ -95,7 +96,7 @@ def _lora_option(count: int) -> io.DynamicCombo.Option:
                 tooltip="Factor of this LoRA; 0 leaves it out.",
             )
         )
-    return io.DynamicCombo.Option(str(count) if count else "none", inputs)
+    return io.DynamicCombo.Option(str(count), inputs)
 
 
 class MultiTalkLoadModel(io.ComfyNode):
@@ -125,7 +126,11 @@ class MultiTalkLoadModel(io.ComfyNode):
                 _family_input(),
                 io.DynamicCombo.Input(
                     "loras",
-                    options=[_lora_option(count) for count in range(MAX_LORAS + 1)],
+                    options=[
+                        *(_lora_option(count) for count in range(MAX_LORAS + 1)),
+                        # As 0. The editor puts numbers first, and a new node took 1 of them.
+                        io.DynamicCombo.Option(NO_LORAS, []),
+                    ],
                     optional=True,
                     tooltip="How many LoRAs, for example lightx2v with preset lightx2v.",
                 ),
@@ -192,7 +197,7 @@ class MultiTalkLoadModel(io.ComfyNode):
 
 def _read_loras(choice: dict[str, Any] | None) -> list[tuple[str, float]]:
     """File names and strengths."""
-    if choice is None or choice["loras"] == "none":
+    if choice is None or choice["loras"] == NO_LORAS:
         return []
     numbers = range(1, int(choice["loras"]) + 1)
     return [(choice[f"lora_{n}"], choice[f"strength_{n}"]) for n in numbers]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
-from comfy_api.latest import io
+from comfy_api.latest import InputImpl, io, ui
 
-from ..multitalk.audio import fit_sound
+from ..multitalk.audio import Sound, fit_sound
+from ..multitalk.video_file import VideoFile
+from .host import PREFIX, graph_metadata, new_video
 from .run_setup import check_run, prepare_run
 from .sampler_inputs import advanced_inputs, keep_inputs, media_inputs, model_inputs, setting_inputs
 from .sockets import from_sound
-from .video_run import sample_video
+from .video_run import VideoRun, sample_video
 
 
 def _inputs() -> list[Any]:
@@ -69,3 +73,75 @@ class MultiTalkSampler(io.ComfyNode):
             run.done()
         sound = fit_sound(inputs["speech"].sound, len(frames))
         return io.NodeOutput(frames, from_sound(sound), run.report.text())
+
+
+class MultiTalkSampleToVideo(io.ComfyNode):
+    """Make the video as a file that grows window by window."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkSampleToVideo",
+            display_name="MultiTalk Sample To Video",
+            category="MultiTalk/sampling",
+            description="As MultiTalk Sampler, but each window goes straight into an mp4 (H.264 "
+            "and AAC, with the graph inside): ten minutes need no more memory than ten seconds. "
+            "The file plays from the first window on, even if the run is stopped.",
+            search_aliases=["long video", "lip sync", "save video", "streaming"],
+            inputs=[
+                *_inputs(),
+                io.String.Input(
+                    "filename_prefix",
+                    default=PREFIX,
+                    optional=True,
+                    tooltip="Folder and beginning of the file name, inside the output folder.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output(display_name="video", tooltip="The file, for the host's nodes."),
+                _report_output(),
+            ],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def check_lazy_status(cls, **inputs: Any) -> list[str]:
+        """Check everything that needs no model, then ask for the models."""
+        return check_run(inputs, cls.hidden)
+
+    @classmethod
+    def execute(cls, filename_prefix: str = PREFIX, **inputs: Any) -> io.NodeOutput:
+        """Sample all windows into the file."""
+        with prepare_run(inputs, cls.hidden) as run:
+            output = io.FolderType.output
+            if run.folder is None:
+                place = new_video(filename_prefix, output, *run.size_px)
+                _write_video(run, place.path, inputs["speech"].sound, cls.hidden)
+            else:
+                growing = run.folder / "video.mp4"
+                growing.unlink(missing_ok=True)  # of the run that was stopped
+                _write_video(run, growing, inputs["speech"].sound, cls.hidden)
+                place = new_video(filename_prefix, output, *run.size_px)
+                shutil.move(growing, place.path)
+            run.done()
+        video = InputImpl.VideoFromFile(str(place.path))
+        return io.NodeOutput(video, run.report.text(), ui=ui.PreviewVideo([place.shown]))
+
+
+def _write_video(run: VideoRun, path: Path, sound: Sound, hidden: Any) -> None:
+    """Make all windows of a run into a file."""
+    height, width = run.size_px
+    with VideoFile(
+        path,
+        height=height,
+        width=width,
+        sound=sound,
+        num_frames=run.plan.num_frames,
+        metadata=graph_metadata(hidden),
+    ) as file:
+        for window in run.windows():
+            if len(window.frames):
+                file.write(window.frames)
+        file.finish()

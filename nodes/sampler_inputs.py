@@ -128,7 +128,7 @@ def setting_inputs() -> list[Any]:
             default=42,
             min=0,
             max=MAX_SEED,
-            control_after_generate=True,
+            control_after_generate=io.ControlAfterGenerate.fixed,
             tooltip="Same seed, same video. Numbers are drawn on the CPU, so on every machine.",
         ),
         io.DynamicCombo.Input(

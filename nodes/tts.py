@@ -48,7 +48,7 @@ def _manner_inputs() -> list[Any]:
             default=42,
             min=0,
             max=MAX_SEED,
-            control_after_generate=True,
+            control_after_generate=io.ControlAfterGenerate.fixed,
             optional=True,
             tooltip="The voice model adds a little noise; the same seed gives the same speech.",
         ),

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import folder_paths
-from comfy.cli_args import args
 from comfy_api.latest import InputImpl, Types, io, ui
 from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
-
-PREFIX = "video/MultiTalk"
+from .host import PREFIX, graph_metadata, new_video
 
 
 class MultiTalkVideoCombine(io.ComfyNode):
@@ -80,30 +76,12 @@ class MultiTalkVideoCombine(io.ComfyNode):
             images=images, audio=audio, frame_rate=Fraction(round(fps * 1000), 1000)
         )
         video = InputImpl.VideoFromComponents(components)
-        folder = (
-            folder_paths.get_output_directory()
-            if save_output
-            else folder_paths.get_temp_directory()
-        )
-        path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, folder, width, height
-        )
-        file = f"{name}_{counter:05}_.mp4"
+        folder = io.FolderType.output if save_output else io.FolderType.temp
+        place = new_video(filename_prefix, folder, height, width)
         video.save_to(
-            str(Path(path) / file),
+            str(place.path),
             format=Types.VideoContainer.MP4,
             codec=Types.VideoCodec.H264,
-            metadata=cls._metadata(),
+            metadata=graph_metadata(cls.hidden),
         )
-        kind = io.FolderType.output if save_output else io.FolderType.temp
-        return io.NodeOutput(video, ui=ui.PreviewVideo([ui.SavedResult(file, subfolder, kind)]))
-
-    @classmethod
-    def _metadata(cls) -> dict[str, Any] | None:
-        """Graph and prompt, unless the host was told to leave them out."""
-        if args.disable_metadata:
-            return None
-        metadata: dict[str, Any] = dict(cls.hidden.extra_pnginfo or {})
-        if cls.hidden.prompt is not None:
-            metadata["prompt"] = cls.hidden.prompt
-        return metadata
+        return io.NodeOutput(video, ui=ui.PreviewVideo([place.shown]))

@@ -206,6 +206,7 @@ class VideoRun:
                 self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
             else:
                 self._folder.remove()
+        logger.info("[MultiTalk] %s", self.report.text().replace("\n", "; "))
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
         return generate(

@@ -265,13 +265,7 @@ def loop(case):
         speech=None,
         masks=None,
     )
-    scales = settings.guidance
-    tools = {
-        "guidance": plan_guidance(scales.text_guidance, scales.audio_guidance, apg=settings.apg),
-        "cache": None if settings.step_cache is None else RunCache(settings.step_cache),
-        "economy": Economy(inputs.model.load_device, 1),
-    }
-    denoise = window_denoiser(inputs, settings, cells, NoProgress(), **tools)
+    denoise = loop_denoiser(inputs, settings, cells)
 
     def recorded(request):
         requests.append(request)
@@ -309,6 +303,14 @@ def loop(case):
         check_decisions(case, inputs.model, settings)
     if family == "multitalk":
         check_seeded_noise(case, sub)
+
+
+def loop_denoiser(inputs, settings, cells):
+    scales = settings.guidance
+    guidance = plan_guidance(scales.text_guidance, scales.audio_guidance, apg=settings.apg)
+    cache = None if settings.step_cache is None else RunCache(settings.step_cache)
+    tools = {"guidance": guidance, "cache": cache, "economy": Economy(inputs.model.load_device, 1)}
+    return window_denoiser(inputs, settings, cells, NoProgress(), **tools)
 
 
 def loop_masks(case, picture, size):

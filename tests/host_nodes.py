@@ -13,6 +13,8 @@ from comfy_api.latest import ComfyExtension, io
 EXECUTED: list[str] = []  # names of the counted loaders that really ran
 SAVED_FRAMES: list[torch.Tensor] = []
 PASSES: list[int] = []  # rows of every call of the network
+CALLS: list[object] = []
+TROUBLE: dict[str, tuple[int, int, BaseException]] = {}
 VELOCITIES: list[torch.Tensor] = []  # what it gave: the first since a test emptied this
 
 
@@ -128,6 +130,60 @@ class TestCountPasses(io.ComfyNode):
 def count_rows(executor, x, *args, **kwargs):
     PASSES.append(len(x))
     return executor(x, *args, **kwargs)
+
+
+class TestTrouble(io.ComfyNode):
+    """Lets calls of the network or of the VAE fail as `TROUBLE` says; the graph stays the same."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestTrouble",
+            inputs=[io.Model.Input("model"), io.Vae.Input("vae")],
+            outputs=[io.Model.Output(), io.Vae.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model, vae):
+        clone = model.clone()
+        clone.add_wrapper_with_key(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, "trouble", fail_in_network
+        )
+        return io.NodeOutput(clone, TroubledVae(vae))
+
+
+class TroubledVae:
+    """The VAE of the host, with each call noted and allowed to fail first."""
+
+    def __init__(self, vae):
+        self.vae = vae
+
+    def __getattr__(self, name):
+        value = getattr(self.vae, name)
+        if name not in ("decode", "decode_tiled", "encode", "encode_tiled"):
+            return value
+
+        def call(*args, **kwargs):
+            CALLS.append(name)
+            fail(name)
+            return value(*args, **kwargs)
+
+        return call
+
+
+def fail_in_network(executor, x, *args, **kwargs):
+    CALLS.append(len(x))
+    fail("network")
+    return executor(x, *args, **kwargs)
+
+
+def fail(place):
+    """Raise what `TROUBLE` holds for a place: (calls that pass first, calls that fail, error)."""
+    if place in TROUBLE:
+        passing, failing, error = TROUBLE[place]
+        TROUBLE[place] = (passing - 1, failing if passing > 0 else failing - 1, error)
+        if passing <= 0 < failing:
+            raise error
 
 
 class TestKeepVelocity(io.ComfyNode):
@@ -274,6 +330,7 @@ class TestExtension(ComfyExtension):
             TestMasks,
             TestCountedModel,
             TestCountPasses,
+            TestTrouble,
             TestKeepVelocity,
             TestClipVision,
             TestShowSpeech,

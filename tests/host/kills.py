@@ -1,0 +1,174 @@
+"""A sampling run that is killed and queued again, against the same run without a stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pack.tests.host.client import HostClient
+from pack.tests.host.process import HostProcess, HostSettings
+from pack.tests.prompts import TOY, node, sampler_inputs
+
+WINDOWS = 8
+SAMPLER = "sampler"
+ARGUMENTS = ("--cache-none", "--verbose", "INFO")  # a prompt that ended runs again when queued
+
+
+def killed_prompt(steps: int = 4) -> dict[str, Any]:
+    """Two toy speakers in turn, WINDOWS windows, kept on disk and left there."""
+    example = {"scene": "two_speakers"}
+    inputs = sampler_inputs(
+        preset__steps=steps,
+        size__width=96,
+        size__height=64,
+        window=17,
+        overlap=5,
+        keep_progress=True,
+        keep_finished=True,
+        filename_prefix="video/killed",
+    )
+    links = {
+        "model": "model", "vae": "vae", "image": "example", "speech": "speech", "masks": "speakers",
+    }  # fmt: skip
+    trimmed = {
+        f"trim_{n}": node("TrimAudioDuration", audio=["example", n], start_index=0.2, duration=1.9)
+        for n in (1, 2)
+    }
+    return {
+        "example": node("MultiTalkExample", **example),
+        **trimmed,
+        "tracks": node(
+            "MultiTalkTracks",
+            placement="in turn",
+            **{"placement.gap": 0.1},
+            **{f"speakers.speaker_{n}": [f"trim_{n}", 0] for n in (1, 2)},
+        ),
+        "speakers": node(
+            "MultiTalkSpeakers", image=["example", 0], detections=["example", 3], boxes=""
+        ),
+        "model": node(
+            "MultiTalkLoadModel", base=TOY["base"], audio_part=TOY["audio_part"], loras="none"
+        ),
+        "vae": node("VAELoader", vae_name=TOY["vae"]),
+        "encoder": node("MultiTalkLoadSpeechEncoder", encoder=TOY["encoder"]),
+        "speech": node(
+            "MultiTalkSpeechEmbedding", audio=["tracks", 0], speech_encoder=["encoder", 0]
+        ),
+        SAMPLER: node(
+            "MultiTalkSampleToVideo", **inputs, **{name: [to, 0] for name, to in links.items()}
+        ),
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """What a finished run left, as digests."""
+
+    windows: dict[str, Any]
+    """Checksums of frames and states by window."""
+    video: bytes
+    made: int
+    """Windows that the last prompt made."""
+    seconds: float
+
+
+class Studio:
+    """A host that is killed and started again; the run folder is looked at in between."""
+
+    def __init__(self, base: Path) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            base: Base folder of the host.
+        """
+        self.base, self._host = base, None
+        self.prompt = killed_prompt()
+
+    def host(self) -> HostProcess:
+        """The running host, started if there is none."""
+        if self._host is None or not self._host.is_running():
+            self._host = HostProcess(HostSettings(base=self.base, arguments=ARGUMENTS))
+            self._host.start()
+        return self._host
+
+    def stop(self) -> None:
+        """End the host in the usual way."""
+        if self._host is not None:
+            self._host.stop()
+
+    def folders(self) -> list[Path]:
+        """Run folders that are there."""
+        return sorted((self.base / "output" / "multitalk_runs").glob("*"))
+
+    def kept_windows(self) -> int:
+        """Windows that a stopped run left whole."""
+        return sum(len(list(folder.glob("window_*.json"))) for folder in self.folders())
+
+    def finish(self) -> Finished:
+        """Queue the prompt, wait for its end, read and remove what it left."""
+        begin = time.monotonic()
+        with HostClient(self.host().address) as client:
+            entry = client.run(self.prompt)
+            seconds = time.monotonic() - begin
+            (shown,) = entry["outputs"][SAMPLER]["images"]
+            video = client.view(shown)
+        log = self.host().log_text()
+        (folder,) = self.folders()
+        records = {p.name: json.loads(p.read_text()) for p in sorted(folder.glob("window_*.json"))}
+        shutil.rmtree(folder)
+        made = int(log.rpartition("made now: ")[2].split(" ", 1)[0])
+        return Finished(windows=records, video=video, made=made, seconds=seconds)
+
+    def kill_within(self, seconds: float) -> bool:
+        """Queue the prompt and kill the host after some time.
+
+        Args:
+            seconds: From the moment the prompt is queued.
+
+        Returns:
+            Whether the prompt was still running then.
+        """
+        host = self.host()
+        with HostClient(host.address) as client:
+            prompt_id = client.queue(self.prompt)
+            time.sleep(seconds)
+            running = client.history(prompt_id) is None
+        assert host._process is not None
+        os.kill(host._process.pid, signal.SIGKILL)
+        host._process.wait()
+        host.stop()
+        return running
+
+
+def one_kill(studio: Studio, expected: Finished, random_numbers: random.Random) -> dict[str, Any]:
+    """Kill a run at a random moment, queue it again, compare with the run without a stop.
+
+    Args:
+        studio: The host.
+        expected: The unbroken run.
+        random_numbers: Gives the moment.
+
+    Returns:
+        Moment, windows kept, windows made after, and whether all bits are equal.
+    """
+    seconds = random_numbers.uniform(0.0, expected.seconds)
+    running = studio.kill_within(seconds)
+    kept = studio.kept_windows()
+    again = studio.finish()
+    return {
+        "seconds": round(seconds, 2),
+        "running": running,
+        "kept": kept,
+        "made": again.made,
+        "equal": again.windows == expected.windows and again.video == expected.video,
+        "twice": kept + again.made - WINDOWS,
+    }
+
+

@@ -1,0 +1,356 @@
+"""Windows on disk, stops, lack of memory, the growing file: the sampling nodes in the real host."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from pack.tests.prompts import node, talk
+
+pytestmark = pytest.mark.host
+SECONDS = 1.2  # 30 frames: windows at 0, 4, 8 ... 24
+WINDOWS = 7
+
+
+def test_nodes():
+    return next(module for name, module in sys.modules.items() if name.endswith("host_nodes"))
+
+
+test_nodes.__test__ = False
+
+
+@pytest.fixture(autouse=True)
+def _clean(host):
+    yield
+    test_nodes().TROUBLE.clear()
+    assert not list(runs().glob("*"))  # every test ends with finished runs
+
+
+def output_folder():
+    import folder_paths
+
+    return Path(folder_paths.get_output_directory())
+
+
+def runs():
+    return output_folder() / "multitalk_runs"
+
+
+def prompt_of(*, to_video=False, real_vae=False, **settings):
+    """A toy graph with two speakers whose network and VAE fail when a test wants it."""
+    prompt = talk(seconds=SECONDS, voices=2, flat_vae=not real_vae, **settings)
+    prompt["trouble"] = node("TestTrouble", model=["model", 0], vae=["vae", 0])
+    prompt["sampler"]["inputs"] |= {"model": ["trouble", 0], "vae": ["trouble", 1]}
+    if to_video:
+        prompt["sampler"]["class_type"] = "MultiTalkSampleToVideo"
+        prompt["sampler"]["inputs"]["filename_prefix"] = "video/long"
+        del prompt["video"]
+    return prompt
+
+
+def run(host, prompt, *, cache="none"):
+    test_nodes().CALLS.clear()
+    prompt = {**prompt, "keep": node("TestKeepFrames", images=["sampler", 0])}
+    return host.run(prompt, host.executor(cache))
+
+
+def frames_of(host, prompt):
+    result = run(host, prompt)
+    assert result.ok, result.error
+    return test_nodes().SAVED_FRAMES.pop()
+
+
+def report_of(host, prompt, output=2):
+    result = host.run(prompt, host.executor())
+    assert result.ok, result.error
+    return result.outputs["sampler"][output][0]
+
+
+def fail_in(place, passing, failing, error):
+    test_nodes().TROUBLE[place] = (passing, failing, error)
+
+
+def windows_begun():
+    """Windows whose frames were decoded in the last run."""
+    return sum(str(call).startswith("decode") for call in test_nodes().CALLS)
+
+
+@pytest.fixture(scope="module")
+def unbroken(host):
+    return frames_of(host, prompt_of())
+
+
+def test_keeping_progress_changes_no_bit(host, unbroken):
+    assert torch.equal(frames_of(host, prompt_of(keep_progress=True)), unbroken)
+
+
+def test_frames_are_multiples_of_a_255th(unbroken):
+    assert torch.equal(unbroken, (unbroken * 255).round() / 255)
+
+
+def interrupt():
+    import comfy.model_management
+
+    return comfy.model_management.InterruptProcessingException()
+
+
+@pytest.mark.parametrize("stop", ["error", "interrupt"])
+@pytest.mark.parametrize(
+    ("place", "passing", "kept"),
+    [("network", 9, 4), ("decode", 3, 3), ("encode", 1, 1), ("decode", 6, 6)],
+)
+def test_stopped_run_goes_on_after_its_last_window(host, unbroken, stop, place, passing, kept):
+    prompt = prompt_of(keep_progress=True)
+    fail_in(place, passing, 1, interrupt() if stop == "interrupt" else RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    kept_now = len(list(runs().glob("*/window_*.json")))
+    assert kept_now == kept
+    assert torch.equal(frames_of(host, prompt), unbroken)
+    assert windows_begun() == WINDOWS - kept
+
+
+def test_frames_without_keep_progress_are_lost_but_nothing_else(host, unbroken):
+    fail_in("decode", 3, 1, RuntimeError("stop"))
+    assert not run(host, prompt_of()).ok
+    assert torch.equal(frames_of(host, prompt_of()), unbroken)
+    assert windows_begun() == WINDOWS
+
+
+def test_report_says_what_was_continued_and_what_was_made(host):
+    prompt = prompt_of(keep_progress=True)
+    fail_in("decode", 3, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    text = report_of(host, prompt)
+    assert "30 frames of 64 x 64 (1.20 s), 7 windows of 9 frames (overlap 5)" in text
+    assert "2 steps of 2 passes, 2 speakers" in text
+    assert "made now: 4 of 7 windows, 16 network passes" in text
+    assert "continues an earlier run: 3 of 7 windows are there" in text
+    assert text.splitlines()[-1].count("->") == WINDOWS + 1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 8}, "seed"),
+        ({"preset__steps": 3}, "settings"),
+        ({"colour_match": 0.5}, "settings"),
+        ({"picture": (80, 64)}, "picture"),
+    ],
+)
+def test_changed_prompt_begins_anew_and_says_what_changed(host, change, named):
+    first = prompt_of(keep_progress=True)
+    fail_in("decode", 2, 1, RuntimeError("stop"))
+    assert not run(host, first).ok
+    text = report_of(host, prompt_of(keep_progress=True, **change))
+    assert f"a new run: it differs in {named} from the unfinished run " in text
+    assert "made now: 7 of 7" in text
+    assert "continues an earlier run: 2 of 7" in report_of(host, first)
+
+
+def changed_graph(prompt, change):
+    """Another voice, another model file, another text, another order of guidance."""
+    if change == "voices":
+        prompt["sound_1"]["inputs"]["seed"] = 99
+    elif change == "model":
+        prompt["model"]["inputs"]["family"] = "multitalk"
+    elif change == "prompt":
+        prompt["text"] = node("TestText")
+        prompt["sampler"]["inputs"]["positive"] = ["text", 0]
+    else:
+        prompt["masks"] = node("TestMasks", boxes="0,0,20,64;40,0,20,64", width=64, height=64)
+        prompt["sampler"]["inputs"]["masks"] = ["masks", 0]
+    return prompt
+
+
+@pytest.mark.parametrize("change", ["voices", "model", "prompt", "speakers"])
+def test_changed_input_begins_anew(host, change):
+    first = prompt_of(keep_progress=True)
+    fail_in("decode", 1, 1, RuntimeError("stop"))
+    assert not run(host, first).ok
+    text = report_of(
+        host, changed_graph(prompt_of(keep_progress=True, rule="infinitetalk"), change)
+    )
+    assert "a new run: it differs in" in text
+    assert change in text
+    assert "continues an earlier run: 1 of 7" in report_of(host, first)
+
+
+def test_names_and_places_of_nodes_do_not_matter(host, unbroken):
+    first = prompt_of(keep_progress=True)
+    fail_in("decode", 4, 1, RuntimeError("stop"))
+    assert not run(host, first).ok
+    text = json.dumps(first)
+    for old, new in (("sound_1", "77"), ("encoder", "5"), ("trouble", "12"), ("model", "m")):
+        text = text.replace(f'"{old}":', f'"{new}":').replace(f'["{old}",', f'["{new}",')
+    renamed = json.loads(text)
+    for entry in renamed.values():  # inputs of these names are not node names
+        for old, new in (("encoder", "5"), ("model", "m")):
+            if new in entry["inputs"]:
+                entry["inputs"][old] = entry["inputs"].pop(new)
+    assert torch.equal(frames_of(host, renamed), unbroken)
+    assert windows_begun() == WINDOWS - 4
+
+
+def test_keep_finished_leaves_the_windows_and_the_next_run_uses_them(host, unbroken):
+    prompt = prompt_of(keep_progress=True, keep_finished=True)
+    assert torch.equal(frames_of(host, prompt), unbroken)
+    assert len(list(runs().glob("*/window_*.json"))) == WINDOWS
+    prompt["sampler"]["inputs"]["keep_finished"] = False
+    assert torch.equal(frames_of(host, prompt), unbroken)
+    assert windows_begun() == 0
+
+
+def oom():
+    return torch.OutOfMemoryError("Allocation on device 0 would exceed allowed memory")
+
+
+@pytest.mark.parametrize("place", ["decode", "encode", "network"])
+def test_lack_of_memory_repeats_the_window_with_a_tiled_vae(host, unbroken, place):
+    prompt = prompt_of()
+    fail_in(place, 2, 1, oom())
+    frames = frames_of(host, prompt)
+    calls = test_nodes().CALLS
+    first = next(index for index, call in enumerate(calls) if str(call).endswith("_tiled"))
+    assert not {"decode", "encode"} & set(calls[first:])
+    assert 1 not in calls  # passes still run together
+    torch.testing.assert_close(frames, unbroken, rtol=0, atol=0.02)  # tiles as large as the frame
+    assert torch.equal(frames_of(host, prompt), unbroken)
+
+
+def test_lack_of_memory_in_the_network_ends_in_single_passes(host, unbroken):
+    prompt = prompt_of()
+    fail_in("network", 2, 2, oom())
+    frames = frames_of(host, prompt)
+    assert set(test_nodes().CALLS[-20:]) == {1, "decode_tiled", "encode_tiled"}
+    torch.testing.assert_close(frames, unbroken, rtol=0, atol=0.02)
+    fail_in("network", 2, 2, oom())
+    text = report_of(host, prompt)
+    assert "memory ran out in window 2 of 7; from there on the VAE works in tiles" in text
+    assert "memory ran out in window 2 of 7 again; from there on the guidance passes run" in text
+
+
+def test_lasting_lack_of_memory_is_a_sentence_and_keeps_the_windows(host, unbroken):
+    prompt = prompt_of(keep_progress=True)
+    fail_in("network", 6, 99, oom())
+    result = run(host, prompt)
+    assert not result.ok
+    message = result.error["exception_message"]
+    assert "Memory ran out in window 4 of 7, even with a VAE in tiles" in message
+    assert "GB are free now (Allocation on device 0" in message
+    assert len(list(runs().glob("*/window_*.json"))) == 3
+    test_nodes().TROUBLE.clear()
+    assert torch.equal(frames_of(host, prompt), unbroken)
+    assert windows_begun() == WINDOWS - 3
+
+
+def test_full_disk_is_a_sentence_and_keeps_the_windows(host, unbroken):
+    prompt = prompt_of(keep_progress=True)
+    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    fail_in("decode", 3, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        result = run(host, prompt)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    assert "cannot take window 4; 3 of 7 windows are safe" in result.error["exception_message"]
+    assert torch.equal(frames_of(host, prompt), unbroken)
+    assert windows_begun() == WINDOWS - 3
+
+
+def test_output_folder_that_takes_nothing_is_a_sentence(host, tmp_path):
+    (tmp_path / "output").write_text("a file")
+    import folder_paths
+
+    before = folder_paths.get_output_directory()
+    folder_paths.set_output_directory(str(tmp_path / "output"))
+    try:
+        result = run(host, prompt_of(keep_progress=True))
+    finally:
+        folder_paths.set_output_directory(before)
+    assert "cannot be opened (Not a directory)" in result.error["exception_message"]
+    assert "keep_progress off" in result.error["exception_message"]
+
+
+def read_video(path):
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+        return torch.from_numpy(np.stack(frames)), samples, container.metadata
+
+
+def video_of(host, prompt):
+    test_nodes().CALLS.clear()
+    executor = host.executor()
+    result = host.run(prompt, executor)
+    assert result.ok, result.error
+    return Path(result.outputs["sampler"][0][0].get_stream_source()), result
+
+
+def test_sample_to_video_gives_the_frames_and_the_sound_as_a_file(host, unbroken):
+    path, result = video_of(host, prompt_of(to_video=True))
+    frames, samples, metadata = read_video(path)
+    assert frames.shape == unbroken.shape
+    assert samples == round(SECONDS * 16000)
+    error = (frames.float() / 255 - unbroken).abs().mean()
+    assert error < 0.03  # H.264 with half the colour resolution
+    assert "MultiTalkSampleToVideo" in metadata["prompt"]
+    shown = [data for event, data in result.events if event == "executed" and data["output"]]
+    assert shown[-1]["output"]["images"][0]["filename"] == path.name
+    assert shown[-1]["output"]["animated"] == (True,)
+    assert "made now: 7 of 7" in result.outputs["sampler"][1][0]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_stopped_video_plays_up_to_its_last_window(host, unbroken, keep):
+    prompt = prompt_of(to_video=True, keep_progress=keep)
+    folder = output_folder()
+    before = set(folder.rglob("*.mp4"))
+    fail_in("decode", 4, 1, interrupt())
+    assert not host.run(prompt, host.executor()).ok
+    (part,) = set(folder.rglob("*.mp4")) - before
+    assert len(read_video(part)[0]) == 9 + 3 * 4
+    if keep:
+        whole, _ = video_of(host, prompt)
+        assert windows_begun() == WINDOWS - 4
+        assert not part.exists()
+        frames, samples, _ = read_video(whole)
+        fresh, _ = video_of(host, prompt_of(to_video=True))
+        assert torch.equal(frames, read_video(fresh)[0])
+        assert samples == round(SECONDS * 16000)
+
+
+def test_disk_full_while_the_video_grows_is_a_sentence(host):
+    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, hard))
+    try:
+        result = host.run(prompt_of(to_video=True), host.executor())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    assert not result.ok
+    message = result.error["exception_message"]
+    assert ".mp4" in message
+    assert "larger than is allowed" in message
+    assert os.linesep not in message.strip()
+
+
+@pytest.mark.parametrize("reference", ["source frame", "running mean"])
+def test_colour_reference_changes_the_colours_and_is_reported(host, unbroken, reference):
+    prompt = prompt_of(colour_reference=reference, rule="infinitetalk", source_frames=30)
+    plain = prompt_of(colour_reference="picture", rule="infinitetalk", source_frames=30)
+    assert not torch.equal(frames_of(host, prompt), frames_of(host, plain))
+
+
+def test_unknown_colour_reference_is_refused_by_the_host(host):
+    result = host.run(prompt_of(colour_reference="sky"), host.executor())
+    assert not result.ok
+    assert "sky" in json.dumps(result.error["nodes"])

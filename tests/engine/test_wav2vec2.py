@@ -290,6 +290,14 @@ def test_no_frame_is_held_against_every_other(encoder, monkeypatch):
     assert results.largest == 2 * 800 * 800
 
 
+def test_an_encoder_can_be_trained_on_its_features():
+    encoder = build_encoder(TOY, toy_state()).requires_grad_()
+    encode_waveform(encoder, noise(6400), 10).square().sum().backward()
+    untouched = {name for name, p in encoder.named_parameters() if p.grad is None}
+    assert untouched == {"masked_spec_embed"}
+    assert encoder.feature_extractor.conv_layers[0].conv.weight.grad.any()
+
+
 def test_features_are_held_once(encoder):
     sounds = [
         sound(32000),

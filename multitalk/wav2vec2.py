@@ -256,5 +256,5 @@ def _identify(tracks: Tracks, sound: Sound, settings: tuple[object, ...]) -> str
     digest = hashlib.sha256(repr((*settings, tracks.num_frames, places)).encode())
     for heard in (*(track.sound for track in tracks.tracks), sound):
         digest.update(repr((heard.sample_rate, tuple(heard.waveform.shape))).encode())
-        digest.update(heard.waveform.cpu().flatten().numpy().data)
+        digest.update(heard.waveform.cpu().contiguous().flatten().numpy().data)
     return digest.hexdigest()

@@ -122,11 +122,11 @@ def channel_statistics(
         own, total = end - begin, before + end - begin
         difference = own_mean.detach().cpu().double() - mean
         mean += difference * (own / total)
-        spread += own_variance.detach().cpu().double() * own + difference.square() * (
-            own * before / total
-        )
+        spread += own_variance.detach().cpu().double() * own
+        spread += difference.square() * (own * before / total)
         before = total
-    return mean.to(waveform), (spread / before).to(waveform)
+    mean, variance = (value.to(waveform.dtype) for value in (mean, spread / before))
+    return mean.to(waveform.device), variance.to(waveform.device)
 
 
 def _pieces(count: int, piece: int) -> Iterator[tuple[int, int]]:

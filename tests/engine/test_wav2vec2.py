@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
 import torch
 
+from pack.multitalk import wav2vec2
 from pack.multitalk.audio import Sound, encoder_waveform, place_tracks
 from pack.multitalk.wav2vec2 import (
     BASE_CONFIG,
@@ -15,24 +17,11 @@ from pack.multitalk.wav2vec2 import (
     encode_waveform,
     normalise_waveform,
 )
-from pack.tests.engine.tolerances import close
+from pack.tests.engine.tolerances import TOLERANCES, close
+from pack.tests.engine.toy_encoder import PRE_NORM, TOY, Results, noise, toy_state
 
 CPU = torch.device("cpu")
-TOY = {
-    "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48,
-    "conv_dim": [8] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2,
-    "feat_extract_norm": "group", "do_stable_layer_norm": False, "conv_bias": False,
-}  # fmt: skip
-PRE_NORM = TOY | {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
 POSITIONS = "encoder.pos_conv_embed.conv."
-
-
-def toy_state(config=TOY):
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        return Wav2Vec2Model(Wav2Vec2Config(**config)).state_dict()
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +32,6 @@ def state():
 @pytest.fixture(scope="module")
 def encoder(state):
     return build_encoder(TOY, state)
-
-
-def noise(samples, seed=0):
-    return torch.randn(samples, generator=torch.Generator().manual_seed(seed)) * 0.1
 
 
 def sound(samples, seed=0):
@@ -277,3 +262,111 @@ def test_mask_embedding_may_be_in_the_file_though_the_configuration_masks_nothin
     state = Wav2Vec2Model(Wav2Vec2Config(**toy)).state_dict()
     assert "masked_spec_embed" in state
     build_encoder(toy | {"mask_time_prob": 0.0}, state)
+
+
+@pytest.mark.parametrize("config", [TOY, PRE_NORM], ids=["post-norm", "pre-norm"])
+@torch.inference_mode()
+def test_a_track_of_several_pieces_has_the_features_of_the_whole(config, monkeypatch):
+    encoder, waveform = build_encoder(config, toy_state(config)), noise(22 * 16000)
+    features = encode_waveform(encoder, waveform, 550)
+    whole = encoder.feature_extractor(waveform[None])
+    monkeypatch.setattr(wav2vec2, "convolve", lambda *_, **__: whole)
+    expected = encode_waveform(encoder, waveform, 550)
+    limit = TOLERANCES[torch.float32] * float(expected.max() - expected.min())
+    torch.testing.assert_close(features, expected, rtol=0, atol=limit)
+    assert not torch.equal(features, expected)  # it did run in pieces
+
+
+@torch.no_grad()
+def test_no_frame_is_held_against_every_other(encoder, monkeypatch):
+    waveform = noise(800 * 640)
+    with Results() as results:
+        encode_waveform(encoder, waveform, 800)
+    # The first convolution of 20 s; attention of every frame to every frame would be 1,280,000.
+    assert results.largest == 8 * (1000 * 64 + 15)
+    monkeypatch.setattr(encoder.config, "_attn_implementation", "eager")
+    with Results() as results:
+        encode_waveform(encoder, waveform, 800)
+    assert results.largest == 2 * 800 * 800
+
+
+def test_an_encoder_can_be_trained_on_its_features():
+    encoder = build_encoder(TOY, toy_state()).requires_grad_()
+    encode_waveform(encoder, noise(6400), 10).square().sum().backward()
+    untouched = {name for name, p in encoder.named_parameters() if p.grad is None}
+    assert untouched == {"masked_spec_embed"}
+    assert encoder.feature_extractor.conv_layers[0].conv.weight.grad.any()
+
+
+def test_features_are_held_once(encoder):
+    sounds = [
+        sound(32000),
+        sound(32000, 1),
+        Sound(waveform=torch.zeros(1, 32000), sample_rate=16000),
+    ]
+    with Results() as results:
+        features = embed(encoder, sounds).features
+    storage = features.untyped_storage()
+    assert storage.nbytes() == features.numel() * 4
+    row = features[0].numel()
+    large = {memory for s, memory in results.seen if s[-2:] == (2, 24) and s.numel() >= row}
+    assert large == {storage.data_ptr()}
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_the_user_can_stop_before_every_layer(encoder, calls):
+    left = [None] * calls
+
+    def check():
+        left.pop()
+        if not left:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(encoder, [sound(16000)], check=check)
+    assert not any(layer._forward_hooks for layer in encoder.encoder.layers)
+
+
+def identify(encoder, sounds=None, starts=("0", "0.2"), heard=None, **changes):
+    sounds = sounds or [sound(6400), sound(6400, 1)]
+    tracks = place_tracks(sounds, [Fraction(start) for start in starts])
+    settings = {"loudness_lufs": -23.0, "do_normalize": False, "encoder_identity": "toy"} | changes
+    return embed_tracks(
+        encoder, tracks, sound=heard or sound(6400, 9), device=CPU, **settings
+    ).identity
+
+
+def test_identity_is_the_same_for_equal_contents(encoder):
+    first = identify(encoder)
+    assert re.fullmatch("[0-9a-f]{64}", first)
+    assert first == identify(encoder)
+    assert first == identify(encoder, loudness_lufs=-23)
+    both = torch.cat([noise(6400), noise(6400)]).reshape(2, -1)
+    strided = Sound(waveform=both.T.contiguous().T[:1], sample_rate=16000)  # other memory
+    assert first == identify(encoder, [strided, sound(6400, 1)])
+
+
+def test_identity_knows_every_ingredient(encoder):
+    a, b = sound(6400), sound(6400, 1)
+    quieter = Sound(waveform=a.waveform * 0.999, sample_rate=16000)
+    slower = Sound(waveform=a.waveform, sample_rate=15999)
+    stereo = Sound(waveform=a.waveform.reshape(2, -1), sample_rate=16000)
+    heard = sound(6400, 9)
+    found = [
+        identify(encoder),
+        identify(encoder, [b, a]),
+        identify(encoder, [quieter, b]),
+        identify(encoder, [slower, b]),
+        identify(encoder, [stereo, b]),
+        identify(encoder, [a, b, b], starts=("0", "0.2", "0")),
+        identify(encoder, starts=("0", "0.21")),
+        identify(encoder, starts=("0", "1")),
+        identify(encoder, loudness_lufs=None),
+        identify(encoder, loudness_lufs=-20.0),
+        identify(encoder, do_normalize=True),
+        identify(encoder, encoder_identity="other"),
+        identify(encoder, heard=sound(6400, 10)),
+        identify(encoder, heard=Sound(waveform=heard.waveform, sample_rate=48000)),
+        identify(encoder, heard=Sound(waveform=heard.waveform[:, :-1], sample_rate=16000)),
+    ]
+    assert len(set(found)) == len(found)

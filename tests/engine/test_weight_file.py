@@ -12,7 +12,13 @@ from layouts import diffusers_name
 from safetensors.torch import save_file
 
 from pack.multitalk.gguf_file import GgufTensor
-from pack.multitalk.weight_file import Header, open_tensors, read_header
+from pack.multitalk.weight_file import (
+    IDENTITY_BYTES,
+    Header,
+    file_identity,
+    open_tensors,
+    read_header,
+)
 from pack.tests.engine.model_files import (
     LAYOUTS,
     audio_state,
@@ -204,3 +210,81 @@ def test_header_made_by_hand_has_no_files():
 def test_missing_file_is_told_by_the_system_or_as_a_missing_part(tmp_path, name):
     with pytest.raises((FileNotFoundError, ValueError), match=name):
         read_header(tmp_path / name)
+
+
+PARTS = [f"m-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
+
+
+def write_parts(folder, *, index, names=PARTS):
+    folder.mkdir(exist_ok=True)
+    for letter, name in zip("abc", names, strict=True):
+        write(folder / name, [letter])
+    if index:
+        places = dict(zip("abc", names, strict=True))
+        (folder / "m.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    return folder / names[0]
+
+
+def test_identity_is_the_same_wherever_the_file_lies(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"contents")
+    first = file_identity(path)
+    assert len(bytes.fromhex(first)) == 32
+    os.utime(path, (0, 0))
+    assert file_identity(path.rename(tmp_path / "other.gguf")) == first
+
+
+@pytest.mark.parametrize("size", [1, 1000, IDENTITY_BYTES, 2 * IDENTITY_BYTES, 5 * IDENTITY_BYTES])
+def test_identity_is_of_size_beginning_and_end(tmp_path, size):
+    path = tmp_path / "x.safetensors"
+
+    def identity_with(place, length=size):
+        path.write_bytes(b"")
+        os.truncate(path, length)
+        with path.open("r+b") as file:
+            file.seek(place)
+            file.write(b"x")
+        return file_identity(path)
+
+    edges = {0, size - 1, min(size, IDENTITY_BYTES) - 1, max(0, size - IDENTITY_BYTES)}
+    found = {identity_with(place) for place in edges}
+    assert len(found) == len(edges)
+    assert identity_with(0, size + 1) not in found
+
+
+def test_middle_of_a_huge_file_is_not_read(tmp_path):
+    path = write_big(tmp_path / "x.safetensors", ["a", "b"], 2 * IDENTITY_BYTES)
+    before = file_identity(path)
+    with path.open("r+b") as file:
+        file.seek(8 * IDENTITY_BYTES)
+        file.write(b"x")
+    assert file_identity(path) == before
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_identity_of_parts_is_that_of_all(tmp_path, index):
+    path = write_parts(tmp_path / "a", index=index)
+    whole = file_identity(path)
+    assert {file_identity(path.with_name(name)) for name in PARTS} == {whole}
+    renamed = [name.replace("m-", "n-") for name in PARTS]
+    assert file_identity(write_parts(tmp_path / "b", index=index, names=renamed)) == whole
+    write(tmp_path / "a" / "other-00001-of-00003.safetensors", ["x"])
+    write(tmp_path / "a" / "other.safetensors", ["y"])
+    assert file_identity(path) == whole
+    write(path.with_name(PARTS[1]), ["d"])
+    assert file_identity(path) != whole
+
+
+def test_identity_includes_the_audio_part_that_is_read_with_the_parts(tmp_path):
+    path = write_parts(tmp_path, index=False)
+    alone = file_identity(path)
+    write(tmp_path / "audio.safetensors", [AUDIO])
+    assert file_identity(path) != alone
+    assert {file.name for file in read_header(path).files} == {*PARTS, "audio.safetensors"}
+
+
+def test_identity_of_parts_needs_all_of_them(tmp_path):
+    path = write_parts(tmp_path, index=True)
+    path.with_name(PARTS[2]).unlink()
+    with pytest.raises(ValueError, match=f"one of 3 parts, and 1 are missing: {PARTS[2]}"):
+        file_identity(path)

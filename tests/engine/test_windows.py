@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pack.multitalk.config import WindowSize
 from pack.multitalk.windows import (
@@ -12,6 +11,7 @@ from pack.multitalk.windows import (
     plan_reference,
     window_speech,
 )
+from pack.tests.engine.toy_encoder import Results
 
 MULTITALK = WindowSize(window=81, overlap=25)
 INFINITETALK = WindowSize(window=81, overlap=9)
@@ -189,18 +189,6 @@ def test_window_may_begin_anywhere_in_a_track(start):
         assert torch.equal(speech, neighbourhoods(plan, 0, tracks, silence))
 
 
-class LargestTensor(TorchDispatchMode):
-    """Notes the most numbers that any operation gives."""
-
-    largest = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor):
-            self.largest = max(self.largest, result.numel())
-        return result
-
-
 @pytest.mark.parametrize("frames", [33, 40, 4000])
 def test_no_window_copies_more_than_it_needs(frames):
     exact = plan_exact(frames, TOY)
@@ -209,9 +197,9 @@ def test_no_window_copies_more_than_it_needs(frames):
         plans.append(plan_reference([frames], TOY, family="infinitetalk", max_frames=9999))
     for plan in plans:
         track = numbered(frames)
-        with LargestTensor() as seen:
+        with Results() as results:
             speech = window_speech(plan, plan.num_windows - 1, [track], torch.ones(1, 1))
-        assert seen.largest == speech.numel() == 33 * 5
+        assert results.largest == speech.numel() == 33 * 5
 
 
 @pytest.mark.parametrize("lengths", [[81], [200, 81], [10, 500]])

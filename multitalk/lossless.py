@@ -29,7 +29,8 @@ def encode_frames(frames: Tensor) -> bytes:
     import av
 
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as container:
+    # Without this flag the file carries random numbers: equal frames make equal bytes.
+    with av.open(buffer, "w", format="matroska", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("ffv1", rate=FRAME_RATE)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = _PIXELS

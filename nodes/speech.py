@@ -98,7 +98,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
         width=width,
         do_normalize=settings.do_normalize,
         name=path.name,
-        identity=file_identity(path),
+        identity=f"{file_identity(path)} {settings.config} {settings.do_normalize}",
     )
 
 

@@ -1,7 +1,7 @@
 """The host as a process of its own, and the client of workflows/api that talks to it.
 
-    with HostProcess(HostSettings(base=folder)) as host, HostClient(host.address) as client:
-        entry = client.run(prompt, on_event=print)
+with HostProcess(HostSettings(base=folder)) as host, HostClient(host.address) as client:
+    entry = client.run(prompt, on_event=print)
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ WORDS = {
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
-    "array": "a link such as [\"1\", 0]",
+    "array": 'a link such as ["1", 0]',
     "object": "an object",
 }
 
@@ -84,10 +84,8 @@ def faults(schema: object, value: object, root: Mapping, path: tuple[str, ...] =
     Returns:
         All faults; none if the value is fine.
     """
-    if schema is False:
-        return [Fault(path, "is not used with the other inputs as they are")]
-    if not isinstance(schema, Mapping):
-        return []
+    if not isinstance(schema, Mapping):  # true or false: anything, or nothing
+        return [] if schema else [Fault(path, "is not used with the other inputs as they are")]
     if "$ref" in schema:
         return faults(_follow(schema["$ref"], root), value, root, path)
     if not _fits(schema, value):
@@ -100,11 +98,7 @@ def faults(schema: object, value: object, root: Mapping, path: tuple[str, ...] =
     if "if" in schema:
         holds = not faults(schema["if"], value, root, path)
         found += faults(schema.get("then" if holds else "else", True), value, root, path)
-    if isinstance(value, dict):
-        found += _object_faults(schema, value, root, path)
-    if isinstance(value, list):
-        for part, item in zip(schema.get("prefixItems", ()), value, strict=False):
-            found += faults(part, item, root, path)
+    found += _inner_faults(schema, value, root, path)
     return list(dict.fromkeys(found))
 
 
@@ -135,9 +129,15 @@ def _fits(schema: Mapping, value: object) -> bool:
     return True
 
 
-def _object_faults(
-    schema: Mapping, value: Mapping, root: Mapping, path: tuple[str, ...]
+def _inner_faults(
+    schema: Mapping, value: object, root: Mapping, path: tuple[str, ...]
 ) -> Iterator[Fault]:
+    """Of what is inside of an object or a list."""
+    if isinstance(value, list):
+        for part, item in zip(schema.get("prefixItems", ()), value, strict=False):
+            yield from faults(part, item, root, path)
+    if not isinstance(value, dict):
+        return
     known = schema.get("properties", {})
     for name in schema.get("required", ()):
         if name not in value:

@@ -1,10 +1,10 @@
 """Talk to a running ComfyUI over HTTP and WebSocket. Standard library only.
 
-    with HostClient("127.0.0.1:8188") as client:
-        prompt["1"]["inputs"]["image"] = client.upload(Path("face.png"))
-        entry = client.run(prompt, on_event=print)
-        for file in files_of(entry):
-            client.download(file, Path("results"))
+with HostClient("127.0.0.1:8188") as client:
+    prompt["1"]["inputs"]["image"] = client.upload(Path("face.png"))
+    entry = client.run(prompt, on_event=print)
+    for file in files_of(entry):
+        client.download(file, Path("results"))
 """
 
 from __future__ import annotations

@@ -47,7 +47,10 @@ def prompt_schema(schemas: Schemas, prompts: Iterable[Mapping[str, Any]]) -> Jso
         "required": ["class_type", "inputs"],
         "allOf": [
             {
-                "if": {"properties": {"class_type": {"const": name}}},
+                "if": {
+                    "properties": {"class_type": {"const": name}},
+                    "required": ["class_type"],
+                },
                 "then": {"properties": {"inputs": {"$ref": f"#/$defs/{name}"}}},
             }
             for name in names

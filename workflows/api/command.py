@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +22,7 @@ from .edit import (
     set_text,
     upload_name,
 )
-from .failures import EXIT_CODES, HostError, UsageError, write_failure
+from .failures import EXIT_CODES, HostError, HostInterruptedError, UsageError, write_failure
 from .report import JsonReport, Report
 from .run import LOCAL, Place, Starter, Task, parse_address, run_task
 from .settings import apply_settings
@@ -50,8 +51,34 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
         Exit code, one of EXIT_CODES.
     """
     report = JsonReport() if "--json" in arguments else Report()
-    if threading.current_thread() is threading.main_thread():  # a service manager's Ctrl-C
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with terminated_like_ctrl_c():
+        return run_command(arguments, starter, report)
+
+
+@contextlib.contextmanager
+def terminated_like_ctrl_c() -> Iterator[None]:
+    """Take the end by a service manager or `timeout` like Ctrl-C: the host's run ends too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_command(arguments: Sequence[str], starter: Starter | None, report: Report) -> int:
+    """Run one command and report its failure.
+
+    Args:
+        arguments: `run` or `job`, and what follows.
+        starter: How to start a host.
+        report: Is told what happens.
+
+    Returns:
+        Exit code.
+    """
     try:
         options = parse(arguments)
         task = options.make(options)
@@ -67,7 +94,9 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
         report.failure(error)
         return error.code
     except KeyboardInterrupt:
-        return 5
+        error = HostInterruptedError("Interrupted before anything was queued.")
+        report.failure(error)
+        return error.code
     return 0
 
 

@@ -248,8 +248,8 @@ def _family_and_size(options: argparse.Namespace, *, follows_video: bool) -> tup
         listed = ", ".join(f"{name} means {family}" for name, family in asked.items())
         last = next(reversed(asked))
         raise UsageError(f"Two families are asked for: {listed}.", field=f"--{last}")
-    family: Family = next(iter(asked.values()), "multitalk")
-    return family, size
+    families = list(asked.values())
+    return families[0] if families else "multitalk", size
 
 
 def _refuse_impossible(options: argparse.Namespace) -> None:

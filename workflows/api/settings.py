@@ -11,11 +11,11 @@ from .edit import Prompt, find_node, is_link, similar
 from .failures import UsageError
 
 
-def parse_setting(text: str) -> tuple[str, str, object]:
+def parse_setting(text: str) -> tuple[str, str, str]:
     """Split `node.input=value`.
 
     Args:
-        text: As the user wrote it; the value is JSON, or else a text as it is.
+        text: As the user wrote it.
 
     Returns:
         Node, input and value.
@@ -31,10 +31,25 @@ def parse_setting(text: str) -> tuple[str, str, object]:
             field="--set",
             hint="Write --set NODE.INPUT=VALUE, for example --set sampler.seed=7.",
         )
+    return node, field, value
+
+
+def read_value(text: str, schema: Mapping, root: Mapping) -> object:
+    """Read a value: JSON, or else the text as it is.
+
+    Args:
+        text: As the user wrote it.
+        schema: Of the input. A list of choices may be of texts such as `480`.
+        root: The whole schema.
+
+    Returns:
+        The value.
+    """
     try:
-        return node, field, json.loads(value)
+        value = json.loads(text)
     except ValueError:
-        return node, field, value
+        return text
+    return text if faults(schema, value, root) and not faults(schema, text, root) else value
 
 
 def apply_settings(prompt: Prompt, settings: Sequence[str]) -> Prompt:
@@ -52,14 +67,16 @@ def apply_settings(prompt: Prompt, settings: Sequence[str]) -> Prompt:
     """
     prompt = copy.deepcopy(prompt)
     given: dict[str, set[str]] = {}
+    schema = read_schema()
     for text in settings:
-        name, field, value = parse_setting(text)
+        name, field, words = parse_setting(text)
         key = find_node(prompt, name)
+        known = schema["$defs"].get(prompt[key]["class_type"], {}).get("properties", {})
+        value = read_value(words, known.get(field, {}), schema)
         prompt[key]["inputs"][field] = value
         given.setdefault(key, set()).add(field)
         if is_link(value) and value[0] not in prompt:
             raise UsageError(f"--set {text}: there is no node {value[0]}.", node=key, field=field)
-    schema = read_schema()
     for key, fields in given.items():
         node = prompt[key]
         definition = schema["$defs"].get(node["class_type"])

@@ -57,6 +57,7 @@ KINDS = {
         "cond_audio": {},
     },
 }
+SECONDS = {"voice_1.flac": 0.8, "voice_2.flac": 1.0}
 SOURCES = {
     "multi_1/multi1.png": "two_speakers.png",
     "multi_1/1.flac": "voice_1.flac",
@@ -67,6 +68,28 @@ SOURCES = {
     "single/1.flac": "voice_1.flac",
 }
 """Files beside the job file; of the first pair the folders are joined by an underscore."""
+
+
+def write_sound(path: Path, source: str, seconds: float) -> Path:
+    """Write the loudest part of a voice: short, for quick tests.
+
+    Args:
+        path: The file to write.
+        source: One of the pack's voices.
+        seconds: Its length.
+
+    Returns:
+        The path.
+    """
+    import numpy as np
+    import soundfile
+
+    samples, rate = soundfile.read(str(EXAMPLES / source), dtype="float32")
+    size = round(seconds * rate)
+    energy = np.cumsum(samples**2)
+    start = int(np.argmax(energy[size:] - energy[:-size]))
+    soundfile.write(str(path), samples[start : start + size], rate)
+    return path
 
 
 def write_jobs(folder: Path) -> dict[str, Path]:
@@ -81,7 +104,10 @@ def write_jobs(folder: Path) -> dict[str, Path]:
     for name, source in SOURCES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(EXAMPLES / source, path)
+        if source in SECONDS:
+            write_sound(path, source, SECONDS[source])
+        else:
+            shutil.copy(EXAMPLES / source, path)
     paths = {}
     for kind, job in KINDS.items():
         paths[kind] = folder / f"{kind}.json"

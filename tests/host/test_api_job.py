@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pack.tests.host.environment import ROOT
 from pack.tests.host.jobs import KINDS, write_jobs
 from pack.workflows.api.check import faults, read_schema
 from pack.workflows.api.command import parse
@@ -140,6 +141,12 @@ def test_tables_have_every_option_of_the_reference():
     assert {name for name, _, _ in FLAGS} == OPTIONS
     tested = {a.removeprefix("--") for row in [*HONOURED, *REFUSED] for a in row[0]}
     assert OPTIONS - tested == set()
+
+
+def test_page_names_every_option_and_exit_code():
+    page = (ROOT / "workflows" / "api" / "README.md").read_text(encoding="ascii")
+    assert [name for name in OPTIONS if f"`--{name}`" not in page] == []
+    assert [code for code in EXIT_CODES if f"\n| {code} |" not in page] == []
 
 
 def test_help_names_every_option_and_exit_code(capsys):

@@ -80,7 +80,7 @@ def run_command(arguments: Sequence[str], starter: Starter | None, report: Repor
         Exit code.
     """
     try:
-        options = parse(arguments)
+        options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
         task = options.make(options)
         if options.write:
             write_prompt(options.write, task, report)
@@ -139,11 +139,12 @@ def write_prompt(path: Path, task: Task, report: Report) -> None:
     report.result([path])
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespace:
     """Read the command line.
 
     Args:
         arguments: `run` or `job`, and what follows.
+        program: How the user calls it, for help and errors.
 
     Returns:
         The options; `make` is the function that makes a task of them.
@@ -155,7 +156,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     from .job_flags import add_job_flags
 
     codes = "; ".join(f"{code} {words}" for code, words in EXIT_CODES.items())
-    parser = Parser(prog="dev.py", description="Make talking videos through ComfyUI's API.")
+    parser = Parser(prog=program, description="Make talking videos through ComfyUI's API.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     one = commands.add_parser("run", help="run a graph", epilog=f"Exit codes: {codes}.")
     one.add_argument(

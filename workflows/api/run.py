@@ -31,6 +31,8 @@ class Running(Protocol):
 
     address: str
     """Host and port."""
+    log: Path
+    """What it prints."""
 
 
 Starter = Callable[[Sequence[str]], AbstractContextManager[Running]]
@@ -147,10 +149,14 @@ def reach(
         with contextlib.redirect_stdout(sys.stderr):
             try:
                 running = stack.enter_context(starter(arguments))
-            except (HostError, OSError) as error:
+            except (RuntimeError, OSError) as error:
                 raise UnreachableError(f"ComfyUI could not be started: {error}") from error
         report.say("host", f"Started ComfyUI at {running.address}.", address=running.address)
-        yield running.address
+        try:
+            yield running.address
+        except UnreachableError as error:
+            error.hint = f"The log: {running.log}"
+            raise
 
 
 def run_task(task: Task, place: Place, starter: Starter | None, report: Report) -> None:
@@ -183,13 +189,30 @@ def run_task(task: Task, place: Place, starter: Starter | None, report: Report) 
                 "The run made no file in the output folder.",
                 hint="Set save_output of MultiTalk Video Combine to true.",
             )
-        names = [f"{task.save_as}{Path(file['filename']).suffix}" for file in files]
         paths = [
-            client.download(file, place.output, name if task.save_as else "")
-            for file, name in zip(files, names, strict=True)
+            client.download(file, place.output, name)
+            for file, name in zip(files, names_here(task.save_as, files), strict=True)
         ]
     seconds = round(time.monotonic() - started, 1)
     report.result(paths, seconds=seconds)
+
+
+def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:
+    """Name the files that a run made.
+
+    Args:
+        save_as: Without suffix; empty: as on the host.
+        files: As `files_of` gives them.
+
+    Returns:
+        A name for each; from the second on with a number.
+    """
+    if not save_as:
+        return [file["filename"] for file in files]
+    return [
+        f"{save_as}{f'_{number}' if number > 1 else ''}{Path(file['filename']).suffix}"
+        for number, file in enumerate(files, start=1)
+    ]
 
 
 def check_folder(folder: Path) -> None:

@@ -197,6 +197,8 @@ def test_upload_has_another_name_for_other_contents(tmp_path):
         ("{", "is no JSON"),
         ("[]", "is no prompt in API form"),
         ("{}", "is no prompt in API form"),
+        ('{"1": {"class_type": "LoadImage", "inputs": []}}', "is no prompt in API form"),
+        ('{"1": {"class_type": 3, "inputs": {}}}', "is no prompt in API form"),
         (json.dumps({"nodes": [], "links": []}), "editor's form"),
     ],
 )

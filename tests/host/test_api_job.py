@@ -229,6 +229,12 @@ def test_boxes_belong_to_persons_in_any_order(jobs, tmp_path):
     )
 
 
+def test_voices_belong_to_persons_in_any_order(jobs):
+    turned = dict(reversed(KINDS["two_in_turn"]["cond_audio"].items()))
+    task = convert(rewrite(jobs, "two_in_turn", cond_audio=turned))
+    assert task.prompt == convert(jobs["two_in_turn"]).prompt
+
+
 def rewrite(jobs, kind, **changes):
     """A job file with other fields, beside the others; None takes a field out."""
     job = {k: v for k, v in (KINDS[kind] | changes).items() if v is not None}

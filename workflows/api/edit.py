@@ -60,11 +60,17 @@ def read_prompt(graph: str) -> Prompt:
             hint="In the editor choose File, Export (API).",
         )
     nodes = value.values() if isinstance(value, dict) else []
-    if not nodes or not all(isinstance(n, dict) and "class_type" in n for n in nodes):
+    if not nodes or not all(map(_is_node, nodes)):
         raise UsageError(f"{path} is no prompt in API form: nodes by id.", field="GRAPH")
-    for node in nodes:
-        node.setdefault("inputs", {})
     return value
+
+
+def _is_node(node: object) -> bool:
+    return (
+        isinstance(node, dict)
+        and isinstance(node.get("class_type"), str)
+        and isinstance(node.get("inputs"), dict)
+    )
 
 
 def similar(word: str, words: Iterable[str]) -> str:

@@ -232,7 +232,7 @@ def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
         persons = PERSONS[: len(voices)]
     else:
         names = _sounds(sounds, files)
-        persons = tuple(sounds)
+        persons = PERSONS[: len(names)]
     audio_type = value.get("audio_type", "para" if len(persons) == 1 or voices else None)
     if audio_type not in PLACEMENTS:
         raise UsageError(
@@ -253,20 +253,21 @@ def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
 
 
 def _sounds(sounds: object, files: Files) -> tuple[str, ...]:
-    if not isinstance(sounds, dict) or tuple(sounds) not in (PERSONS, PERSONS[:1]):
+    if not isinstance(sounds, dict) or set(sounds) not in (set(PERSONS), {PERSONS[0]}):
         raise UsageError(
             "cond_audio needs person1, and person2 for two speakers.",
             field="cond_audio",
             hint="A job that speaks a text has tts_audio and runs with --audio_mode tts.",
         )
-    return tuple(files.add(path, f"cond_audio.{person}") for person, path in sounds.items())
+    # By name: the order in the file says nothing.
+    return tuple(files.add(sounds[name], f"cond_audio.{name}") for name in PERSONS[: len(sounds)])
 
 
 def _spoken(spoken: object) -> tuple[str, tuple[str, ...]]:
     """Text and names of voices."""
     if not isinstance(spoken, dict) or not isinstance(spoken.get("text"), str):
         raise UsageError("tts_audio needs a text.", field="tts_audio")
-    voices = tuple(PurePosixPath(spoken[name]).stem for name in VOICES if spoken.get(name))
+    voices = tuple(PurePosixPath(str(spoken[name])).stem for name in VOICES if spoken.get(name))
     if not voices or not spoken.get(VOICES[0]):
         raise UsageError(f"tts_audio needs {VOICES[0]}.", field="tts_audio")
     return spoken["text"], voices

@@ -1,4 +1,4 @@
-"""Everything a developer runs: `python dev.py demo | test | serve | lint | train | lab`.
+"""All a developer runs: `python dev.py demo | run | job | serve | test | lint | train | lab`.
 
 Each command first sets up what is missing and prints what it does: a virtual environment in
 .venv and the pinned ComfyUI in .host. Once set up, nothing needs the network. Working files lie
@@ -10,17 +10,17 @@ all requirements; that interpreter is used as it is, nothing is installed into i
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import time
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pack.tests.host.client import Event, HostProcess
+    from pack.tests.host.client import HostProcess
 
 ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".work"
@@ -73,6 +73,10 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     one.add_argument("--output", type=Path, default=WORK / "demo", help="folder for the mp4")
     one.add_argument("--preview", type=Path, help="folder for an animation and a contact sheet")
     one.set_defaults(command=demo)
+    one = commands.add_parser("run", help="run a graph through the API; `run --help` says how")
+    one.set_defaults(command=api)
+    one = commands.add_parser("job", help="run a job file of the reference; `job --help`")
+    one.set_defaults(command=api)
     one = commands.add_parser("serve", help="run ComfyUI with this pack and the graph editor")
     one.add_argument("--port", type=int, default=0, help=f"default: {SERVE_PORT}, or a free one")
     one.set_defaults(command=serve)
@@ -84,7 +88,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     one.set_defaults(command=train)
     one = commands.add_parser("lab", help="measure the toy; `lab --help` lists the options")
     one.set_defaults(command=lab)
-    if arguments[:1] in (["train"], ["lab"]):  # all else is for that program, --help too
+    if arguments[:1] and arguments[0] in ("train", "lab", "run", "job"):  # --help is theirs too
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
     if rest and options.name != "test":
@@ -103,11 +107,12 @@ def thread_settings() -> dict[str, str]:
     return {name: os.environ.get(name, value) for name, value in wanted.items()}
 
 
-def host(port: int) -> HostProcess:
+def host(port: int, arguments: Sequence[str] = ()) -> HostProcess:
     """Describe a host with this pack, its base folder in .work/host.
 
     Args:
         port: TCP port; 0 for a free one.
+        arguments: More for ComfyUI, where it computes on a GPU.
 
     Returns:
         The host, not started yet.
@@ -132,6 +137,7 @@ def host(port: int) -> HostProcess:
             checkout=checkout,
             any_version=own_checkout() is not None,
             env=thread_settings(),
+            arguments=() if cpu else tuple(arguments),
         )
     )
 
@@ -168,37 +174,31 @@ def stay(running: HostProcess) -> None:
     raise HostError(f"ComfyUI ended by itself; the reason is at the end of {running.log}")
 
 
-class Progress:
-    """Shows a prompt's progress in one line; a line per node where the output is no terminal."""
+def api(options: argparse.Namespace, rest: list[str]) -> int:
+    """Run a graph or a job file, see workflows/api/command.py.
 
-    def __init__(self, prompt: dict) -> None:
-        self._prompt = prompt
-        self._width = 0
-        self._last = ""
+    Args:
+        options: name: run or job.
+        rest: The arguments behind it.
 
-    def __call__(self, event: Event) -> None:
-        """Show one event.
+    Returns:
+        Exit code.
+    """
+    from pack.workflows.api.command import main as run_command
 
-        Args:
-            event: As the client gives it.
-        """
-        data = event.data
-        if event.kind not in ("executing", "progress") or data.get("node") not in self._prompt:
-            return
-        text = self._prompt[data["node"]]["class_type"]
-        if sys.stdout.isatty():
-            if event.kind == "progress":
-                text += f": step {data['value']} of {data['max']}"
-            print("\r" + text.ljust(self._width), end="", flush=True)
-            self._width = len(text)
-        elif text != self._last:
-            print(f"  {text}", flush=True)
-            self._last = text
+    return run_command([options.name, *rest], host_with)
 
-    def done(self) -> None:
-        """End the line."""
-        if self._width:
-            print()
+
+def host_with(arguments: Sequence[str]) -> HostProcess:
+    """Describe a host like `host`, with more arguments for ComfyUI.
+
+    Args:
+        arguments: About the GPU's memory; a host on the CPU takes none of them.
+
+    Returns:
+        The host, not started yet.
+    """
+    return host(0, arguments)
 
 
 def demo(options: argparse.Namespace, _rest: list[str]) -> int:
@@ -214,27 +214,25 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
         HostError: If the graph is missing, fails or makes no video.
     """
     from pack.tests.host.client import HostClient, HostError, files_of
+    from pack.workflows.api.edit import read_prompt
+    from pack.workflows.api.report import Progress
 
-    graph = (
-        ROOT / "workflows" / "api" / f"toy_{'two_speakers' if options.two else 'one_speaker'}.json"
-    )
-    if not graph.is_file():
-        raise HostError(f"{graph} is missing; it is part of the repository.")
-    prompt = json.loads(graph.read_text(encoding="utf-8"))
+    graph = f"toy_{'two_speakers' if options.two else 'one_speaker'}"
+    prompt = read_prompt(graph)
     with_pack = host(editor_port() if options.ui else 0)
     print(f"Starting ComfyUI (log: {with_pack.log}) ...", flush=True)
     with with_pack as running:
         progress = Progress(prompt)
         with HostClient(running.address) as client:
             started = time.monotonic()
-            print(f"Running {graph.relative_to(ROOT)} ...", flush=True)
+            print(f"Running workflows/api/{graph}.json ...", flush=True)
             try:
                 entry = client.run(prompt, progress, timeout=3600.0)
             finally:
                 progress.done()
             videos = [file for file in files_of(entry) if file["filename"].endswith(".mp4")]
             if not videos:
-                raise HostError(f"{graph.name} ran but made no mp4.")
+                raise HostError(f"{graph} ran but made no mp4.")
             path = client.download(videos[-1], options.output.resolve())
         print(f"Done in {time.monotonic() - started:.0f} s.", flush=True)
         print(path, flush=True)

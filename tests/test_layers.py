@@ -118,6 +118,7 @@ def test_nodes_import_only_lower_layers(path):
     [
         *("multitalk", "kokoro", "nodes", "tests", "tests/bench", "tests/engine", "tests/host"),
         *("tests/lab", "tests/make", "tests/nodes", "tests/speech", "tests/toy"),
+        "workflows/api",
     ],
 )
 def test_rooms_are_small(package):

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from pack.workflows.api.failures import HostError
+
 from .environment import ROOT, find_checkout
 from .launch import EXIT_GRACE_SECONDS, FOLLOW_PARENT
 from .pins import read_pins
@@ -23,21 +25,6 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 PACK_NAME = "multitalk-nodes"
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models", "home")
 LOG_TAIL_LINES = 20
-
-
-class HostError(RuntimeError):
-    """The host refused or failed; the message is a sentence for the user."""
-
-    def __init__(self, message: str, *, details: Mapping | None = None) -> None:
-        """Keep the message and what the host said.
-
-        Args:
-            message: The sentence.
-            details: The data of the host's execution_error event: node_id, node_type,
-                exception_type, exception_message, traceback and more.
-        """
-        super().__init__(message)
-        self.details: Mapping = details or {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

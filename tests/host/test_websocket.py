@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pack.tests.host.websocket import (
+from pack.workflows.api.websocket import (
     BINARY,
     CLOSE,
     CONTINUATION,

@@ -1,7 +1,8 @@
 """Write the graphs of workflows/ and subgraphs/: `.venv/bin/python tests/make/graphs.py`.
 
 The graphs are data in graph_list.py; from it come workflows/NAME.json (the editor's form),
-workflows/api/NAME.json (the API's form) and subgraphs/NAME.json (blueprints). Order of inputs,
+workflows/api/NAME.json (the API's form), subgraphs/NAME.json (blueprints), and the JSON Schema of
+the prompts, workflows/api/prompts.schema.json. Order of inputs,
 defaults and outputs come from the nodes themselves: the pinned host is started for it, or give the
 address of a running one. Nothing is written with --check, which ends with 1 if a file differs.
 After a change run tests/make/screenshots.py too.
@@ -34,11 +35,15 @@ def render(schemas: Mapping[str, Any]) -> dict[Path, str]:
     from pack.tests.make.graph_editor import blueprint_form, editor_form
     from pack.tests.make.graph_forms import api_form, to_json
     from pack.tests.make.graph_list import BLUEPRINTS, GRAPHS
+    from pack.tests.make.prompt_schema import prompt_schema
 
     files: dict[Path, str] = {}
+    prompts = {graph.name: api_form(schemas, graph) for graph in GRAPHS}
     for graph in GRAPHS:
         files[ROOT / "workflows" / f"{graph.name}.json"] = to_json(editor_form(schemas, graph))
-        files[ROOT / "workflows" / "api" / f"{graph.name}.json"] = to_json(api_form(schemas, graph))
+        files[ROOT / "workflows" / "api" / f"{graph.name}.json"] = to_json(prompts[graph.name])
+    schema = prompt_schema(schemas, prompts.values())
+    files[ROOT / "workflows" / "api" / "prompts.schema.json"] = to_json(schema)
     for blueprint in BLUEPRINTS:
         path = ROOT / "subgraphs" / f"{blueprint.name}.json"
         files[path] = to_json(blueprint_form(schemas, blueprint))

@@ -1,0 +1,260 @@
+"""The commands `run` and `job`: see `main`, and `README.md` in this folder."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from .edit import (
+    Prompt,
+    graph_names,
+    place_images,
+    place_sounds,
+    read_prompt,
+    set_seed,
+    set_text,
+    upload_name,
+)
+from .failures import EXIT_CODES, HostError, HostInterruptedError, UsageError, write_failure
+from .report import JsonReport, Report
+from .run import LOCAL, Place, Starter, Task, parse_address, run_task
+from .settings import apply_settings
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of ending the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(f"{self.prog}: {message}.", hint=f"See {self.prog} --help.")
+
+
+def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: `run` or `job`, and what follows.
+        starter: How to start a host where none runs; None: it cannot be started from here.
+
+    Returns:
+        Exit code, one of EXIT_CODES.
+    """
+    report = JsonReport() if "--json" in arguments else Report()
+    with terminated_like_ctrl_c():
+        return run_command(arguments, starter, report)
+
+
+@contextlib.contextmanager
+def terminated_like_ctrl_c() -> Iterator[None]:
+    """Take the end by a service manager or `timeout` like Ctrl-C: the host's run ends too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_command(arguments: Sequence[str], starter: Starter | None, report: Report) -> int:
+    """Run one command and report its failure.
+
+    Args:
+        arguments: `run` or `job`, and what follows.
+        starter: How to start a host.
+        report: Is told what happens.
+
+    Returns:
+        Exit code.
+    """
+    try:
+        options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
+        task = options.make(options)
+        if options.write:
+            write_prompt(options.write, task, report)
+        elif options.dry_run:
+            print(json.dumps(task.prompt if not options.json else as_line(task)))
+        else:
+            address = parse_address(options.address) if options.address else ""
+            place = Place(address=address, output=options.output, timeout=options.timeout)
+            run_task(task, place, starter, report)
+    except HostError as error:
+        report.failure(error)
+        return error.code
+    except KeyboardInterrupt:
+        error = HostInterruptedError("Interrupted before anything was queued.")
+        report.failure(error)
+        return error.code
+    return 0
+
+
+def as_line(task: Task) -> dict:
+    """Say in one object what would run.
+
+    Args:
+        task: The task.
+
+    Returns:
+        The prompt, the files to upload, notes.
+    """
+    return {
+        "event": "prompt",
+        "prompt": task.prompt,
+        "uploads": {name: str(path) for name, path in task.uploads.items()},
+        "notes": list(task.notes),
+    }
+
+
+def write_prompt(path: Path, task: Task, report: Report) -> None:
+    """Write the prompt into a file instead of running it.
+
+    Args:
+        path: The file.
+        task: The prompt and its files.
+        report: Is told.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(task.prompt, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise write_failure(str(path), error) from error
+    for note in task.notes:
+        report.say("note", note)
+    for name, file in task.uploads.items():
+        report.say("note", f"Copy {file} to {name} in the host's input folder.", name=name)
+    report.result([path])
+
+
+def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        arguments: `run` or `job`, and what follows.
+        program: How the user calls it, for help and errors.
+
+    Returns:
+        The options; `make` is the function that makes a task of them.
+
+    Raises:
+        UsageError: If it is wrong.
+    """
+    from .job import make_job
+    from .job_flags import add_job_flags
+
+    codes = "; ".join(f"{code} {words}" for code, words in EXIT_CODES.items())
+    parser = Parser(prog=program, description="Make talking videos through ComfyUI's API.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    one = commands.add_parser("run", help="run a graph", epilog=f"Exit codes: {codes}.")
+    one.add_argument(
+        "graph",
+        metavar="GRAPH",
+        help=f"{', '.join(graph_names())}, or a file in API form",
+    )
+    one.add_argument(
+        "--image", type=Path, action="append", default=[], help="picture; repeat for several"
+    )
+    one.add_argument(
+        "--sound", type=Path, action="append", default=[], help="voice; once per speaker, in order"
+    )
+    one.add_argument("--prompt", help="text that describes the video")
+    one.add_argument("--seed", type=whole, help="another seed makes another video")
+    add_common(one)
+    one.set_defaults(make=make_run)
+    one = commands.add_parser(
+        "job",
+        help="run a job file of the reference",
+        epilog=f"Exit codes: {codes}.",
+        allow_abbrev=False,
+    )
+    add_common(one)
+    add_job_flags(one)
+    one.set_defaults(make=make_job)
+    return parser.parse_args(list(arguments))
+
+
+def whole(text: str) -> int:
+    """Read a whole number from 0.
+
+    Args:
+        text: The number.
+
+    Returns:
+        Its value.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what both commands take.
+
+    Args:
+        parser: Of the command.
+    """
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE.INPUT=VALUE",
+        help="change an input; NODE is an id, a title or a class, VALUE is JSON or a text",
+    )
+    parser.add_argument(
+        "--address", default="", help=f"HOST:PORT of ComfyUI; default: {LOCAL}, or it is started"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path.cwd(), help="folder for the video; default: this one"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=math.inf, metavar="SECONDS", help="stop the run then"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the prompt, run nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the prompt, run nothing")
+
+
+def make_run(options: argparse.Namespace) -> Task:
+    """Make the task of `run`.
+
+    Args:
+        options: The command line.
+
+    Returns:
+        The task.
+
+    Raises:
+        UsageError: If something does not fit the graph.
+    """
+    prompt: Prompt = read_prompt(options.graph)
+    uploads: dict[str, Path] = {}
+    for option, paths, place in (
+        ("--image", options.image, place_images),
+        ("--sound", options.sound, place_sounds),
+    ):
+        names = {upload_name(path, option): path for path in paths}
+        if paths:
+            place(prompt, [upload_name(path, option) for path in paths])
+        uploads |= names
+    if options.prompt is not None:
+        set_text(prompt, options.prompt)
+    if options.seed is not None:
+        set_seed(prompt, options.seed)
+    return Task(prompt=apply_settings(prompt, options.set), uploads=uploads)

@@ -1,0 +1,295 @@
+"""Job files of the reference: read, check, and make a prompt of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from .edit import upload_name
+from .failures import UsageError
+from .job_flags import refuse, resolve
+from .job_graph import build_prompt
+from .run import Task
+from .settings import apply_settings
+
+FIELDS = (
+    "prompt", "cond_image", "cond_video", "audio_type", "cond_audio", "bbox", "tts_audio",
+)  # fmt: skip
+PERSONS = ("person1", "person2")
+VOICES = ("human1_voice", "human2_voice")
+PLACEMENTS: Mapping[str, Literal["together", "in turn"]] = {"para": "together", "add": "in turn"}
+VIDEO_SUFFIXES = (
+    ".mp4", ".avi", ".mov", ".mkv", ".flv", ".wmv", ".webm", ".mpeg", ".mpg",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a job file says; files by their names on the host."""
+
+    prompt: str
+    """The text."""
+    source: str
+    """Picture or video."""
+    is_video: bool
+    """The source is a video."""
+    sounds: tuple[str, ...]
+    """A voice per speaker; none if a text is spoken."""
+    placement: Literal["together", "in turn"]
+    """Of two sounds."""
+    boxes: str
+    """x, y, width, height in pixels, a line per speaker; empty: no boxes."""
+    text: str
+    """What is spoken; empty: the sounds."""
+    voices: tuple[str, ...]
+    """Names of the voices that speak the text."""
+
+    @property
+    def num_speakers(self) -> int:
+        """One or two."""
+        return len(self.sounds) or len(self.voices)
+
+
+def make_job(options: argparse.Namespace) -> Task:
+    """Make the task of `job`.
+
+    Args:
+        options: The command line.
+
+    Returns:
+        The task.
+
+    Raises:
+        UsageError: If the file or an option is refused.
+    """
+    if options.file is not None and options.input_json is not None:
+        raise refuse("input_json", options.input_json, f"the job file is {options.file} already")
+    path = options.file or options.input_json
+    if path is None:
+        raise UsageError("The job file is missing.", field="FILE", hint="dev.py job FILE")
+    value = read_job(path)
+    run = resolve(options, follows_video="cond_video" in value)
+    files = Files(path.resolve().parent, parse_maps(options.map))
+    job = convert(value, files, options.audio_mode)
+    prompt = build_prompt(job, run, toy=options.toy)
+    notes = []
+    if options.toy:
+        left_out = [f for f in ("ckpt_dir", "lora_dir", "quant", "size") if getattr(options, f)]
+        if left_out:
+            notes.append(f"--toy: the toy's own models and size, so not {', '.join(left_out)}.")
+    save_as = ""
+    if options.save_file:
+        save_as = options.save_file.removesuffix(".mp4")
+        for node in prompt.values():
+            if "filename_prefix" in node["inputs"]:
+                node["inputs"]["filename_prefix"] = f"video/{Path(save_as).name}"
+    return Task(
+        prompt=apply_settings(prompt, options.set),
+        uploads=files.uploads,
+        save_as=save_as,
+        host_arguments=run.host_arguments,
+        notes=tuple(notes),
+    )
+
+
+def read_job(path: Path) -> dict:
+    """Read a job file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its fields.
+
+    Raises:
+        UsageError: If it is no job.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}).", field="FILE") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON: {error}.", field="FILE") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path} is no job: an object with prompt and so on.", field="FILE")
+    for name in value:
+        if name not in FIELDS:
+            raise UsageError(
+                f"{path}: {name} is not known.", field=name, hint=f"Fields: {', '.join(FIELDS)}."
+            )
+    return value
+
+
+def parse_maps(texts: Sequence[str]) -> dict[str, str]:
+    """Read `--map OLD=NEW`.
+
+    Args:
+        texts: All of them.
+
+    Returns:
+        New beginnings of paths by old ones.
+
+    Raises:
+        UsageError: If an equals sign is missing.
+    """
+    pairs = {}
+    for text in texts:
+        old, equals, new = text.partition("=")
+        if not (old and equals):
+            raise UsageError(f"--map {text} is not understood.", field="--map", hint="OLD=NEW")
+        pairs[old.rstrip("/")] = new.rstrip("/")
+    return pairs
+
+
+class Files:
+    """Finds the files of a job and names them on the host."""
+
+    def __init__(self, folder: Path, maps: Mapping[str, str]) -> None:
+        """Remember where to look.
+
+        Args:
+            folder: Of the job file.
+            maps: From `parse_maps`.
+        """
+        self.uploads: dict[str, Path] = {}
+        self._folder = folder
+        self._maps = maps
+
+    def add(self, text: object, field: str) -> str:
+        """Find a file.
+
+        Args:
+            text: The path in the job.
+            field: The job's field.
+
+        Returns:
+            Its name on the host.
+
+        Raises:
+            UsageError: If it is not there.
+        """
+        if not isinstance(text, str) or not text:
+            raise UsageError(f"{field} is {json.dumps(text)}; it takes a path.", field=field)
+        found = next((path for path in self._places(text) if path.is_file()), None)
+        if found is None:
+            raise UsageError(
+                f"{field}: {text} is neither there nor beside the job file.",
+                field=field,
+                hint="Say where with --map OLD=NEW, for example --map examples/multi/1=pictures.",
+            )
+        name = upload_name(found, field)
+        self.uploads[name] = found
+        return name
+
+    def _places(self, text: str) -> list[Path]:
+        """Where a path of the job may lead: the reference's paths begin at its own folder."""
+        for old, new in self._maps.items():
+            if text == old or text.startswith(f"{old}/"):
+                return [Path(new + text[len(old) :])]
+        path = PurePosixPath(text)
+        if path.is_absolute():
+            return [Path(text)]
+        places = [self._folder / text]
+        for start in range(1, len(path.parts)):
+            *folders, name = path.parts[start:]
+            places += [self._folder.joinpath(*folders, name)]
+            if folders:
+                places += [self._folder / "_".join(folders) / name]
+        return [*places, Path(text)]
+
+
+def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
+    """Check a job and find its files.
+
+    Args:
+        value: Its fields.
+        files: Finds them.
+        audio_mode: localfile, tts, or None: by what the job has.
+
+    Returns:
+        The job.
+
+    Raises:
+        UsageError: If a field is missing or wrong; it is named.
+    """
+    prompt = value.get("prompt")
+    if not isinstance(prompt, str):
+        raise UsageError("prompt is missing or no text.", field="prompt")
+    source_field = "cond_video" if "cond_video" in value else "cond_image"
+    if source_field not in value or {"cond_video", "cond_image"} <= value.keys():
+        raise UsageError("A job has either cond_image or cond_video.", field="cond_image")
+    sounds = value.get("cond_audio") or {}
+    spoken = value.get("tts_audio") or {}
+    mode = audio_mode or ("tts" if spoken and not sounds else "localfile")
+    source = files.add(value[source_field], source_field)
+    text, voices, names = "", (), ()
+    if mode == "tts":
+        text, voices = _spoken(spoken)
+        persons = PERSONS[: len(voices)]
+    else:
+        names = _sounds(sounds, files)
+        persons = PERSONS[: len(names)]
+    audio_type = value.get("audio_type", "para" if len(persons) == 1 or voices else None)
+    if audio_type not in PLACEMENTS:
+        raise UsageError(
+            f"audio_type is {json.dumps(audio_type)}; it takes para (together) or add (in turn).",
+            field="audio_type",
+        )
+    return Job(
+        prompt=prompt,
+        source=source,
+        is_video=PurePosixPath(source).suffix.lower() in VIDEO_SUFFIXES,
+        sounds=names,
+        placement=PLACEMENTS[audio_type],
+        # The reference ignores the boxes of one speaker.
+        boxes=_boxes(value["bbox"], persons) if value.get("bbox") and len(persons) > 1 else "",
+        text=text,
+        voices=voices,
+    )
+
+
+def _sounds(sounds: object, files: Files) -> tuple[str, ...]:
+    if not isinstance(sounds, dict) or set(sounds) not in (set(PERSONS), {PERSONS[0]}):
+        raise UsageError(
+            "cond_audio needs person1, and person2 for two speakers.",
+            field="cond_audio",
+            hint="A job that speaks a text has tts_audio and runs with --audio_mode tts.",
+        )
+    # By name: the order in the file says nothing.
+    return tuple(files.add(sounds[name], f"cond_audio.{name}") for name in PERSONS[: len(sounds)])
+
+
+def _spoken(spoken: object) -> tuple[str, tuple[str, ...]]:
+    """Text and names of voices."""
+    if not isinstance(spoken, dict) or not isinstance(spoken.get("text"), str):
+        raise UsageError("tts_audio needs a text.", field="tts_audio")
+    voices = tuple(PurePosixPath(str(spoken[name])).stem for name in VOICES if spoken.get(name))
+    if not voices or not spoken.get(VOICES[0]):
+        raise UsageError(f"tts_audio needs {VOICES[0]}.", field="tts_audio")
+    return spoken["text"], voices
+
+
+def _boxes(boxes: object, persons: Sequence[str]) -> str:
+    """Boxes as MultiTalk Speakers takes them. The job's are row 1, column 1, row 2, column 2."""
+    if not isinstance(boxes, dict) or set(boxes) != set(persons):
+        raise UsageError(f"bbox needs one box for each of {', '.join(persons)}.", field="bbox")
+    lines = []
+    for person in persons:
+        box = boxes[person]
+        plain = isinstance(box, list) and len(box) == 4
+        if not plain or not all(type(n) in (int, float) for n in box):
+            raise UsageError(
+                f"bbox.{person} is {json.dumps(box)}; it takes 4 numbers.", field="bbox"
+            )
+        top, left, bottom, right = (int(number) for number in box)
+        if min(top, left) < 0 or bottom <= top or right <= left:
+            raise UsageError(
+                f"bbox.{person} is {box}; it takes top, left, bottom, right in pixels: rows first.",
+                field="bbox",
+            )
+        lines.append(f"{left}, {top}, {right - left}, {bottom - top}")
+    return "\n".join(lines)

@@ -1,0 +1,259 @@
+"""Run a prompt on a host: find or start it, upload, queue, wait, download."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from .client import START_HINT, HostClient, files_of
+from .edit import Prompt
+from .failures import HostError, HostInterruptedError, UnreachableError, UsageError, write_failure
+from .report import Report
+
+PORT = 8188
+LOCAL = f"127.0.0.1:{PORT}"
+ANSWER_SECONDS = 5.0
+STOP_SECONDS = 60.0
+
+
+class Running(Protocol):
+    """A host that runs."""
+
+    address: str
+    """Host and port."""
+    log: Path
+    """What it prints."""
+
+
+Starter = Callable[[Sequence[str]], AbstractContextManager[Running]]
+"""Starts a host with more arguments for ComfyUI; it runs while the `with` block does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A prompt with all that it needs."""
+
+    prompt: Prompt
+    """The prompt."""
+    uploads: Mapping[str, Path] = field(default_factory=dict)
+    """Files of the user's by their names on the host."""
+    save_as: str = ""
+    """Name of the video here, without folder; empty: as on the host."""
+    host_arguments: tuple[str, ...] = ()
+    """What ComfyUI must have been started with."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where to run and where to put the result."""
+
+    address: str
+    """Host and port; empty: a host on this machine's usual port, or one that is started."""
+    output: Path
+    """Folder for the files."""
+    timeout: float
+    """Seconds a run may take."""
+
+
+def parse_address(text: str) -> str:
+    """Read an address.
+
+    Args:
+        text: Host, `host:port` or an http address.
+
+    Returns:
+        Host and port.
+
+    Raises:
+        UsageError: If it is something else.
+    """
+    plain = text.removeprefix("http://").rstrip("/")
+    name, colon, port = plain.rpartition(":")
+    if not colon:
+        name, port = plain, str(PORT)
+    if not name or "/" in name or not port.isdecimal():
+        raise UsageError(
+            f"--address is {text}; it takes HOST:PORT, for example {LOCAL}.", field="--address"
+        )
+    return f"{name}:{port}"
+
+
+def ask(address: str) -> dict | None:
+    """Ask whether a ComfyUI answers.
+
+    Args:
+        address: Host and port.
+
+    Returns:
+        What it says about its system; None if nobody or somebody else answers.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{address}/system_stats", timeout=ANSWER_SECONDS) as answer:
+            return json.loads(answer.read())["system"]
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return None
+
+
+@contextlib.contextmanager
+def reach(
+    address: str, starter: Starter | None, arguments: Sequence[str], report: Report
+) -> Iterator[str]:
+    """Find a host or start one.
+
+    Args:
+        address: Host and port; empty: see `Place`.
+        starter: How to start one; None: it cannot be started from here.
+        arguments: What it must have been started with.
+        report: Is told.
+
+    Yields:
+        The address.
+
+    Raises:
+        UnreachableError: If there is none and none can be started.
+        UsageError: If the one that runs was started in another way.
+    """
+    wanted = address or LOCAL
+    system = ask(wanted)
+    if system is not None:
+        started_with = system.get("argv", ())
+        # On the CPU these options of a GPU's memory mean nothing.
+        missing = [a for a in arguments if not {a, "--cpu"} & set(started_with)]
+        if missing:
+            raise UsageError(
+                f"The ComfyUI at {wanted} runs without {' '.join(missing)}, which this job asks "
+                "for.",
+                hint=f"Start ComfyUI with {' '.join(missing)}, or leave out the option.",
+            )
+        report.say("host", f"Using the ComfyUI at {wanted}.", address=wanted)
+        yield wanted
+        return
+    if address or starter is None:
+        raise UnreachableError(f"No ComfyUI answers at {wanted}.", hint=START_HINT)
+    report.say("starting", "Starting ComfyUI ...")
+    with contextlib.ExitStack() as stack:
+        # What a set-up prints is no result: programs read the standard output.
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                running = stack.enter_context(starter(arguments))
+            except (RuntimeError, OSError) as error:
+                raise UnreachableError(f"ComfyUI could not be started: {error}") from error
+        report.say("host", f"Started ComfyUI at {running.address}.", address=running.address)
+        try:
+            yield running.address
+        except UnreachableError as error:
+            error.hint = f"The log: {running.log}"
+            raise
+
+
+def run_task(task: Task, place: Place, starter: Starter | None, report: Report) -> None:
+    """Run a prompt and download what it made.
+
+    Args:
+        task: The prompt and its files.
+        place: Where.
+        starter: How to start a host.
+        report: Is told what happens.
+
+    Raises:
+        HostError: Of the kind that fits.
+    """
+    started = time.monotonic()
+    for note in task.notes:
+        report.say("note", note)
+    check_folder(place.output)
+    with (
+        reach(place.address, starter, task.host_arguments, report) as address,
+        HostClient(address) as client,
+    ):
+        for name, path in task.uploads.items():
+            client.upload(path, subfolder=name.rpartition("/")[0])
+            report.say("uploaded", f"Uploaded {path}.", file=str(path), name=name)
+        entry = run_prompt(client, task.prompt, place.timeout, report)
+        files = [file for file in files_of(entry) if file.get("type") == "output"]
+        if not files:
+            raise HostError(
+                "The run made no file in the output folder.",
+                hint="Set save_output of MultiTalk Video Combine to true.",
+            )
+        paths = [
+            client.download(file, place.output, name)
+            for file, name in zip(files, names_here(task.save_as, files), strict=True)
+        ]
+    seconds = round(time.monotonic() - started, 1)
+    report.result(paths, seconds=seconds)
+
+
+def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:
+    """Name the files that a run made.
+
+    Args:
+        save_as: Without suffix; empty: as on the host.
+        files: As `files_of` gives them.
+
+    Returns:
+        A name for each; from the second on with a number.
+    """
+    if not save_as:
+        return [file["filename"] for file in files]
+    return [
+        f"{save_as}{f'_{number}' if number > 1 else ''}{Path(file['filename']).suffix}"
+        for number, file in enumerate(files, start=1)
+    ]
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder for results before anything is computed.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        StorageError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_failure(str(folder), error) from error
+
+
+def run_prompt(client: HostClient, prompt: Prompt, timeout: float, report: Report) -> dict:
+    """Queue a prompt and wait; Ctrl-C stops it on the host too.
+
+    Args:
+        client: Connected.
+        prompt: The prompt.
+        timeout: Seconds to wait.
+        report: Is told what happens.
+
+    Returns:
+        The prompt's entry in the history.
+
+    Raises:
+        HostError: Of the kind that fits.
+    """
+    prompt_id = str(uuid.uuid4())
+    report.begin(prompt)
+    try:
+        client.queue(prompt, prompt_id=prompt_id)
+        report.say("queued", f"Queued as {prompt_id}.", prompt_id=prompt_id)
+        return client.wait(prompt_id, report.event, timeout=timeout)
+    except (KeyboardInterrupt, TimeoutError) as error:
+        client.cancel(prompt_id)
+        with contextlib.suppress(HostError, TimeoutError):
+            client.wait(prompt_id, timeout=STOP_SECONDS)
+        reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else str(error).rstrip(".")
+        raise HostInterruptedError(f"{reason}; the run was stopped on the host as well.") from error

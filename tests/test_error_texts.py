@@ -39,6 +39,7 @@ FRAGMENTS = {
     "kokoro/weights.py": r"X X",
     "multitalk/speakers.py": r"text",
     "multitalk/run_files.py": r"The run folder X X \(X\)\. X",
+    "multitalk/video_file.py": r"The video file X could not be written: X\. X\. X and run again\.",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.
@@ -80,7 +81,7 @@ def arguments_of(tree, raised):
     """What a raise statement says: literals, or those of the helper that makes the text."""
     kind, first = ast.unparse(raised.exc.func), raised.exc.args[-1]
     if kind.split(".")[-1] not in KINDS:  # a helper that makes the error
-        return list(returned(tree, kind))
+        return list(returned(tree, kind.split(".")[-1]))
     if not isinstance(first, ast.Call):
         return [first]
     if isinstance(first.func, ast.Attribute) and ast.unparse(first.func.value) == "self":

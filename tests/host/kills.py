@@ -171,5 +171,3 @@ def one_kill(studio: Studio, expected: Finished, random_numbers: random.Random) 
         "same file": again.video == expected.video,
         "twice": kept + again.made - WINDOWS,
     }
-
-

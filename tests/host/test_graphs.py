@@ -262,7 +262,7 @@ def test_blueprint_is_listed_and_the_same_as_in_the_graphs(server):
 
 
 def test_every_node_has_a_help_page_that_names_all_inputs_and_outputs(server, own_nodes):
-    assert len(own_nodes) == 17
+    assert len(own_nodes) == 18
     for name, node in own_nodes.items():
         page = get(server, f"/extensions/{PACK_NAME}/docs/{urllib.parse.quote(name)}.md").decode()
         named = [n for part in ("required", "optional") for n in node["input_order"].get(part, [])]

@@ -111,7 +111,7 @@ class Cast:
         for number, name in enumerate(self.names, start=1):
             if not 0 < len(name) <= MAX_NAME or re.search(r"[:\uff1a\[\](){}*]", name):
                 raise ValueError(
-                    f"Name {number} is {name!r}; a name has 1 to {MAX_NAME} characters and no "
+                    f"Name {number} is {name[:40]!r}; a name has 1 to {MAX_NAME} characters and no "
                     "colon, bracket or asterisk. Write for example: Anna"
                 )
         if len(self._index) < len(self.names):

@@ -17,6 +17,7 @@ from ..multitalk.audio import (
     start_times,
 )
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
+from .input_checks import check_inputs
 from .sockets import Tracks, from_sound, to_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -53,6 +54,7 @@ class MultiTalkLoudness(io.ComfyNode):
     @classmethod
     def execute(cls, audio: dict[str, Any], loudness_lufs: float) -> io.NodeOutput:
         """Level every item of the batch."""
+        check_inputs({"audio": audio, "loudness_lufs": loudness_lufs}, "audio")
         rate, levelled, notes = int(audio["sample_rate"]), [], []
         for waveform in audio["waveform"].to("cpu", torch.float32):
             check_sound(Sound(waveform=waveform, sample_rate=rate), "audio")
@@ -135,6 +137,9 @@ class MultiTalkTracks(io.ComfyNode):
         cls, speakers: dict[str, Any], placement: dict[str, Any] | None = None
     ) -> io.NodeOutput:
         """Place and mix."""
+        check_inputs({"placement": placement})
+        for sound in speakers.values():
+            check_inputs({"audio": sound})
         given = [name for name in SPEAKER_NAMES if speakers.get(name) is not None]
         if given != SPEAKER_NAMES[: len(given)]:
             raise ValueError(

@@ -28,6 +28,7 @@ from .host import (
     list_files,
     send_text,
 )
+from .input_checks import check_inputs
 from .model_patch import AttachedAudio, attach_audio, check_model
 from .weight_dtypes import QUANTIZATIONS
 
@@ -168,6 +169,7 @@ class MultiTalkLoadModel(io.ComfyNode):
         from .file_checks import check_model_files, network_parameters
         from .loras import report_loras
 
+        check_inputs({"loras": loras})
         base_header, audio_header = check_model_files(base, audio_part)
         chosen = _read_loras(loras)
         reports = [describe(base_header)]
@@ -271,6 +273,8 @@ class MultiTalkAddLoras(io.ComfyNode):
         """Add one after the other."""
         from .loras import apply_lora
 
+        check_inputs({"model": model}, "model")
+
         for name, strength in json.loads(loras):
             model = apply_lora(model, name, strength)
         return io.NodeOutput(model)
@@ -341,6 +345,7 @@ class MultiTalkAttach(io.ComfyNode):
         """Load the audio part and attach it to a clone; base weights in its file win."""
         from .audio_part import replace_weights
 
+        check_inputs({"model": model}, "model")
         path = str(find_file(audio_part, AUDIO_PART_FOLDERS))
         attached = _with_audio(model, path, family, weight_dtype)
         return io.NodeOutput(replace_weights(attached, path))

@@ -24,6 +24,7 @@ from .checks import (
     missing_lazy,
     plain,
 )
+from .input_checks import check_inputs
 from .model_patch import attached_audio
 from .sampler_inputs import advanced_inputs, media_inputs, model_inputs, setting_inputs
 from .sockets import from_sound, resize_masks, to_frames, to_masks
@@ -65,6 +66,7 @@ class MultiTalkSampler(io.ComfyNode):
     def check_lazy_status(cls, **inputs: Any) -> list[str]:
         """Check everything that needs no model, then ask for the models."""
         inputs = plain(inputs)
+        check_inputs(inputs, "image", "speech")
         check_media(inputs["image"], inputs["speech"], inputs.get("masks"))
         from .file_checks import check_files
 
@@ -76,6 +78,7 @@ class MultiTalkSampler(io.ComfyNode):
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         """Sample all windows."""
+        check_inputs(inputs, "image", "speech", "model", "vae")
         model, speech = inputs["model"], inputs["speech"]
         image = to_frames(inputs["image"])
         attached = attached_audio(model)

@@ -12,6 +12,7 @@ from comfy_api.latest import InputImpl, Types, io, ui
 from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
+from .input_checks import check_inputs, check_prefix
 
 PREFIX = "video/MultiTalk"
 
@@ -59,6 +60,16 @@ class MultiTalkVideoCombine(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """Refuse an impossible file name before anything is sampled."""
+        if filename_prefix is not None:  # else it comes over a link, and is checked later
+            try:
+                check_prefix(filename_prefix, folder_paths.get_output_directory())
+            except ValueError as error:
+                return str(error)
+        return True
+
+    @classmethod
     def execute(
         cls,
         images: Tensor,
@@ -68,6 +79,7 @@ class MultiTalkVideoCombine(io.ComfyNode):
         save_output: bool = True,
     ) -> io.NodeOutput:
         """Save the file and show it."""
+        check_inputs({"images": images, "audio": audio, "fps": fps}, "images")
         height, width = images.shape[1:3]
         if height % 2 or width % 2:
             raise ValueError(
@@ -83,6 +95,7 @@ class MultiTalkVideoCombine(io.ComfyNode):
             if save_output
             else folder_paths.get_temp_directory()
         )
+        check_prefix(filename_prefix, folder)
         path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix, folder, width, height
         )

@@ -158,11 +158,11 @@ def read_cast(text: str) -> dict[str, str]:
         name, equals, voice = (part.strip() for part in line.partition("="))
         if not name or (equals and not voice):
             raise ValueError(
-                f"voices, line {number}: {line.strip()!r} is no cast. Write Name = voice, for "
+                f"voices, line {number}: {line.strip()[:40]!r} is no cast. Write Name = voice, for "
                 "example Anna = af_bella."
             )
         if name in cast:
-            raise ValueError(f"voices, line {number}: {name} is there twice. Remove one.")
+            raise ValueError(f"voices, line {number}: {name[:40]} is there twice. Remove one.")
         cast[name] = voice
     return cast
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..kokoro.cast import name_key
 from ..kokoro.model import load_files
+from ..kokoro.notation import clean_text
 from ..kokoro.script import Script, Turn, parse_script, schedule_turns
 from ..kokoro.speech import EspeakSpeaker, KokoroSpeaker, Manner, Speaker
 from ..kokoro.spoken import Spoken
@@ -152,7 +153,8 @@ def read_cast(text: str) -> dict[str, str]:
         ValueError: If a line is no "Name = voice", or a name comes twice.
     """
     cast: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Halves of pairs would be quoted in refusals, and the host cannot write them into its log.
+    for number, line in enumerate(clean_text(text).split("\n"), start=1):
         if not line.strip():
             continue
         name, equals, voice = (part.strip() for part in line.partition("="))

@@ -157,7 +157,7 @@ def check_prefix(prefix: str, folder: str) -> None:
         )
     root = os.path.realpath(folder)
     # normpath first, as the host does it: "x/.." is then "." and stays inside.
-    target = os.path.realpath(Path(root, os.path.normpath(prefix)).parent)
+    target = os.path.realpath(Path(root, Path(os.path.normpath(prefix)).parent))
     if not Path(target).is_relative_to(root):
         raise ValueError(
             f"filename_prefix is {shown(prefix)}; videos stay inside the folder {root}. {example}"

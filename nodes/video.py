@@ -60,9 +60,9 @@ class MultiTalkVideoCombine(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+    def validate_inputs(cls, filename_prefix: object = None) -> bool | str:
         """Refuse an impossible file name before anything is sampled."""
-        if filename_prefix is not None:  # else it comes over a link, and is checked later
+        if isinstance(filename_prefix, str):  # else it comes over a link, and is checked later
             try:
                 check_prefix(filename_prefix, folder_paths.get_output_directory())
             except ValueError as error:

@@ -72,8 +72,23 @@ def test_speakers_take_a_picture_and_masks(host):
     assert "image is 'p'; it takes a picture" in fail(host, prompt)
     prompt["who"]["inputs"] = {"image": ["image", 0], "single_masks.mask_1": 1}
     assert "masks is 1; it takes masks" in fail(host, prompt)
-    prompt["who"]["inputs"] = {"image": ["image", 0], "detections": 1}
-    assert "detections holds no boxes" in fail(host, prompt)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        (1, "detections holds no boxes. Connect a node that gives BOUNDING_BOX."),
+        ("0, 0, 9, 9", "detections holds no boxes"),
+        ([7], "detections holds no boxes"),
+        ([[{"x": 1, "y": 1, "width": 9}]], "Box 1 has no height"),
+        ([{"x": "1", "y": float("nan"), "width": 1e300, "height": 9}], "Box 1 has no x, y, width"),
+    ],
+)
+def test_detections_that_are_no_boxes(host, boxes, message):
+    from pack.nodes.sockets import to_boxes
+
+    with pytest.raises(ValueError, match=message):
+        to_boxes(boxes)
 
 
 def test_spoken_text_needs_a_voice_model(host):

@@ -14,6 +14,7 @@ import json
 import os
 import random
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -78,6 +79,7 @@ class Host:
     def __init__(self, base):
         self.settings = HostSettings(
             base=base,
+            packs=(ROOT, ROOT / "tests" / "host_nodes.py"),
             arguments=("--cache-lru", "300", "--verbose", "INFO"),
             env={"TMPDIR": str(base / "tmp"), "OMP_NUM_THREADS": "1"},
         )
@@ -124,16 +126,14 @@ class Host:
 
 def run(arguments, folder):
     """Ask everything; returns rows and the files that appeared outside."""
-    graphs = bases()
+    graphs = bases(test_nodes=True)
     base = folder / "deep" / "er" / "base"
     host = Host(base)
     watch = Watch(folder, base, host.settings.checkout)
-    place_files_after = True
     rows = []
     try:
         host.start()
-        if place_files_after:
-            place_files(base)
+        place_files(base)
         if not arguments.only:
             for name, prompt in graphs.items():  # the bases themselves, unchanged
                 rows.append(row(-1, name, Mutation(prompt=prompt, kinds=("none",), done=()), host))
@@ -159,6 +159,8 @@ def run(arguments, folder):
             if len(rows) % 200 == 0:
                 rate = len(rows) / (time.monotonic() - started)
                 print(f"{len(rows)} asked, {rate:.1f} per second", flush=True)
+    except KeyboardInterrupt:
+        print(f"Stopped after {len(rows)} prompts.")
     finally:
         host.stop()
     return rows, watch.changes(), host.starts
@@ -215,6 +217,7 @@ def report(arguments, rows, outside, starts):
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # then the report is still written
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pack.tests.prompts import talk
+
 from .client import HostClient, HostError, HostInterruptedError, render_refusal
 from .environment import ROOT
 from .process import PACK_NAME
@@ -263,8 +265,11 @@ def _shorten(prompt: dict[str, Any]) -> dict[str, Any]:
     return {k: n for k, n in prompt.items() if not k.startswith("cut") or k in linked}
 
 
-def bases() -> dict[str, dict[str, Any]]:
+def bases(*, test_nodes: bool = False) -> dict[str, dict[str, Any]]:
     """Working prompts to start from.
+
+    Args:
+        test_nodes: The host has the nodes of tests/host_nodes.py too.
 
     Returns:
         The shipped graphs by name, the toys at a size that is sampled in an instant, and small ones
@@ -280,7 +285,13 @@ def bases() -> dict[str, dict[str, Any]]:
         "placement": "offsets", "placement.offsets": "0, 0.2",
     }  # fmt: skip
     offsets["3"]["inputs"] = {"boxes": "90, 60, 300, 500\n560, 60, 300, 500", "image": ["1", 0]}
-    return graphs | {"offsets": offsets, "speak": _speak(), "guider": _guider(graphs)}
+    graphs |= {"offsets": offsets, "speak": _speak(), "guider": _guider(graphs)}
+    if test_nodes:
+        graphs["guider"] |= _conditioning()
+        graphs["guider"]["22"]["inputs"] |= {"positive": ["31", 0], "negative": ["31", 1]}
+        graphs["guider"]["27"]["inputs"]["latent_image"] = ["31", 2]
+        graphs["made"] = talk(seconds=0.3, voices=2, flat_vae=False, window=13)
+    return graphs
 
 
 def _speak() -> dict[str, Any]:
@@ -305,7 +316,7 @@ def _speak() -> dict[str, Any]:
 
 
 def _guider(graphs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The audio part on the host's MODEL; refused, because no text encoder makes `positive`."""
+    """The audio part on the host's MODEL; refused, because nothing makes `positive`."""
     prompt = json.loads(json.dumps(graphs["toy_one_speaker"]))
     kept = {k: n for k, n in prompt.items() if n["class_type"] not in _VIDEO}
     (speech,) = [k for k, n in prompt.items() if n["class_type"] == "MultiTalkSpeechEmbedding"]
@@ -329,6 +340,17 @@ def _guider(graphs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
             sigmas=["25", 0], latent_image=["26", 0],
         ),
         "28": _node("SaveLatent", samples=["27", 0], filename_prefix="latents/x"),
+    }  # fmt: skip
+
+
+def _conditioning() -> dict[str, Any]:
+    return {
+        "30": _node("TestText"),
+        "31": _node(
+            "WanImageToVideo", positive=["30", 0], negative=["30", 0], vae=["32", 0],
+            start_image=["1", 0], width=64, height=48, length=9, batch_size=1,
+        ),
+        "32": _node("VAELoader", vae_name="multitalk_toy_vae.safetensors"),
     }  # fmt: skip
 
 

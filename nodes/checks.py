@@ -31,17 +31,6 @@ def plain(inputs: dict[str, Any]) -> dict[str, Any]:
     return {name: strip(value) for name, value in inputs.items()}
 
 
-def check_media(image: Tensor, speech: Speech, masks: Tensor | None) -> None:
-    """Refuse an empty picture, and masks that do not fit the voices.
-
-    Raises:
-        ValueError: If the batch is empty, or as `check_voices`.
-    """
-    if len(image) == 0:
-        raise ValueError("image is an empty batch; connect a picture.")
-    check_voices(speech, masks)
-
-
 def check_voices(speech: Speech, masks: Tensor | None) -> None:
     """Refuse masks that do not fit the voices.
 

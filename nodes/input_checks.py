@@ -32,11 +32,11 @@ class _Socket:
 
 
 def _is_image(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 4
+    return isinstance(value, Tensor) and value.ndim == 4 and all(value.shape[1:])
 
 
 def _is_mask(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim in (2, 3)
+    return isinstance(value, Tensor) and value.ndim in (2, 3) and all(value.shape[-2:])
 
 
 def _is_sound(value: Any) -> bool:
@@ -118,7 +118,7 @@ def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:
         needed: Names that must not be free.
 
     Raises:
-        ValueError: If one is of another kind, free although needed, or no finite number.
+        ValueError: If one is of another kind, free although needed, empty, or no finite number.
     """
     for name in needed:
         if inputs.get(name) is None:
@@ -127,6 +127,8 @@ def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:
         socket = SOCKETS.get(name)
         if socket is not None and value is not None and not socket.fits(value):
             raise ValueError(f"{name} is {shown(value)}; it takes {socket.advice}.")
+        if name in ("image", "images") and value is not None and len(value) == 0:
+            raise ValueError(f"{name} is an empty batch; connect a picture.")
         numbers = value.items() if isinstance(value, Mapping) else [(name, value)]
         for what, number in numbers:
             if isinstance(number, float) and not math.isfinite(number):

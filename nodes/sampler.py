@@ -18,9 +18,9 @@ from ..multitalk.settings import (
 from ..multitalk.speakers import latent_masks
 from ..multitalk.stepcache import COEFFICIENTS, StepCacheSettings
 from .checks import (
-    check_media,
     check_models,
     check_visible,
+    check_voices,
     missing_lazy,
     plain,
 )
@@ -67,7 +67,7 @@ class MultiTalkSampler(io.ComfyNode):
         """Check everything that needs no model, then ask for the models."""
         inputs = plain(inputs)
         check_inputs(inputs, "image", "speech")
-        check_media(inputs["image"], inputs["speech"], inputs.get("masks"))
+        check_voices(inputs["speech"], inputs.get("masks"))
         from .file_checks import check_files
 
         family = check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)

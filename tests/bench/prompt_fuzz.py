@@ -26,7 +26,7 @@ pack = types.ModuleType("pack")
 pack.__path__ = [str(ROOT)]
 sys.modules["pack"] = pack
 
-from pack.tests.host.broken_prompts import Answer, Asker, bases, place_files  # noqa: E402
+from pack.tests.host.broken_prompts import HOST_FAULTS, Answer, Asker, bases, place_files  # noqa: E402
 from pack.tests.host.client import HostClient, HostError, HostProcess, HostSettings  # noqa: E402
 from pack.tests.host.mutations import Mutation, mutate  # noqa: E402
 
@@ -208,6 +208,9 @@ def report(arguments, rows, outside, starts):
             f"  {first['message'][:400]!a}",
             f"  after {'; '.join(first['done'])} of {first['base']}",
         ]
+    faults = collections.Counter(r["message"][:200] for r in rows if r["answer"] in HOST_FAULTS)
+    lines += ["", "## Faults of the host alone", ""]
+    lines += [f"- {count} x {text!a}" for text, count in faults.most_common()]
     heard = collections.Counter(
         (r["where"], r["message"][:100]) for r in rows if r["answer"] == "sentence"
     )

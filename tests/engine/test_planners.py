@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pack.multitalk.audio import (
@@ -176,13 +176,14 @@ def test_window_loop_yields_every_frame_once_and_asks_for_frames_in_range(
     frames, size, family, short
 ):
     plan = plan_exact(frames, size, short_last_window=short)
-    asked = []
+    asked, encoded = [], []
 
     def source(number):
         asked.append(number)
         return torch.zeros(1, 16, 16, 3)
 
     def encode(pixels):
+        encoded.append(pixels[: size.overlap, 0, 0, 0].tolist())
         return torch.zeros(1, 16, count_latent_frames(len(pixels)), 2, 2)
 
     def denoise(request):
@@ -204,11 +205,20 @@ def test_window_loop_yields_every_frame_once_and_asks_for_frames_in_range(
         joined += window.frames[:, 0, 0, 0].tolist()
     assert joined == list(range(frames))
     assert set(asked) <= set(plan.starts)
+    begins = [list(range(start, start + size.overlap)) for start in plan.starts[1:]]
+    assert [begin for begin in begins if begin not in encoded] == []
 
 
 @same_examples
-@given(samples=st.integers(1, 10**9), rate=st.sampled_from(RATES))
-def test_video_covers_the_sound_and_not_a_frame_more(samples, rate):
+@given(
+    rate=st.sampled_from(RATES),
+    frames=st.integers(1, 100_000),
+    more=st.integers(-1, 1) | st.integers(0, 10_000),
+)
+@example(rate=16_000, frames=7, more=0)  # 0.28 * 25 > 7 in floating point
+@example(rate=44_100, frames=29, more=0)
+def test_video_covers_the_sound_and_not_a_frame_more(rate, frames, more):
+    samples = max(1, frames * rate // 25 + more)  # often to the sample as long as its frames
     frames = count_frames(Fraction(samples, rate))
     assert frames == -(-samples * 25 // rate)
     assert Fraction(frames - 1, 25) < Fraction(samples, rate) <= Fraction(frames, 25)
@@ -298,13 +308,14 @@ def test_pictures_and_masks_fill_the_whole_video(rows, columns, height, width):
     assert masks.all()
 
 
-numbers = st.floats(-200, 400) | st.floats(-1e9, 1e9) | st.integers(-10, 200).map(float)
+places = st.floats(-20, 60) | st.integers(-10, 100).map(float) | st.floats(-1e9, 1e9)
+lengths = st.floats(0.2, 200) | st.integers(1, 100).map(float) | st.floats(-1e9, 1e9)
 
 
 @same_examples
 @given(
     boxes=st.lists(
-        st.builds(lambda x, y, w, h: Box(x=x, y=y, width=w, height=h), *[numbers] * 4),
+        st.builds(Box, x=places, y=places, width=lengths, height=lengths),
         min_size=1, max_size=MAX_SPEAKERS,
     ),
     height=st.integers(1, 120),

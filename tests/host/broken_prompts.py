@@ -194,7 +194,7 @@ def judge_error(error: HostError) -> Answer:
 
     Returns:
         `sentence` if our code raised it on purpose in readable words; `host's error` if none of our
-        code is in the traceback.
+        code is in the traceback, or only code that handed a call on to the host's own class.
     """
     details = error.details
     if not details:
@@ -208,7 +208,9 @@ def judge_error(error: HostError) -> Answer:
         return Answer(kind="host's error", message=message, traceback=lines)
     last = own[-1]
     where = f"{_own_file(last['file'])}:{last['line']} {last['function']}"
-    kind = _kind_of(raised=frames[-1] is last and _is_raise(last), text=text)
+    if frames[-1] is not last and "super()" in _line(last):
+        return Answer(kind="host's error", message=message, where=where, traceback=lines)
+    kind = _kind_of(raised=frames[-1] is last and _line(last).startswith("raise "), text=text)
     return Answer(kind=kind, message=message, where=where, traceback=lines)
 
 
@@ -222,11 +224,10 @@ def _kind_of(*, raised: bool, text: str) -> str:
     return "sentence"
 
 
-def _is_raise(frame: re.Match[str]) -> bool:
-    """Whether the frame's line raises; a statement of several lines is known by its first."""
+def _line(frame: re.Match[str]) -> str:
+    """A frame's line of our code; a statement of several lines is known by its first."""
     path = ROOT / str(_own_file(frame["file"]))
-    line = path.read_text(encoding="utf-8").splitlines()[int(frame["line"]) - 1].strip()
-    return line.startswith("raise ")
+    return path.read_text(encoding="utf-8").splitlines()[int(frame["line"]) - 1].strip()
 
 
 def _read_graph(name: str) -> dict[str, Any]:

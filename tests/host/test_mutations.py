@@ -96,6 +96,9 @@ def test_only_what_our_code_raised_on_purpose_is_a_sentence():
     assert error([HOST, raises], "x" * 2000).kind == "too long"
     assert error([HOST, slips]).kind == "no sentence"
     assert error([raises, HOST]).kind == "no sentence"  # something that we called fell
+    handed = OWN.format("nodes/guider.py", place_of("nodes/guider.py", "return super()"))
+    assert error([handed, HOST]).kind == "host's error"
+    assert error([HOST, handed]).kind == "no sentence"
     assert error([HOST]).kind == "host's error"
     assert (
         error([HOST, slips], "you tried to allocate: can't allocate memory").kind == "out of memory"

@@ -51,6 +51,12 @@ def test_value_that_no_socket_or_widget_takes(host, place, value, message):
     assert message in fail(host, prompt)
 
 
+def test_pictures_without_pixels_are_refused(host):
+    prompt = talk(picture=(0, 64))
+    assert "image is a tensor of 1 x 64 x 0 x 3 numbers; it takes a picture" in fail(host, prompt)
+    assert "image is an empty batch; connect a picture." in fail(host, talk(source_frames=0))
+
+
 def test_tracks_take_sounds_and_a_choice(host):
     prompt = talk(voices=2)
     prompt["tracks"]["inputs"]["speakers.speaker_2"] = "voice.wav"

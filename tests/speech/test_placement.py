@@ -34,7 +34,7 @@ turns = st.builds(
     speaker=st.integers(0, MAX_SPEAKERS - 1),
     name=st.just("Anna"),
     text=st.just("Hello."),
-    pause_s=st.sampled_from([0.0, 0.0, 0.25, 1.5, -0.1, -0.37, -2.0]),
+    pause_s=st.sampled_from([0.0, 0.0, 0.25, -0.1, -0.1, -0.37]),
     together=st.booleans(),
     voice=st.none(),
     speed=st.none(),
@@ -45,7 +45,7 @@ turns = st.builds(
 
 
 @same_examples
-@given(st.lists(st.tuples(turns, st.integers(1, 90)), min_size=1, max_size=12))
+@given(st.lists(st.tuples(turns, st.integers(1, 90)), min_size=1, max_size=5))
 def test_turns_are_laid_once_and_nobody_talks_over_themselves(said):
     script, lengths = [turn for turn, _ in said], [length for _, length in said]
     starts, refusal = attempt(schedule_turns, script, lengths, RATE)
@@ -54,6 +54,10 @@ def test_turns_are_laid_once_and_nobody_talks_over_themselves(said):
         return
     assert starts == sorted(starts)
     assert starts[0] >= 0
+    for number, turn in enumerate(script):
+        ended = [start + length for start, length in zip(starts, lengths, strict=True)][:number]
+        after = starts[number - 1] if turn.together and number else max(ended, default=0)
+        assert starts[number] == after + round(turn.pause_s * RATE)
     waves = [torch.full((length,), float(n + 1)) for n, length in enumerate(lengths)]
     speakers = [turn.speaker for turn in script]
     tracks = lay_turns(waves, starts, speakers, MAX_SPEAKERS, end_pause=7)
@@ -90,7 +94,9 @@ def test_any_script_is_read_or_refused_with_a_place(text):
 tokens = st.builds(
     Token,
     text=st.sampled_from(["a", "word", ".", ",", "-"]),
-    phonemes=st.none() | st.sampled_from([".", ",", ":", "!", "a"]) | st.text("ab", max_size=300),
+    phonemes=st.none()
+    | st.sampled_from([".", ",", ":", "!", "a"])
+    | st.sampled_from([1, 45, 100, 254, 255, 256, 350]).map("ab".__mul__),
     blank=st.booleans(),
 )
 

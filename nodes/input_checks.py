@@ -135,6 +135,20 @@ def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:
                 raise ValueError(f"{what} is {number}; it takes a number. Write for example 1.")
 
 
+def check_names(unknown: Mapping[str, Any]) -> None:
+    """Refuse inputs that a node does not have; the host hands them to nodes with growing inputs.
+
+    Args:
+        unknown: What is left over, by name.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if unknown:
+        name = ascii(next(iter(unknown)))
+        raise ValueError(f"{name[:60]} is no input of this node. Remove it from the prompt.")
+
+
 def check_prefix(prefix: str, folder: str) -> None:
     """Refuse the beginning of a file name that no file could have, or that leaves the folder.
 

@@ -28,7 +28,7 @@ from .host import (
     list_files,
     send_text,
 )
-from .input_checks import check_inputs
+from .input_checks import check_inputs, check_names
 from .model_patch import AttachedAudio, attach_audio, check_model
 from .weight_dtypes import QUANTIZATIONS
 
@@ -78,13 +78,10 @@ def _family_input() -> io.Combo.Input:
 
 def _lora_option(count: int) -> io.DynamicCombo.Option:
     inputs: list[Any] = []
+    files = folder_paths.get_filename_list("loras")
     for number in range(1, count + 1):
         inputs.append(
-            io.Combo.Input(
-                f"lora_{number}",
-                options=folder_paths.get_filename_list("loras"),
-                tooltip="File in models/loras.",
-            )
+            io.Combo.Input(f"lora_{number}", options=files, tooltip="File in models/loras.")
         )
         inputs.append(
             io.Float.Input(
@@ -150,6 +147,7 @@ class MultiTalkLoadModel(io.ComfyNode):
         weight_dtype: str = "default",
         family: str = "auto",
         loras: dict[str, Any] | None = None,
+        **_unknown: Any,
     ) -> object:
         """Changes with the files."""
         names = [name for name, _ in _read_loras(loras)]
@@ -163,12 +161,14 @@ class MultiTalkLoadModel(io.ComfyNode):
         weight_dtype: str = "default",
         family: str = "auto",
         loras: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
         from ..multitalk.sniff import describe
         from .file_checks import check_model_files, network_parameters
         from .loras import report_loras
 
+        check_names(unknown)
         check_inputs({"loras": loras})
         base_header, audio_header = check_model_files(base, audio_part)
         chosen = _read_loras(loras)
@@ -272,8 +272,6 @@ class MultiTalkAddLoras(io.ComfyNode):
     def execute(cls, model: comfy.model_patcher.ModelPatcher, loras: str) -> io.NodeOutput:
         """Add one after the other."""
         from .loras import apply_lora
-
-        check_inputs({"model": model}, "model")
 
         for name, strength in json.loads(loras):
             model = apply_lora(model, name, strength)

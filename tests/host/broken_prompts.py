@@ -204,6 +204,8 @@ def judge_error(error: HostError) -> Answer:
     own = [frame for frame in frames if _own_file(frame["file"])]
     name, text = details["exception_type"], str(details["exception_message"]).strip()
     message = f"{details['node_type']}: {name}: {text}"
+    if not own and details["node_type"].startswith("MultiTalk") and ".execute() " in text:
+        return Answer(kind="no sentence", message=message, traceback=lines)  # not our parameters
     if not own:
         return Answer(kind="host's error", message=message, traceback=lines)
     last = own[-1]

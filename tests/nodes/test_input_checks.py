@@ -69,6 +69,19 @@ def test_tracks_take_sounds_and_a_choice(host):
     assert "gap is nan; it takes a number" in fail(host, prompt)
 
 
+def test_inputs_that_a_node_does_not_have(host):
+    prompt = talk(voices=2)
+    prompt["tracks"]["inputs"]["speakers.speaker_2.speaker_2"] = ["sound_1", 0]
+    words = "'speakers.speaker_2.speaker_2' is no input of this node. Remove it from the prompt."
+    assert words in fail(host, prompt)
+
+
+def test_sound_that_is_not_there(host):
+    level = node("MultiTalkLoudness", audio=None, loudness_lufs=-23.0)
+    prompt = {"level": level, "end": node("PreviewAudio", audio=["level", 0])}
+    assert "audio carries no sound" in fail(host, prompt)
+
+
 def test_speakers_take_a_picture_and_masks(host):
     prompt = {
         "image": node("TestPicture", width=64, height=64, frames=1),

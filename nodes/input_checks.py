@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,17 @@ def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:
         for what, number in numbers:
             if isinstance(number, float) and not math.isfinite(number):
                 raise ValueError(f"{what} is {number}; it takes a number. Write for example 1.")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse a text that is none of the choices, where the host does not compare them.
+
+    Raises:
+        ValueError: With the choices.
+    """
+    known = list(choices)
+    if value not in known:
+        raise ValueError(f"{name} is {shown(value)}; use {', '.join(known)}.")
 
 
 def check_names(unknown: Mapping[str, Any]) -> None:

@@ -293,6 +293,7 @@ def bases(*, test_nodes: bool = False) -> dict[str, dict[str, Any]]:
         graphs["guider"] |= _conditioning()
         graphs["guider"]["22"]["inputs"] |= {"positive": ["31", 0], "negative": ["31", 1]}
         graphs["guider"]["27"]["inputs"]["latent_image"] = ["31", 2]
+        graphs["inner"] = _inner()
         graphs["made"] = talk(seconds=0.3, voices=2, flat_vae=False, window=13)
     return graphs
 
@@ -355,6 +356,19 @@ def _conditioning() -> dict[str, Any]:
         ),
         "32": _node("VAELoader", vae_name="multitalk_toy_vae.safetensors"),
     }  # fmt: skip
+
+
+def _inner() -> dict[str, Any]:
+    """The two nodes that MultiTalk Load Model turns into."""
+    files = {
+        "base": "multitalk_toy_base.safetensors",
+        "audio_part": "multitalk_toy_audio.safetensors",
+    }
+    return {
+        "1": _node("MultiTalkReadFiles", **files, weight_dtype="default", family="auto"),
+        "2": _node("MultiTalkAddLoras", model=["1", 0], loras="[]"),
+        "3": _node("PreviewAny", source=["2", 0]),
+    }
 
 
 _VIDEO = ("MultiTalkLoadModel", "MultiTalkSampler", "MultiTalkVideoCombine")

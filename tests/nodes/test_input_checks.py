@@ -76,6 +76,32 @@ def test_inputs_that_a_node_does_not_have(host):
     assert words in fail(host, prompt)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("read.weight_dtype", "int3", "weight_dtype is 'int3'; use default, "),
+        ("read.family", "x", "family is 'x'; use auto, multitalk, infinitetalk."),
+        ("read.base", "../x.safetensors", "'../x.safetensors' is not in models/diffusion_models"),
+        ("add.model", "m", f"model is 'm'; {MODEL}"),
+        ("add.loras", "{", "loras is no list of files and strengths"),
+        ("add.loras", '["a"]', "loras is no list of files and strengths"),
+        ("add.loras", '[["../a", 1]]', "'../a' is not in models/loras"),
+    ],
+)
+def test_inner_nodes_refuse_what_the_outer_one_never_gives(host, place, value, message):
+    files = {"base": TOY["base"], "audio_part": TOY["audio_part"]}
+    prompt = {
+        "read": node("MultiTalkReadFiles", **files, weight_dtype="default", family="auto"),
+        "add": node("MultiTalkAddLoras", model=["read", 0], loras="[]"),
+        "end": node("TestShowSpeech", speech=["add", 0]),
+    }
+    name, _, key = place.partition(".")
+    prompt[name]["inputs"][key] = value
+    result = host.run(prompt)
+    assert not result.ok
+    assert message in result.error["exception_message"]
+
+
 def test_sound_that_is_not_there(host):
     level = node("MultiTalkLoudness", audio=None, loudness_lufs=-23.0)
     prompt = {"level": level, "end": node("PreviewAudio", audio=["level", 0])}

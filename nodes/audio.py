@@ -17,6 +17,7 @@ from ..multitalk.audio import (
     start_times,
 )
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
+from .input_checks import check_inputs, check_names
 from .sockets import Tracks, from_sound, to_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -53,7 +54,8 @@ class MultiTalkLoudness(io.ComfyNode):
     @classmethod
     def execute(cls, audio: dict[str, Any], loudness_lufs: float) -> io.NodeOutput:
         """Level every item of the batch."""
-        rate, levelled, notes = int(audio["sample_rate"]), [], []
+        check_inputs({"audio": audio, "loudness_lufs": loudness_lufs})
+        rate, levelled, notes = to_sound(audio, "audio").sample_rate, [], []
         for waveform in audio["waveform"].to("cpu", torch.float32):
             check_sound(Sound(waveform=waveform, sample_rate=rate), "audio")
             out, before = normalise_loudness(waveform, rate, target_lufs=loudness_lufs)
@@ -132,9 +134,16 @@ class MultiTalkTracks(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, speakers: dict[str, Any], placement: dict[str, Any] | None = None
+        cls,
+        speakers: dict[str, Any],
+        placement: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Place and mix."""
+        check_names(unknown)
+        check_inputs({"placement": placement})
+        for sound in speakers.values():
+            check_inputs({"audio": sound})
         given = [name for name in SPEAKER_NAMES if speakers.get(name) is not None]
         if given != SPEAKER_NAMES[: len(given)]:
             raise ValueError(

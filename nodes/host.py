@@ -111,8 +111,8 @@ def find_file(name: str, folders: Sequence[str]) -> Path:
         if path is not None:
             return Path(path)
     raise FileNotFoundError(
-        f"{name!r} is not in models/{' or models/'.join(folders)}. Put the file there, press R in "
-        "the editor to refresh the lists, and choose it again."
+        f"{name[:200]!r} is not in models/{' or models/'.join(folders)}. Put the file there, press "
+        "R in the editor to refresh the lists, and choose it again."
     )
 
 
@@ -223,7 +223,7 @@ def send_text(text: str, node_id: str | None) -> None:
     from server import PromptServer
 
     server = getattr(PromptServer, "instance", None)
-    if server is not None and node_id is not None:
+    if server is not None and node_id is not None and node_id.isprintable():  # it is sent as UTF-8
         server.send_progress_text(text, node_id)
 
 

@@ -28,6 +28,7 @@ from .host import (
     list_files,
     send_text,
 )
+from .input_checks import check_choice, check_inputs, check_names
 from .model_patch import AttachedAudio, attach_audio, check_model
 from .weight_dtypes import QUANTIZATIONS
 
@@ -78,11 +79,12 @@ def _family_input() -> io.Combo.Input:
 
 def _lora_option(count: int) -> io.DynamicCombo.Option:
     inputs: list[Any] = []
+    files = folder_paths.get_filename_list("loras")
     for number in range(1, count + 1):
         inputs.append(
             io.Combo.Input(
                 f"lora_{number}",
-                options=folder_paths.get_filename_list("loras"),
+                options=files,
                 tooltip="LoRA file in models/loras.",
             )
         )
@@ -154,6 +156,7 @@ class MultiTalkLoadModel(io.ComfyNode):
         weight_dtype: str = "default",
         family: str = "auto",
         loras: dict[str, Any] | None = None,
+        **_unknown: Any,
     ) -> object:
         """Changes with the files."""
         names = [name for name, _ in _read_loras(loras)]
@@ -167,20 +170,20 @@ class MultiTalkLoadModel(io.ComfyNode):
         weight_dtype: str = "default",
         family: str = "auto",
         loras: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
         from ..multitalk.sniff import describe
         from .file_checks import check_model_files, network_parameters
         from .loras import report_loras
 
+        check_names(unknown)
+        check_inputs({"loras": loras})
         base_header, audio_header = check_model_files(base, audio_part)
         chosen = _read_loras(loras)
-        reports = [describe(base_header)]
-        if audio_part != IN_BASE:
-            reports.append(describe(audio_header))
+        headers = [base_header] if audio_part == IN_BASE else [base_header, audio_header]
         changes = report_loras(chosen, network_parameters(base_header, audio_header))
-        reports.append(changes)
-        report = "\n\n".join(text for text in reports if text)
+        report = "\n\n".join(text for text in [*map(describe, headers), changes] if text)
         logger.info("[MultiTalk] %s", report)
         if changes:
             send_text(changes, cls.hidden.unique_id)
@@ -240,6 +243,8 @@ class MultiTalkReadFiles(io.ComfyNode):
         from .base_model import load_base
         from .file_checks import check_model_files, find_audio_part
 
+        check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
+        check_choice("family", family, ("auto", *FAMILIES))
         check_model_files(base, audio_part)
         base_path = find_file(base, BASE_FOLDERS)
         audio_path = find_audio_part(base, audio_part)
@@ -269,14 +274,17 @@ class MultiTalkAddLoras(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, loras: str, model: Any = None) -> object:
         """Changes with the files."""
-        return file_stamps([name for name, _ in json.loads(loras)], LORA_FOLDERS)
+        from .loras import read_chosen
+
+        return file_stamps([name for name, _ in read_chosen(loras)], LORA_FOLDERS)
 
     @classmethod
     def execute(cls, model: comfy.model_patcher.ModelPatcher, loras: str) -> io.NodeOutput:
         """Add one after the other."""
-        from .loras import apply_lora
+        from .loras import apply_lora, read_chosen
 
-        for name, strength in json.loads(loras):
+        check_inputs({"model": model}, "model")
+        for name, strength in read_chosen(loras):
             model = apply_lora(model, name, strength)
         return io.NodeOutput(model)
 
@@ -346,6 +354,7 @@ class MultiTalkAttach(io.ComfyNode):
         """Load the audio part and attach it to a clone; base weights in its file win."""
         from .audio_part import replace_weights
 
+        check_inputs({"model": model}, "model")
         path = str(find_file(audio_part, AUDIO_PART_FOLDERS))
         attached = _with_audio(model, path, family, weight_dtype)
         return io.NodeOutput(replace_weights(attached, path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,20 @@ from .model_patch import KEY
 _INNER = "diffusion_model."  # the host's name for the network inside its model
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_chosen(text: str) -> list[tuple[str, float]]:
+    """File names and strengths, as MultiTalk Load Model writes them.
+
+    Raises:
+        ValueError: If something else wrote them.
+    """
+    try:
+        return [(str(name), float(strength)) for name, strength in json.loads(text)]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "loras is no list of files and strengths. Use MultiTalk Load Model, which writes it."
+        ) from error
 
 
 def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str:

@@ -17,6 +17,7 @@ from ..multitalk.audio import check_sound, place_tracks
 from ..multitalk.config import LOUDNESS_LUFS
 from ..multitalk.wav2vec2 import build_encoder, embed_tracks
 from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
+from .input_checks import check_inputs
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -154,6 +155,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, audio: Any, **inputs: Any) -> list[str]:
         """Refuse unusable sound before the encoder is loaded."""
+        check_inputs({**inputs, "voices": audio})
         _read_tracks(audio)
         if inputs.get("video_sound") is not None:
             check_sound(to_sound(inputs["video_sound"], "video_sound"), "video_sound")
@@ -168,6 +170,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         video_sound: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
         """Encode every speaker over the whole video."""
+        check_inputs({"speech_encoder": speech_encoder}, "speech_encoder")
         tracks = _read_tracks(audio)
         sound = tracks.mix if video_sound is None else to_sound(video_sound, "video_sound")
         patcher = speech_encoder.patcher

@@ -10,6 +10,7 @@ import comfy.utils
 from comfy_api.latest import io, ui
 
 from .host import file_stamps, list_voice_models
+from .input_checks import check_inputs
 from .sockets import Tracks, VoiceModel, from_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -156,6 +157,7 @@ class MultiTalkSpeak(io.ComfyNode):
         text_is: str = "text",
     ) -> io.NodeOutput:
         """Say it."""
+        check_inputs({"voice_model": voice_model, "speed": speed}, "voice_model")
         from ..kokoro.speech import AUTO, Manner
         from .voices import speak
 
@@ -226,6 +228,7 @@ class MultiTalkDialogue(io.ComfyNode):
         normalise_loudness: bool = False,
     ) -> io.NodeOutput:
         """Say every turn, place them, draw the time line."""
+        check_inputs({"voice_model": voice_model, "speed": speed}, "voice_model")
         from ..kokoro.speech import AUTO, Manner
         from .voices import speak_dialogue
 

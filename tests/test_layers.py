@@ -42,7 +42,8 @@ PHONEME_SYMBOLS = {"symbols.py", "test_phonemes.py", "test_english.py"}  # not A
 NODE_LAYERS = [
     {"sockets", "host", "weight_dtypes", "quantized", "weights", "model_patch"},
     {"audio_part"},
-    {"block_cache", "checks", "file_checks", "sampler_inputs", "base_model", "loras", "voices"},
+    {"block_cache", "checks", "input_checks", "file_checks", "sampler_inputs"},
+    {"base_model", "loras", "voices"},
     {"guider", "economy", "identity"},
     {"denoiser"},
     {"video_run"},

@@ -23,6 +23,7 @@ from .sockets import LoadedEncoder, LoadedVoices
 
 MAX_PREFIX_BYTES = 200  # of one folder or file name; file systems allow 255, a number follows
 MAX_PREFIX_FOLDERS = 16
+PREFIX_EXAMPLE = "Write for example video/MultiTalk."
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +171,22 @@ def check_prefix(prefix: str, folder: str) -> None:
     Raises:
         ValueError: With the part that is impossible.
     """
-    example = "Write for example video/MultiTalk."
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in prefix):
         raise ValueError(
             f"filename_prefix is {shown(prefix)}; it holds characters that no file name can have. "
-            f"{example}"
+            f"{PREFIX_EXAMPLE}"
         )
     parts = prefix.replace("\\", "/").split("/")
     if len(parts) > MAX_PREFIX_FOLDERS or any(len(p.encode()) > MAX_PREFIX_BYTES for p in parts):
         raise ValueError(
             f"filename_prefix is {shown(prefix)}, {len(prefix)} characters; up to "
-            f"{MAX_PREFIX_FOLDERS} names of {MAX_PREFIX_BYTES} bytes are possible. {example}"
+            f"{MAX_PREFIX_FOLDERS} names of {MAX_PREFIX_BYTES} bytes are possible. {PREFIX_EXAMPLE}"
         )
     root = os.path.realpath(folder)
     # normpath first, as the host does it: "x/.." is then "." and stays inside.
     target = os.path.realpath(Path(root, Path(os.path.normpath(prefix)).parent))
     if not Path(target).is_relative_to(root):
         raise ValueError(
-            f"filename_prefix is {shown(prefix)}; videos stay inside the folder {root}. {example}"
+            f"filename_prefix is {shown(prefix)}; videos stay inside the folder {root}. "
+            f"{PREFIX_EXAMPLE}"
         )

@@ -1,4 +1,4 @@
-"""Models: WAN base with audio part and LoRAs, the audio part on any other MODEL, file reports.
+"""Models: WAN base with audio part and LoRAs, the audio part on any other MODEL.
 
 MultiTalk Load Model expands into two nodes of this file, so that the host caches what was read
 from files apart from the LoRAs on top: another strength reads no base again. What reads weights is
@@ -14,7 +14,7 @@ from typing import Any
 
 import comfy.model_patcher
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ..multitalk.config import FAMILIES
@@ -36,10 +36,6 @@ logger = logging.getLogger("multitalk.nodes")
 
 NO_LORAS = "none"
 MAX_LORAS = 5
-REPORT_FOLDERS = (
-    "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
-    "clip_vision", "text_encoders", "checkpoints", "kokoro",
-)  # fmt: skip
 
 
 def _audio_part_input(*extra: str) -> io.Combo.Input:
@@ -358,51 +354,3 @@ class MultiTalkAttach(io.ComfyNode):
         path = str(find_file(audio_part, AUDIO_PART_FOLDERS))
         attached = _with_audio(model, path, family, weight_dtype)
         return io.NodeOutput(replace_weights(attached, path))
-
-
-class MultiTalkFileReport(io.ComfyNode):
-    """Tell what a file of weights is."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkFileReport",
-            display_name="MultiTalk File Report",
-            category="MultiTalk/loaders",
-            description="Reads the beginning of a model file and says what it is, how its weights "
-            "are stored, and into which slot and folder it belongs.",
-            search_aliases=["inspect", "safetensors", "gguf", "what is this file"],
-            inputs=[
-                io.Combo.Input(
-                    "file",
-                    options=[
-                        f"{key}/{name}"
-                        for key in REPORT_FOLDERS
-                        if key in folder_paths.folder_names_and_paths
-                        for name in list_files([key])
-                    ],
-                    tooltip="Any file of weights in the folders under models/.",
-                )
-            ],
-            outputs=[io.String.Output(display_name="report", tooltip="A few lines of text.")],
-            is_output_node=True,
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str) -> object:
-        """Changes with the file."""
-        key, _, name = file.partition("/")
-        return file_stamps([name], [key])
-
-    @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
-        """Read the header and describe it."""
-        from ..multitalk.sniff import describe
-        from ..multitalk.weight_file import read_header
-
-        key, _, name = file.partition("/")
-        if key not in REPORT_FOLDERS:
-            raise ValueError(f"{file} is in no folder of models. Choose a file of the list.")
-        report = describe(read_header(find_file(name, [key])))
-        return io.NodeOutput(report, ui=ui.PreviewText(report))

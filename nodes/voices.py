@@ -122,7 +122,7 @@ def check_length(text: str, name: str) -> None:
     if len(text) > MAX_CHARACTERS:
         raise ValueError(
             f"{name} has {len(text)} characters; up to {MAX_CHARACTERS} are possible, about an "
-            "hour of speech. Say it in several parts."
+            "hour of speech. Cut it into several parts."
         )
 
 

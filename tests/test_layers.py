@@ -48,7 +48,18 @@ NODE_LAYERS = [
     {"denoiser"},
     {"video_run"},
     {"run_setup"},
-    {"audio", "speech", "speakers", "loaders", "sampler", "window", "video", "example", "tts"},
+    {
+        "audio",
+        "speech",
+        "speakers",
+        "loaders",
+        "sampler",
+        "window",
+        "video",
+        "example",
+        "tts",
+        "file_report",
+    },
 ]
 
 

@@ -52,8 +52,9 @@ class MultiTalkLoudness(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio: dict[str, Any], loudness_lufs: float) -> io.NodeOutput:
+    def execute(cls, audio: dict[str, Any], loudness_lufs: float, **unknown: Any) -> io.NodeOutput:
         """Level every item of the batch."""
+        check_names(unknown)
         check_inputs({"audio": audio, "loudness_lufs": loudness_lufs})
         rate, levelled, notes = to_sound(audio, "audio").sample_rate, [], []
         for waveform in audio["waveform"].to("cpu", torch.float32):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import folder_paths
 from comfy_api.latest import io, ui
 
 from .host import file_stamps, find_file, list_files
+from .input_checks import check_names
 
 REPORT_FOLDERS = (
     "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
@@ -49,8 +52,9 @@ class MultiTalkFileReport(io.ComfyNode):
         return file_stamps([name], [key])
 
     @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
+    def execute(cls, file: str, **unknown: Any) -> io.NodeOutput:
         """Read the header and describe it."""
+        check_names(unknown)
         from ..multitalk.sniff import describe
         from ..multitalk.weight_file import read_header
 

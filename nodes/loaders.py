@@ -234,8 +234,11 @@ class MultiTalkReadFiles(io.ComfyNode):
         return _model_stamps(base, audio_part)
 
     @classmethod
-    def execute(cls, base: str, audio_part: str, weight_dtype: str, family: str) -> io.NodeOutput:
+    def execute(
+        cls, base: str, audio_part: str, weight_dtype: str, family: str, **unknown: Any
+    ) -> io.NodeOutput:
         """Check both headers, then load."""
+        check_names(unknown)
         from .base_model import load_base
         from .file_checks import check_model_files, find_audio_part
 
@@ -275,8 +278,11 @@ class MultiTalkAddLoras(io.ComfyNode):
         return file_stamps([name for name, _ in read_chosen(loras)], LORA_FOLDERS)
 
     @classmethod
-    def execute(cls, model: comfy.model_patcher.ModelPatcher, loras: str) -> io.NodeOutput:
+    def execute(
+        cls, model: comfy.model_patcher.ModelPatcher, loras: str, **unknown: Any
+    ) -> io.NodeOutput:
         """Add one after the other."""
+        check_names(unknown)
         from .loras import apply_lora, read_chosen
 
         check_inputs({"model": model}, "model")
@@ -346,8 +352,10 @@ class MultiTalkAttach(io.ComfyNode):
         audio_part: str,
         family: str = "auto",
         weight_dtype: str = "default",
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Load the audio part and attach it to a clone; base weights in its file win."""
+        check_names(unknown)
         from .audio_part import replace_weights
 
         check_inputs({"model": model}, "model")

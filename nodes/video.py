@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
 from .host import PREFIX, graph_metadata, new_video
-from .input_checks import check_inputs, check_prefix
+from .input_checks import check_inputs, check_names, check_prefix
 
 
 class MultiTalkVideoCombine(io.ComfyNode):
@@ -76,8 +76,10 @@ class MultiTalkVideoCombine(io.ComfyNode):
         fps: float = float(FRAME_RATE),
         filename_prefix: str = PREFIX,
         save_output: bool = True,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Save the file and show it."""
+        check_names(unknown)
         check_inputs({"images": images, "audio": audio, "fps": fps}, "images")
         height, width = images.shape[1:3]
         if height % 2 or width % 2:

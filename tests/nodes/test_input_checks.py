@@ -216,3 +216,10 @@ def test_names_in_a_refusal_can_be_written(host):
     }
     words = fail(host, prompt)
     assert '"Anna:" is not among the names B.' in words
+
+
+@pytest.mark.parametrize("name", ["encoder", "model", "speech", "video"])
+def test_no_node_takes_a_link_that_it_has_no_socket_for(host, name):
+    prompt = talk()
+    prompt[name]["inputs"]["surplus"] = ["sound_1", 0]
+    assert "'surplus' is no input of this node. Remove it from the prompt." in fail(host, prompt)

@@ -1,7 +1,7 @@
 """Memory of the samplers against length: `python tests/bench/long_memory.py [--frames 321 1001]`.
 
 A host of its own for each case runs a toy graph with silent sound of a certain length, at 1 step,
-160 x 96 pixels, windows of 33 frames. The resident memory of the host's process is read from the
+128 x 64 pixels, windows of 33 frames. The resident memory of the host's process is read from the
 operating system each time another window begins. Growth counts from window 3 to window 60 (or the
 last), as bytes per value of the frames made in between.
 """
@@ -20,7 +20,7 @@ pack = types.ModuleType("pack")
 pack.__path__ = [str(ROOT)]
 sys.modules["pack"] = pack
 
-WIDTH, HEIGHT = 160, 96
+WIDTH, HEIGHT = 128, 64
 WINDOW, OVERLAP = 33, 9
 NODES = {"MultiTalkSampler": "images", "MultiTalkSampleToVideo": "video"}
 LIMIT_MB, LIMIT_BYTES = 20, 1.3  # issue: of the file's node; per value of the frames' node

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from pack.tests.prompts import node, talk
+from pack.tests.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
 SECONDS = 1.2  # 30 frames: windows at 0, 4, 8 ... 24
@@ -284,6 +284,51 @@ def test_output_folder_that_takes_nothing_is_a_sentence(host, tmp_path):
         folder_paths.set_output_directory(before)
     assert "cannot be opened (Not a directory)" in result.error["exception_message"]
     assert "keep_progress off" in result.error["exception_message"]
+
+
+def test_vanished_input_file_loses_no_window(host, tmp_path):
+    import folder_paths
+    from PIL import Image
+
+    picture = Path(folder_paths.get_input_directory()) / "vanishing.png"
+    Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)).save(picture)
+    prompt = prompt_of(keep_progress=True)
+    prompt["image"] = node("LoadImage", image=picture.name)
+    expected = frames_of(host, prompt)
+    fail_in("decode", 4, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    contents = picture.read_bytes()
+    picture.unlink()
+    refused = run(host, prompt)
+    assert "Invalid image file: vanishing.png" in json.dumps(refused.error["nodes"])
+    assert len(list(runs().glob("*/window_*.json"))) == 4
+    picture.write_bytes(contents)
+    os.utime(picture, (0, 0))  # times do not count
+    assert torch.equal(frames_of(host, prompt), expected)
+    assert windows_begun() == WINDOWS - 4
+
+
+def test_times_of_model_files_do_not_count_and_their_contents_do(host, tmp_path):
+    import folder_paths
+
+    model = Path(folder_paths.get_full_path_or_raise("model_patches", TOY["audio_part"]))
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(model.read_bytes())
+    folder_paths.add_model_folder_path("model_patches", str(tmp_path))
+    prompt = prompt_of(keep_progress=True)
+    prompt["model"]["inputs"]["audio_part"] = copy.name
+    expected = frames_of(host, prompt)
+    fail_in("decode", 4, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    os.utime(copy, (1, 1))
+    assert torch.equal(frames_of(host, prompt), expected)
+    assert windows_begun() == WINDOWS - 4
+    fail_in("decode", 4, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    data = bytearray(copy.read_bytes())
+    data[-1] ^= 1
+    copy.write_bytes(data)
+    assert "a new run: it differs in model" in report_of(host, prompt)
 
 
 def read_video(path):

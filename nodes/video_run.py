@@ -193,6 +193,8 @@ class VideoRun:
         )
         for window in windows:
             self.report.add(window)
+            if len(window.frames):
+                progress.show(window.index, window.frames[len(window.frames) // 2])
             yield window
 
     def done(self) -> None:

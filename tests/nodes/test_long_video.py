@@ -119,6 +119,15 @@ def test_stopped_run_goes_on_after_its_last_window(host, unbroken, stop, place, 
     assert windows_begun() == WINDOWS - kept
 
 
+def test_continued_run_previews_the_windows_that_are_there_too(host):
+    prompt = prompt_of(keep_progress=True)
+    fail_in("decode", 3, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    result = run(host, prompt)
+    events = [data for event, data in result.events if event == "progress" and data["preview"]]
+    assert [data["value"] for data in events] == [2 * number for number in range(1, WINDOWS + 1)]
+
+
 def test_frames_without_keep_progress_are_lost_but_nothing_else(host, unbroken):
     fail_in("decode", 3, 1, RuntimeError("stop"))
     assert not run(host, prompt_of()).ok

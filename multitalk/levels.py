@@ -39,7 +39,8 @@ def frame_levels(track: Track, num_frames: int) -> Tensor:
     first = math.floor(track.start_s * FRAME_RATE)
     count = math.ceil(track.end_s * FRAME_RATE) - first
     edges = (np.arange(first, first + count + 1) / FRAME_RATE - float(track.start_s)) * rate
-    bounds = np.clip(np.round(edges).astype(np.int64), 0, num_samples)
+    # Halves go up, also those that came out a little less.
+    bounds = np.clip(np.floor(edges + 0.5 + 1e-6).astype(np.int64), 0, num_samples)
     powers = np.zeros(num_frames)
     for begin in range(0, count, _CHUNK):
         part = bounds[begin : begin + _CHUNK + 1]

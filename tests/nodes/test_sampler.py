@@ -241,6 +241,24 @@ def test_options_run_and_change_the_result(host, settings, voices):
     assert not torch.equal(changed, plain)
 
 
+def test_report_counts_the_steps_that_the_cache_reuses(host):
+    prompt = talk(seconds=0.3, preset__steps=12, step_cache=0.3)
+    executor = host.executor()
+    model = host.run(prompt, executor).outputs["model"][0][0]
+    rows = []
+    block = model.model.diffusion_model.blocks[0]
+    hook = block.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    prompt["sampler"]["inputs"]["seed"] = 8
+    result = host.run(prompt, executor)
+    hook.remove()
+    assert result.ok, result.error
+    text = result.outputs["sampler"][2][0]
+    reused = int(re.search(r"step cache: (\d+) of 12 steps reused in each window", text)[1])
+    assert 0 < reused < 12
+    assert sum(rows) == (12 - reused) * 2  # a row per pass
+    assert f"made now: 1 of 1 windows, {(12 - reused) * 2} network passes" in text
+
+
 def test_reference_length_mirrors_the_end(host):
     settings = {"seconds": 0.8, "rule": "infinitetalk"}
     exact = frames_of(host.run(talk(**settings)))

@@ -94,10 +94,8 @@ def track_loudness(sound: Sound) -> float | None:
         return None
     if len(waveform) > MAX_LOUDNESS_CHANNELS:
         waveform = waveform.mean(0, keepdim=True)
-    hops = sum(
-        weight * np.concatenate([*_weighted_hops(channel, rate)])
-        for weight, channel in zip(_CHANNEL_WEIGHTS, waveform, strict=False)
-    )
+    channels = [np.concatenate([*_weighted_hops(channel, rate)]) for channel in waveform]
+    hops = np.array(_CHANNEL_WEIGHTS[: len(channels)]) @ np.stack(channels)
     num_blocks = round((waveform.shape[-1] / rate - MIN_LOUDNESS_S) / _HOP_S) + 1
     hops = np.pad(hops, (0, max(0, num_blocks + _BLOCK_HOPS - 1 - len(hops))))
     blocks = np.lib.stride_tricks.sliding_window_view(hops, _BLOCK_HOPS).sum(-1)[:num_blocks]

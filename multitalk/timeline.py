@@ -35,7 +35,6 @@ INK = (228, 231, 235)
 DIM_INK = (158, 164, 172)
 DARK_INK = (20, 22, 26)
 BRIGHT = 135  # bars with a luma from here on carry dark words
-
 QUIET = 0.4  # share of the speaker's colour where nobody speaks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

@@ -17,6 +17,7 @@ from ..multitalk.audio import (
     start_times,
 )
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
+from ..multitalk.timeline import draw_tracks
 from .input_checks import check_inputs, check_names
 from .sockets import Tracks, from_sound, to_sound
 
@@ -130,6 +131,10 @@ class MultiTalkTracks(io.ComfyNode):
             outputs=[
                 Tracks.Output(display_name="tracks", tooltip="For MultiTalk Speech Embedding."),
                 io.Audio.Output(display_name="mix", tooltip="All speakers together, as heard."),
+                io.Image.Output(
+                    display_name="picture",
+                    tooltip="Who speaks when, and how loud. Connect Preview Image.",
+                ),
             ],
         )
 
@@ -160,4 +165,4 @@ class MultiTalkTracks(io.ComfyNode):
             in_turn = choice["placement"] == "in turn"
             starts = start_times(durations, in_turn=in_turn, gap_s=choice.get("gap", 0.0))
         tracks = place_tracks(sounds, starts)
-        return io.NodeOutput(tracks, from_sound(tracks.mix))
+        return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])

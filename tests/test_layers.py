@@ -26,11 +26,12 @@ HEAVY = {
     "espeakng_loader",
 }  # fmt: skip
 ENGINE_ORDER = [
-    "config", "frames", "audio", "video_sound", "video_file", "dialogue", "wave_features",
-    "wav2vec2", "audio_attention", "speakers", "timeline", "windows", "schedule", "guidance",
-    "stepcache", "color", "architecture", "block_names", "diffusers_names", "lora_names", "lora",
-    "quantize", "gguf_blocks", "gguf_file", "file_contents", "weight_file", "layouts", "sniff",
-    "checkpoint", "settings", "generate", "lossless", "run_files", "run_lock", "resume", "report",
+    "config", "frames", "audio", "levels", "video_sound", "video_file", "dialogue",
+    "wave_features", "wav2vec2", "audio_attention", "speakers", "timeline", "windows", "schedule",
+    "guidance", "stepcache", "color", "architecture", "block_names", "diffusers_names",
+    "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file", "file_contents", "weight_file",
+    "layouts", "sniff", "checkpoint", "settings", "generate", "lossless", "run_files", "run_lock",
+    "resume", "report",
 ]  # fmt: skip
 SPEECH_ORDER = [
     "config", "notation", "cast", "script", "spoken", "symbols", "chunks", "abbreviations",

@@ -119,6 +119,15 @@ def test_stopped_run_goes_on_after_its_last_window(host, unbroken, stop, place, 
     assert windows_begun() == WINDOWS - kept
 
 
+def test_continued_run_previews_the_windows_that_are_there_too(host):
+    prompt = prompt_of(keep_progress=True)
+    fail_in("decode", 3, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    result = run(host, prompt)
+    events = [data for event, data in result.events if event == "progress" and data["preview"]]
+    assert [data["value"] for data in events] == [2 * number for number in range(1, WINDOWS + 1)]
+
+
 def test_frames_without_keep_progress_are_lost_but_nothing_else(host, unbroken):
     fail_in("decode", 3, 1, RuntimeError("stop"))
     assert not run(host, prompt_of()).ok
@@ -131,11 +140,13 @@ def test_report_says_what_was_continued_and_what_was_made(host):
     fail_in("decode", 3, 1, RuntimeError("stop"))
     assert not run(host, prompt).ok
     text = report_of(host, prompt)
-    assert "30 frames of 64 x 64 (1.20 s), 7 windows of 9 frames (overlap 5)" in text
-    assert "2 steps of 2 passes, 2 speakers" in text
+    assert text.startswith(
+        "video: 30 frames of 64 x 64 (1.20 s), 2 speakers\nwindows: 7 of 9 frames"
+    )
+    assert "sampling: 2 steps of 2 passes, euler" in text
     assert "made now: 4 of 7 windows, 16 network passes" in text
     assert "continues an earlier run: 3 of 7 windows are there" in text
-    assert text.splitlines()[-1].count("->") == WINDOWS + 1
+    assert text.splitlines()[-1].count("->") == WINDOWS
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,9 @@ def test_archive_holds_what_runs_and_nothing_of_the_workshop(archive):
         "assets/toy/diffusion_models/multitalk_toy_base.safetensors",
     ):
         assert name in archive, f"{name} is missing"
-    workshop = re.compile(r"(tests|\.ci|\.github|\.venv|\.host|\.work)/|dev\.py|CONTRIBUTING\.md|\.git")
+    workshop = re.compile(
+        r"(tests|\.ci|\.github|\.venv|\.host|\.work)/|dev\.py|CONTRIBUTING\.md|\.git"
+    )
     assert [name for name in archive if workshop.match(name)] == []
     assert {name.split("/")[0] for name in archive if "/" in name} == {
         *("assets", "kokoro", "locales", "multitalk", "nodes", "subgraphs", "web", "workflows"),

@@ -1,7 +1,9 @@
 """The pack loads wherever people put it: copied, cloned, linked, renamed, in odd folders.
 
-Six copies are loaded in one child process, without a web server; one of them, the oddest, runs in
-a whole host over HTTP with the client that the archive brings.
+Six copies are loaded in one child process, without a web server; one more runs in a whole host over
+HTTP, with the client that the archive brings. That one has blanks and letters in its path but not
+in its own name: the host serves no help pages of a folder whose name has them (aiohttp looks for
+the decoded name among encoded ones), which a pack cannot change.
 """
 
 from __future__ import annotations
@@ -70,8 +72,10 @@ def installed(archive, tmp_path_factory):
     before = {case: contents(folder) for case, folder in folders.items()}
     answer = top / "answer.json"
     done = subprocess.run(
-        [sys.executable, "-X", "warn_default_encoding", str(CHILD), str(answer)]
-        + [str(folder) for folder in folders.values()],
+        [
+            *(sys.executable, "-X", "warn_default_encoding", str(CHILD), str(answer)),
+            *map(str, folders.values()),
+        ],
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         timeout=PATIENCE_SECONDS,
@@ -127,9 +131,9 @@ def test_host_reads_the_registrys_fields(installed):
 
 @pytest.fixture(scope="module")
 def running(archive, tmp_path_factory):
-    """A whole host over HTTP in a folder with blanks and letters, the pack in another one."""
+    """A whole host over HTTP in a folder with blanks and letters."""
     base = tmp_path_factory.mktemp("http") / ODD
-    pack = install("blanks and letters", base, archive)
+    pack = install("dot", base, archive)
     with HostProcess(HostSettings(base=base, packs=(pack,))) as process:
         yield process, pack
 
@@ -141,31 +145,34 @@ def get(process, *parts):
         return answer.read()
 
 
-def test_pages_words_and_graphs_are_served_under_an_odd_name(running, own_nodes):
+def test_pages_words_and_graphs_are_served_in_an_odd_path(running, own_nodes):
     process, pack = running
     log = process.log_text()
-    assert ODD in log
+    assert pack.name in log
+    assert ODD in str(pack)
     assert "IMPORT FAILED" not in log
     for name in own_nodes:
-        page = get(process, "extensions", ODD, "docs", f"{name}.md")
+        page = get(process, "extensions", pack.name, "docs", f"{name}.md")
         assert page == (pack / "web" / "docs" / f"{name}.md").read_bytes()
     words = json.loads(get(process, "i18n"))
     assert all(set(own_nodes) <= set(words[language]["nodeDefs"]) for language in ("en", "zh"))
-    graphs = json.loads(get(process, "workflow_templates"))[ODD]
+    graphs = json.loads(get(process, "workflow_templates"))[pack.name]
     assert "toy_one_speaker" in graphs
-    assert get(process, "api", "workflow_templates", ODD, "toy_one_speaker.jpg")
+    assert get(process, "api", "workflow_templates", pack.name, "toy_one_speaker.jpg")
     with HostClient(process.address) as client:
         served = client.object_info()
-    assert {served[name]["python_module"] for name in own_nodes} == {f"custom_nodes.{ODD}"}
+    assert {served[name]["python_module"] for name in own_nodes} == {f"custom_nodes.{pack.name}"}
 
 
 def test_archives_own_client_makes_a_video_there(running, tmp_path):
     process, pack = running
     output = tmp_path / ODD
     done = subprocess.run(
-        [sys.executable, str(pack / "workflows" / "api"), "run", "toy_dialogue", "--json"]
-        + ["--set", "dialogue.script=Anna: Hello!", "--set", "sampler.preset.steps=1"]
-        + ["--address", process.address, "--output", str(output)],
+        [
+            *(sys.executable, str(pack / "workflows" / "api"), "run", "toy_dialogue", "--json"),
+            *("--set", "dialogue.script=Anna: Hi!\nBen: Yes?", "--set", "sampler.preset.steps=1"),
+            *("--address", process.address, "--output", str(output)),
+        ],
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         timeout=PATIENCE_SECONDS,

@@ -45,7 +45,9 @@ def main() -> int:
     sys.dont_write_bytecode = True
     from pack.tests.host.client import HostError
     from pack.tests.host.environment import SetupError
+    from pack.workflows.api.command import print_anywhere
 
+    print_anywhere()
     options, rest = parse(sys.argv[1:])
     try:
         return options.command(options, rest)

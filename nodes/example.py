@@ -56,7 +56,7 @@ class MultiTalkExample(io.ComfyNode):
     def execute(cls, scene: str, **unknown: Any) -> io.NodeOutput:
         """Read picture and sounds of the scene."""
         check_names(unknown)
-        entry = json.loads((EXAMPLES / "scenes.json").read_text())[scene]
+        entry = json.loads((EXAMPLES / "scenes.json").read_text("utf-8"))[scene]
         with Image.open(EXAMPLES / entry["picture"]) as picture:
             image = torch.from_numpy(np.array(picture.convert("RGB")))[None].float() / 255
         voices = [_read_voice(EXAMPLES / name) for name in entry["voices"]]

@@ -124,7 +124,24 @@ def find_checkout(root: Path) -> Path:
 
 def start_host(root: Path, *, bf16_vae: bool = False) -> Host:
     """Import the host in this process and load the pack; `bf16_vae` as the host's own flag."""
-    checkout = find_checkout(root)
+    base, recorder = import_host(find_checkout(root), bf16_vae=bf16_vae)
+    import nodes
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seconds, sockets = asyncio.run(_load_pack(nodes, root))
+    return Host(
+        root=root,
+        base=base,
+        pack_name=str(root).replace(".", "_x_"),
+        recorder=recorder,
+        load_seconds=seconds,
+        load_sockets=sockets,
+    )
+
+
+def import_host(checkout: Path, *, bf16_vae: bool = False) -> tuple[Path, Recorder]:
+    """Import the host without any pack; its base folder, and what stands for its web server."""
     assert (checkout / "main.py").is_file(), f"no ComfyUI in {checkout}; run python dev.py test"
     base = Path(tempfile.mkdtemp(prefix="multitalk-host-"))
     sys.path.insert(0, str(checkout))
@@ -151,15 +168,7 @@ def start_host(root: Path, *, bf16_vae: bool = False) -> Host:
         server.PromptServer.instance = recorder
         comfy.utils.set_progress_bar_global_hook(recorder.progress)
         asyncio.run(_load_extras(nodes, checkout))
-        seconds, sockets = asyncio.run(_load_pack(nodes, root))
-    return Host(
-        root=root,
-        base=base,
-        pack_name=str(root).replace(".", "_x_"),
-        recorder=recorder,
-        load_seconds=seconds,
-        load_sockets=sockets,
-    )
+    return base, recorder
 
 
 async def _load_extras(nodes: Any, checkout: Path) -> None:

@@ -49,7 +49,7 @@ class HostSettings:
     """Interpreter that runs the host."""
     checkout: Path = field(default_factory=find_checkout)
     """Folder of ComfyUI."""
-    any_version: bool = False
+    any_version: bool = field(default_factory=lambda: bool(os.environ.get("COMFYUI_ANY_VERSION")))
     """Accept a ComfyUI of another version than the pinned one."""
     start_seconds: float = 240.0
     """How long the start may take."""

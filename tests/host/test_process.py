@@ -76,6 +76,36 @@ def test_port_in_use_is_refused_before_anything_starts(tmp_path: Path):
             host.start()
 
 
+OTHER_VERSION = """
+import http.server, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"system": {"comfyui_version": "0.0.1"}}')
+
+port = int(sys.argv[sys.argv.index("--port") + 1])
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("accepted", ["", "1"])
+def test_other_version_is_taken_only_where_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: str
+):
+    (tmp_path / "main.py").write_text(OTHER_VERSION, encoding="ascii")
+    monkeypatch.setenv("COMFYUI_ANY_VERSION", accepted)
+    host = make_host(tmp_path, packs=())
+    if accepted:
+        with host:
+            assert host.is_running()
+    else:
+        with pytest.raises(HostError, match=r"is ComfyUI 0\.0\.1; pinned is"):
+            host.start()
+    assert not host.is_running()
+
+
 def test_folder_in_the_place_of_the_link_is_left_alone(tmp_path: Path):
     extra = tmp_path / "extra"
     extra.mkdir()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import math
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,9 +52,17 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
     Returns:
         Exit code, one of EXIT_CODES.
     """
+    print_anywhere()
     report = JsonReport() if "--json" in arguments else Report()
     with terminated_like_ctrl_c():
         return run_command(arguments, starter, report)
+
+
+def print_anywhere() -> None:
+    """Escape letters that the console has no place for: Windows writes cp1252 into pipes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager

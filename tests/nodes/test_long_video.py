@@ -1,4 +1,4 @@
-"""Windows on disk, stops, lack of memory, the growing file: the sampling nodes in the real host."""
+"""Windows on disk, stops and lack of memory: MultiTalk Sampler in the real host."""
 
 from __future__ import annotations
 
@@ -6,82 +6,35 @@ import json
 import os
 import resource
 import shutil
-import sys
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
 
-from pack.tests.prompts import TOY, node, talk
+from pack.tests.nodes.stops import (
+    WINDOWS,
+    fail_in,
+    frames_of,
+    host_nodes,
+    interrupt,
+    oom,
+    prompt_of,
+    report_of,
+    run,
+    runs,
+    windows_begun,
+)
+from pack.tests.prompts import TOY, node
 
 pytestmark = pytest.mark.host
-SECONDS = 1.2  # 30 frames: windows at 0, 4, 8 ... 24
-WINDOWS = 7
-
-
-def test_nodes():
-    return next(module for name, module in sys.modules.items() if name.endswith("host_nodes"))
-
-
-test_nodes.__test__ = False
 
 
 @pytest.fixture(autouse=True)
 def _clean(host):
     yield
-    test_nodes().TROUBLE.clear()
+    host_nodes().TROUBLE.clear()
     shutil.rmtree(runs(), ignore_errors=True)
-
-
-def output_folder():
-    import folder_paths
-
-    return Path(folder_paths.get_output_directory())
-
-
-def runs():
-    return output_folder() / "multitalk_runs"
-
-
-def prompt_of(*, to_video=False, real_vae=False, voices=2, seconds=SECONDS, **settings):
-    """A toy graph with two speakers whose network and VAE fail when a test wants it."""
-    prompt = talk(seconds=seconds, voices=voices, flat_vae=not real_vae, **settings)
-    prompt["trouble"] = node("TestTrouble", model=["model", 0], vae=["vae", 0])
-    prompt["sampler"]["inputs"] |= {"model": ["trouble", 0], "vae": ["trouble", 1]}
-    if to_video:
-        prompt["sampler"]["class_type"] = "MultiTalkSampleToVideo"
-        prompt["sampler"]["inputs"]["filename_prefix"] = "video/long"
-        del prompt["video"]
-    return prompt
-
-
-def run(host, prompt, *, cache="none"):
-    test_nodes().CALLS.clear()
-    prompt = {**prompt, "keep": node("TestKeepFrames", images=["sampler", 0])}
-    return host.run(prompt, host.executor(cache))
-
-
-def frames_of(host, prompt):
-    result = run(host, prompt)
-    assert result.ok, result.error
-    return test_nodes().SAVED_FRAMES.pop()
-
-
-def report_of(host, prompt, output=2):
-    result = host.run(prompt, host.executor())
-    assert result.ok, result.error
-    return result.outputs["sampler"][output][0]
-
-
-def fail_in(place, passing, failing, error):
-    test_nodes().TROUBLE[place] = (passing, failing, error)
-
-
-def windows_begun():
-    """Windows whose frames were decoded in the last run."""
-    return sum(str(call).startswith("decode") for call in test_nodes().CALLS)
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +49,6 @@ def test_keeping_progress_changes_no_bit(host, unbroken):
 
 def test_frames_are_multiples_of_a_255th(unbroken):
     assert torch.equal(unbroken, (unbroken * 255).round() / 255)
-
-
-def interrupt():
-    import comfy.model_management
-
-    return comfy.model_management.InterruptProcessingException()
 
 
 @pytest.mark.parametrize("stop", ["error", "interrupt"])
@@ -221,18 +168,14 @@ def test_keep_finished_leaves_the_windows_and_the_next_run_uses_them(host, unbro
     assert windows_begun() == 0
 
 
-def oom():
-    return torch.OutOfMemoryError("Allocation on device 0 would exceed allowed memory")
-
-
 @pytest.mark.parametrize("place", ["decode", "encode", "network"])
 def test_lack_of_memory_repeats_the_window_with_a_tiled_vae(host, place):
     prompt = prompt_of(real_vae=True, voices=1, seconds=0.6)
     expected = frames_of(host, prompt)
-    assert {2} == {call for call in test_nodes().CALLS if isinstance(call, int)}
+    assert {2} == {call for call in host_nodes().CALLS if isinstance(call, int)}
     fail_in(place, 2, 1, oom())
     frames = frames_of(host, prompt)
-    calls = test_nodes().CALLS
+    calls = host_nodes().CALLS
     first = next(index for index, call in enumerate(calls) if str(call).endswith("_tiled"))
     assert not {"decode", "encode"} & set(calls[first:])
     assert 1 not in calls  # passes still run together
@@ -245,7 +188,7 @@ def test_lack_of_memory_in_the_network_ends_in_single_passes(host):
     expected = frames_of(host, prompt)
     fail_in("network", 2, 2, oom())
     frames = frames_of(host, prompt)
-    assert set(test_nodes().CALLS[-10:]) == {1, "decode_tiled", "encode_tiled"}
+    assert set(host_nodes().CALLS[-10:]) == {1, "decode_tiled", "encode_tiled"}
     torch.testing.assert_close(frames, expected, rtol=0, atol=0.02)
     fail_in("network", 2, 2, oom())
     text = report_of(host, prompt)
@@ -263,7 +206,7 @@ def test_lasting_lack_of_memory_is_a_sentence_and_keeps_the_windows(host):
     assert "Memory ran out in window 3 of 3, even with a VAE in tiles" in message
     assert "GB are free now (Allocation on device 0" in message
     assert len(list(runs().glob("*/window_*.json"))) == 2
-    test_nodes().TROUBLE.clear()
+    host_nodes().TROUBLE.clear()
     assert torch.equal(frames_of(host, prompt), expected)
     assert windows_begun() == 1
 
@@ -340,70 +283,6 @@ def test_times_of_model_files_do_not_count_and_their_contents_do(host, tmp_path)
     data[-1] ^= 1
     copy.write_bytes(data)
     assert "a new run: it differs in model" in report_of(host, prompt)
-
-
-def read_video(path):
-    with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    with av.open(str(path)) as container:
-        sound = container.streams.audio[0]
-        samples = round(sound.duration * sound.time_base * sound.rate)
-        return torch.from_numpy(np.stack(frames)), samples, container.metadata
-
-
-def video_of(host, prompt):
-    test_nodes().CALLS.clear()
-    executor = host.executor()
-    result = host.run(prompt, executor)
-    assert result.ok, result.error
-    return Path(result.outputs["sampler"][0][0].get_stream_source()), result
-
-
-def test_sample_to_video_gives_the_frames_and_the_sound_as_a_file(host, unbroken):
-    path, result = video_of(host, prompt_of(to_video=True))
-    frames, samples, metadata = read_video(path)
-    assert frames.shape == unbroken.shape
-    assert samples == round(SECONDS * 16000)
-    error = (frames.float() / 255 - unbroken).abs().mean()
-    assert error < 0.03  # H.264 with half the colour resolution
-    assert "MultiTalkSampleToVideo" in metadata["prompt"]
-    shown = [data for event, data in result.events if event == "executed" and data["output"]]
-    assert shown[-1]["output"]["images"][0]["filename"] == path.name
-    assert shown[-1]["output"]["animated"] == [True]
-    assert "made now: 7 of 7" in result.outputs["sampler"][1][0]
-
-
-@pytest.mark.parametrize("keep", [False, True])
-def test_stopped_video_plays_up_to_its_last_window(host, unbroken, keep):
-    prompt = prompt_of(to_video=True, keep_progress=keep)
-    folder = output_folder()
-    before = set(folder.rglob("*.mp4"))
-    fail_in("decode", 4, 1, interrupt())
-    assert not host.run(prompt, host.executor()).ok
-    (part,) = set(folder.rglob("*.mp4")) - before
-    assert len(read_video(part)[0]) == 9 + 3 * 4
-    if keep:
-        whole, _ = video_of(host, prompt)
-        assert windows_begun() == WINDOWS - 4
-        assert not part.exists()
-        frames, samples, _ = read_video(whole)
-        fresh, _ = video_of(host, prompt_of(to_video=True))
-        assert torch.equal(frames, read_video(fresh)[0])
-        assert samples == round(SECONDS * 16000)
-
-
-def test_disk_full_while_the_video_grows_is_a_sentence(host):
-    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, hard))
-    try:
-        result = host.run(prompt_of(to_video=True), host.executor())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    assert not result.ok
-    message = result.error["exception_message"]
-    assert ".mp4" in message
-    assert "larger than is allowed" in message
-    assert os.linesep not in message.strip()
 
 
 @pytest.mark.parametrize("reference", ["source frame", "running mean"])

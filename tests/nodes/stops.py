@@ -1,0 +1,95 @@
+"""What tests of stops share: a graph that fails when it should, and what it left."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from pack.tests.prompts import node, talk
+
+SECONDS = 1.2  # 30 frames: windows at 0, 4, 8 ... 24
+WINDOWS = 7
+
+
+def host_nodes():
+    return next(module for name, module in sys.modules.items() if name.endswith("host_nodes"))
+
+
+def output_folder():
+    import folder_paths
+
+    return Path(folder_paths.get_output_directory())
+
+
+def runs():
+    return output_folder() / "multitalk_runs"
+
+
+def prompt_of(*, to_video=False, real_vae=False, voices=2, seconds=SECONDS, **settings):
+    """A toy graph with two speakers whose network and VAE fail when a test wants it."""
+    prompt = talk(seconds=seconds, voices=voices, flat_vae=not real_vae, **settings)
+    prompt["trouble"] = node("TestTrouble", model=["model", 0], vae=["vae", 0])
+    prompt["sampler"]["inputs"] |= {"model": ["trouble", 0], "vae": ["trouble", 1]}
+    if to_video:
+        prompt["sampler"]["class_type"] = "MultiTalkSampleToVideo"
+        prompt["sampler"]["inputs"]["filename_prefix"] = "video/long"
+        del prompt["video"]
+    return prompt
+
+
+def run(host, prompt, *, cache="none"):
+    host_nodes().CALLS.clear()
+    prompt = {**prompt, "keep": node("TestKeepFrames", images=["sampler", 0])}
+    return host.run(prompt, host.executor(cache))
+
+
+def frames_of(host, prompt):
+    result = run(host, prompt)
+    assert result.ok, result.error
+    return host_nodes().SAVED_FRAMES.pop()
+
+
+def report_of(host, prompt, output=2):
+    result = host.run(prompt, host.executor())
+    assert result.ok, result.error
+    return result.outputs["sampler"][output][0]
+
+
+def fail_in(place, passing, failing, error):
+    host_nodes().TROUBLE[place] = (passing, failing, error)
+
+
+def windows_begun():
+    """Windows whose frames were decoded in the last run."""
+    return sum(str(call).startswith("decode") for call in host_nodes().CALLS)
+
+
+def interrupt():
+    import comfy.model_management
+
+    return comfy.model_management.InterruptProcessingException()
+
+
+def oom():
+    return torch.OutOfMemoryError("Allocation on device 0 would exceed allowed memory")
+
+
+def read_video(path):
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        sound = container.streams.audio[0]
+        samples = round(sound.duration * sound.time_base * sound.rate)
+        return torch.from_numpy(np.stack(frames)), samples, container.metadata
+
+
+def video_of(host, prompt):
+    host_nodes().CALLS.clear()
+    executor = host.executor()
+    result = host.run(prompt, executor)
+    assert result.ok, result.error
+    return Path(result.outputs["sampler"][0][0].get_stream_source()), result

@@ -106,12 +106,12 @@ class Cast:
         if len(self.names) > MAX_SPEAKERS:
             raise ValueError(
                 f"{len(self.names)} names are given; up to {MAX_SPEAKERS} speakers are possible. "
-                f"Remove {', '.join(self.names[MAX_SPEAKERS:])}."
+                f"Remove {', '.join(self.names[MAX_SPEAKERS:])[:60]}."
             )
         for number, name in enumerate(self.names, start=1):
             if not 0 < len(name) <= MAX_NAME or re.search(r"[:\uff1a\[\](){}*]", name):
                 raise ValueError(
-                    f"Name {number} is {name!r}; a name has 1 to {MAX_NAME} characters and no "
+                    f"Name {number} is {name[:40]!r}; a name has 1 to {MAX_NAME} characters and no "
                     "colon, bracket or asterisk. Write for example: Anna"
                 )
         if len(self._index) < len(self.names):

@@ -62,7 +62,7 @@ class EspeakVoice:
     def _check(self) -> int:
         if self.variant is not None and self.variant not in VARIANTS:
             raise ValueError(
-                f"The variant is {self.variant!r}; espeak-ng voices have the variants "
+                f"The variant is {self.variant[:40]!r}; espeak-ng voices have the variants "
                 f"{', '.join(VARIANTS)}. Use one of these or none."
             )
         if not 0 <= self.pitch <= 100:
@@ -120,7 +120,7 @@ def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
         codes = sorted({code for voice in voices for _, code in voice.languages})
         similar = difflib.get_close_matches(wanted, codes, n=5) or codes
         raise ValueError(
-            f"The language is {language!r}; espeak-ng has no voice for it. "
+            f"The language is {language[:40]!r}; espeak-ng has no voice for it. "
             f"It knows {len(codes)} codes. Choose for example one of: {', '.join(similar[:8])}."
         )
     return voices[min(speaking)[2]]
@@ -140,7 +140,7 @@ def espeak_ipa(texts: Sequence[str], language: str) -> list[str]:
         ValueError: If espeak-ng does not know the language.
         RuntimeError: If espeak-ng is not installed.
     """
-    voices = known_voices(f"Text in the language {language!r}")
+    voices = known_voices(f"Text in the language {language[:40]!r}")
     found = read_ipa(texts, find_voice(voices, language).identifier)
     # espeak-ng marks words that it reads by another language's rules: (en)word(de).
     return [re.sub(r"\([a-z-]+\)", "", ipa) for ipa in found]

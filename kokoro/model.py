@@ -259,6 +259,8 @@ def load_files(files: KokoroFiles) -> Kokoro:
     try:
         model = load_kokoro(read_weights(files.weights), config)
     except ValueError as error:
+        if str(error).startswith(files.weights.name):
+            raise
         raise ValueError(f"{files.weights.name}: {error}") from error
     count = sum(parameter.numel() for parameter in model.parameters())
     logger.info("Kokoro from %s: %.1f M parameters, float32", files.weights.name, count / 1e6)

@@ -100,7 +100,9 @@ def language_of(language: str) -> str:
     if voice and voice[1] in LANGUAGES:
         return voice[1]
     known = ", ".join(f"{letter} ({name})" for letter, name in LANGUAGES.items())
-    raise ValueError(f"The language is {language!r}; the speech model knows {known}. Use a letter.")
+    raise ValueError(
+        f"The language is {language[:40]!r}; the speech model knows {known}. Use a letter."
+    )
 
 
 def choose_engine(language: str) -> Engine:

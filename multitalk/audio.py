@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,11 @@ from .config import (
 from .frames import count_frames
 
 MAX_LOUDNESS_CHANNELS = 5
+MAX_OFFSET_S = 3600
+# Decimals with a small exponent, or a fraction: exact numbers of a huge exponent take for ever.
+_SECONDS = re.compile(
+    r"[-+]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})(e[-+]?\d{1,2})?|\d{1,20}/\d{1,20}", re.I
+)
 UNMEASURABLE_LUFS = 100.0  # |loudness| beyond this is silence (minus infinity)
 
 
@@ -192,7 +198,7 @@ def parse_offsets(text: str, num_speakers: int) -> list[Fraction]:
         Seconds, exactly as typed.
 
     Raises:
-        ValueError: If a part is no number, is negative, or the count differs.
+        ValueError: If a part is no number, is negative or beyond an hour, or the count differs.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     example = ", ".join(["0", "2.5", "5", "7.5", "10", "12.5"][:num_speakers])
@@ -204,14 +210,20 @@ def parse_offsets(text: str, num_speakers: int) -> list[Fraction]:
     offsets = []
     for part in parts:
         try:
-            seconds = Fraction(part)
-        except (ValueError, ZeroDivisionError) as error:
+            seconds = Fraction(part) if _SECONDS.fullmatch(part) else None
+        except ZeroDivisionError:
+            seconds = None
+        if seconds is None:
             raise ValueError(
-                f"offsets contains {part!r}; only numbers of seconds are allowed. "
+                f"offsets contains {part[:40]!r}; only numbers of seconds are allowed. "
                 f"Write for example: {example}"
-            ) from error
+            )
         if seconds < 0:
             raise ValueError(f"offsets contains {part}; a start cannot be negative. Use 0 or more.")
+        if seconds > MAX_OFFSET_S:
+            raise ValueError(
+                f"offsets contains {part}; a start is at most {MAX_OFFSET_S} s. Use less."
+            )
         offsets.append(seconds)
     return offsets
 

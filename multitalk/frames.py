@@ -17,6 +17,8 @@ from .config import FRAME_RATE, TOKEN_PX, VAE_SPACE, VAE_TIME, SizeClass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAX_CROP = 16  # a picture of another shape than the video loses up to all but this part
+
 # (label = height / width with two decimals, (height, width)); sizes are multiples of 64.
 BUCKETS: Mapping[SizeClass, Sequence[tuple[float, tuple[int, int]]]] = {
     "480": (
@@ -93,6 +95,27 @@ def check_size(height: int, width: int) -> None:
                 f"{name} is {value}; sizes must be multiples of {TOKEN_PX}. "
                 f"Use {below} or {below + TOKEN_PX}."
             )
+
+
+def check_shape(picture: tuple[int, int], video: tuple[int, int]) -> None:
+    """Refuse a picture of which the video would show next to nothing.
+
+    Resized to cover the video it would also need that many times the memory.
+
+    Args:
+        picture: Height and width.
+        video: Height and width.
+
+    Raises:
+        ValueError: If less than a sixteenth of the picture would be seen.
+    """
+    ratio = Fraction(picture[0] * video[1], picture[1] * video[0])
+    if max(ratio, 1 / ratio) > MAX_CROP:
+        raise ValueError(
+            f"The picture is {picture[1]} x {picture[0]} and the video {video[1]} x {video[0]}; "
+            f"less than 1/{MAX_CROP} of the picture would be seen. Crop the picture, or choose a "
+            "size of its shape."
+        )
 
 
 def _cover(height: int, width: int, target: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -10,6 +10,9 @@ from .resume import VideoWindow
 from .settings import RunSettings
 from .windows import WindowPlan
 
+NUMBERS_PER_LINE = 10  # windows of a line; beyond, a summary comes first
+NUM_WORST = 3  # windows named in the summary
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowFacts:
@@ -28,7 +31,7 @@ class RunReport:
     settings: RunSettings
     num_speakers: int
     num_passes: int
-    lora_keys: int = 0  # weights that LoRAs change
+    lora_keys: int = 0  # weights that LoRAs change, in base and audio part
     reused_steps: int = 0  # per window, by the step cache
     peak_bytes: int | None = None  # of graphics memory; None: not measured
     notes: list[str] = field(default_factory=list)  # resume, lack of memory
@@ -48,42 +51,72 @@ class RunReport:
 
     def headline(self) -> str:
         """The plan in one line."""
-        return plan_line(self.plan, self.settings, self.num_speakers, self.num_passes)
+        return "; ".join(plan_lines(self.plan, self.settings, self.num_speakers, self.num_passes))
 
     def text(self) -> str:
-        """The whole report, a fact per line."""
+        """The whole report, a fact per line: what, how, memory, what happened, colours."""
         steps, made = self.settings.guidance.steps, sum(window.made for window in self.windows)
         lines = [
-            self.headline(),
+            *plan_lines(self.plan, self.settings, self.num_speakers, self.num_passes),
             f"made now: {made} of {self.plan.num_windows} windows, {self.calls} network passes",
         ]
         if self.settings.step_cache is not None:
             lines.append(f"step cache: {self.reused_steps} of {steps} steps reused in each window")
-        lines.append(f"LoRA: {self.lora_keys} weights changed")
+        lines.append(f"LoRA: {_count(self.lora_keys, 'weight')} changed")
         if self.peak_bytes is not None:
             lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GB")
         lines += self.notes
-        lines.append(drift_line(self.windows))
+        lines += drift_lines(self.windows, matched=self.settings.drift.color_strength > 0)
         return "\n".join(lines)
 
 
-def plan_line(plan: WindowPlan, settings: RunSettings, num_speakers: int, num_passes: int) -> str:
-    """Frames, windows, steps and passes of a run in one line."""
-    size, steps = plan.size, settings.guidance.steps
-    people = "1 speaker" if num_speakers == 1 else f"{num_speakers} speakers"
-    windows = "1 window" if plan.num_windows == 1 else f"{plan.num_windows} windows"
-    passes = "1 pass" if num_passes == 1 else f"{num_passes} passes"
-    return (
-        f"{plan.num_frames} frames of {settings.width} x {settings.height} "
-        f"({plan.num_frames / FRAME_RATE:.2f} s), {windows} of {size.window} frames "
-        f"(overlap {size.overlap}), {steps} steps of {passes}, {people}"
-    )
+def plan_lines(
+    plan: WindowPlan, settings: RunSettings, num_speakers: int, num_passes: int
+) -> list[str]:
+    """Frames, windows and steps of a run."""
+    guided = settings.guidance
+    return [
+        f"video: {_count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
+        f"({plan.num_frames / FRAME_RATE:.2f} s), {_count(num_speakers, 'speaker')}",
+        f"windows: {plan.num_windows} of {plan.size.window} frames (overlap {plan.size.overlap})",
+        f"sampling: {_count(guided.steps, 'step')} of {_count(num_passes, 'pass', 'passes')}, "
+        f"{settings.sampler}, shift {guided.shift:g}, text {guided.text_guidance:g}, "
+        f"audio {guided.audio_guidance:g}, seed {settings.seed}",
+    ]
 
 
-def drift_line(windows: Sequence[WindowFacts]) -> str:
-    """Colour distance to the picture, as decoded and after matching, window by window."""
-    shown = ", ".join(f"{window.drift:.1f} -> {window.left_drift:.1f}" for window in windows)
-    return f"colour distance to the picture per window, before -> after matching: {shown}"
+def drift_lines(windows: Sequence[WindowFacts], *, matched: bool) -> list[str]:
+    """Colour distance to the picture window by window, many windows with a summary first.
+
+    Args:
+        windows: In order.
+        matched: Whether colours were matched; then also what was left afterwards.
+
+    Returns:
+        A heading and lines of at most NUMBERS_PER_LINE windows.
+    """
+    if not windows:
+        return []
+    shown = [
+        f"{w.drift:.1f} -> {w.left_drift:.1f}" if matched else f"{w.drift:.1f}" for w in windows
+    ]
+    how = "before -> after matching" if matched else "matching is off"
+    lines = [f"colour distance to the picture, {how} (2 is just visible):"]
+    if len(windows) <= NUMBERS_PER_LINE:
+        return [*lines, f"  {', '.join(shown)}"]
+    order = sorted(range(len(windows)), key=lambda index: windows[index].drift)
+    least, worst = order[0], order[: -1 - NUM_WORST : -1]
+    lines.append(f"  least: {shown[least]} in window {least + 1}")
+    lines.append("  most: " + ", ".join(f"{shown[i]} in window {i + 1}" for i in worst))
+    lines.append(f"  last: {shown[-1]}")
+    for begin in range(0, len(windows), NUMBERS_PER_LINE):
+        part = shown[begin : begin + NUMBERS_PER_LINE]
+        lines.append(f"  from window {begin + 1}: {', '.join(part)}")
+    return lines
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def clock(seconds: float) -> str:

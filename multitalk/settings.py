@@ -16,7 +16,7 @@ from .config import (
     WindowSize,
     default_shift,
 )
-from .frames import bucket_size, check_size
+from .frames import bucket_size, check_shape, check_size
 from .stepcache import StepCacheSettings
 from .windows import check_window_size
 
@@ -43,17 +43,20 @@ def resolve_video_size(choice: Mapping[str, object], height: int, width: int) ->
         Height, width.
 
     Raises:
-        ValueError: If a custom side is no multiple of 16.
+        ValueError: If a custom side is no multiple of 16, or the picture of quite another shape.
     """
     size = choice.get("size")
     if size == "custom":
         wanted = int(str(choice["height"])), int(str(choice["width"]))
         check_size(*wanted)
+        check_shape((height, width), wanted)
         return wanted
     classes: tuple[SizeClass, ...] = ("480", "720")
     for known in classes:
         if size == known:
-            return bucket_size(height, width, size=known)
+            found = bucket_size(height, width, size=known)
+            check_shape((height, width), found)
+            return found
     raise ValueError(f"size is {size!r}; use 480, 720 or custom.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from .frames import fit_masks
 
 HALF_MARGIN = 0.05  # share of a half that the default split leaves free on each side
 SWALLOWED = 0.9  # a speaker may lie inside another up to this share of the own area
+MAX_BOX_PX = 1e9  # larger numbers, and what is no number, are no places in a picture
 COLORS = (
     (230, 75, 60),
     (50, 120, 220),
@@ -59,8 +59,8 @@ def parse_boxes(text: str) -> list[Box]:
             x, y, width, height = (_finite(part) for part in parts)
         except ValueError as error:
             raise ValueError(
-                f"Box {number} is {line!r}; a box is four numbers: x, y, width, height in pixels. "
-                "Write for example: 120, 80, 300, 360"
+                f"Box {number} is {line[:40]!r}; a box is four numbers: x, y, width, height in "
+                "pixels. Write for example: 120, 80, 300, 360"
             ) from error
         boxes.append(Box(x=x, y=y, width=width, height=height))
     return boxes
@@ -68,7 +68,7 @@ def parse_boxes(text: str) -> list[Box]:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number):
+    if not abs(number) <= MAX_BOX_PX:  # nor a number at all
         raise ValueError(text)
     return number
 

@@ -1,4 +1,4 @@
-"""A picture of the time line: who speaks when, in the colours of the who-is-who picture."""
+"""Pictures of the time line: who speaks when, in the colours of the who-is-who picture."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from .audio import Track, Tracks
+from .config import FRAME_RATE, MIN_LOUDNESS_S
+from .levels import FLOOR_DB, find_speech, frame_levels, track_loudness
 from .speakers import COLORS
 
 WIDTH_PX = 1200
@@ -20,6 +24,7 @@ MARGIN_PX = 10
 AXIS_PX = 30
 BAR_PX = 34  # height
 MIN_BAR_PX = 2
+SOUND_PX = 40  # height of a sound at full scale
 MAX_STEPS = 12  # on the axis
 SCALE = 2  # drawn larger and reduced, for smooth edges
 
@@ -30,6 +35,7 @@ INK = (228, 231, 235)
 DIM_INK = (158, 164, 172)
 DARK_INK = (20, 22, 26)
 BRIGHT = 135  # bars with a luma from here on carry dark words
+QUIET = 0.4  # share of the speaker's colour where nobody speaks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -77,29 +83,71 @@ def draw_timeline(names: Sequence[str], spans: Sequence[Span], length_s: float) 
     Returns:
         [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
     """
-    height = MARGIN_PX + len(names) * ROW_PX + AXIS_PX
-    image = Image.new("RGB", (WIDTH_PX * SCALE, height * SCALE), BACKGROUND)
-    draw = ImageDraw.Draw(image)
-    font, small = (ImageFont.load_default(size * SCALE) for size in (15, 13))
+    image, draw = _canvas(len(names))
+    font, small = _fonts()
     for index, name in enumerate(names):
-        _draw_row(draw, index, name, font)
+        _draw_row(draw, index, font)
+        room = NAMES_PX - MARGIN_PX - 48
+        shown = _shorten(_plain(name) or f"Speaker {index + 1}", font, room, whole_words=False)
+        _write(draw, (MARGIN_PX + 40, row_px(index)), shown, font, INK, "lm")
     _draw_axis(draw, len(names), length_s, small)
     for span in spans:
         _draw_bar(draw, span, length_s, small)
-    reduced = image.reduce(SCALE)
-    return torch.from_numpy(np.asarray(reduced).copy()).float() / 255
+    return _finish(image)
 
 
-def _draw_row(draw: ImageDraw.ImageDraw, index: int, name: str, font: Font) -> None:
-    """The band of a speaker, with number and name."""
+def draw_tracks(tracks: Tracks) -> Tensor:
+    """Draw how loud every speaker is over time, bright where there is speech.
+
+    A bar from the middle of the row up and down: nothing at -60 dB, the full height at 0 dB of
+    full scale. Beside it the loudness and the time of speech.
+
+    Args:
+        tracks: Speakers on one time line.
+
+    Returns:
+        [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
+    """
+    image, draw = _canvas(len(tracks.tracks))
+    font, small = _fonts()
+    length_s = float(max(track.end_s for track in tracks.tracks))
+    for index in range(len(tracks.tracks)):
+        _draw_row(draw, index, font)
+    _draw_axis(draw, len(tracks.tracks), length_s, small)
+    for index, track in enumerate(tracks.tracks):
+        levels = frame_levels(track, tracks.num_frames)
+        speech = find_speech(levels)
+        _draw_sound(image, index, track, levels.numpy(), speech.numpy(), length_s)
+        middle, speech_s = row_px(index), int(speech.sum()) / FRAME_RATE
+        _write(draw, (MARGIN_PX + 40, middle - 9), _loudness_words(track), small, INK, "lm")
+        words = f"speech {_clock(speech_s, length_s)}"
+        _write(draw, (MARGIN_PX + 40, middle + 9), words, small, DIM_INK, "lm")
+    return _finish(image)
+
+
+def _canvas(num_rows: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    height = MARGIN_PX + num_rows * ROW_PX + AXIS_PX
+    image = Image.new("RGB", (WIDTH_PX * SCALE, height * SCALE), BACKGROUND)
+    return image, ImageDraw.Draw(image)
+
+
+def _fonts() -> tuple[Font, Font]:
+    """For names, and for small words."""
+    return ImageFont.load_default(15 * SCALE), ImageFont.load_default(13 * SCALE)
+
+
+def _finish(image: Image.Image) -> Tensor:
+    """[H, W, 3] float32 in 0..1 of a canvas."""
+    return torch.from_numpy(np.asarray(image.reduce(SCALE)).copy()).float() / 255
+
+
+def _draw_row(draw: ImageDraw.ImageDraw, index: int, font: Font) -> None:
+    """The band of a speaker, with the number."""
     middle, color = row_px(index), COLORS[index % len(COLORS)]
     half = (ROW_PX - 6) / 2
     _box(draw, (MARGIN_PX, middle - half, WIDTH_PX - MARGIN_PX, middle + half), ROW, 6)
     _box(draw, (MARGIN_PX + 8, middle - 11, MARGIN_PX + 30, middle + 11), color, 5)
     _write(draw, (MARGIN_PX + 19, middle), str(index + 1), font, _ink_on(color), "mm")
-    room = NAMES_PX - MARGIN_PX - 48
-    shown = _shorten(_plain(name) or f"Speaker {index + 1}", font, room, whole_words=False)
-    _write(draw, (MARGIN_PX + 40, middle), shown, font, INK, "lm")
 
 
 def _draw_axis(draw: ImageDraw.ImageDraw, num_rows: int, length_s: float, font: Font) -> None:
@@ -126,6 +174,60 @@ def _draw_bar(draw: ImageDraw.ImageDraw, span: Span, length_s: float, font: Font
     _box(draw, box, color, min(6, (right - left) / 3))
     shown = _shorten(_plain(span.text), font, right - left - 14, whole_words=True)
     _write(draw, (left + 7, middle), shown, font, _ink_on(color), "lm")
+
+
+def _draw_sound(
+    image: Image.Image,
+    index: int,
+    track: Track,
+    levels: npt.NDArray[np.float32],
+    speech: npt.NDArray[np.bool_],
+    length_s: float,
+) -> None:
+    """A recording in its row; where it is silent, a thin line."""
+    num_columns = (WIDTH_PX - NAMES_PX - MARGIN_PX) * SCALE
+    heights, shares = _columns(levels, speech, num_columns, length_s)
+    half = np.maximum((1 - heights / FLOOR_DB) * SOUND_PX / 2, 0.5) * SCALE
+    times = (np.arange(num_columns) + 0.5) * length_s / num_columns
+    half[(times < float(track.start_s)) | (times > float(track.end_s))] = 0
+    rows = np.abs(np.arange(SOUND_PX * SCALE) + 0.5 - SOUND_PX * SCALE / 2)
+    mask = Image.fromarray((rows[:, None] < half).astype(np.uint8) * 255)
+    bright, back = np.array(COLORS[index % len(COLORS)]), np.array(ROW)
+    dim = back + (bright - back) * QUIET
+    colors = np.round(dim + (bright - dim) * shares[:, None]).astype(np.uint8)
+    bar = Image.fromarray(np.broadcast_to(colors, (len(rows), *colors.shape)).copy())
+    image.paste(bar, (NAMES_PX * SCALE, round((row_px(index) - SOUND_PX / 2) * SCALE)), mask)
+
+
+def _columns(
+    levels: npt.NDArray[np.float32],
+    speech: npt.NDArray[np.bool_],
+    num_columns: int,
+    length_s: float,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Level in dB and share of speech in every column, from those of every frame [F]."""
+    per_column = length_s * FRAME_RATE / num_columns
+    edges = np.arange(num_columns) * per_column
+    first = np.minimum(edges.astype(np.int64), len(levels) - 1)
+    if per_column <= 1:
+        smooth = np.interp(edges + (per_column - 1) / 2, np.arange(len(levels)), levels)
+        return smooth, speech[first].astype(np.float64)
+    counts = np.diff(first, append=len(levels))
+    # The loudest frame, so that short words are seen in an hour.
+    return (
+        np.maximum.reduceat(levels, first).astype(np.float64),
+        np.add.reduceat(speech.astype(np.float64), first) / np.maximum(counts, 1),
+    )
+
+
+def _loudness_words(track: Track) -> str:
+    """What is said of a recording's loudness."""
+    loudness, waveform = track_loudness(track.sound), track.sound.waveform
+    if loudness is None:
+        return f"below {MIN_LOUDNESS_S:g} s" if waveform.any() else "silent"
+    lowest, highest = waveform.aminmax()
+    clips = max(-float(lowest), float(highest)) > 1  # is cut off when it is saved
+    return f"{loudness:.1f} LUFS{', clips' if clips else ''}"
 
 
 def _box(

@@ -18,10 +18,10 @@ class MultiTalkExtension(ComfyExtension):
         """All nodes, in the order of a graph."""
         from .audio import MultiTalkLoudness, MultiTalkTracks
         from .example import MultiTalkExample
+        from .file_report import MultiTalkFileReport
         from .loaders import (
             MultiTalkAddLoras,
             MultiTalkAttach,
-            MultiTalkFileReport,
             MultiTalkLoadModel,
             MultiTalkReadFiles,
         )

@@ -17,6 +17,8 @@ from ..multitalk.audio import (
     start_times,
 )
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
+from ..multitalk.timeline import draw_tracks
+from .input_checks import check_inputs, check_names
 from .sockets import Tracks, from_sound, to_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -51,9 +53,11 @@ class MultiTalkLoudness(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio: dict[str, Any], loudness_lufs: float) -> io.NodeOutput:
+    def execute(cls, audio: dict[str, Any], loudness_lufs: float, **unknown: Any) -> io.NodeOutput:
         """Level every item of the batch."""
-        rate, levelled, notes = int(audio["sample_rate"]), [], []
+        check_names(unknown)
+        check_inputs({"audio": audio, "loudness_lufs": loudness_lufs})
+        rate, levelled, notes = to_sound(audio, "audio").sample_rate, [], []
         for waveform in audio["waveform"].to("cpu", torch.float32):
             check_sound(Sound(waveform=waveform, sample_rate=rate), "audio")
             out, before = normalise_loudness(waveform, rate, target_lufs=loudness_lufs)
@@ -127,14 +131,25 @@ class MultiTalkTracks(io.ComfyNode):
             outputs=[
                 Tracks.Output(display_name="tracks", tooltip="For MultiTalk Speech Embedding."),
                 io.Audio.Output(display_name="mix", tooltip="All speakers together, as heard."),
+                io.Image.Output(
+                    display_name="picture",
+                    tooltip="Who speaks when, and how loud. Connect Preview Image.",
+                ),
             ],
         )
 
     @classmethod
     def execute(
-        cls, speakers: dict[str, Any], placement: dict[str, Any] | None = None
+        cls,
+        speakers: dict[str, Any],
+        placement: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Place and mix."""
+        check_names(unknown)
+        check_inputs({"placement": placement})
+        for sound in speakers.values():
+            check_inputs({"audio": sound})
         given = [name for name in SPEAKER_NAMES if speakers.get(name) is not None]
         if given != SPEAKER_NAMES[: len(given)]:
             raise ValueError(
@@ -150,4 +165,4 @@ class MultiTalkTracks(io.ComfyNode):
             in_turn = choice["placement"] == "in turn"
             starts = start_times(durations, in_turn=in_turn, gap_s=choice.get("gap", 0.0))
         tracks = place_tracks(sounds, starts)
-        return io.NodeOutput(tracks, from_sound(tracks.mix))
+        return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])

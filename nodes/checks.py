@@ -31,19 +31,6 @@ def plain(inputs: dict[str, Any]) -> dict[str, Any]:
     return {name: strip(value) for name, value in inputs.items()}
 
 
-def check_media(image: Tensor, speech: Speech, masks: Tensor | None) -> None:
-    """Refuse an empty picture, and masks that do not fit the voices.
-
-    Raises:
-        ValueError: If the batch is empty, or as `check_voices`.
-    """
-    if len(image) == 0:
-        raise ValueError(
-            "image holds no picture (an empty batch); one is needed. Connect Load Image."
-        )
-    check_voices(speech, masks)
-
-
 def check_voices(speech: Speech, masks: Tensor | None) -> None:
     """Refuse masks that do not fit the voices.
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..multitalk.audio import Sound
 from .host import ASSETS
+from .input_checks import check_names
 from .sockets import from_sound
 
 EXAMPLES = ASSETS / "examples"
@@ -52,8 +53,9 @@ class MultiTalkExample(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, scene: str) -> io.NodeOutput:
+    def execute(cls, scene: str, **unknown: Any) -> io.NodeOutput:
         """Read picture and sounds of the scene."""
+        check_names(unknown)
         entry = json.loads((EXAMPLES / "scenes.json").read_text("utf-8"))[scene]
         with Image.open(EXAMPLES / entry["picture"]) as picture:
             image = torch.from_numpy(np.array(picture.convert("RGB")))[None].float() / 255

@@ -16,6 +16,7 @@ import latent_preview
 import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
+from PIL import Image
 from torch import Tensor
 
 from ..multitalk.file_contents import (
@@ -111,8 +112,8 @@ def find_file(name: str, folders: Sequence[str]) -> Path:
         if path is not None:
             return Path(path)
     raise FileNotFoundError(
-        f"{name!r} is not in models/{' or models/'.join(folders)}. Put the file there, press R in "
-        "the editor to refresh the lists, and choose it again."
+        f"{name[:200]!r} is not in models/{' or models/'.join(folders)}. Put the file there, press "
+        "R in the editor to refresh the lists, and choose it again."
     )
 
 
@@ -157,6 +158,20 @@ class StepProgress:
             )
 
         return update
+
+    def show(self, window: int, frame: Tensor) -> None:
+        """Preview a frame of a finished window, whatever preview method the host is set to.
+
+        Args:
+            window: Number of the window, from 0.
+            frame: [H, W, 3] uint8; the host makes it smaller for the editor, whole.
+        """
+        picture = Image.fromarray(frame.cpu().numpy())
+        self._bar.update_absolute(
+            (window + 1) * self._steps,
+            self._steps * self._windows,
+            ("JPEG", picture, latent_preview.MAX_PREVIEW_RESOLUTION),
+        )
 
     def _time_left(self, done: int) -> str:
         """From the mean of the steps so far, decoding included; logged once, after the first."""
@@ -223,7 +238,7 @@ def send_text(text: str, node_id: str | None) -> None:
     from server import PromptServer
 
     server = getattr(PromptServer, "instance", None)
-    if server is not None and node_id is not None:
+    if server is not None and node_id is not None and node_id.isprintable():  # it is sent as UTF-8
         server.send_progress_text(text, node_id)
 
 

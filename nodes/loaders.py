@@ -1,4 +1,4 @@
-"""Models: WAN base with audio part and LoRAs, the audio part on any other MODEL, file reports.
+"""Models: WAN base with audio part and LoRAs, the audio part on any other MODEL.
 
 MultiTalk Load Model expands into two nodes of this file, so that the host caches what was read
 from files apart from the LoRAs on top: another strength reads no base again. What reads weights is
@@ -14,7 +14,7 @@ from typing import Any
 
 import comfy.model_patcher
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ..multitalk.config import FAMILIES
@@ -28,6 +28,7 @@ from .host import (
     list_files,
     send_text,
 )
+from .input_checks import check_choice, check_inputs, check_names
 from .model_patch import AttachedAudio, attach_audio, check_model
 from .weight_dtypes import QUANTIZATIONS
 
@@ -35,10 +36,6 @@ logger = logging.getLogger("multitalk.nodes")
 
 NO_LORAS = "none"
 MAX_LORAS = 5
-REPORT_FOLDERS = (
-    "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
-    "clip_vision", "text_encoders", "checkpoints", "kokoro",
-)  # fmt: skip
 
 
 def _audio_part_input(*extra: str) -> io.Combo.Input:
@@ -78,11 +75,12 @@ def _family_input() -> io.Combo.Input:
 
 def _lora_option(count: int) -> io.DynamicCombo.Option:
     inputs: list[Any] = []
+    files = folder_paths.get_filename_list("loras")
     for number in range(1, count + 1):
         inputs.append(
             io.Combo.Input(
                 f"lora_{number}",
-                options=folder_paths.get_filename_list("loras"),
+                options=files,
                 tooltip="LoRA file in models/loras.",
             )
         )
@@ -154,6 +152,7 @@ class MultiTalkLoadModel(io.ComfyNode):
         weight_dtype: str = "default",
         family: str = "auto",
         loras: dict[str, Any] | None = None,
+        **_unknown: Any,
     ) -> object:
         """Changes with the files."""
         names = [name for name, _ in _read_loras(loras)]
@@ -167,20 +166,20 @@ class MultiTalkLoadModel(io.ComfyNode):
         weight_dtype: str = "default",
         family: str = "auto",
         loras: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
         from ..multitalk.sniff import describe
         from .file_checks import check_model_files, network_parameters
         from .loras import report_loras
 
+        check_names(unknown)
+        check_inputs({"loras": loras})
         base_header, audio_header = check_model_files(base, audio_part)
         chosen = _read_loras(loras)
-        reports = [describe(base_header)]
-        if audio_part != IN_BASE:
-            reports.append(describe(audio_header))
+        headers = [base_header] if audio_part == IN_BASE else [base_header, audio_header]
         changes = report_loras(chosen, network_parameters(base_header, audio_header))
-        reports.append(changes)
-        report = "\n\n".join(text for text in reports if text)
+        report = "\n\n".join(text for text in [*map(describe, headers), changes] if text)
         logger.info("[MultiTalk] %s", report)
         if changes:
             send_text(changes, cls.hidden.unique_id)
@@ -235,11 +234,16 @@ class MultiTalkReadFiles(io.ComfyNode):
         return _model_stamps(base, audio_part)
 
     @classmethod
-    def execute(cls, base: str, audio_part: str, weight_dtype: str, family: str) -> io.NodeOutput:
+    def execute(
+        cls, base: str, audio_part: str, weight_dtype: str, family: str, **unknown: Any
+    ) -> io.NodeOutput:
         """Check both headers, then load."""
+        check_names(unknown)
         from .base_model import load_base
         from .file_checks import check_model_files, find_audio_part
 
+        check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
+        check_choice("family", family, ("auto", *FAMILIES))
         check_model_files(base, audio_part)
         base_path = find_file(base, BASE_FOLDERS)
         audio_path = find_audio_part(base, audio_part)
@@ -269,14 +273,20 @@ class MultiTalkAddLoras(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, loras: str, model: Any = None) -> object:
         """Changes with the files."""
-        return file_stamps([name for name, _ in json.loads(loras)], LORA_FOLDERS)
+        from .loras import read_chosen
+
+        return file_stamps([name for name, _ in read_chosen(loras)], LORA_FOLDERS)
 
     @classmethod
-    def execute(cls, model: comfy.model_patcher.ModelPatcher, loras: str) -> io.NodeOutput:
+    def execute(
+        cls, model: comfy.model_patcher.ModelPatcher, loras: str, **unknown: Any
+    ) -> io.NodeOutput:
         """Add one after the other."""
-        from .loras import apply_lora
+        check_names(unknown)
+        from .loras import apply_lora, read_chosen
 
-        for name, strength in json.loads(loras):
+        check_inputs({"model": model}, "model")
+        for name, strength in read_chosen(loras):
             model = apply_lora(model, name, strength)
         return io.NodeOutput(model)
 
@@ -342,58 +352,13 @@ class MultiTalkAttach(io.ComfyNode):
         audio_part: str,
         family: str = "auto",
         weight_dtype: str = "default",
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Load the audio part and attach it to a clone; base weights in its file win."""
+        check_names(unknown)
         from .audio_part import replace_weights
 
+        check_inputs({"model": model}, "model")
         path = str(find_file(audio_part, AUDIO_PART_FOLDERS))
         attached = _with_audio(model, path, family, weight_dtype)
         return io.NodeOutput(replace_weights(attached, path))
-
-
-class MultiTalkFileReport(io.ComfyNode):
-    """Tell what a file of weights is."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkFileReport",
-            display_name="MultiTalk File Report",
-            category="MultiTalk/loaders",
-            description="Reads the beginning of a model file and says what it is, how its weights "
-            "are stored, and into which slot and folder it belongs.",
-            search_aliases=["inspect", "safetensors", "gguf", "what is this file"],
-            inputs=[
-                io.Combo.Input(
-                    "file",
-                    options=[
-                        f"{key}/{name}"
-                        for key in REPORT_FOLDERS
-                        if key in folder_paths.folder_names_and_paths
-                        for name in list_files([key])
-                    ],
-                    tooltip="Any file of weights in the folders under models/.",
-                )
-            ],
-            outputs=[io.String.Output(display_name="report", tooltip="A few lines of text.")],
-            is_output_node=True,
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str) -> object:
-        """Changes with the file."""
-        key, _, name = file.partition("/")
-        return file_stamps([name], [key])
-
-    @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
-        """Read the header and describe it."""
-        from ..multitalk.sniff import describe
-        from ..multitalk.weight_file import read_header
-
-        key, _, name = file.partition("/")
-        if key not in REPORT_FOLDERS:
-            raise ValueError(f"{file} is in no folder of models. Choose a file of the list.")
-        report = describe(read_header(find_file(name, [key])))
-        return io.NodeOutput(report, ui=ui.PreviewText(report))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.lora
 import comfy.model_patcher
 import comfy.utils
+import torch
 from torch import Tensor
 
 from ..multitalk.architecture import is_audio_name
@@ -20,6 +22,20 @@ from .model_patch import KEY
 _INNER = "diffusion_model."  # the host's name for the network inside its model
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_chosen(text: str) -> list[tuple[str, float]]:
+    """File names and strengths, as MultiTalk Load Model writes them.
+
+    Raises:
+        ValueError: If something else wrote them.
+    """
+    try:
+        return [(str(name), float(strength)) for name, strength in json.loads(text)]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "loras is no list of files and strengths. Use MultiTalk Load Model, which writes it."
+        ) from error
 
 
 def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str:
@@ -86,6 +102,26 @@ def add_lora(
     if audio:
         clone.set_additional_models(KEY, audio)
     return clone
+
+
+def count_changed_weights(model: comfy.model_patcher.ModelPatcher) -> int:
+    """Weights of base and audio part that LoRAs change, those of the host's LoRA nodes too.
+
+    Base weights that come with an audio part and replace those of the MODEL do not count.
+    """
+    return sum(
+        any(not _replaces(change[1]) for change in changes)
+        for patcher in (model, *model.get_additional_models_with_key(KEY))
+        for changes in patcher.patches.values()
+    ) + sum(
+        isinstance(value, torch.nn.Parameter)  # what the host cannot patch; see add_changes
+        for patcher in (model, *model.get_additional_models_with_key(KEY))
+        for value in patcher.object_patches.values()
+    )
+
+
+def _replaces(change: Any) -> bool:
+    return isinstance(change, tuple) and change[0] == "set"
 
 
 def _parameters(module: Any) -> dict[str, tuple[int, ...]]:

@@ -24,9 +24,10 @@ from ..multitalk.settings import (
 )
 from ..multitalk.speakers import latent_masks
 from ..multitalk.stepcache import COEFFICIENTS, StepCacheSettings
-from .checks import check_media, check_models, check_visible, missing_lazy, plain
+from .checks import check_models, check_visible, check_voices, missing_lazy, plain
 from .denoiser import RunInputs, empty_conditioning
 from .identity import run_identity
+from .input_checks import check_inputs
 from .model_patch import attached_audio
 from .sockets import resize_masks, to_frames, to_masks
 from .video_run import KeepOptions, VideoRun, plan_video, speakers_and_tracks
@@ -50,7 +51,8 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
         ValueError: If something cannot work, with what to do.
     """
     inputs = plain(inputs)
-    check_media(inputs["image"], inputs["speech"], inputs.get("masks"))
+    check_inputs(inputs, "image", "speech")
+    check_voices(inputs["speech"], inputs.get("masks"))
     from .file_checks import check_files
 
     family = check_files(inputs["speech"], hidden.dynprompt, hidden.unique_id)
@@ -72,6 +74,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     Raises:
         ValueError: If models, media and settings do not fit each other.
     """
+    check_inputs(inputs, "image", "speech", "model", "vae")
     model, speech = inputs["model"], inputs["speech"]
     image, masks = to_frames(inputs["image"]), picture_masks(inputs)
     settings = resolve_settings(inputs, attached_audio(model).family)

@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import folder_paths
 from comfy_api.latest import InputImpl, io, ui
 
 from ..multitalk.audio import Sound, fit_sound
 from ..multitalk.video_file import VideoFile
 from .host import PREFIX, graph_metadata, new_video
+from .input_checks import check_prefix
 from .run_setup import check_run, prepare_run
 from .sampler_inputs import advanced_inputs, keep_inputs, media_inputs, model_inputs, setting_inputs
 from .sockets import from_sound
@@ -107,8 +109,9 @@ class MultiTalkSampleToVideo(io.ComfyNode):
         )
 
     @classmethod
-    def check_lazy_status(cls, **inputs: Any) -> list[str]:
+    def check_lazy_status(cls, filename_prefix: str = PREFIX, **inputs: Any) -> list[str]:
         """Check everything that needs no model, then ask for the models."""
+        check_prefix(filename_prefix, folder_paths.get_output_directory())
         return check_run(inputs, cls.hidden)
 
     @classmethod

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..multitalk.audio import Sound
-from ..multitalk.speakers import Box
+from ..multitalk.speakers import MAX_BOX_PX, Box
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -90,6 +90,10 @@ def to_frames(image: Tensor) -> Tensor:
     return image[..., :3].to("cpu", torch.float32)
 
 
+def _is_place(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= MAX_BOX_PX
+
+
 def to_boxes(value: object) -> list[Box]:
     """Read a host BOUNDING_BOX: one dict, a list of dicts, or a list per frame of such lists.
 
@@ -102,12 +106,14 @@ def to_boxes(value: object) -> list[Box]:
     Raises:
         ValueError: If a box lacks one of x, y, width, height.
     """
-    if isinstance(value, Sequence) and len(value) and isinstance(value[0], Sequence):
+    if isinstance(value, Sequence) and len(value) and isinstance(value[0], list | tuple):
         value = value[0]
-    items = [value] if isinstance(value, Mapping) else list(value)  # type: ignore[call-overload]
+    items = [value] if isinstance(value, Mapping) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(i, Mapping) for i in items):
+        raise ValueError("detections holds no boxes. Connect a node that gives BOUNDING_BOX.")
     boxes = []
     for number, item in enumerate(items, start=1):
-        missing = [key for key in ("x", "y", "width", "height") if key not in item]
+        missing = [key for key in ("x", "y", "width", "height") if not _is_place(item.get(key))]
         if missing:
             raise ValueError(
                 f"Box {number} has no {', '.join(missing)}; a box needs x, y, width and height in "

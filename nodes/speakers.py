@@ -17,6 +17,7 @@ from ..multitalk.speakers import (
     masks_from_boxes,
     parse_boxes,
 )
+from .input_checks import check_inputs, check_names
 from .sockets import resize_masks, to_boxes, to_frames, to_masks
 
 MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
@@ -84,8 +85,13 @@ class MultiTalkSpeakers(io.ComfyNode):
         detections: Any = None,
         masks: Tensor | None = None,
         single_masks: dict[str, Tensor] | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Draw, check and show."""
+        check_names(unknown)
+        check_inputs({"image": image, "masks": masks}, "image")
+        for mask in (single_masks or {}).values():
+            check_inputs({"masks": mask})
         picture = to_frames(image)[0]
         found, notes = _find_masks(picture, boxes, detections, masks, single_masks or {})
         check_masks(found)

@@ -17,6 +17,7 @@ from ..multitalk.audio import check_sound, place_tracks
 from ..multitalk.config import LOUDNESS_LUFS
 from ..multitalk.wav2vec2 import build_encoder, embed_tracks
 from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
+from .input_checks import check_inputs, check_names
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -57,8 +58,9 @@ class MultiTalkLoadSpeechEncoder(io.ComfyNode):
         return file_stamps([encoder], ENCODER_FOLDERS)
 
     @classmethod
-    def execute(cls, encoder: str) -> io.NodeOutput:
+    def execute(cls, encoder: str, **unknown: Any) -> io.NodeOutput:
         """Load the file after a look at its header."""
+        check_names(unknown)
         return io.NodeOutput(load_encoder(find_file(encoder, ENCODER_FOLDERS)))
 
 
@@ -154,6 +156,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, audio: Any, **inputs: Any) -> list[str]:
         """Refuse unusable sound before the encoder is loaded."""
+        check_inputs({**inputs, "voices": audio})
         _read_tracks(audio)
         if inputs.get("video_sound") is not None:
             check_sound(to_sound(inputs["video_sound"], "video_sound"), "video_sound")
@@ -166,8 +169,11 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         speech_encoder: LoadedEncoder,
         normalise_loudness: bool = True,
         video_sound: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Encode every speaker over the whole video."""
+        check_names(unknown)
+        check_inputs({"speech_encoder": speech_encoder}, "speech_encoder")
         tracks = _read_tracks(audio)
         sound = tracks.mix if video_sound is None else to_sound(video_sound, "video_sound")
         patcher = speech_encoder.patcher

@@ -10,6 +10,7 @@ import comfy.utils
 from comfy_api.latest import io, ui
 
 from .host import file_stamps, list_voice_models
+from .input_checks import check_inputs, check_names
 from .sockets import Tracks, VoiceModel, from_sound
 
 logger = logging.getLogger("multitalk.nodes")
@@ -95,8 +96,9 @@ class MultiTalkLoadKokoro(io.ComfyNode):
         return "" if model == ESPEAK else file_stamps([model], ["kokoro"])
 
     @classmethod
-    def execute(cls, model: str) -> io.NodeOutput:
+    def execute(cls, model: str, **unknown: Any) -> io.NodeOutput:
         """Read the weights, or nothing."""
+        check_names(unknown)
         from .voices import espeak_voices, load_voices
 
         return io.NodeOutput(espeak_voices() if model == ESPEAK else load_voices(model))
@@ -154,8 +156,11 @@ class MultiTalkSpeak(io.ComfyNode):
         seed: int = 42,
         normalise_loudness: bool = False,
         text_is: str = "text",
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Say it."""
+        check_names(unknown)
+        check_inputs({"voice_model": voice_model, "speed": speed}, "voice_model")
         from ..kokoro.speech import AUTO, Manner
         from .voices import speak
 
@@ -224,8 +229,11 @@ class MultiTalkDialogue(io.ComfyNode):
         speed: float = 1.0,
         seed: int = 42,
         normalise_loudness: bool = False,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Say every turn, place them, draw the time line."""
+        check_names(unknown)
+        check_inputs({"voice_model": voice_model, "speed": speed}, "voice_model")
         from ..kokoro.speech import AUTO, Manner
         from .voices import speak_dialogue
 

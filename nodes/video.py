@@ -5,11 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import folder_paths
 from comfy_api.latest import InputImpl, Types, io, ui
 from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
 from .host import PREFIX, graph_metadata, new_video
+from .input_checks import check_inputs, check_names, check_prefix
 
 
 class MultiTalkVideoCombine(io.ComfyNode):
@@ -57,6 +59,16 @@ class MultiTalkVideoCombine(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: object = None) -> bool | str:
+        """Refuse an impossible file name before anything is sampled."""
+        if isinstance(filename_prefix, str):  # else it comes over a link, and is checked later
+            try:
+                check_prefix(filename_prefix, folder_paths.get_output_directory())
+            except ValueError as error:
+                return str(error)
+        return True
+
+    @classmethod
     def execute(
         cls,
         images: Tensor,
@@ -64,8 +76,11 @@ class MultiTalkVideoCombine(io.ComfyNode):
         fps: float = float(FRAME_RATE),
         filename_prefix: str = PREFIX,
         save_output: bool = True,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Save the file and show it."""
+        check_names(unknown)
+        check_inputs({"images": images, "audio": audio, "fps": fps}, "images")
         height, width = images.shape[1:3]
         if height % 2 or width % 2:
             raise ValueError(
@@ -77,6 +92,7 @@ class MultiTalkVideoCombine(io.ComfyNode):
         )
         video = InputImpl.VideoFromComponents(components)
         folder = io.FolderType.output if save_output else io.FolderType.temp
+        check_prefix(filename_prefix, folder_paths.get_directory_by_type(folder.value) or "")
         place = new_video(filename_prefix, folder, height, width)
         video.save_to(
             str(place.path),

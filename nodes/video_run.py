@@ -36,6 +36,7 @@ from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
 from .host import StepProgress, memory_peak, send_text, start_memory_peak
+from .loras import count_changed_weights
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -136,7 +137,7 @@ class VideoRun:
             settings=settings,
             num_speakers=inputs.speech.num_speakers,
             num_passes=len(self._guidance.passes),
-            lora_keys=len(inputs.model.patches),
+            lora_keys=count_changed_weights(inputs.model),
         )
 
     @property
@@ -193,6 +194,8 @@ class VideoRun:
         )
         for window in windows:
             self.report.add(window)
+            if len(window.frames):
+                progress.show(window.index, window.frames[len(window.frames) // 2])
             yield window
 
     def done(self) -> None:
@@ -206,7 +209,8 @@ class VideoRun:
                 self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
             else:
                 self._folder.remove()
-        logger.info("[MultiTalk] %s", self.report.text().replace("\n", "; "))
+        lines = (line.strip() for line in self.report.text().splitlines())
+        logger.info("[MultiTalk] %s", "; ".join(lines))
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
         return generate(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..kokoro.cast import name_key
 from ..kokoro.model import load_files
+from ..kokoro.notation import clean_text
 from ..kokoro.script import Script, Turn, parse_script, schedule_turns
 from ..kokoro.speech import EspeakSpeaker, KokoroSpeaker, Manner, Speaker
 from ..kokoro.spoken import Spoken
@@ -32,6 +33,7 @@ from .sockets import LoadedVoices
 logger = logging.getLogger("multitalk.nodes")
 
 MAX_DIALOGUE_S = 3600.0
+MAX_CHARACTERS = 60_000  # of a text or script: about an hour, and espeak-ng cannot be interrupted
 
 Progress = Callable[[int, int, int], None]  # turn, pieces done, pieces in all
 
@@ -93,7 +95,11 @@ def speak(
 
     Returns:
         The sound, and a line per word: start and end in seconds, word.
+
+    Raises:
+        ValueError: If the text is too long, or cannot be said like this.
     """
+    check_length(text, "text")
     spoken = _ready(voices).say(text, manner, lambda done, all_: progress(0, done, all_))
     waveform = spoken.waveform[None]
     if level:
@@ -101,6 +107,23 @@ def speak(
     lines = [f"{w.start_s:.3f} {w.end_s:.3f} {w.text}" for w in spoken.words]
     logger.info("[MultiTalk] %s: %.2f s of speech", voices.name, _seconds(spoken))
     return Sound(waveform=waveform, sample_rate=spoken.sample_rate), "\n".join(lines)
+
+
+def check_length(text: str, name: str) -> None:
+    """Refuse a text that takes hours to say.
+
+    Args:
+        text: What is to be said.
+        name: What the user calls it.
+
+    Raises:
+        ValueError: If it is longer than `MAX_CHARACTERS`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(
+            f"{name} has {len(text)} characters; up to {MAX_CHARACTERS} are possible, about an "
+            "hour of speech. Cut it into several parts."
+        )
 
 
 def _seconds(spoken: Spoken) -> float:
@@ -132,6 +155,8 @@ def speak_dialogue(
     Raises:
         ValueError: If the script or the cast cannot be understood, with line and column.
     """
+    check_length(text, "script")
+    check_length(cast, "voices")
     wanted = read_cast(cast)
     script = parse_script(text, tuple(wanted))
     speaker = _ready(voices)
@@ -152,17 +177,18 @@ def read_cast(text: str) -> dict[str, str]:
         ValueError: If a line is no "Name = voice", or a name comes twice.
     """
     cast: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Halves of pairs would be quoted in refusals, and the host cannot write them into its log.
+    for number, line in enumerate(clean_text(text).split("\n"), start=1):
         if not line.strip():
             continue
         name, equals, voice = (part.strip() for part in line.partition("="))
         if not name or (equals and not voice):
             raise ValueError(
-                f"voices, line {number}: {line.strip()!r} gives no speaker a voice. "
+                f"voices, line {number}: {line.strip()[:40]!r} gives no speaker a voice. "
                 "Write Name = voice, for example Anna = af_bella."
             )
         if name in cast:
-            raise ValueError(f"voices, line {number}: {name} is there twice. Remove one.")
+            raise ValueError(f"voices, line {number}: {name[:40]} is there twice. Remove one.")
         cast[name] = voice
     return cast
 

@@ -14,9 +14,10 @@ from ..multitalk.guidance import plan_guidance
 from ..multitalk.speakers import latent_masks
 from ..multitalk.wav2vec2 import Speech
 from ..multitalk.windows import WindowPlan, window_speech
-from .checks import check_visible, check_voices, missing_lazy
+from .checks import check_visible, check_voices, missing_lazy, plain
 from .denoiser import empty_conditioning
 from .guider import AudioInputs, TalkGuider, with_text
+from .input_checks import check_inputs
 from .model_patch import attached_audio
 from .sampler_inputs import advanced_inputs, guidance_inputs, media_inputs, model_inputs
 from .sockets import to_masks
@@ -67,6 +68,8 @@ class MultiTalkGuider(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, **inputs: Any) -> list[str]:
         """Check what needs no model, then ask for the models."""
+        inputs = plain(inputs)
+        check_inputs(inputs, "speech")
         check_voices(inputs["speech"], inputs.get("masks"))
         from .file_checks import check_files
 
@@ -76,6 +79,7 @@ class MultiTalkGuider(io.ComfyNode):
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         """Make the guider of one window."""
+        check_inputs(inputs, "speech", "model")
         model, positive = inputs["model"], inputs.get("positive") or []
         family, latent = attached_audio(model).family, start_latent(positive)
         audio = window_audio(inputs, latent)

@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+import tempfile
 import types
 
 import pytest
 
 # Before torch is loaded: toy sizes gain nothing from threads, and busy cores lose a lot by them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# hypothesis keeps tables between runs even where tests store no examples; not in the repository.
+os.environ.setdefault(
+    "HYPOTHESIS_STORAGE_DIRECTORY", str(pathlib.Path(tempfile.gettempdir(), "multitalk-hypothesis"))
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 pack = types.ModuleType("pack")

@@ -47,7 +47,8 @@ class Recorder:
         self.events.append((event, data))
 
     def progress(self, value, total, preview, node_id=None):
-        self.events.append(("progress", {"value": value, "max": total, "node": node_id}))
+        data = {"value": value, "max": total, "node": node_id, "preview": preview}
+        self.events.append(("progress", data))
 
     def send_progress_text(self, text, node_id, sid=None):
         self.events.append(("text", {"text": text, "node": node_id}))

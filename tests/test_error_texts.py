@@ -40,6 +40,7 @@ FRAGMENTS = {
     "multitalk/speakers.py": r"text",
     "multitalk/run_files.py": r"The run folder X X \(X\)\. X",
     "multitalk/video_file.py": r"The video file X could not be written: X\. X\. X and run again\.",
+    "nodes/input_checks.py": r"X is (X|free); it takes X\.",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.

@@ -26,11 +26,12 @@ HEAVY = {
     "espeakng_loader",
 }  # fmt: skip
 ENGINE_ORDER = [
-    "config", "frames", "audio", "video_sound", "video_file", "dialogue", "wave_features",
-    "wav2vec2", "audio_attention", "speakers", "timeline", "windows", "schedule", "guidance",
-    "stepcache", "color", "architecture", "block_names", "diffusers_names", "lora_names", "lora",
-    "quantize", "gguf_blocks", "gguf_file", "file_contents", "weight_file", "layouts", "sniff",
-    "checkpoint", "settings", "generate", "lossless", "run_files", "run_lock", "resume", "report",
+    "config", "frames", "audio", "levels", "video_sound", "video_file", "dialogue",
+    "wave_features", "wav2vec2", "audio_attention", "speakers", "timeline", "windows", "schedule",
+    "guidance", "stepcache", "color", "architecture", "block_names", "diffusers_names",
+    "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file", "file_contents", "weight_file",
+    "layouts", "sniff", "checkpoint", "settings", "generate", "lossless", "run_files", "run_lock",
+    "resume", "report",
 ]  # fmt: skip
 SPEECH_ORDER = [
     "config", "notation", "cast", "script", "spoken", "symbols", "chunks", "abbreviations",
@@ -42,12 +43,24 @@ PHONEME_SYMBOLS = {"symbols.py", "test_phonemes.py", "test_english.py"}  # not A
 NODE_LAYERS = [
     {"sockets", "host", "weight_dtypes", "quantized", "weights", "model_patch"},
     {"audio_part"},
-    {"block_cache", "checks", "file_checks", "sampler_inputs", "base_model", "loras", "voices"},
+    {"block_cache", "checks", "input_checks", "file_checks", "sampler_inputs"},
+    {"base_model", "loras", "voices"},
     {"guider", "economy", "identity"},
     {"denoiser"},
     {"video_run"},
     {"run_setup"},
-    {"audio", "speech", "speakers", "loaders", "sampler", "window", "video", "example", "tts"},
+    {
+        "audio",
+        "speech",
+        "speakers",
+        "loaders",
+        "sampler",
+        "window",
+        "video",
+        "example",
+        "tts",
+        "file_report",
+    },
 ]
 
 

@@ -1,6 +1,6 @@
 """Runs killed at random moments and queued again: `python tests/bench/kill_runs.py [--count 50]`.
 
-Each run of the toy (two speakers, 8 windows, MultiTalk Sample To Video with keep_progress) is
+Each run of the toy (two speakers, 6 windows, MultiTalk Sample To Video with keep_progress) is
 killed with SIGKILL at a random moment, the host is started anew and the same prompt queued again.
 Compared with a run without a stop: checksums of every window's frames and state, and the bytes of
 the video. Prints a line per run and a summary; `--json FILE` keeps them.

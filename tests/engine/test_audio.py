@@ -164,6 +164,11 @@ def test_offsets_are_read_exactly(text, expected):
         ("0, nan", 2, "offsets contains 'nan'; only numbers"),
         ("1/0, 0", 2, "offsets contains '1/0'; only numbers"),
         ("0, -0.5", 2, "offsets contains -0.5; a start cannot be negative"),
+        ("0, 3600.1", 2, "offsets contains 3600.1; a start is at most 3600 s. Use less."),
+        ("0, 1e99", 2, "offsets contains 1e99; a start is at most 3600 s"),
+        ("0, 1e999999999", 2, "offsets contains '1e999999999'; only numbers"),
+        ("1e-999999999, 0", 2, "offsets contains '1e-999999999'; only numbers"),
+        (f"0, {'9' * 5000}", 2, f"offsets contains '{'9' * 40}'; only numbers"),
     ],
 )
 def test_bad_offsets_are_refused(text, count, message):

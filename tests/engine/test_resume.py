@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import errno
 import json
 import os
@@ -275,6 +276,16 @@ def test_record_holds_no_path_and_no_time(studio, tmp_path):
     stop(studio, tmp_path, 1)
     record = json.loads((folder_of(tmp_path) / "window_00000.json").read_text())
     assert set(record) == {"start", "shape", "drift", "left_drift", "frames", "state"}
+
+
+@pytest.mark.parametrize("module", ["resume", "run_files", "run_lock", "lossless"])
+def test_no_clock_is_asked(module):
+    tree = ast.parse((ROOT / "multitalk" / f"{module}.py").read_text())
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name for node in nodes for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert not names & {"time", "datetime"}
+    assert "st_mtime" not in ast.unparse(tree)
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (33, 97), (2, 2)])

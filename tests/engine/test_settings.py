@@ -28,6 +28,21 @@ def test_video_size_is_height_and_width(choice, expected):
 
 
 @pytest.mark.parametrize(
+    ("picture", "choice"),
+    [
+        ((1, 4000), {"size": "480"}),
+        ((4000, 1), {"size": "720"}),
+        ((10, 161), {"size": "custom", "width": 64, "height": 64}),
+    ],
+)
+def test_picture_that_would_be_cropped_to_next_to_nothing_is_refused(picture, choice):
+    words = f"picture is {picture[1]} x {picture[0]} and the video .* less than 1/16 of the picture"
+    with pytest.raises(ValueError, match=words):
+        resolve_video_size(choice, *picture)
+    assert resolve_video_size({"size": "custom", "width": 64, "height": 64}, 10, 160) == (64, 64)
+
+
+@pytest.mark.parametrize(
     ("choice", "message"),
     [
         ({"size": "custom", "width": 100, "height": 64}, "width is 100; sizes must be multiples"),

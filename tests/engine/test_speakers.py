@@ -56,6 +56,9 @@ def test_boxes_are_read_in_order(text, expected):
         ("1, 2, 3", "Box 1 is '1, 2, 3'; a box is four numbers"),
         ("1,2,3,4; 1,2,3,4,5", "Box 2 is '1,2,3,4,5'"),
         ("1,2,3,4\n\n1,2,wide,4", "Box 2 is '1,2,wide,4'; .* Write for example: 120, 80, 300, 360"),
+        ("0, 0, 1e308, 1e308", "Box 1 is '0, 0, 1e308, 1e308'; a box is four numbers"),
+        ("nan 0 9 9", "Box 1 is 'nan 0 9 9'; a box is four numbers"),
+        ("9" * 5000, f"Box 1 is '{'9' * 40}'; a box is four numbers"),
     ],
 )
 def test_line_without_four_numbers_is_refused(text, message):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import torch
 
 from pack.multitalk import timeline
+from pack.multitalk.audio import Sound, place_tracks
 from pack.multitalk.speakers import COLORS
-from pack.multitalk.timeline import Span, axis_ticks, draw_timeline, row_px, time_px
+from pack.multitalk.timeline import Span, axis_ticks, draw_timeline, draw_tracks, row_px, time_px
 
 
 def color_at(picture, speaker, time_s, length_s, rise_px=14):
@@ -135,3 +138,110 @@ def test_long_names_and_words_stay_in_their_place():
 def test_time_line_without_length_is_drawn():
     picture = draw_timeline(["A"], [span(0, 0, 0, "x")], 0.0)
     assert color_at(picture, 0, 0, 0.0, 0) == COLORS[0]
+
+
+def tracks_of(*waveforms, starts=None, rate=16000):
+    sounds = [Sound(waveform=waveform, sample_rate=rate) for waveform in waveforms]
+    return place_tracks(sounds, [Fraction(start) for start in starts or ["0"] * len(sounds)])
+
+
+def voice(seconds, *, level=0.1, channels=1, rate=16000):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(channels, round(seconds * rate), generator=generator) * level
+
+
+def blend(share):
+    return tuple(
+        round(back + (color - back) * share)
+        for color, back in zip(COLORS[0], timeline.ROW, strict=True)
+    )
+
+
+@pytest.mark.parametrize("num_speakers", [1, 2, 6])
+def test_picture_of_tracks_has_a_row_per_speaker(num_speakers):
+    picture = draw_tracks(tracks_of(*[voice(1)] * num_speakers))
+    assert picture.shape == (40 + 52 * num_speakers, 1200, 3)
+    assert picture.dtype == torch.float32
+    assert 0 <= picture.min() < picture.max() <= 1
+
+
+def test_overlap_of_tracks_is_bright_in_both_rows():
+    picture = draw_tracks(tracks_of(voice(2), voice(2), starts=["0", "1.5"]))
+    for time_s, talks in ((1.0, [True, False]), (1.75, [True, True]), (3.0, [False, True])):
+        for speaker in (0, 1):
+            bright = color_at(picture, speaker, time_s, 3.5, 3) == COLORS[speaker]
+            assert bright is talks[speaker], (time_s, speaker)
+
+
+def height_at(picture, time_s, length_s):
+    """Pixels of the first speaker's sound at a time."""
+    column = picture[:62, round(time_px(time_s, length_s))]
+    far = (column - column.new_tensor(timeline.ROW) / 255).abs().amax(-1)
+    return int((far[row_px(0) - 20 : row_px(0) + 20] > 0.2).sum())
+
+
+@pytest.mark.parametrize(
+    ("level_db", "height"), [(0, 40), (-15, 30), (-30, 20), (-45, 10), (12, 40)]
+)
+def test_height_is_the_level_in_decibels(level_db, height):
+    wave = torch.full((1, 16000), 10 ** (level_db / 20))
+    assert abs(height_at(draw_tracks(tracks_of(wave)), 0.52, 1.0) - height) <= 1
+
+
+def test_sound_that_is_no_speech_is_dim_and_silence_a_line():
+    wave = voice(3)
+    wave[:, 16000:32000] *= 0.05
+    wave[:, 32000:] = 0
+    picture = draw_tracks(tracks_of(wave, voice(1), starts=["0", "0"]))
+    assert color_at(picture, 0, 0.55, 3.0, 3) == COLORS[0]
+    assert color_at(picture, 0, 1.55, 3.0, 3) == blend(timeline.QUIET)
+    assert color_at(picture, 0, 2.55, 3.0, 3) == timeline.ROW
+    assert color_at(picture, 0, 2.55, 3.0, 0) != timeline.ROW
+    assert color_at(picture, 1, 2.55, 3.0, 0) == timeline.ROW  # no recording there
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"), [(1, 8000), (3, 44100), (640, 16000), (3_600_000, 1000)]
+)
+def test_any_length_is_drawn_to_both_ends(samples, rate):
+    picture = draw_tracks(tracks_of(voice(samples / rate, rate=rate), rate=rate))
+    first, last = timeline.NAMES_PX, timeline.WIDTH_PX - timeline.MARGIN_PX - 1
+    for column in (first, (first + last) // 2, last):
+        pixel = picture[row_px(0), column]
+        assert tuple((pixel * 255).round().int().tolist()) == COLORS[0]
+
+
+def test_word_shorter_than_a_column_is_seen_in_an_hour():
+    wave = torch.zeros(1, 3_600_000)
+    wave[:, 1_800_100:1_800_300] = voice(0.2, rate=1000)
+    picture = draw_tracks(tracks_of(wave, rate=1000))
+    column = round(time_px(1800.2, 3600.0))
+    near = picture[row_px(0) - 8, column - 2 : column + 3]
+    assert float((near - near.new_tensor(timeline.ROW) / 255).abs().amax()) > 0.1
+
+
+def words_of(picture):
+    """What is written beside the first row."""
+    return picture[:62, 45 : timeline.NAMES_PX - 2]
+
+
+def test_loudness_and_time_of_speech_are_written():
+    shown = {}
+    for name, wave in {
+        "loud": voice(3),
+        "quiet": voice(3, level=0.01),
+        "clips": voice(3, level=0.5),
+        "silent": voice(3, level=0.0),
+        "short": voice(0.3),
+    }.items():
+        words = words_of(draw_tracks(tracks_of(wave, voice(3))))
+        assert float((words[:, -2:] - words[30, -1]).abs().amax()) < 0.1, f"{name} is cut"
+        shown[name] = words
+    for name, words in shown.items():
+        others = [other for key, other in shown.items() if key != name]
+        assert all(not torch.equal(words, other) for other in others)
+
+
+def test_same_tracks_give_the_same_picture():
+    waves = voice(2, channels=2), voice(1, channels=6)
+    assert torch.equal(draw_tracks(tracks_of(*waves)), draw_tracks(tracks_of(*waves)))

@@ -7,21 +7,23 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pack.tests.host.client import HostClient
+from pack.tests.host.environment import has_bf16
 from pack.tests.host.process import HostProcess, HostSettings
 from pack.tests.prompts import TOY, node, sampler_inputs
 
-WINDOWS = 8
+WINDOWS = 6
 SAMPLER = "sampler"
 ARGUMENTS = ("--cache-none", "--verbose", "INFO")  # a prompt that ended runs again when queued
 
 
-def killed_prompt(steps: int = 4) -> dict[str, Any]:
+def killed_prompt(steps: int = 2) -> dict[str, Any]:
     """Two toy speakers in turn, WINDOWS windows, kept on disk and left there."""
     example = {"scene": "two_speakers"}
     inputs = sampler_inputs(
@@ -38,7 +40,7 @@ def killed_prompt(steps: int = 4) -> dict[str, Any]:
         "model": "model", "vae": "vae", "image": "example", "speech": "speech", "masks": "speakers",
     }  # fmt: skip
     trimmed = {
-        f"trim_{n}": node("TrimAudioDuration", audio=["example", n], start_index=0.2, duration=1.9)
+        f"trim_{n}": node("TrimAudioDuration", audio=["example", n], start_index=0.2, duration=1.35)
         for n in (1, 2)
     }
     return {
@@ -89,12 +91,15 @@ class Studio:
             base: Base folder of the host.
         """
         self.base, self._host = base, None
+        self._bf16 = has_bf16(Path(sys.executable))
         self.prompt = killed_prompt()
 
     def host(self) -> HostProcess:
         """The running host, started if there is none."""
         if self._host is None or not self._host.is_running():
-            self._host = HostProcess(HostSettings(base=self.base, arguments=ARGUMENTS))
+            self._host = HostProcess(
+                HostSettings(base=self.base, arguments=ARGUMENTS, bf16_vae=self._bf16)
+            )
             self._host.start()
         return self._host
 

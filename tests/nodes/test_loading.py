@@ -50,6 +50,9 @@ def loras(host):
         state[f"{name}.alpha"] = torch.tensor(2.0)
     state["diffusion_model.blocks.77.ffn.0.diff_b"] = torch.zeros(384)
     save_file(state, folder / "test_strength.safetensors")
+    # A parameter that belongs to a block itself: the host has no layer to patch there.
+    block = {"diffusion_model.blocks.0.modulation.diff": torch.ones(1, 6, 128)}
+    save_file(block, folder / "test_block.safetensors")
     folder_paths.filename_list_cache.clear()
 
 
@@ -90,6 +93,35 @@ def test_a_lora_reaches_the_audio_part_too(host):
     model, _, _ = load(host, **LORA)
     part = model.get_additional_models_with_key("multitalk")[0]
     assert list(part.patches) == ["blocks.1.audio_cross_attn.proj.weight"]
+
+
+def lora_line(host, prompt):
+    result = host.run(prompt)
+    assert result.ok, result.error
+    return next(
+        line for line in result.outputs["sampler"][2][0].splitlines() if line.startswith("LoRA")
+    )
+
+
+def test_the_run_report_counts_weights_that_any_lora_node_changes(host):
+    plain = talk(seconds=0.3)
+    assert lora_line(host, plain) == "LoRA: 0 weights changed"
+    plain["model"] = loader(**LORA)
+    # Two weights of the base and one of the audio part.
+    assert lora_line(host, plain) == "LoRA: 3 weights changed"
+    plain["model"] = loader(**(LORA | {"loras.strength_1": 0.0}))
+    assert lora_line(host, plain) == "LoRA: 0 weights changed"
+    plain["model"] = loader(**(LORA | {"loras.lora_1": "test_block.safetensors"}))
+    assert lora_line(host, plain) == "LoRA: 1 weight changed"
+    plain["model"] = loader()
+    plain["lora"] = node(
+        "LoraLoaderModelOnly",
+        model=["model", 0],
+        lora_name="test_strength.safetensors",
+        strength_model=0.5,
+    )
+    plain["sampler"]["inputs"]["model"] = ["lora", 0]
+    assert lora_line(host, plain) == "LoRA: 2 weights changed"  # the host knows no audio part
 
 
 def test_strength_zero_is_left_out_and_said(host):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from pack.tests.prompts import node, talk
+from pack.tests.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
 SECONDS = 1.2  # 30 frames: windows at 0, 4, 8 ... 24
@@ -119,6 +119,15 @@ def test_stopped_run_goes_on_after_its_last_window(host, unbroken, stop, place, 
     assert windows_begun() == WINDOWS - kept
 
 
+def test_continued_run_previews_the_windows_that_are_there_too(host):
+    prompt = prompt_of(keep_progress=True)
+    fail_in("decode", 3, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    result = run(host, prompt)
+    events = [data for event, data in result.events if event == "progress" and data["preview"]]
+    assert [data["value"] for data in events] == [2 * number for number in range(1, WINDOWS + 1)]
+
+
 def test_frames_without_keep_progress_are_lost_but_nothing_else(host, unbroken):
     fail_in("decode", 3, 1, RuntimeError("stop"))
     assert not run(host, prompt_of()).ok
@@ -131,11 +140,13 @@ def test_report_says_what_was_continued_and_what_was_made(host):
     fail_in("decode", 3, 1, RuntimeError("stop"))
     assert not run(host, prompt).ok
     text = report_of(host, prompt)
-    assert "30 frames of 64 x 64 (1.20 s), 7 windows of 9 frames (overlap 5)" in text
-    assert "2 steps of 2 passes, 2 speakers" in text
+    assert text.startswith(
+        "video: 30 frames of 64 x 64 (1.20 s), 2 speakers\nwindows: 7 of 9 frames"
+    )
+    assert "sampling: 2 steps of 2 passes, euler" in text
     assert "made now: 4 of 7 windows, 16 network passes" in text
     assert "continues an earlier run: 3 of 7 windows are there" in text
-    assert text.splitlines()[-1].count("->") == WINDOWS + 1
+    assert text.splitlines()[-1].count("->") == WINDOWS
 
 
 @pytest.mark.parametrize(
@@ -284,6 +295,51 @@ def test_output_folder_that_takes_nothing_is_a_sentence(host, tmp_path):
         folder_paths.set_output_directory(before)
     assert "cannot be opened (Not a directory)" in result.error["exception_message"]
     assert "keep_progress off" in result.error["exception_message"]
+
+
+def test_vanished_input_file_loses_no_window(host, tmp_path):
+    import folder_paths
+    from PIL import Image
+
+    picture = Path(folder_paths.get_input_directory()) / "vanishing.png"
+    Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)).save(picture)
+    prompt = prompt_of(keep_progress=True)
+    prompt["image"] = node("LoadImage", image=picture.name)
+    expected = frames_of(host, prompt)
+    fail_in("decode", 4, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    contents = picture.read_bytes()
+    picture.unlink()
+    refused = run(host, prompt)
+    assert "Invalid image file: vanishing.png" in json.dumps(refused.error["nodes"])
+    assert len(list(runs().glob("*/window_*.json"))) == 4
+    picture.write_bytes(contents)
+    os.utime(picture, (0, 0))  # times do not count
+    assert torch.equal(frames_of(host, prompt), expected)
+    assert windows_begun() == WINDOWS - 4
+
+
+def test_times_of_model_files_do_not_count_and_their_contents_do(host, tmp_path):
+    import folder_paths
+
+    model = Path(folder_paths.get_full_path_or_raise("model_patches", TOY["audio_part"]))
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(model.read_bytes())
+    folder_paths.add_model_folder_path("model_patches", str(tmp_path))
+    prompt = prompt_of(keep_progress=True)
+    prompt["model"]["inputs"]["audio_part"] = copy.name
+    expected = frames_of(host, prompt)
+    fail_in("decode", 4, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    os.utime(copy, (1, 1))
+    assert torch.equal(frames_of(host, prompt), expected)
+    assert windows_begun() == WINDOWS - 4
+    fail_in("decode", 4, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    data = bytearray(copy.read_bytes())
+    data[-1] ^= 1
+    copy.write_bytes(data)
+    assert "a new run: it differs in model" in report_of(host, prompt)
 
 
 def read_video(path):

@@ -55,6 +55,23 @@ def test_silence_passes_unchanged_and_says_so(host):
     assert "unchanged" in text_under(result, "level")
 
 
+def test_tracks_are_drawn_one_row_each(host):
+    prompt = {
+        "one": sound(),
+        "two": sound(seed=2),
+        "tracks": node(
+            "MultiTalkTracks",
+            placement="in turn",
+            **{"speakers.speaker_1": ["one", 0], "speakers.speaker_2": ["two", 0]},
+            **{"placement.gap": 0.5},
+        ),
+    }
+    picture = run(host, prompt, "tracks", output=2)
+    assert picture.shape == (1, 144, 1200, 3)
+    draw = host.module("multitalk.timeline").draw_tracks
+    assert torch.equal(picture[0], draw(run(host, prompt, "tracks")))
+
+
 def test_tracks_mix_at_the_highest_rate_and_keep_stereo(host):
     prompt = {
         "one": sound(rate=16000, samples=16000),

@@ -8,6 +8,7 @@ import threading
 import time
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,6 +147,55 @@ def test_progress_counts_steps_over_all_windows(host):
     assert values[-1] == 3 * windows
 
 
+def previews_of(result):
+    """(progress, kind, picture [H, W, 3], largest side) of every event with a preview."""
+    events = [data for event, data in result.events if event == "progress" and data["preview"]]
+    assert all(data["node"] in (None, "sampler") for data in events)
+    return [
+        (data["value"], kind, torch.from_numpy(np.asarray(picture).copy()), size)
+        for data in events
+        for kind, picture, size in [data["preview"]]
+    ]
+
+
+def middle_frames(frames, steps, windows=4):
+    """What the preview of each window shows, with the progress it belongs to.
+
+    Windows of 9 begin at 0, 4, 8, 11 in 20 frames; of all but the first, 5 frames are not new.
+    """
+    new = [(0, 9), (9, 13), (13, 17), (17, 20)][:windows]
+    for index, (begin, end) in enumerate(new):
+        yield (index + 1) * steps, (frames[begin + (end - begin) // 2] * 255).round().byte()
+
+
+def test_every_window_ends_in_a_preview_of_its_middle_frame(host):
+    prompt = talk(seconds=0.8, voices=2, flat_vae=False, size__width=128, picture=(128, 64))
+    result = host.run(prompt)
+    previews = previews_of(result)
+    wanted = list(middle_frames(frames_of(result), steps=2))
+    assert [value for value, *_ in previews] == [value for value, _ in wanted]
+    for (_, kind, picture, largest), (_, frame) in zip(previews, wanted, strict=True):
+        assert (kind, largest) == ("JPEG", 512)
+        assert torch.equal(picture, frame)
+    assert len({tuple(picture.flatten().tolist()) for _, _, picture, _ in previews}) > 1
+
+
+def test_latent_previews_go_on_while_a_window_is_made(host, monkeypatch):
+    import latent_preview
+    from comfy.cli_args import LatentPreviewMethod
+
+    monkeypatch.setattr(latent_preview, "default_preview_method", LatentPreviewMethod.Latent2RGB)
+    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, size__width=128))
+    previews = previews_of(result)
+    assert [value for value, *_ in previews] == [1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8]
+    for (_, _, picture, _), (_, frame) in zip(
+        previews[2::3], middle_frames(frames_of(result), steps=2), strict=True
+    ):
+        assert torch.equal(picture, frame)
+    for index in (0, 1):
+        assert previews[index][2].shape == (8, 16, 3)  # whole, one pixel per cell
+
+
 def test_interrupt_is_honoured_within_one_pass(host):
     import nodes
 
@@ -189,6 +239,24 @@ def test_options_run_and_change_the_result(host, settings, voices):
     assert changed.shape == plain.shape
     assert torch.isfinite(changed).all()
     assert not torch.equal(changed, plain)
+
+
+def test_report_counts_the_steps_that_the_cache_reuses(host):
+    prompt = talk(seconds=0.3, preset__steps=12, step_cache=0.3)
+    executor = host.executor()
+    model = host.run(prompt, executor).outputs["model"][0][0]
+    rows = []
+    block = model.model.diffusion_model.blocks[0]
+    hook = block.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    prompt["sampler"]["inputs"]["seed"] = 8
+    result = host.run(prompt, executor)
+    hook.remove()
+    assert result.ok, result.error
+    text = result.outputs["sampler"][2][0]
+    reused = int(re.search(r"step cache: (\d+) of 12 steps reused in each window", text)[1])
+    assert 0 < reused < 12
+    assert sum(rows) == (12 - reused) * 2  # a row per pass
+    assert f"made now: 1 of 1 windows, {(12 - reused) * 2} network passes" in text
 
 
 def test_reference_length_mirrors_the_end(host):

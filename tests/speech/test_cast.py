@@ -92,9 +92,11 @@ def test_one_name_in_two_spellings_is_one_speaker():
     ("names", "message"),
     [
         (["A", "B", "C", "D", "E", "F", "G"], "7 names are given; up to 6 .* Remove G"),
+        ([*list("ABCDEF"), "x" * 999], f"up to 6 .* Remove {'x' * 60}[.]$"),
         (["Anna", " "], "Name 2 is ''; a name has 1 to 30 characters"),
         (["Anna: Maria"], "Name 1 is 'Anna: Maria'; .* no colon, bracket or asterisk"),
         (["x" * 31], "a name has 1 to 30 characters"),
+        (["y" * 999], f"Name 1 is '{'y' * 40}'; a name has 1 to 30 characters"),
         (["Anna", "ANNA"], "The names Anna, ANNA hold one name twice"),
     ],
 )

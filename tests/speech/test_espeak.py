@@ -125,6 +125,7 @@ def test_languages_are_found_by_code_or_name(wanted, identifier):
     ("settings", "message"),
     [
         ({"language": "martian"}, "'martian'.*no voice for it"),
+        ({"language": "m" * 999}, f"'{'m' * 40}'; espeak-ng has no voice for it"),
         ({"language": "en-uk"}, "Choose for example one of: .*en-us"),
         ({"variant": "m9"}, "'m9'.*m1, m2"),
         ({"speed": 0.1}, r"0\.1.*0\.46 to 2\.57"),

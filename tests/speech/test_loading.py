@@ -250,7 +250,7 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, write):
 def test_damaged_file_is_refused(tmp_path, suffix, content):
     path = tmp_path / f"damaged{suffix}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"damaged\{suffix} is no .* file"):
+    with pytest.raises(ValueError, match=rf"^damaged\{suffix} is no .* file"):
         read_weights(path)
 
 

@@ -1,0 +1,65 @@
+"""What a file of weights is, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from .host import file_stamps, find_file, list_files
+from .input_checks import check_names
+
+REPORT_FOLDERS = (
+    "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
+    "clip_vision", "text_encoders", "checkpoints", "kokoro",
+)  # fmt: skip
+
+
+class MultiTalkFileReport(io.ComfyNode):
+    """Tell what a file of weights is."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkFileReport",
+            display_name="MultiTalk File Report",
+            category="MultiTalk/loaders",
+            description="Reads the beginning of a model file and says what it is, how its weights "
+            "are stored, and into which slot and folder it belongs.",
+            search_aliases=["inspect", "safetensors", "gguf", "what is this file"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=[
+                        f"{key}/{name}"
+                        for key in REPORT_FOLDERS
+                        if key in folder_paths.folder_names_and_paths
+                        for name in list_files([key])
+                    ],
+                    tooltip="Any file of weights in the folders under models/.",
+                )
+            ],
+            outputs=[io.String.Output(display_name="report", tooltip="A few lines of text.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> object:
+        """Changes with the file."""
+        key, _, name = file.partition("/")
+        return file_stamps([name], [key])
+
+    @classmethod
+    def execute(cls, file: str, **unknown: Any) -> io.NodeOutput:
+        """Read the header and describe it."""
+        check_names(unknown)
+        from ..multitalk.sniff import describe
+        from ..multitalk.weight_file import read_header
+
+        key, _, name = file.partition("/")
+        if key not in REPORT_FOLDERS:
+            raise ValueError(f"{file} is in no folder of models. Choose a file of the list.")
+        report = describe(read_header(find_file(name, [key])))
+        return io.NodeOutput(report, ui=ui.PreviewText(report))

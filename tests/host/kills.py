@@ -9,25 +9,26 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pack.tests.host.client import HostClient
+from pack.tests.host.client import Event, HostClient
 from pack.tests.host.environment import has_bf16
 from pack.tests.host.process import HostProcess, HostSettings
 from pack.tests.prompts import TOY, node, sampler_inputs
 
-WINDOWS = 6
+WINDOWS, STEPS = 6, 2
 SAMPLER = "sampler"
 ARGUMENTS = ("--cache-none", "--verbose", "INFO")  # a prompt that ended runs again when queued
 
 
-def killed_prompt(steps: int = 2) -> dict[str, Any]:
+def killed_prompt() -> dict[str, Any]:
     """Two toy speakers in turn, WINDOWS windows, kept on disk and left there."""
     example = {"scene": "two_speakers"}
     inputs = sampler_inputs(
-        preset__steps=steps,
+        preset__steps=STEPS,
         size__width=96,
         size__height=64,
         window=17,
@@ -78,7 +79,6 @@ class Finished:
     video: bytes
     made: int
     """Windows that the last prompt made."""
-    seconds: float
 
 
 class Studio:
@@ -118,10 +118,8 @@ class Studio:
 
     def finish(self) -> Finished:
         """Queue the prompt, wait for its end, read and remove what it left."""
-        begin = time.monotonic()
         with HostClient(self.host().address) as client:
             entry = client.run(self.prompt)
-            seconds = time.monotonic() - begin
             (shown,) = entry["outputs"][SAMPLER]["images"]
             video = client.view(shown)
         log = self.host().log_text()
@@ -129,20 +127,30 @@ class Studio:
         records = {p.name: json.loads(p.read_text()) for p in sorted(folder.glob("window_*.json"))}
         shutil.rmtree(folder)
         made = int(log.rpartition("made now: ")[2].split(" ", 1)[0])
-        return Finished(windows=records, video=video, made=made, seconds=seconds)
+        return Finished(windows=records, video=video, made=made)
 
-    def kill_within(self, seconds: float) -> bool:
-        """Queue the prompt and kill the host after some time.
+    def kill_after(self, steps: int, seconds: float) -> bool:
+        """Queue the prompt and kill the host in the middle of it.
 
         Args:
-            seconds: From the moment the prompt is queued.
+            steps: Denoising steps of the run that are waited for.
+            seconds: What is waited for after that.
 
         Returns:
             Whether the prompt was still running then.
         """
-        host = self.host()
+        host, seen = self.host(), 0
         with HostClient(host.address) as client:
             prompt_id = client.queue(self.prompt)
+
+            def count(event: Event) -> None:
+                nonlocal seen
+                seen += event.kind == "progress" and event.data.get("node") == SAMPLER
+                if seen >= steps:
+                    raise StopIteration
+
+            with suppress(StopIteration):
+                client.wait(prompt_id, count)
             time.sleep(seconds)
             running = client.history(prompt_id) is None
         assert host._process is not None
@@ -163,11 +171,13 @@ def one_kill(studio: Studio, expected: Finished, random_numbers: random.Random) 
     Returns:
         Moment, windows kept, windows made after, and whether all bits are equal.
     """
-    seconds = random_numbers.uniform(0.0, expected.seconds)
-    running = studio.kill_within(seconds)
+    steps = random_numbers.randrange(1, WINDOWS * STEPS + 1)
+    seconds = random_numbers.uniform(0.0, 1.5)
+    running = studio.kill_after(steps, seconds)
     kept = studio.kept_windows()
     again = studio.finish()
     return {
+        "steps": steps,
         "seconds": round(seconds, 2),
         "running": running,
         "kept": kept,

@@ -39,7 +39,8 @@ from .graph_pieces import (
 )
 from .graph_words import DETECTED_SPEAKERS_NOTE, FAST_CHANGE_NOTE, TYPED_SPEAKERS_NOTE
 
-NOTE_PX = 390
+NOTE_PX, NOTES_Y = 390, 730
+SAMPLER_PX = 640
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,30 +96,34 @@ def one_speaker(plan: Plan) -> Graph:
     links, values = plan.sampler_links, plan.sampler_values
     end: tuple[Node, ...]
     if plan.to_file:
-        end, note_y = (file_sampler((1310, 0), 900, links, values),), 0
+        end, note_y = (file_sampler((1310, 0), 960, links, values),), 0
         columns = (1790, 1790)
     else:
-        end = (sampler((1310, 0), 550, links, values), combine((1710, 0)))
-        note_y, columns = 640, (1310, 1720)
-    below = note_y if columns[0] != columns[1] else 460
+        end = (sampler((1310, 0), SAMPLER_PX, links, values), combine((1710, 0)))
+        note_y, columns = NOTES_Y, (1310, 1720)
+    below = note_y if columns[0] != columns[1] else 340
     return Graph(
         name=plan.name,
         nodes=(
             *real_start(plan.kit, POSITIVE, source_video() if video else None),
             voice(1, "New voice" if video else "Voice", (0, 520 if video else 414)),
-            speech((830, 780), ("voice 1", "AUDIO"), ("loaders", "speech encoder")),
+            speech(
+                (830, 780 if plan.kit.lora is None else 560),
+                ("voice 1", "AUDIO"),
+                ("loaders", "speech encoder"),
+            ),
             *end,
         ),
         notes=(
             Note(
                 at=(columns[0], note_y),
-                size=(NOTE_PX, 390),
+                size=(NOTE_PX, 240),
                 title="What to change",
                 text=plan.change,
             ),
             Note(
                 at=(columns[1], below),
-                size=(NOTE_PX, 290),
+                size=(NOTE_PX, 240),
                 title="Files",
                 text=files_note(plan.kit),
             ),
@@ -150,36 +155,37 @@ def two_speakers(plan: Plan) -> Graph:
         "typed": TYPED_SPEAKERS_NOTE,
         "detector": DETECTED_SPEAKERS_NOTE,
     }[plan.places]
-    detector = face_detector((1310, 0), (1310, 140)) if detected else ()
+    speech_y = 970 if detected else 840
+    detector = face_detector((830, 560), (830, 680)) if detected else ()
     return Graph(
         name=plan.name,
         nodes=(
             *real_start(plan.kit, TWO_PEOPLE),
             voice(1, "Voice 1", (0, 414)),
             voice(2, "Voice 2", (0, 610)),
-            tracks((400, 840), ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
+            tracks((400, speech_y), ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
             *detector,
             speakers(
-                (1310, 600),
+                (1310, speech_y + 60),
                 ("image", "IMAGE"),
                 boxes=typed_boxes() if plan.places == "typed" else "",
                 detections=("detector", "bboxes") if detected else None,
             ),
-            speech((830, 840), ("tracks", "tracks"), ("loaders", "speech encoder")),
-            sampler((1710, 0), 550, plan.sampler_links | MASKS, plan.sampler_values),
+            speech((830, speech_y), ("tracks", "tracks"), ("loaders", "speech encoder")),
+            sampler((1710, 0), SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine((2110, 0)),
         ),
         notes=(
-            Note(at=(1710, 640), size=(NOTE_PX, 330), title="Two speakers", text=note),
+            Note(at=(1710, NOTES_Y), size=(NOTE_PX, 240), title="Two speakers", text=note),
             Note(
-                at=(2120, 640),
-                size=(NOTE_PX, 330),
+                at=(2120, NOTES_Y),
+                size=(NOTE_PX, 240),
                 title="What to change",
                 text=CHANGE_NOTE if plan.kit.lora is None else FAST_CHANGE_NOTE,
             ),
             Note(
                 at=(400, 500),
-                size=(350, 220),
+                size=(350, 250),
                 title="Files",
                 text=files_note(plan.kit, *((FACE_DETECTOR,) if detected else ())),
             ),
@@ -204,21 +210,21 @@ def multitalk_dialogue() -> Graph:
         nodes=(
             *real_start(plan.kit, TWO_PEOPLE),
             *dialogue((0, 414), (400, 840), KOKORO),
-            speakers((1310, 600), ("image", "IMAGE")),
+            speakers((1310, 900), ("image", "IMAGE")),
             speech((830, 840), ("dialogue", "tracks"), ("loaders", "speech encoder")),
-            sampler((1710, 0), 550, plan.sampler_links | MASKS, {}),
+            sampler((1710, 0), SAMPLER_PX, plan.sampler_links | MASKS, {}),
             combine((2110, 0)),
         ),
         notes=(
             Note(
-                at=(1710, 640),
-                size=(NOTE_PX, 270),
+                at=(1710, NOTES_Y),
+                size=(NOTE_PX, 240),
                 title="Who is who",
                 text=DIALOGUE_SPEAKERS_NOTE,
             ),
-            Note(at=(2120, 640), size=(NOTE_PX, 270), title="What to change", text=CHANGE_NOTE),
+            Note(at=(2120, NOTES_Y), size=(NOTE_PX, 240), title="What to change", text=CHANGE_NOTE),
             Note(at=(400, 500), size=(350, 220), title="Files", text=files_note(plan.kit)),
-            Note(at=(0, 560), size=(330, 250), title="Voices", text=KOKORO_NOTE),
+            Note(at=(0, 560), size=(330, 220), title="Voices", text=KOKORO_NOTE),
             Note(at=(0, 840), size=(330, 330), title="Script", text=SCRIPT_NOTE),
         ),
         groups={

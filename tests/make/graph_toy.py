@@ -35,7 +35,7 @@ def toy_one_speaker() -> Graph:
             _example("one_speaker"),
             *toy_loaders((0, 344), (0, 230), (0, 554)),
             speech((400, 450), ("example", "audio 1"), ("encoder", "speech encoder")),
-            sampler((800, 0), 700, TOY_LINKS, TOY_SETTINGS),
+            sampler((800, 0), 800, TOY_LINKS, TOY_SETTINGS),
             combine((1200, 0)),
         ),
         notes=(Note(at=(1200, 480), size=(400, 220), title="What you see", text=TOY_NOTE),),
@@ -56,9 +56,9 @@ def toy_long_video() -> Graph:
             _example("one_speaker"),
             *toy_loaders((0, 344), (0, 230), (0, 554)),
             speech((400, 450), ("example", "audio 1"), ("encoder", "speech encoder")),
-            file_sampler((800, 0), 1000, TOY_LINKS, TOY_SETTINGS),
+            file_sampler((800, 0), 1090, TOY_LINKS, TOY_SETTINGS),
         ),
-        notes=(Note(at=(1260, 0), size=(400, 300), title="What you see", text=TOY_LONG_NOTE),),
+        notes=(Note(at=(1260, 0), size=(400, 230), title="What you see", text=TOY_LONG_NOTE),),
         groups={
             "Picture and voice": ("example",),
             "Models": ("model", "vae", "encoder"),
@@ -94,7 +94,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
             ),
             *toy_loaders((800, 600), (800, 810), (400, 326)),
             speech((800, 160), ("tracks", "tracks"), ("encoder", "speech encoder")),
-            sampler((1200, 0), 700, TOY_LINKS | MASKS, TOY_SETTINGS),
+            sampler((1200, 0), 800, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine((1600, 0)),
         ),
         notes=(
@@ -121,7 +121,7 @@ def toy_dialogue() -> Graph:
             speakers((400, 680), IMAGE, detections=("example", "boxes")),
             *toy_loaders((800, 440), (800, 750), (800, 0)),
             speech((800, 160), ("dialogue", "tracks"), ("encoder", "speech encoder")),
-            sampler((1200, 0), 700, TOY_LINKS | MASKS, TOY_SETTINGS),
+            sampler((1200, 0), 800, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine((1600, 0)),
         ),
         notes=(

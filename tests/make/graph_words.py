@@ -25,8 +25,8 @@ TOY_DETECTED_SPEAKERS_NOTE = """\
 **Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
 
 **Who is who**: the boxes of MultiTalk Example stand here for those of a face or person detector \
-(`multitalk_two_speakers_detector` has one): voice 1 belongs to the leftmost person. Without detector remove \
-that link and write one line per person: `x, y, width, height` in pixels.
+(`multitalk_two_speakers_detector` has one): voice 1 belongs to the leftmost person. Without \
+detector remove that link and write one line per person: `x, y, width, height` in pixels.
 """
 
 DETECTED_SPEAKERS_NOTE = """\
@@ -35,8 +35,9 @@ right**: voice 1 is the leftmost. Run once; it shows everybody with a number.
 
 - *num_faces* is the number of **voices**, no more: the surest faces are taken.
 - Nobody found: lower *min_confidence* to 0.3. MediaPipe wants faces from the front.
-- Whole people, also from the side: Load Diffusion Model with `rt_detr_v4-x-hgnet_fp16.safetensors` \
-and Run Real-Time Detection, *class_name* person, *max_detections* 2. SAM3 Detect works too.
+- Whole people, also from the side: Load Diffusion Model with \
+`rt_detr_v4-x-hgnet_fp16.safetensors` and Run Real-Time Detection, *class_name* person, \
+*max_detections* 2. SAM3 Detect works too.
 - Another order: write the boxes into *boxes* by hand and remove the link.
 """
 
@@ -45,7 +46,7 @@ FAST_CHANGE_NOTE = """\
 2. **Prompt**: what the scene looks like. There is no negative prompt: with a text guidance of 1 \
 it would not count.
 3. **preset** *lightx2v* belongs to the LoRA inside *MultiTalk loaders* at strength 1: 4 steps, \
-one network pass for the voice and one without, instead of 40 steps with three.
+two network passes each, instead of 40 steps with three.
 4. Finer: *size* 720, or the graph for quality.
 
 Press **Run**. The mp4 is saved in `output/video`.
@@ -76,8 +77,8 @@ LONG_CHANGE_NOTE = """\
 1. **Picture, voice, prompt**: your own. As long as the sound: minutes, an hour.
 2. The file grows **window by window** (3 seconds each), so memory does not. It plays from the \
 first window on.
-3. **keep_progress**: stopped, crashed, out of power? Queue the **same** graph again, and it goes on \
-after the last whole window. Leave the seed as it is (*fixed*).
+3. **keep_progress**: stopped, crashed, out of power? Queue the **same** graph again, and it goes \
+on after the last whole window. Leave the seed as it is (*fixed*).
 4. Keeps a face longer: *image_tokens* picture. Colours that should follow: *colour_reference* \
 running mean.
 

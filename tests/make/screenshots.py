@@ -44,7 +44,7 @@ CHROMIUM = "/usr/bin/chromium"
 VIEW = {"width": 1600, "height": 900}
 THUMBNAIL_PX = (1120, 630)
 THUMBNAIL_BYTES = 60_000
-RUN_SECONDS = 300
+RUN_SECONDS = 1200
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
     "Comfy.Workflow.Persist": False,

@@ -14,6 +14,11 @@ BASE = Model(
     url=f"{WAN}/diffusion_models/wan2.1_i2v_480p_14B_fp16.safetensors",
     directory="diffusion_models",
 )
+BASE_720 = Model(
+    name="wan2.1_i2v_720p_14B_fp16.safetensors",
+    url=f"{WAN}/diffusion_models/wan2.1_i2v_720p_14B_fp16.safetensors",
+    directory="diffusion_models",
+)
 MULTITALK = Model(
     name="multitalk.safetensors",
     url=f"{HUGGING_FACE}/MeiGen-AI/MeiGen-MultiTalk/resolve/main/multitalk.safetensors",

@@ -47,7 +47,7 @@ FAST_CHANGE_NOTE = """\
 it would not count.
 3. **preset** *lightx2v* belongs to the LoRA inside *MultiTalk loaders* at strength 1: 4 steps, \
 two network passes each, instead of 40 steps with three.
-4. Finer: *size* 720, or the graph for quality.
+4. Finer, for more time: the graph `multitalk_quality`.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """
@@ -56,7 +56,8 @@ QUALITY_CHANGE_NOTE = """\
 1. **Picture and voice**: choose your own files. The length of the sound is the length of the video.
 2. **Prompt**: what the scene looks like. Negative prompt: what to avoid; it counts here.
 3. **preset** *full*: 40 steps, no LoRA. Three network passes per step: the slowest and the finest.
-4. **size** 720: about 960 x 960 pixels in the shape of the picture. If memory runs out: 480.
+4. **size** 720: about 960 x 960 pixels in the shape of the picture. If memory runs out: 480, with \
+the base for 480p.
 5. *step_cache* 0.2 to 0.3 skips steps that change little; *apg* steadies colours.
 
 Press **Run**. The mp4 is saved in `output/video`.

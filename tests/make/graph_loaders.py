@@ -18,7 +18,7 @@ from .graph_parts import (
 )
 
 LOADER_PX = 400
-TEXTS_AT, SPEECH_AT, SAMPLER_AT, VIDEO_AT = 500, 500, 1000, 1420
+TEXTS_AT, SAMPLER_AT, VIDEO_AT = 500, 1000, 1420
 
 
 def _loader(key: str, kind: str, y: int, file: tuple[str, Model], **choices: str) -> Node:
@@ -103,13 +103,13 @@ def _text(key: str, title: str, y: int, text: str) -> Node:
     )
 
 
-def _making(sound: Link, masks: dict[str, Link]) -> tuple[Node, ...]:
+def _making(sound: Link, speech_y: int, masks: dict[str, Link]) -> tuple[Node, ...]:
     """From texts, picture and sound to the mp4."""
     return (
         Node(
             key="speech",
             kind="MultiTalkSpeechEmbedding",
-            at=(SPEECH_AT, 880),
+            at=(TEXTS_AT, speech_y),
             width=400,
             links={"audio": sound, "speech_encoder": ("encoder", "speech encoder")},
         ),
@@ -117,7 +117,7 @@ def _making(sound: Link, masks: dict[str, Link]) -> tuple[Node, ...]:
             key="sampler",
             kind="MultiTalkSampler",
             at=(SAMPLER_AT, 0),
-            height=550,
+            height=640,
             links={
                 "model": ("model", "model"),
                 "vae": ("vae", "VAE"),
@@ -151,7 +151,7 @@ def one_speaker_blueprint() -> Subgraph:
             *_loader_nodes(Kit(audio_part=MULTITALK)),
             _text("positive", "Positive prompt", 0, POSITIVE),
             _text("negative", "Negative prompt", 230, NEGATIVE),
-            *_making((ENTRY, "voice"), {}),
+            *_making((ENTRY, "voice"), 880, {}),
         ),
         exposed={"prompt": ("positive", "text"), "seed": ("sampler", "seed"), **EXPOSED_FILES},
         outputs={"video": ("video", "video"), "report": ("sampler", "report")},
@@ -182,13 +182,13 @@ def dialogue_blueprint() -> Subgraph:
             Node(
                 key="dialogue",
                 kind="MultiTalkDialogue",
-                at=(TEXTS_AT, 1000),
+                at=(TEXTS_AT, 460),
                 width=400,
                 height=560,
                 values={"script": SCRIPT},
                 links={"voice_model": ("voices", "voice model")},
             ),
-            *_making(("dialogue", "tracks"), {"masks": (ENTRY, "masks")}),
+            *_making(("dialogue", "tracks"), 1090, {"masks": (ENTRY, "masks")}),
         ),
         exposed={
             "script": ("dialogue", "script"),

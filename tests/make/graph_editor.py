@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pack.tests.host.process import PACK_NAME
 
 from .graph_forms import (
+    ENTRY,
     Graph,
     Link,
     Note,
@@ -30,8 +31,8 @@ INPUT_NODE, OUTPUT_NODE = -10, -20
 LINK_KEYS = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
 NAMESPACE = uuid.UUID("5f0b6f0e-6a6f-4c0e-9b7e-6d756c746974")
 
-Port = tuple[str, str, int]
-"""Name, type and link of an input or output of a subgraph."""
+Port = tuple[str, str, list[int]]
+"""Name, type and links of an input or output of a subgraph."""
 
 
 def editor_form(schemas: Schemas, graph: Graph) -> Json:
@@ -95,19 +96,24 @@ def blueprint_form(schemas: Schemas, subgraph: Subgraph) -> Json:
 
 def _use_json(schemas: Schemas, number: int, use: Use) -> Json:
     """A subgraph as a node."""
+    sockets = _sockets(schemas, use.subgraph)
     exposed = exposed_widgets(schemas, use.subgraph)
     outputs = _exits(schemas, use.subgraph)
+    height = node_height(len(sockets), len(outputs), len(exposed))
     return {
         "id": number,
         "type": subgraph_id(use.subgraph),
         "pos": list(use.at),
-        "size": [use.width, node_height(0, len(outputs), len(exposed))],
+        "size": [use.width, height],
         "flags": {},
         "order": 0,
         "mode": 0,
         "inputs": [
-            {"name": name, "type": widget.type, "widget": {"name": name}, "link": None}
-            for name, widget in exposed.items()
+            *({"name": name, "type": kind, "link": None} for name, kind in sockets.items()),
+            *(
+                {"name": name, "type": widget.type, "widget": {"name": name}, "link": None}
+                for name, widget in exposed.items()
+            ),
         ],
         "outputs": [{"name": name, "type": kind} for name, (_, _, kind) in outputs.items()],
         "properties": {"cnr_id": PACK_NAME},
@@ -188,6 +194,17 @@ def exposed_widgets(schemas: Schemas, subgraph: Subgraph) -> dict[str, Widget]:
     }
 
 
+def _sockets(schemas: Schemas, subgraph: Subgraph) -> dict[str, str]:
+    """Type of every input of a subgraph: that of the first socket that it leads to."""
+    kinds: dict[str, str] = {}
+    for node in subgraph.nodes:
+        types = {socket.name: socket.type for socket in read_inputs(schemas, node)[0]}
+        for socket, (key, name) in node.links.items():
+            if key == ENTRY:
+                kinds.setdefault(name, types[socket])
+    return {name: kinds[name] for name in subgraph.inputs}
+
+
 def _exits(schemas: Schemas, subgraph: Subgraph) -> dict[str, tuple[str, int, str]]:
     """Outputs of a subgraph: key of the inner node, its slot, type."""
     kinds = {node.key: node.kind for node in subgraph.nodes}
@@ -204,17 +221,22 @@ def subgraph_json(schemas: Schemas, subgraph: Subgraph, start: int) -> Json:
 
     Args:
         schemas: The host's schemas.
-        subgraph: The subgraph; its nodes are not linked to one another.
+        subgraph: The subgraph; a node comes after those it is linked to.
         start: Id of its first node.
 
     Returns:
         The definition.
     """
     wires = Wires()
-    nodes = [
-        node_json(schemas, number, node, {}, wires)
-        for number, node in enumerate(subgraph.nodes, start=start)
-    ]
+    sources: dict[Link, tuple[int, int, str]] = {
+        (ENTRY, name): (INPUT_NODE, slot, kind)
+        for slot, (name, kind) in enumerate(_sockets(schemas, subgraph).items())
+    }
+    nodes: list[Json] = []
+    for number, node in enumerate(subgraph.nodes, start=start):
+        nodes.append(node_json(schemas, number, node, sources, wires))
+        for slot, output in enumerate(nodes[-1]["outputs"]):
+            sources[node.key, output["name"]] = (number, slot, output["type"])
     by_key = {node.key: entry for node, entry in zip(subgraph.nodes, nodes, strict=True)}
     middle = max(entry["pos"][1] + entry["size"][1] for entry in nodes) // 2
     right = max(entry["pos"][0] + entry["size"][0] for entry in nodes)
@@ -256,18 +278,22 @@ def _connect(
     schemas: Schemas, subgraph: Subgraph, by_key: dict[str, Json], wires: Wires
 ) -> tuple[list[Port], list[Port]]:
     """Link the nodes of a subgraph with its borders; returns what is at the left and the right."""
-    entries: list[Port] = []
+    entries: list[Port] = [
+        (name, kind, wires.leaving(INPUT_NODE, slot))
+        for slot, (name, kind) in enumerate(_sockets(schemas, subgraph).items())
+    ]
     exits: list[Port] = []
-    for slot, (name, widget) in enumerate(exposed_widgets(schemas, subgraph).items()):
+    exposed = exposed_widgets(schemas, subgraph)
+    for slot, (name, widget) in enumerate(exposed.items(), start=len(entries)):
         node = by_key[subgraph.exposed[name][0]]
         names = [entry["name"] for entry in node["inputs"]]
         target = names.index(widget.name)
         link = wires.add((INPUT_NODE, slot, node["id"], target, widget.type))
         node["inputs"][target]["link"] = link
-        entries.append((name, widget.type, link))
+        entries.append((name, widget.type, [link]))
     for slot, (name, (key, origin, kind)) in enumerate(_exits(schemas, subgraph).items()):
         link = wires.add((by_key[key]["id"], origin, OUTPUT_NODE, slot, kind))
-        exits.append((name, kind, link))
+        exits.append((name, kind, [link]))
     return entries, exits
 
 
@@ -284,8 +310,8 @@ def _ports(identity: str, side: str, ports: Sequence[Port], x: int, middle: int)
             "id": str(uuid.uuid5(uuid.UUID(identity), f"{side} {name}")),
             "name": name,
             "type": kind,
-            "linkIds": [link],
+            "linkIds": links,
             "pos": [x, top + slot * SLOT_PX],
         }
-        for slot, (name, kind, link) in enumerate(ports)
+        for slot, (name, kind, links) in enumerate(ports)
     ]

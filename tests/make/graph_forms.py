@@ -16,6 +16,8 @@ Schemas = Mapping[str, Mapping[str, Any]]
 Link = tuple[str, str]
 """Key of a node and name of its output."""
 
+ENTRY = ""
+"""Key of what a subgraph is given: a link from it comes through the left border."""
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
@@ -69,6 +71,8 @@ class Subgraph:
     """Widgets to be seen from outside: name -> key of a node and widget."""
     outputs: Mapping[str, Link]
     """Outputs: name -> source."""
+    inputs: tuple[str, ...] = ()
+    """Sockets; the nodes are linked to them as `(ENTRY, name)`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +206,7 @@ def _widget(node: Node, name: str, kind: str | list[str], options: Mapping[str, 
     extra: tuple[tuple[str, str, Any], ...] = ()
     if options.get("control_after_generate"):
         extra = (("control_after_generate", "", "fixed"),)
-    elif options.get("image_upload"):
+    elif options.get("image_upload") or options.get("video_upload"):
         extra = (("upload", "IMAGEUPLOAD", "image"),)
     elif options.get("audio_upload"):
         extra = (("audioUI", "AUDIO_UI", None), ("upload", "AUDIOUPLOAD", None))

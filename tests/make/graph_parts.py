@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .graph_forms import Model, Node, Subgraph
+from dataclasses import dataclass
+
+from .graph_forms import Model
 
 HUGGING_FACE = "https://huggingface.co"
 WAN = f"{HUGGING_FACE}/Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files"
@@ -10,6 +12,11 @@ WAN = f"{HUGGING_FACE}/Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_f
 BASE = Model(
     name="wan2.1_i2v_480p_14B_fp16.safetensors",
     url=f"{WAN}/diffusion_models/wan2.1_i2v_480p_14B_fp16.safetensors",
+    directory="diffusion_models",
+)
+BASE_720 = Model(
+    name="wan2.1_i2v_720p_14B_fp16.safetensors",
+    url=f"{WAN}/diffusion_models/wan2.1_i2v_720p_14B_fp16.safetensors",
     directory="diffusion_models",
 )
 MULTITALK = Model(
@@ -45,6 +52,31 @@ SPEECH_ENCODER = Model(
     directory="audio_encoders",
 )
 
+BASE_Q4 = Model(
+    name="wan2.1-i2v-14b-480p-Q4_K_M.gguf",
+    url=f"{HUGGING_FACE}/city96/Wan2.1-I2V-14B-480P-gguf/resolve/main/"
+    "wan2.1-i2v-14b-480p-Q4_K_M.gguf",
+    directory="diffusion_models",
+)
+INFINITETALK_Q4 = Model(
+    name="Wan2_1-InfiniteTalk_Single_Q4_K_M.gguf",
+    url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy_GGUF/resolve/main/InfiniteTalk/"
+    "Wan2_1-InfiniteTalk_Single_Q4_K_M.gguf",
+    directory="model_patches",
+)
+LIGHTX2V = Model(
+    name="lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors",
+    url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy/resolve/main/Lightx2v/"
+    "lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors",
+    directory="loras",
+)
+FACE_DETECTOR = Model(
+    name="mediapipe_face_fp32.safetensors",
+    url=f"{HUGGING_FACE}/Comfy-Org/mediapipe/resolve/main/detection/"
+    "mediapipe_face_fp32.safetensors",
+    directory="detection",
+)
+
 KOKORO = Model(
     name="kokoro-v1_0.pth",
     url=f"{HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/kokoro-v1_0.pth",
@@ -77,14 +109,6 @@ the voice, each face its own. It knows only its cartoon world: a photograph come
 - your own voice: Load Audio instead of a sound of MultiTalk Example
 
 The mp4 is saved in the folder `output/video` of ComfyUI.
-"""
-
-TOY_SPEAKERS_NOTE = """\
-**Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
-
-**Who is who**: voice 1 belongs to the first box, voice 2 to the second. Run once, and MultiTalk \
-Speakers shows everybody with a number. The boxes of the example come from MultiTalk Example; for \
-your own picture remove that link and write one line per person: `x, y, width, height` in pixels.
 """
 
 SCRIPT = """\
@@ -136,16 +160,35 @@ Run once, and MultiTalk Speakers shows everybody with a number.
 DIALOGUE_SPEAKERS_NOTE = SPEAKERS_NOTE.partition("\n\n")[2]
 
 
-def files_note(audio_part: Model) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kit:
+    """Files that belong together."""
+
+    audio_part: Model
+    """MultiTalk or InfiniteTalk."""
+    base: Model = BASE
+    """WAN 2.1 I2V."""
+    lora: Model | None = None
+    """Added at strength 1."""
+
+    @property
+    def files(self) -> tuple[Model, ...]:
+        """What MultiTalk Load Model reads."""
+        files = (self.base, self.audio_part)
+        return files if self.lora is None else (*files, self.lora)
+
+
+def files_note(kit: Kit, *more: Model) -> str:
     """Say which file goes where.
 
     Args:
-        audio_part: MultiTalk or InfiniteTalk.
+        kit: Files of MultiTalk Load Model.
+        *more: Files of other nodes.
 
     Returns:
         Markdown.
     """
-    files = (BASE, audio_part, VAE, TEXT_ENCODER, CLIP_VISION, SPEECH_ENCODER)
+    files = (*kit.files, VAE, TEXT_ENCODER, CLIP_VISION, SPEECH_ENCODER, *more)
     lines = [f"- `models/{file.directory}`: [{file.name}]({file.url})" for file in files]
     return "\n".join(
         (
@@ -154,64 +197,4 @@ def files_note(audio_part: Model) -> str:
             "Then press **R** to refresh the lists. These models need a GPU.",
             "",
         )
-    )
-
-
-def loader(key: str, kind: str, y: int, files: dict[str, Model], **choices: str) -> Node:
-    """Place one loader.
-
-    Args:
-        key: Name inside the subgraph.
-        kind: Class of the node.
-        y: Upper edge in pixels.
-        files: Files by widget.
-        **choices: Other widgets.
-
-    Returns:
-        The node.
-    """
-    return Node(
-        key=key,
-        kind=kind,
-        at=(0, y),
-        width=400,
-        values={**{name: file.name for name, file in files.items()}, **choices},
-        models=tuple(files.values()),
-    )
-
-
-def loaders(audio_part: Model) -> Subgraph:
-    """Bundle all loaders in one node.
-
-    Args:
-        audio_part: The file it shows first.
-
-    Returns:
-        The blueprint.
-    """
-    return Subgraph(
-        name="MultiTalk loaders",
-        description="All models of a MultiTalk or InfiniteTalk graph in one node.",
-        nodes=(
-            loader("model", "MultiTalkLoadModel", 0, {"base": BASE, "audio_part": audio_part}),
-            loader("vae", "VAELoader", 460, {"vae_name": VAE}),
-            loader("clip", "CLIPLoader", 580, {"clip_name": TEXT_ENCODER}, type="wan"),
-            loader("clip_vision", "CLIPVisionLoader", 750, {"clip_name": CLIP_VISION}),
-            loader("encoder", "MultiTalkLoadSpeechEncoder", 870, {"encoder": SPEECH_ENCODER}),
-        ),
-        exposed={
-            "base": ("model", "base"),
-            "audio_part": ("model", "audio_part"),
-            "vae": ("vae", "vae_name"),
-            "text_encoder": ("clip", "clip_name"),
-            "clip_vision": ("clip_vision", "clip_name"),
-            "speech_encoder": ("encoder", "encoder"),
-        },
-        outputs={
-            "model": ("model", "model"),
-            "VAE": ("vae", "VAE"),
-            "CLIP": ("clip", "CLIP"),
-            "CLIP_VISION": ("clip_vision", "CLIP_VISION"),
-            "speech encoder": ("encoder", "speech encoder"),
-        },
     )

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from .graph_forms import Link, Model, Node, Use
-from .graph_parts import ESPEAK, NEGATIVE, SCRIPT, loaders
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from .graph_forms import Link, Model, Node, Use, Value
+from .graph_loaders import loaders
+from .graph_parts import ESPEAK, FACE_DETECTOR, NEGATIVE, SCRIPT, Kit
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
 
 TOY_SETTINGS = {
     "preset": "custom",
@@ -22,14 +29,31 @@ PLAYER_PX = 400
 """Height of the last node with its player."""
 
 
-def sampler(at: tuple[int, int], height: int, links: dict[str, Link], *, toy: bool) -> Node:
+def sampler(
+    at: tuple[int, int], height: int, links: dict[str, Link], values: Mapping[str, Value]
+) -> Node:
     """The sampler, with room for its line of progress."""
     return Node(
         key="sampler",
         kind="MultiTalkSampler",
         at=at,
         height=height,
-        values=TOY_SETTINGS if toy else {},
+        values=values,
+        links={"speech": ("speech", "speech"), **links},
+    )
+
+
+def file_sampler(
+    at: tuple[int, int], height: int, links: dict[str, Link], values: Mapping[str, Value]
+) -> Node:
+    """The sampler that writes the mp4, with room for its line of progress and its player."""
+    return Node(
+        key="sampler",
+        kind="MultiTalkSampleToVideo",
+        at=at,
+        width=400,
+        height=height,
+        values={"keep_progress": True, **values},
         links={"speech": ("speech", "speech"), **links},
     )
 
@@ -107,17 +131,85 @@ REAL_LINKS: dict[str, Link] = {
     "positive": ("positive", "CONDITIONING"),
     "negative": ("negative", "CONDITIONING"),
     "clip_vision": ("loaders", "CLIP_VISION"),
-    "image": ("image", "IMAGE"),
 }
 MASKS: dict[str, Link] = {"masks": ("speakers", "masks")}
 
 
-def real_start(audio_part: Model, text: str) -> tuple[Node | Use, ...]:
-    """Picture, loaders and prompts, as in all graphs for released models."""
-    clip: Link = ("loaders", "CLIP")
+def picture() -> tuple[Node, ...]:
+    """A picture file."""
     return (
         Node(key="image", kind="LoadImage", at=(0, 0), height=314, values={"image": "example.png"}),
-        Use(key="loaders", subgraph=loaders(audio_part), at=(400, 140), width=350),
+    )
+
+
+def source_video() -> tuple[Node, ...]:
+    """A video file as frames."""
+    return (
+        Node(
+            key="file",
+            kind="LoadVideo",
+            at=(0, 0),
+            height=314,
+            title="Video to dub",
+            values={"file": "example.mp4"},
+        ),
+        Node(
+            key="image",
+            kind="GetVideoComponents",
+            at=(0, 374),
+            links={"video": ("file", "VIDEO")},
+        ),
+    )
+
+
+def typed_boxes() -> str:
+    """The two heads of the example picture as lines of text."""
+    scenes = json.loads((EXAMPLES / "scenes.json").read_text(encoding="ascii"))
+    return "\n".join(", ".join(map(str, box)) for box in scenes["two_speakers"]["boxes"])
+
+
+def speakers(
+    at: tuple[int, int], image: Link, *, boxes: str = "", detections: Link | None = None
+) -> Node:
+    """Who is who, with room for the preview."""
+    found = {} if detections is None else {"detections": detections}
+    return Node(
+        key="speakers",
+        kind="MultiTalkSpeakers",
+        at=at,
+        height=370,
+        values={"boxes": boxes},
+        links={"image": image, **found},
+    )
+
+
+def face_detector(model: tuple[int, int], at: tuple[int, int]) -> tuple[Node, ...]:
+    """The host's face detector for two people."""
+    return (
+        Node(
+            key="detector model",
+            kind="LoadMediaPipeFaceLandmarker",
+            at=model,
+            values={"model_name": FACE_DETECTOR.name},
+            models=(FACE_DETECTOR,),
+        ),
+        Node(
+            key="detector",
+            kind="MediaPipeFaceLandmarker",
+            at=at,
+            values={"detector_variant": "both", "num_faces": 2},
+            links={
+                "face_detection_model": ("detector model", "FACE_DETECTION_MODEL"),
+                "image": ("image", "IMAGE"),
+            },
+        ),
+    )
+
+
+def prompts(text: str, *, negative: bool) -> tuple[Node, ...]:
+    """What is seen and what is not; the second counts only with text guidance."""
+    clip: Link = ("loaders", "CLIP")
+    both = (
         Node(
             key="positive",
             kind="CLIPTextEncode",
@@ -139,6 +231,16 @@ def real_start(audio_part: Model, text: str) -> tuple[Node | Use, ...]:
             links={"clip": clip},
         ),
     )
+    return both if negative else both[:1]
+
+
+def real_start(kit: Kit, text: str, source: tuple[Node, ...] | None = None) -> list[Node | Use]:
+    """Picture, loaders and prompts, as in all graphs for released models."""
+    return [
+        *(picture() if source is None else source),
+        Use(key="loaders", subgraph=loaders(kit), at=(400, 140), width=350),
+        *prompts(text, negative=kit.lora is None),
+    ]
 
 
 def voice(number: int, title: str, at: tuple[int, int]) -> Node:

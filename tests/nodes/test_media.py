@@ -122,6 +122,33 @@ def test_detections_become_masks_with_a_picture_of_who_is_who(host):
     assert report.startswith("Speaker 1: ")
 
 
+def face(x, score):
+    return {"x": x, "y": 100.5, "width": 200.25, "height": 250.0, "label": "face", "score": score}
+
+
+# As MediaPipe and RT-DETR (label) and SAM3 (none) give them: by score, one list per frame.
+SURE_FIRST = [face(600.5, 0.99), face(100.5, 0.7)]
+DETECTORS = {
+    "one frame": [SURE_FIRST],
+    "frames of a video": [SURE_FIRST, [], [face(0, 0.5)]],
+    "no label": [[{k: v for k, v in box.items() if k != "label"} for box in SURE_FIRST]],
+}
+
+
+@pytest.mark.parametrize("boxes", DETECTORS.values(), ids=DETECTORS.keys())
+def test_boxes_of_the_hosts_detectors_are_sorted_from_left_to_right(host, boxes):
+    result = speakers(host, detections={"__value__": boxes})
+    assert result.ok, result.error
+    masks = result.outputs["who"][0][0]
+    columns = [mask.any(0).nonzero()[[0, -1], 0].tolist() for mask in masks]
+    assert columns == [[100, 300], [600, 800]]
+
+
+def test_a_detector_that_finds_nobody_is_refused(host):
+    result = speakers(host, detections={"__value__": [[]]})
+    assert "The detector found nobody" in result.error["exception_message"]
+
+
 def test_typed_boxes_and_halves(host):
     typed = speakers(host, boxes="0, 0, 100, 200\n500, 10, 100, 2000")
     masks, _, report = (values[0] for values in typed.outputs["who"])

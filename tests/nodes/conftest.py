@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from pack.tests.nodes.stops import frames_of, host_nodes, prompt_of, runs
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +72,17 @@ def bench(host):
         open_bench(host, Path(folder)) as opened,
     ):
         yield opened
+
+
+@pytest.fixture
+def clean_runs(host):
+    """No trouble and no run folder stays for the next test."""
+    yield
+    host_nodes().TROUBLE.clear()
+    shutil.rmtree(runs(), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def unbroken(host):
+    """Frames of the graph of `stops` when nothing fails."""
+    return frames_of(host, prompt_of())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 
 import pytest
 import torch
@@ -13,30 +12,15 @@ from pack.tests.nodes.stops import (
     SECONDS,
     WINDOWS,
     fail_in,
-    frames_of,
-    host_nodes,
     interrupt,
     output_folder,
     prompt_of,
     read_video,
-    runs,
     video_of,
     windows_begun,
 )
 
-pytestmark = pytest.mark.host
-
-
-@pytest.fixture(autouse=True)
-def _clean(host):
-    yield
-    host_nodes().TROUBLE.clear()
-    shutil.rmtree(runs(), ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def unbroken(host):
-    return frames_of(host, prompt_of())
+pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 
 
 def test_sample_to_video_gives_the_frames_and_the_sound_as_a_file(host, unbroken):

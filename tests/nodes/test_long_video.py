@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +26,7 @@ from pack.tests.nodes.stops import (
 )
 from pack.tests.prompts import TOY, node
 
-pytestmark = pytest.mark.host
-
-
-@pytest.fixture(autouse=True)
-def _clean(host):
-    yield
-    host_nodes().TROUBLE.clear()
-    shutil.rmtree(runs(), ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def unbroken(host):
-    return frames_of(host, prompt_of())
+pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 
 
 def test_keeping_progress_changes_no_bit(host, unbroken):

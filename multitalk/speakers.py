@@ -85,8 +85,12 @@ def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Ten
         [S, height, width] zeros and ones, and a sentence for each box that was clipped.
 
     Raises:
-        ValueError: If a box is empty or lies outside the picture.
+        ValueError: If there are too many boxes, or one is empty or lies outside the picture.
     """
+    if len(boxes) > MAX_SPEAKERS:
+        raise ValueError(
+            f"{len(boxes)} boxes are given; up to {MAX_SPEAKERS} are possible. Remove some."
+        )
     masks, notes = torch.zeros(len(boxes), height, width), []
     for index, box in enumerate(boxes):
         left, top = max(0, round(box.x)), max(0, round(box.y))

@@ -266,3 +266,9 @@ def test_report_says_nothing_of_speakers_apart():
 def test_box_that_is_no_finite_number_is_refused(text):
     with pytest.raises(ValueError, match="Box 1 is"):
         masks_from_boxes(parse_boxes(text), 10, 10)
+
+
+def test_too_many_boxes_are_refused_before_any_mask_is_made():
+    boxes = parse_boxes("0 0 9 9\n" * 28_000)
+    with pytest.raises(ValueError, match="28000 boxes are given; up to 6 are possible"):
+        masks_from_boxes(boxes, 1000, 1000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from .loras import count_changed_weights
 
 logger = logging.getLogger("multitalk.nodes")
 
+FRAMES_AT_ONCE = 32  # when 8 bit frames become the output
 RUNS_FOLDER = "multitalk_runs"  # in the output folder
 
 
@@ -273,15 +273,15 @@ def sample_video(run: VideoRun) -> Tensor:
         [num_frames, H, W, 3] in 0..1, of the host's intermediate device and dtype: multiples of
         1/255, because frames are held as 8 bit until all are there.
     """
-    pieces = deque(run.windows())
+    size = (run.plan.num_frames, *run.size_px, 3)
+    held = torch.empty(size, dtype=torch.uint8)  # in one piece: many small ones leave holes
+    for window in run.windows():
+        held[window.start : window.start + len(window.frames)] = window.frames
     frames = torch.empty(
-        run.plan.num_frames,
-        *run.size_px,
-        3,
+        size,
         device=comfy.model_management.intermediate_device(),
         dtype=comfy.model_management.intermediate_dtype(),
     )
-    while pieces:
-        window = pieces.popleft()
-        frames[window.start : window.start + len(window.frames)] = from_bytes(window.frames)
+    for whole, part in zip(frames.split(FRAMES_AT_ONCE), held.split(FRAMES_AT_ONCE), strict=True):
+        whole.copy_(from_bytes(part))
     return frames

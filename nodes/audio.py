@@ -17,7 +17,6 @@ from ..multitalk.audio import (
     start_times,
 )
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
-from ..multitalk.timeline import draw_tracks
 from .input_checks import check_inputs, check_names
 from .sockets import Tracks, from_sound, to_sound
 
@@ -165,4 +164,6 @@ class MultiTalkTracks(io.ComfyNode):
             in_turn = choice["placement"] == "in turn"
             starts = start_times(durations, in_turn=in_turn, gap_s=choice.get("gap", 0.0))
         tracks = place_tracks(sounds, starts)
+        from ..multitalk.timeline import draw_tracks
+
         return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])

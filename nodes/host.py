@@ -26,7 +26,6 @@ from ..multitalk.file_contents import (
     files_of,
     is_later_part,
 )
-from ..multitalk.report import clock
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -136,7 +135,8 @@ class StepProgress:
     def skip(self, windows: int) -> None:
         """Count windows that are there already; the time left is measured from here."""
         self._begin, self._begin_done = time.monotonic(), windows * self._steps
-        self._bar.update_absolute(self._begin_done, self._steps * self._windows)
+        if windows:
+            self._bar.update_absolute(self._begin_done, self._steps * self._windows)
 
     def callback(self, window: int) -> Callable[[int, Tensor, Tensor, int], None]:
         """The host sampler's callback for window number `window` (from 0)."""
@@ -175,6 +175,8 @@ class StepProgress:
 
     def _time_left(self, done: int) -> str:
         """From the mean of the steps so far, decoding included; logged once, after the first."""
+        from ..multitalk.report import clock
+
         new = max(1, done - self._begin_done)
         mean_s = (time.monotonic() - self._begin) / new
         total = self._steps * self._windows

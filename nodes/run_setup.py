@@ -26,7 +26,6 @@ from ..multitalk.speakers import latent_masks
 from ..multitalk.stepcache import COEFFICIENTS, StepCacheSettings
 from .checks import check_models, check_visible, check_voices, missing_lazy, plain
 from .denoiser import RunInputs, empty_conditioning
-from .identity import run_identity
 from .input_checks import check_inputs
 from .model_patch import attached_audio
 from .sockets import resize_masks, to_frames, to_masks
@@ -81,6 +80,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     check_models(model, inputs.get("clip_vision"), image, settings)
     keep = None
     if inputs.get("keep_progress", False):
+        from .identity import run_identity  # reads files of weights: not when the host starts
+
         graph = (hidden.dynprompt, hidden.unique_id)
         keep = KeepOptions(
             identity=run_identity(settings, image, speech, masks, graph),

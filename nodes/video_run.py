@@ -35,7 +35,6 @@ from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
 from .host import StepProgress, memory_peak, send_text, start_memory_peak
-from .loras import count_changed_weights
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -120,6 +119,8 @@ class VideoRun:
             keep: Put finished windows on disk and continue from there; None: keep nothing.
             noise: Random numbers; by default from the seed.
         """
+        from .loras import count_changed_weights  # reads weights: not when the host starts
+
         self.plan = plan_video(inputs.speech, settings)
         self._inputs, self._settings, self._node_id, self._keep = inputs, settings, node_id, keep
         self._noise = noise if noise is not None else SeededNoise(settings.seed)

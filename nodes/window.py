@@ -1,8 +1,11 @@
-"""One window for the host's own sampler nodes: the guider as a node."""
+"""One window for the host's own sampler nodes: the guider as a node.
+
+What samples is imported where it is used, so that the host starts fast.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy_api.latest import io
@@ -15,13 +18,13 @@ from ..multitalk.speakers import latent_masks
 from ..multitalk.wav2vec2 import Speech
 from ..multitalk.windows import WindowPlan, window_speech
 from .checks import check_visible, check_voices, missing_lazy, plain
-from .denoiser import empty_conditioning
-from .guider import AudioInputs, TalkGuider, with_text
 from .input_checks import check_inputs
 from .model_patch import attached_audio
 from .sampler_inputs import advanced_inputs, guidance_inputs, media_inputs, model_inputs
 from .sockets import to_masks
-from .video_run import speakers_and_tracks
+
+if TYPE_CHECKING:
+    from .guider import AudioInputs
 
 LAZY = ("model", "positive", "negative")
 
@@ -79,6 +82,9 @@ class MultiTalkGuider(io.ComfyNode):
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         """Make the guider of one window."""
+        from .denoiser import empty_conditioning
+        from .guider import TalkGuider, with_text
+
         check_inputs(inputs, "speech", "model")
         model, positive = inputs["model"], inputs.get("positive") or []
         family, latent = attached_audio(model).family, start_latent(positive)
@@ -111,6 +117,9 @@ def start_latent(positive: list[Any]) -> Tensor:
 
 def window_audio(inputs: dict[str, Any], latent: Tensor) -> AudioInputs:
     """Speech and speakers of the window that `latent` [1, 16, T, h, w] belongs to."""
+    from .guider import AudioInputs
+    from .video_run import speakers_and_tracks
+
     speech: Speech = inputs["speech"]
     masks = inputs.get("masks")
     rows, columns = (VAE_SPACE * side for side in latent.shape[-2:])

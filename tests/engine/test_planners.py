@@ -37,8 +37,9 @@ from pack.multitalk.frames import (
     fit_frames,
     fit_masks,
 )
-from pack.multitalk.generate import Models, SeededNoise, generate
+from pack.multitalk.generate import Models, Scene, SeededNoise, generate
 from pack.multitalk.schedule import shifted_sigmas
+from pack.multitalk.settings import DriftControl
 from pack.multitalk.speakers import (
     Box,
     half_masks,
@@ -198,8 +199,9 @@ def test_window_loop_yields_every_frame_once_and_asks_for_frames_in_range(
     models = Models(encode=encode, decode=decode, embed_picture=lambda _: None, denoise=denoise)
     joined = []
     for window in generate(
-        plan, family=family, source=source, tracks=[numbered(frames)],
-        silence=torch.tensor([[SILENCE]]), models=models, noise=SeededNoise(1), color_strength=0.0,
+        plan,
+        Scene(source=source, tracks=[numbered(frames)], silence=torch.tensor([[SILENCE]])),
+        models, SeededNoise(1), family=family, drift=DriftControl(color_strength=0.0),
     ):  # fmt: skip
         assert window.start == len(joined)
         joined += window.frames[:, 0, 0, 0].tolist()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pack.multitalk import resume
 from pack.multitalk.config import WindowSize
 from pack.multitalk.frames import to_bytes
 from pack.multitalk.generate import Scene, SeededNoise, generate
@@ -185,7 +186,7 @@ def test_nonsense_in_the_folder_is_left_alone_or_made_again(studio, expected, tm
 def test_states_are_thinned_out_beyond_their_share_of_the_disk(
     studio, expected, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("pack.multitalk.resume.STATE_BYTES", 1)
+    monkeypatch.setattr(resume, "STATE_BYTES", 1)
     stop(studio, tmp_path, 5)
     states = sorted(path.name for path in folder_of(tmp_path).glob("*.safetensors"))
     assert states == ["window_00003.safetensors", "window_00004.safetensors"]

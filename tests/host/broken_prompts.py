@@ -278,7 +278,7 @@ def bases(*, test_nodes: bool = False) -> dict[str, dict[str, Any]]:
         The shipped graphs by name, the toys at a size that is sampled in an instant, and small ones
         of the nodes and choices that no shipped graph holds.
     """
-    graphs = {path.stem: _read_graph(path.stem) for path in sorted(GRAPHS.glob("*.json"))}
+    graphs = {path.stem: _read_graph(path.stem) for path in sorted(GRAPHS.glob("*_*.json"))}
     for name in graphs:
         if name.startswith("toy_"):
             graphs[name] = _shorten(graphs[name])

@@ -38,7 +38,7 @@ HONOURED = [
     (["--ckpt_dir", "w/a.gguf"], "load model", {"base": "a.gguf"}),
     (QUANT, "load model", {"base": "dit_model_int8.safetensors", "audio_part": "(in base)"}),
     ([*QUANT, "--lora_dir", "q/int8_FusionX.safetensors"], "load model",
-     {"base": "int8_FusionX.safetensors", "audio_part": "(in base)", "loras": "none"}),
+     {"base": "int8_FusionX.safetensors", "audio_part": "(in base)", "loras": "0"}),
     (["--quant", "fp8", "--quant_dir", "q/single_fp8.safetensors", "--task", "infinitetalk-14B"],
      "load model", {"base": "single_fp8.safetensors", "audio_part": "(in base)"}),
     (["--infinitetalk_dir", "w/single/infinitetalk.safetensors"], "load model",
@@ -210,7 +210,7 @@ def test_options_go_before_the_toys_numbers(jobs):
     task = convert(jobs["one"], "--toy", "--lora_dir", "a", "--sample_steps", 3)
     sampler = inputs(task, "sampler")
     assert (sampler["preset.steps"], sampler["window"], sampler["size.width"]) == (3, 33, 144)
-    assert inputs(task, "load model")["loras"] == "none"
+    assert inputs(task, "load model")["loras"] == "0"
     assert task.notes == ("--toy: the toy's own models and size, so not lora_dir.",)
 
 

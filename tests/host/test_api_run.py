@@ -204,7 +204,7 @@ def test_failure_of_a_node_is_told_with_its_sentence(command):
     code, lines, _ = command("run", "toy_one_speaker", "--set", "sampler.overlap=4", "--json")
     error = lines[-1]["error"]
     assert (code, error["node"], error["kind"]) == (1, "6", "node failed")
-    assert "overlap is 4; WAN needs 4n+1 frames. Use 1 or 5." in error["message"]
+    assert "overlap is 4; it must be a multiple of 4, plus 1. Use 1 or 5." in error["message"]
 
 
 def test_no_host_has_a_code_of_its_own(command):

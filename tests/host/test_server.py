@@ -99,7 +99,7 @@ def test_an_interrupt_ends_the_run_and_the_next_one_works(running):
 def test_a_refusal_reaches_the_api_as_a_sentence(running):
     _, client = running
     for name, value, sentence in (
-        ("overlap", 4, "overlap is 4; WAN needs 4n\\+1 frames. Use 1 or 5."),
+        ("overlap", 4, "overlap is 4; it must be a multiple of 4, plus 1. Use 1 or 5."),
         ("size.width", 8, "width"),
     ):
         prompt = toy(**{name: value})

@@ -45,7 +45,7 @@ def test_interrupt_ends_the_embedding_and_not_the_next(encoder):
 
 
 def test_speech_is_known_by_encoder_sound_and_settings(encoder, path):
-    assert encoder.identity == file_identity(path)
+    assert encoder.identity.startswith(file_identity(path))
     first = embed(encoder, audio=audio()).identity
     assert embed(encoder, audio=audio()).identity == first
     others = {

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from .edit import upload_name
 from .failures import UsageError
 from .job_flags import refuse, resolve
-from .job_graph import build_prompt
+from .job_graph import Job, build_prompt
 from .run import Task
 from .settings import apply_settings
 
@@ -25,33 +24,6 @@ PLACEMENTS: Mapping[str, Literal["together", "in turn"]] = {"para": "together", 
 VIDEO_SUFFIXES = (
     ".mp4", ".avi", ".mov", ".mkv", ".flv", ".wmv", ".webm", ".mpeg", ".mpg",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a job file says; files by their names on the host."""
-
-    prompt: str
-    """The text."""
-    source: str
-    """Picture or video."""
-    is_video: bool
-    """The source is a video."""
-    sounds: tuple[str, ...]
-    """A voice per speaker; none if a text is spoken."""
-    placement: Literal["together", "in turn"]
-    """Of two sounds."""
-    boxes: str
-    """x, y, width, height in pixels, a line per speaker; empty: no boxes."""
-    text: str
-    """What is spoken; empty: the sounds."""
-    voices: tuple[str, ...]
-    """Names of the voices that speak the text."""
-
-    @property
-    def num_speakers(self) -> int:
-        """One or two."""
-        return len(self.sounds) or len(self.voices)
 
 
 def make_job(options: argparse.Namespace) -> Task:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal
 
 from .edit import Prompt, add_node, consumers, drop_unused, find_nodes, read_prompt, set_text
 from .job_flags import Run
-
-if TYPE_CHECKING:
-    from .job import Job
 
 FRAME_RATE = 25
 INFINITETALK_MULTI = "Wan2_1-InfiniteTalk-Multi_fp16.safetensors"
@@ -17,6 +15,33 @@ ESPEAK = "espeak-ng (plain machine voice, no download)"
 SAMPLERS = ("MultiTalkSampler", "MultiTalkSampleToVideo")
 TEXT_NODES = ("CLIPTextEncode", "CLIPLoader", "CLIPVisionLoader")
 TEXT_INPUTS = ("positive", "negative", "clip_vision")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a job file says; files by their names on the host."""
+
+    prompt: str
+    """The text."""
+    source: str
+    """Picture or video."""
+    is_video: bool
+    """The source is a video."""
+    sounds: tuple[str, ...]
+    """A voice per speaker; none if a text is spoken."""
+    placement: Literal["together", "in turn"]
+    """Of two sounds."""
+    boxes: str
+    """x, y, width, height in pixels, a line per speaker; empty: no boxes."""
+    text: str
+    """What is spoken; empty: the sounds."""
+    voices: tuple[str, ...]
+    """Names of the voices that speak the text."""
+
+    @property
+    def num_speakers(self) -> int:
+        """One or two."""
+        return len(self.sounds) or len(self.voices)
 
 
 def build_prompt(job: Job, run: Run, *, toy: bool) -> Prompt:

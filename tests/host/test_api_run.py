@@ -287,17 +287,26 @@ def busy(client):
     return sum(map(len, json.loads(client._request("/queue")).values()))
 
 
+def hear_interruptions():
+    """A shell that starts the tests in the background makes all of them deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("way", ["SIGINT", "SIGTERM", "host", "timeout"])
 def test_interruption_stops_the_run_on_the_host(server, tmp_path, sounds, way):
     # As users have it: the folder alone, another process.
     program = [sys.executable, str(ROOT / "workflows" / "api"), "run", "toy_one_speaker"]
     options = ["--address", server.address, "--output", str(tmp_path), "--sound", str(sounds[0])]
     slow = [*SMALL[:-2], "--set", "sampler.preset.steps=200"]
+    slow += ["--seed", str(sum(map(ord, way)))]  # a run that was not stopped would be cached
     limit = ["--timeout", "1"] if way == "timeout" else []
     with (
         HostClient(server.address) as client,
         subprocess.Popen(
-            [*program, *options, *slow, *limit, "--json"], stdout=subprocess.PIPE, text=True
+            [*program, *options, *slow, *limit, "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=hear_interruptions,
         ) as run,
     ):
         for line in run.stdout:

@@ -48,7 +48,7 @@ class MultiTalkFileReport(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file: str) -> object:
         """Changes with the file."""
-        key, _, name = file.partition("/")
+        key, name = _place(file)
         return file_stamps([name], [key])
 
     @classmethod
@@ -58,8 +58,15 @@ class MultiTalkFileReport(io.ComfyNode):
         from ..multitalk.sniff import describe
         from ..multitalk.weight_file import read_header
 
-        key, _, name = file.partition("/")
-        if key not in REPORT_FOLDERS:
-            raise ValueError(f"{file} is in no folder of models. Choose a file of the list.")
+        key, name = _place(file)
         report = describe(read_header(find_file(name, [key])))
         return io.NodeOutput(report, ui=ui.PreviewText(report))
+
+
+def _place(file: str) -> tuple[str, str]:
+    """Folder and name of a choice."""
+    key, _, name = file.partition("/")
+    if key not in REPORT_FOLDERS:
+        # ascii: the host cannot log half a character, and its worker would end.
+        raise ValueError(f"{file[:80]!a} is in no folder of models. Choose a file of the list.")
+    return key, name

@@ -223,3 +223,11 @@ def test_no_node_takes_a_link_that_it_has_no_socket_for(host, name):
     prompt = talk()
     prompt[name]["inputs"]["surplus"] = ["sound_1", 0]
     assert "'surplus' is no input of this node. Remove it from the prompt." in fail(host, prompt)
+
+
+def test_half_characters_in_a_file_name_are_told_in_ascii(host):
+    prompt = {"name": node("MultiTalkFileReport", file="\udfff\ud800")}
+    report = host.node("MultiTalkFileReport")
+    for call in (report.fingerprint_inputs, report.execute):
+        with pytest.raises(ValueError, match=r"'\\udfff\\ud800' is in no folder"):
+            call(**prompt["name"]["inputs"])

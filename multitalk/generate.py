@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -173,17 +174,7 @@ def generate(
     maker = _WindowMaker(plan, scene, models, noise, family, drift)
     state = after
     for index in range(0 if after is None else after.index + 1, plan.num_windows):
-        if state is not None:
-            noise.restore(state.noise)
-        begin = noise.state()
-
-        def make(
-            index: int = index, state: WindowState | None = state, begin: Tensor = begin
-        ) -> FinishedWindow:
-            noise.restore(begin)
-            return maker.make(index, state)
-
-        window = attempt(make)
+        window = attempt(partial(maker.make, index, state))
         state = window.state
         yield window
 
@@ -202,11 +193,12 @@ class _WindowMaker:
     ) -> None:
         self._plan, self._scene, self._models, self._noise = plan, scene, models, noise
         self._follows, self._drift = family == "multitalk", drift
-        self._first = scene.source(0)
+        self._first, self._begin = scene.source(0), noise.state()
         self._picture_colors = color_statistics(self._first, models.device)
 
     def make(self, index: int, state: WindowState | None) -> FinishedWindow:
         """Window `index` from the state after the window before; None for the first."""
+        self._noise.restore(self._begin if state is None else state.noise)
         plan, models = self._plan, self._models
         tail = self._first if state is None else state.tail
         condition = tail if self._follows else self._scene.source(plan.starts[index])

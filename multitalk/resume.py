@@ -98,7 +98,7 @@ class RunFolder:
         """
         self.path = root / run_name(identity)
         self.notes: list[str] = []
-        self._num_windows = num_windows
+        self.num_windows = num_windows
         with explained(self.path, "cannot be opened"):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = RunLock(self.path)
@@ -122,6 +122,10 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
         """Give the folder free; one without any window goes."""
         if self._records:
             self._lock.release()
@@ -172,7 +176,7 @@ class RunFolder:
             "frames": checksum(contents),
             "state": checksum(state),
         }
-        done = f"{len(self._records)} of {self._num_windows} windows are safe there"
+        done = f"{len(self._records)} of {self.num_windows} windows are safe there"
         with explained(self.path, f"cannot take window {window.index + 1}; {done}"):
             names = _names(window.index)
             for name, data in zip(
@@ -203,7 +207,7 @@ class RunFolder:
             partial.unlink()
         records: dict[int, dict[str, Any]] = {}
         damaged = []
-        for index in range(self._num_windows):
+        for index in range(self.num_windows):
             frames, _, path = (self.path / name for name in _names(index))
             if not path.exists():
                 continue
@@ -219,7 +223,7 @@ class RunFolder:
             )
         if records:
             self.notes.append(
-                f"continues an earlier run: {len(records)} of {self._num_windows} windows are there"
+                f"continues an earlier run: {len(records)} of {self.num_windows} windows are there"
             )
         return records
 
@@ -251,21 +255,19 @@ class RunFolder:
 
 def continue_windows(
     folder: RunFolder,
-    num_windows: int,
     make: Callable[[WindowState | None], Iterator[FinishedWindow]],
 ) -> Iterator[VideoWindow]:
     """All windows of a video in order: those that are there, and the others made and saved.
 
     Args:
         folder: The open run folder.
-        num_windows: Windows of the whole video.
         make: Gives an iterator over the windows after a state; None: from the first on.
 
     Yields:
         Every window once.
     """
     index = 0
-    while index < num_windows:
+    while index < folder.num_windows:
         if index in folder.finished:
             yield folder.read(index)
             index += 1

@@ -53,10 +53,6 @@ CAUSES = {
 }
 
 
-class VideoFileError(OSError):
-    """A video file could not be written; the text says why, what is safe and what to do."""
-
-
 class VideoFile:
     """An mp4 that takes windows of frames; a context manager.
 
@@ -89,7 +85,7 @@ class VideoFile:
 
         Raises:
             ValueError: If a side is odd or the sound has too many channels.
-            VideoFileError: If the file cannot be made.
+            OSError: If the file cannot be made.
         """
         if height % 2 or width % 2:
             raise ValueError(
@@ -133,7 +129,7 @@ class VideoFile:
             frames: [F, H, W, 3] uint8 RGB, following the frames written before.
 
         Raises:
-            VideoFileError: If the disk refuses; the windows before stay playable.
+            OSError: If the disk refuses; the windows before stay playable.
         """
         count = len(frames)
         after = self.frames_written + count
@@ -152,7 +148,7 @@ class VideoFile:
         """Turn the file into an ordinary mp4 with its index in front, in one step.
 
         Raises:
-            VideoFileError: If the disk refuses; the growing file stays, complete and playable.
+            OSError: If the disk refuses; the growing file stays, complete and playable.
         """
         assert self._whole, "an earlier write failed"
         assert self.frames_written == self.num_frames, (
@@ -271,8 +267,8 @@ class VideoFile:
                     packet.stream = streams[packet.stream]
                     container.mux(packet)
 
-    def _failure(self, error: Exception) -> VideoFileError:
-        """The sentence for a refused write."""
+    def _failure(self, error: Exception) -> OSError:
+        """The sentence for a refused write: why, what is safe and what to do."""
         number = getattr(error, "errno", None)
         cause, remedy = CAUSES.get(number or 0, (str(error), "Look at the disk"))
         if not self.frames_written:
@@ -284,7 +280,7 @@ class VideoFile:
         else:
             safe = "All frames are safe in it and play; only their index is missing"
             remedy = f"Use it as it is, or {remedy[0].lower()}{remedy[1:]}"
-        return VideoFileError(
+        return OSError(
             f"The video file {self.path} could not be written: {cause}. {safe}. "
             f"{remedy} and run again."
         )

@@ -145,6 +145,8 @@ class MultiTalkTracks(io.ComfyNode):
         **unknown: Any,
     ) -> io.NodeOutput:
         """Place and mix."""
+        from ..multitalk.timeline import draw_tracks  # here, so that the host starts fast
+
         check_names(unknown)
         check_inputs({"placement": placement})
         for sound in speakers.values():
@@ -164,6 +166,4 @@ class MultiTalkTracks(io.ComfyNode):
             in_turn = choice["placement"] == "in turn"
             starts = start_times(durations, in_turn=in_turn, gap_s=choice.get("gap", 0.0))
         tracks = place_tracks(sounds, starts)
-        from ..multitalk.timeline import draw_tracks
-
         return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])

@@ -172,7 +172,7 @@ class VideoRun:
     ) -> None:
         """Close the run folder; it stays unless the video was `done`."""
         if self._folder is not None:
-            self._folder.__exit__(kind, error, trace)
+            self._folder.close()
 
     def windows(self) -> Iterator[VideoWindow]:
         """All windows in order: those on disk, the others made."""
@@ -191,7 +191,7 @@ class VideoRun:
         windows = (
             map(as_video_window, make(None))
             if self._folder is None
-            else continue_windows(self._folder, self.plan.num_windows, make)
+            else continue_windows(self._folder, make)
         )
         for window in windows:
             self.report.add(window)
@@ -250,12 +250,8 @@ class VideoRun:
     def _memory_line(self) -> str:
         """What the host expects one step to need beside the weights, and what frames need."""
         height, width = self.size_px
-        latent = (len(self._guidance.passes), LATENT_CHANNELS)
-        shape = (
-            *latent,
-            count_latent_frames(self.plan.size.window),
-            *latent_size(height, width),
-        )
+        window = count_latent_frames(self.plan.size.window), *latent_size(height, width)
+        shape = (len(self._guidance.passes), LATENT_CHANNELS, *window)
         step = self._inputs.model.model.memory_required(shape) / (1 << 30)
         frames = self.plan.num_frames * height * width * 3 / (1 << 30)
         return (

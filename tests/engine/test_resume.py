@@ -4,7 +4,6 @@ import ast
 import errno
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pack.multitalk.run_lock import RunLock
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.windows import plan_exact
 from pack.tests.engine.stand_ins import Painter
+from pack.tests.limits import full_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = WindowSize(window=17, overlap=5)
@@ -82,7 +82,7 @@ class Studio:
     def run(self, root, identity=IDENTITY):
         """One queued prompt: frames, notes; the folder goes when all is done."""
         with RunFolder(root, identity, self.plan.num_windows) as folder:
-            windows = list(continue_windows(folder, self.plan.num_windows, self.make))
+            windows = list(continue_windows(folder, self.make))
             folder.remove()
         assert [window.index for window in windows] == list(range(self.plan.num_windows))
         return torch.cat([window.frames for window in windows]), folder.notes
@@ -234,16 +234,12 @@ def test_lock_ends_with_a_killed_process(tmp_path):
 
 
 def test_full_disk_loses_no_finished_window(studio, expected, tmp_path):
-    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with RunFolder(tmp_path, IDENTITY, 6) as folder:
-        windows = continue_windows(folder, 6, studio.make)
+        windows = continue_windows(folder, studio.make)
         next(windows), next(windows)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
-        try:
-            with pytest.raises(OSError, match=r"window 3; 2 of 6 .* safe.*Free some") as full:
-                next(windows)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        sentence = r"window 3; 2 of 6 .* safe.*Free some"
+        with full_disk(4000), pytest.raises(OSError, match=sentence) as full:
+            next(windows)
         assert full.value.errno == errno.EFBIG
         assert not list(folder.path.glob("*.partial"))
     studio.made.clear()
@@ -260,7 +256,7 @@ def test_folder_that_cannot_be_made_is_a_sentence(tmp_path):
 
 def test_folder_that_vanishes_in_the_run_is_a_sentence(studio, tmp_path):
     with RunFolder(tmp_path, IDENTITY, 6) as folder:
-        windows = continue_windows(folder, 6, studio.make)
+        windows = continue_windows(folder, studio.make)
         next(windows)
         shutil.rmtree(folder.path)
         with pytest.raises(OSError, match=r"cannot take window 2.*No such file"):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from pack.multitalk.audio import Sound
-from pack.multitalk.video_file import VideoFile, VideoFileError
+from pack.multitalk.video_file import VideoFile
 from pack.tests.engine import clips
+from pack.tests.limits import full_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 WINDOWS = [12, 9, 1, 2, 16]
@@ -242,25 +243,16 @@ def test_run_that_stops_before_the_first_window_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@contextmanager
-def full_disk(limit):
-    """No file may become larger than `limit` bytes; Python ignores the signal for it."""
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("more", [0, 1, 2000])
 def test_refused_window_leaves_those_before(tmp_path, more):
     path = tmp_path / "a.mp4"
     with video(path, 30) as file:
         write_windows(file, [10, 10])
         before = path.read_bytes()
-        with full_disk(len(before) + more), pytest.raises(VideoFileError) as refusal:
+        with (
+            full_disk(len(before) + more),
+            pytest.raises(OSError, match="could not be written") as refusal,
+        ):
             write_windows(file, [10])
         with pytest.raises(AssertionError, match="an earlier write failed"):
             write_windows(file, [10])
@@ -276,7 +268,7 @@ def test_refused_first_window_leaves_nothing(tmp_path):
     with (
         video(tmp_path / "a.mp4", 30) as file,
         full_disk(2000),
-        pytest.raises(VideoFileError, match=r"No frame was written\. Choose another"),
+        pytest.raises(OSError, match=r"No frame was written\. Choose another"),
     ):
         write_windows(file, [10])
     assert not list(tmp_path.iterdir())
@@ -288,7 +280,10 @@ def test_refused_finish_leaves_the_growing_file(tmp_path, missing):
     path = tmp_path / "a.mp4"
     with video(path, sum(WINDOWS)) as file:
         write_windows(file, WINDOWS)
-        with full_disk(max(size - missing, 0)), pytest.raises(VideoFileError) as refusal:
+        with (
+            full_disk(max(size - missing, 0)),
+            pytest.raises(OSError, match="could not be written") as refusal,
+        ):
             file.finish()
     assert str(refusal.value).endswith(
         "All frames are safe in it and play; only their index is missing. "
@@ -315,21 +310,19 @@ def read_only_folder():
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no such folders on Windows")
 def test_read_only_folder_is_found_out_at_once(read_only_folder):
-    with pytest.raises(VideoFileError, match=r"writing to the folder is not allowed. No frame was"):
+    with pytest.raises(OSError, match=r"writing to the folder is not allowed. No frame was"):
         video(read_only_folder / "a.mp4", 8)
 
 
 def test_missing_folder_is_found_out_at_once(tmp_path):
-    with pytest.raises(
-        VideoFileError, match=r"it or its folder is not there. No frame was written"
-    ):
+    with pytest.raises(OSError, match=r"it or its folder is not there. No frame was written"):
         video(tmp_path / "none" / "a.mp4", 8)
 
 
 def test_file_that_is_there_is_not_touched(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"precious")
-    with pytest.raises(VideoFileError, match=r"a file of that name is there already.*another name"):
+    with pytest.raises(OSError, match=r"a file of that name is there already.*another name"):
         video(path, 8)
     assert path.read_bytes() == b"precious"
 
@@ -341,7 +334,7 @@ def test_folder_that_vanishes_is_noticed(tmp_path):
         write_windows(file, [8])
         (folder / "a.mp4").unlink()
         folder.rmdir()
-        with pytest.raises(VideoFileError, match=r"not there. The frames written before went with"):
+        with pytest.raises(OSError, match=r"not there. The frames written before went with"):
             write_windows(file, [8])
 
 

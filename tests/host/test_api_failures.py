@@ -29,6 +29,13 @@ def failure(kind, message):
     return run_failure(data)
 
 
+def test_a_video_file_that_could_not_be_written_is_known_by_its_words():
+    error = failure("OSError", "The video file a.mp4 could not be written: the disk is full.")
+    assert isinstance(error, StorageError)
+    assert not isinstance(failure("OSError", "the weights cannot be read"), StorageError)
+    assert not isinstance(failure("ValueError", "it could not be written"), StorageError)
+
+
 def all_kinds(kind=HostError):
     return {kind, *(each for sub in kind.__subclasses__() for each in all_kinds(sub))}
 

@@ -251,7 +251,7 @@ def short_of_disk(server, tmp_path):
             yield server.address
             subprocess.run(["umount", str(full)], check=True)
             return
-    resource = pytest.importorskip("resource")
+    resource = pytest.importorskip("resource", reason="Windows knows no limit of file sizes")
     if not hasattr(resource, "prlimit"):
         pytest.skip("neither a small file system nor a limit of file sizes can be made here")
     settings = HostSettings(base=tmp_path / "host", arguments=("--verbose", "WARNING"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from pack.tests.limits import full_disk
 from pack.tests.nodes.stops import (
     WINDOWS,
     fail_in,
@@ -200,14 +200,10 @@ def test_lasting_lack_of_memory_is_a_sentence_and_keeps_the_windows(host):
 
 def test_full_disk_is_a_sentence_and_keeps_the_windows(host, unbroken):
     prompt = prompt_of(keep_progress=True)
-    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     fail_in("decode", 3, 1, RuntimeError("stop"))
     assert not run(host, prompt).ok
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
-    try:
+    with full_disk(2_000):
         result = run(host, prompt)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     assert "cannot take window 4; 3 of 7 windows are safe" in result.error["exception_message"]
     assert torch.equal(frames_of(host, prompt), unbroken)
     assert windows_begun() == WINDOWS - 3

@@ -259,10 +259,10 @@ def make_run(options: argparse.Namespace) -> Task:
         ("--image", options.image, place_images),
         ("--sound", options.sound, place_sounds),
     ):
-        names = {upload_name(path, option): path for path in paths}
+        names = [upload_name(path, option) for path in paths]
         if paths:
-            place(prompt, [upload_name(path, option) for path in paths])
-        uploads |= names
+            place(prompt, names)
+        uploads.update(zip(names, paths, strict=True))
     if options.prompt is not None:
         set_text(prompt, options.prompt)
     if options.seed is not None:

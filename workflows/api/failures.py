@@ -18,6 +18,7 @@ EXIT_CODES: Mapping[int, str] = {
 }
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "Allocation on device", "out of memory")
+NOT_WRITTEN = "could not be written"  # so MultiTalk Sample To Video says it
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -182,7 +183,8 @@ def run_failure(data: Mapping) -> HostError:
     if any(word in kind or word in message for word in OUT_OF_MEMORY):
         hint = "Use a smaller size, quantised weights or a machine with more memory."
         return MemoryFullError(text, details=data, node=node, hint=hint)
-    if any(f"[Errno {number}]" in message for number in CANNOT_WRITE):
+    unwritten = kind == "OSError" and NOT_WRITTEN in message
+    if unwritten or any(f"[Errno {number}]" in message for number in CANNOT_WRITE):
         hint = "Free space on the disk of the host's output folder, or let the host write there."
         return StorageError(text, details=data, node=node, hint=hint)
     return HostError(text, details=data, node=node)

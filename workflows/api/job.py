@@ -190,7 +190,11 @@ def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
     """
     prompt = value.get("prompt")
     if not isinstance(prompt, str):
-        raise UsageError("prompt is missing or no text.", field="prompt")
+        raise UsageError(
+            "prompt is missing or no text.",
+            field="prompt",
+            hint='Write a text that describes the video: "prompt": "...".',
+        )
     source_field = "cond_video" if "cond_video" in value else "cond_image"
     if source_field not in value or {"cond_video", "cond_image"} <= value.keys():
         raise UsageError("A job has either cond_image or cond_video.", field="cond_image")
@@ -238,7 +242,9 @@ def _sounds(sounds: object, files: Files) -> tuple[str, ...]:
 def _spoken(spoken: object) -> tuple[str, tuple[str, ...]]:
     """Text and names of voices."""
     if not isinstance(spoken, dict) or not isinstance(spoken.get("text"), str):
-        raise UsageError("tts_audio needs a text.", field="tts_audio")
+        raise UsageError(
+            "tts_audio needs a text.", field="tts_audio", hint='Write "text": "(s1) ... (s2) ...".'
+        )
     voices = tuple(PurePosixPath(str(spoken[name])).stem for name in VOICES if spoken.get(name))
     if not voices or not spoken.get(VOICES[0]):
         raise UsageError(f"tts_audio needs {VOICES[0]}.", field="tts_audio")

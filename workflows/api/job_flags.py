@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
+from .edit import find_nodes, read_prompt
 from .failures import UsageError
 
 Family = Literal["multitalk", "infinitetalk"]
@@ -23,8 +24,6 @@ LORA_SCALE = 1.2
 APG_MOMENTUM, APG_NORM_THRESHOLD = -0.75, 55.0
 STEP_CACHE = 0.2
 MAX_LORAS = 5
-# The toy's own numbers, as in toy_one_speaker.json; an option goes before them.
-TOY_WINDOW, TOY_OVERLAP, TOY_STEPS, TOY_SHIFT, TOY_TEXT, TOY_AUDIO = 33, 9, 8, 3.0, 1.0, 2.0
 FIRST_SHARD = "diffusion_pytorch_model-00001-of-00007.safetensors"
 IN_BASE = "(in base)"
 
@@ -178,6 +177,18 @@ class Run:
     """What ComfyUI must have been started with."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """What holds where no option says otherwise."""
+
+    window: int
+    overlap: int
+    steps: int
+    shift: float
+    text_guidance: float
+    audio_guidance: float
+
+
 def resolve(options: argparse.Namespace, *, follows_video: bool) -> Run:
     """Work out what the options ask for.
 
@@ -193,9 +204,9 @@ def resolve(options: argparse.Namespace, *, follows_video: bool) -> Run:
     """
     family, size = _family_and_size(options, follows_video=follows_video)
     _refuse_impossible(options)
-    toy = options.toy
-    window = _frames(options, "frame_num", TOY_WINDOW if toy else WINDOW)
-    overlap = _frames(options, "motion_frame", TOY_OVERLAP if toy else OVERLAPS[family])
+    usual = _toy_numbers() if options.toy else _numbers(family, size)
+    window = _frames(options, "frame_num", usual.window)
+    overlap = _frames(options, "motion_frame", usual.overlap)
     if overlap >= window:
         raise refuse("motion_frame", overlap, f"it must be below frame_num, {window}")
     base, audio_part = _models(options, family)
@@ -206,10 +217,10 @@ def resolve(options: argparse.Namespace, *, follows_video: bool) -> Run:
         window=window,
         overlap=overlap,
         limit=_limit(options, window),
-        steps=_or(options.sample_steps, TOY_STEPS if toy else 40),
-        shift=_or(options.sample_shift, TOY_SHIFT if toy else SHIFTS[size]),
-        text_guidance=_or(options.sample_text_guide_scale, TOY_TEXT if toy else 5.0),
-        audio_guidance=_or(options.sample_audio_guide_scale, TOY_AUDIO if toy else 4.0),
+        steps=_or(options.sample_steps, usual.steps),
+        shift=_or(options.sample_shift, usual.shift),
+        text_guidance=_or(options.sample_text_guide_scale, usual.text_guidance),
+        audio_guidance=_or(options.sample_audio_guide_scale, usual.audio_guidance),
         seed=seed if seed >= 0 else random.randint(0, 99_999_999),
         step_cache=_or(options.teacache_thresh, STEP_CACHE) if options.use_teacache else 0.0,
         apg=bool(options.use_apg),
@@ -220,6 +231,33 @@ def resolve(options: argparse.Namespace, *, follows_video: bool) -> Run:
         loras=() if options.quant else _loras(options),
         text_on_cpu=bool(options.t5_cpu),
         host_arguments=_host_arguments(options),
+    )
+
+
+def _numbers(family: Family, size: str) -> Numbers:
+    """What the reference takes if an option is not given."""
+    return Numbers(
+        window=WINDOW,
+        overlap=OVERLAPS[family],
+        steps=40,
+        shift=SHIFTS[size],
+        text_guidance=5.0,
+        audio_guidance=4.0,
+    )
+
+
+def _toy_numbers() -> Numbers:
+    """Those of the toy's graph."""
+    prompt = read_prompt("toy_one_speaker")
+    (key,) = find_nodes(prompt, "MultiTalkSampler")
+    inputs = prompt[key]["inputs"]
+    return Numbers(
+        window=inputs["window"],
+        overlap=inputs["overlap"],
+        steps=inputs["preset.steps"],
+        shift=inputs["preset.shift"],
+        text_guidance=inputs["preset.text_guidance"],
+        audio_guidance=inputs["preset.audio_guidance"],
     )
 
 

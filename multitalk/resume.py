@@ -2,7 +2,7 @@
 
 A run folder belongs to one prompt: its name is the digest of everything the result depends on. Of
 each window it holds the frames (lossless, as 8 bit), the state that the next window needs (exact)
-and a record, written last, with the checksums of both. A window without a sound record does not
+and a record, written last, with the checksums of both. A window without an intact record does not
 exist. Every file is written under a temporary name, flushed and renamed.
 
 Nothing here asks a clock, and no path or machine is recorded: a folder may be copied elsewhere.
@@ -29,10 +29,10 @@ from .run_files import (
     PARTIAL,
     checksum,
     explained,
-    is_sound,
+    is_intact,
     pack_state,
+    read_intact,
     read_json,
-    read_sound,
     unpack_state,
     write_file,
 )
@@ -188,10 +188,10 @@ class RunFolder:
         return shown
 
     def state_before(self, index: int) -> WindowState | None:
-        """The latest sound state that a window before `index` left; None: begin at the picture."""
+        """The latest intact state that a window before `index` left; None: begin at the picture."""
         for earlier in range(index - 1, -1, -1):
             if earlier in self._records:
-                data = read_sound(self.path / _names(earlier)[1], self._records[earlier]["state"])
+                data = read_intact(self.path / _names(earlier)[1], self._records[earlier]["state"])
                 if data is not None:
                     return unpack_state(data, earlier)
         return None
@@ -212,7 +212,7 @@ class RunFolder:
             if not path.exists():
                 continue
             record = read_json(path)
-            if record is None or not _is_record(record) or not is_sound(frames, record["frames"]):
+            if record is None or not _is_record(record) or not is_intact(frames, record["frames"]):
                 damaged.append(str(index + 1))
                 path.unlink()
             else:

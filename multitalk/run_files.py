@@ -54,12 +54,12 @@ def checksum(data: bytes) -> dict[str, Any]:
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def is_sound(path: Path, expected: Mapping[str, Any]) -> bool:
+def is_intact(path: Path, expected: Mapping[str, Any]) -> bool:
     """Whether a file is there and as it was written."""
-    return read_sound(path, expected) is not None
+    return read_intact(path, expected) is not None
 
 
-def read_sound(path: Path, expected: Mapping[str, Any]) -> bytes | None:
+def read_intact(path: Path, expected: Mapping[str, Any]) -> bytes | None:
     """Contents of a file, or None if it is not there or not as it was written.
 
     Args:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pack.tests.host.client import HostProcess
+    from pack.tools.host.client import HostProcess
 
 ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".work"
@@ -43,8 +43,8 @@ def main() -> int:
     pack.__path__ = [str(ROOT)]
     sys.modules["pack"] = pack
     sys.dont_write_bytecode = True
-    from pack.tests.host.client import HostError
-    from pack.tests.host.environment import SetupError
+    from pack.tools.host.client import HostError
+    from pack.tools.host.environment import SetupError
     from pack.workflows.api.command import print_anywhere
 
     print_anywhere()
@@ -119,8 +119,8 @@ def host(port: int, arguments: Sequence[str] = ()) -> HostProcess:
     Returns:
         The host, not started yet.
     """
-    from pack.tests.host.client import HostProcess, HostSettings
-    from pack.tests.host.environment import has_bf16, own_checkout, prepare, sees_gpu
+    from pack.tools.host.client import HostProcess, HostSettings
+    from pack.tools.host.environment import has_bf16, own_checkout, prepare, sees_gpu
 
     python, checkout = prepare()
     cpu = not sees_gpu(python)
@@ -150,7 +150,7 @@ def editor_port() -> int:
     Returns:
         The port, or 0 for any free one.
     """
-    from pack.tests.host.process import port_is_free
+    from pack.tools.host.process import port_is_free
 
     return SERVE_PORT if port_is_free(SERVE_PORT) else 0
 
@@ -164,7 +164,7 @@ def stay(running: HostProcess) -> None:
     Raises:
         HostError: If the host ends by itself.
     """
-    from pack.tests.host.client import HostError
+    from pack.tools.host.client import HostError
 
     print(f"The graph editor: http://{running.address}   (Ctrl-C ends it)", flush=True)
     try:
@@ -215,7 +215,7 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
     Raises:
         HostError: If the graph is missing, fails or makes no video.
     """
-    from pack.tests.host.client import HostClient, HostError, files_of
+    from pack.tools.host.client import HostClient, HostError, files_of
     from pack.workflows.api.edit import read_prompt
     from pack.workflows.api.report import Progress
 
@@ -253,7 +253,7 @@ def make_preview(python: Path, film: Path, folder: Path) -> None:
         film: The mp4.
         folder: Where to; made if missing.
     """
-    command = [str(python), str(ROOT / "tests" / "make" / "preview.py"), str(film), str(folder)]
+    command = [str(python), str(ROOT / "tools" / "make" / "preview.py"), str(film), str(folder)]
     subprocess.run([*command, "--name", film.stem], check=True)
 
 
@@ -317,7 +317,7 @@ def lint(_options: argparse.Namespace, _rest: list[str]) -> int:
     Returns:
         Exit code of the first that failed, else 0.
     """
-    from pack.tests.host.environment import prepare
+    from pack.tools.host.environment import prepare
 
     python, _ = prepare()
     return run_all(python, checks(python), dict(os.environ))
@@ -332,7 +332,7 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
     Returns:
         Exit code of the first that failed, else 0.
     """
-    from pack.tests.host.environment import prepare
+    from pack.tools.host.environment import prepare
 
     python, checkout = prepare()
     env = {
@@ -348,7 +348,7 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def train(_options: argparse.Namespace, rest: list[str]) -> int:
-    """Train the toy, see tests/toy/train.py.
+    """Train the toy, see tools/toy/train.py.
 
     Args:
         rest: Stage and options of the training program.
@@ -356,15 +356,15 @@ def train(_options: argparse.Namespace, rest: list[str]) -> int:
     Returns:
         Its exit code.
     """
-    from pack.tests.host.environment import prepare
+    from pack.tools.host.environment import prepare
 
     python, checkout = prepare()
-    program = [str(python), str(ROOT / "tests" / "toy" / "train.py"), "--host", str(checkout)]
+    program = [str(python), str(ROOT / "tools" / "toy" / "train.py"), "--host", str(checkout)]
     return subprocess.run([*program, *rest], cwd=ROOT, check=False).returncode
 
 
 def lab(_options: argparse.Namespace, rest: list[str]) -> int:
-    """Measure the toy, see tests/lab/lab.py.
+    """Measure the toy, see tools/lab/lab.py.
 
     Args:
         rest: Options of the laboratory.
@@ -372,11 +372,11 @@ def lab(_options: argparse.Namespace, rest: list[str]) -> int:
     Returns:
         Its exit code.
     """
-    from pack.tests.host.environment import prepare
+    from pack.tools.host.environment import prepare
 
     python, checkout = prepare()
     env = {**os.environ, **thread_settings(), "COMFYUI_DIR": str(checkout)}
-    program = [str(python), str(ROOT / "tests" / "lab" / "lab.py")]
+    program = [str(python), str(ROOT / "tools" / "lab" / "lab.py")]
     return subprocess.run([*program, *rest], cwd=ROOT, env=env, check=False).returncode
 
 

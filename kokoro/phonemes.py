@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .chunks import Chunk, chunk_piece, chunk_tokens, split_lines, split_sentences
-from .english import EnglishPhonemes
-from .espeak import EspeakPhonemes, espeak_ipa
-from .espeak_process import is_installed
-from .lexicon import Lexicon, data_folder
+from .english.lexicon import Lexicon, data_folder
+from .english.pronunciation import EnglishPhonemes
+from .espeak.process import is_installed
+from .espeak.voice import EspeakPhonemes, espeak_ipa
 from .symbols import (
     FLAPS,
     MARKS,

@@ -25,7 +25,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .cast import HEAD, Cast, is_label_colon
 from .notation import (
     MARK,
     MAX_PAUSE_S,
@@ -38,6 +37,7 @@ from .notation import (
     parse_options,
     parse_pause,
 )
+from .roles import HEAD, Cast, is_label_colon
 
 REFERENCE_MARK = re.compile(r"\(s(?P<number>\d{1,9})\)")
 REFERENCE_SPEAKERS = 2  # marks of others are read, and nobody speaks them

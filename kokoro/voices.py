@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .config import MAX_PHONEMES
-from .weights import SAFETENSORS_SUFFIX, read_weights
+from .network.files import SAFETENSORS_SUFFIX, read_weights
 
 STYLE_WIDTH = 256
 VOICE_SHAPE = (MAX_PHONEMES, 1, STYLE_WIDTH)

@@ -1,4 +1,4 @@
-"""Colour matching: move each frame's Lab statistics to those of a reference picture."""
+"""Color matching: move each frame's Lab statistics to those of a reference picture."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _OFFSET = 16 / 116
 # In a nearly grey frame the rounding of power, product and cube root decides, so they are those of
 # the reference's library; torch's differ in the last bit, which the match amplifies many times.
 _NEARLY_GREY = 0.05
-_ROUNDING = 1e-4  # a smaller deviation is no colour, only rounding
-MEASURED_FRAMES = 5  # of a window, evenly spaced: enough for its mean colour
+_ROUNDING = 1e-4  # a smaller deviation is no color, only rounding
+MEASURED_FRAMES = 5  # of a window, evenly spaced: enough for its mean color
 
 
 def _to_lab(rgb: Tensor, *, with_numpy: bool = False) -> Tensor:
@@ -63,7 +63,7 @@ def _to_rgb(lab: Tensor) -> Tensor:
     """[..., 3] Lab to [..., 3] sRGB, clipped to 0..1."""
     light, a, b = lab.unbind(-1)
     y = (light + 16) / 116
-    # A negative z has no colour; clamped before the inverse, as the usual libraries do.
+    # A negative z has no color; clamped before the inverse, as the usual libraries do.
     f = torch.stack([y + a / 500, y, (y - b / 200).clamp_min(0)], dim=-1)
     xyz = torch.where(f > _CUBE_FROM ** (1 / 3), f**3, (f - _OFFSET) / _SLOPE)
     inverse = torch.linalg.inv(torch.tensor(_RGB_TO_XYZ, dtype=torch.float64)).float().to(lab)
@@ -73,7 +73,7 @@ def _to_rgb(lab: Tensor) -> Tensor:
 
 
 def color_statistics(frames: Tensor, device: torch.device | None = None) -> Tensor:
-    """Colours of one picture, or of a window by up to 5 of its frames.
+    """Colors of one picture, or of a window by up to 5 of its frames.
 
     Args:
         frames: [F, H, W, 3] in 0..1.
@@ -91,7 +91,7 @@ def color_statistics(frames: Tensor, device: torch.device | None = None) -> Tens
 
 
 def color_distance(statistics: Tensor, reference: Tensor) -> float:
-    """Distance of two mean colours in Lab units (CIE76; about 2 is just visible).
+    """Distance of two mean colors in Lab units (CIE76; about 2 is just visible).
 
     Args:
         statistics: [2, 3], as `color_statistics`.
@@ -104,7 +104,7 @@ def color_distance(statistics: Tensor, reference: Tensor) -> float:
 
 
 def match_colors(frames: Tensor, reference: Tensor, *, strength: float) -> Tensor:
-    """Give each frame the colour statistics of the reference picture.
+    """Give each frame the color statistics of the reference picture.
 
     Args:
         frames: [F, H, W, 3] in 0..1.
@@ -120,7 +120,7 @@ def match_colors(frames: Tensor, reference: Tensor, *, strength: float) -> Tenso
 
 
 def match_statistics(frames: Tensor, target: Tensor, *, strength: float) -> Tensor:
-    """Give each frame certain colour statistics.
+    """Give each frame certain color statistics.
 
     Args:
         frames: [F, H, W, 3] in 0..1.

@@ -67,8 +67,8 @@ class FinishedWindow:
     start: int  # number of the first of these frames in the video
     frames: Tensor  # [F, H, W, 3] in 0..1
     state: WindowState
-    drift: float  # colour distance to the picture as decoded, in Lab units
-    left_drift: float  # the same after colours were matched
+    drift: float  # color distance to the picture as decoded, in Lab units
+    left_drift: float  # the same after colors were matched
 
 
 class NoiseSource(Protocol):
@@ -122,7 +122,7 @@ class Models:
     decode: Callable[[Tensor], Tensor]  # raw latents -> frames
     embed_picture: Callable[[Tensor], object]  # frame [1, H, W, 3] -> whatever `denoise` takes
     denoise: Callable[[WindowRequest], Tensor]  # -> raw latents [1, 16, T, h, w]
-    device: torch.device | None = None  # where colours are matched; None: where frames are
+    device: torch.device | None = None  # where colors are matched; None: where frames are
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,7 +163,7 @@ def generate(
         noise: Random numbers.
         family: Window rules: MultiTalk continues from the last frames of the previous window,
             InfiniteTalk conditions every window on a frame of the source.
-        drift: What holds colours and faces.
+        drift: What holds colors and faces.
         after: State of the last window that is there already; None begins at the picture.
         attempt: Calls what makes a window, and may call it again after a failure: it then makes
             the same window from the same random numbers.
@@ -204,7 +204,7 @@ class _WindowMaker:
         condition = tail if self._follows else self._scene.source(plan.starts[index])
         decoded = models.decode(self._sample(index, tail, condition))[: plan.window_frames(index)]
         own = color_statistics(decoded, models.device)
-        # Frames that are neither new nor the beginning of the next window need no colour.
+        # Frames that are neither new nor the beginning of the next window need no color.
         skipped = min(plan.size.overlap, len(decoded) - plan.size.overlap) if index else 0
         target = self._target(condition, state)
         frames = match_statistics(decoded[skipped:], target, strength=self._drift.color_strength)
@@ -266,7 +266,7 @@ class _WindowMaker:
         return Motion(latents=self._models.encode(tail), noise=None)
 
     def _target(self, condition: Tensor, state: WindowState | None) -> Tensor:
-        """Colours [2, 3] that this window is matched to."""
+        """Colors [2, 3] that this window is matched to."""
         if self._drift.color_reference == "source frame" and not self._follows:
             return color_statistics(condition, self._models.device)
         if self._drift.color_reference == "running mean" and state is not None:

@@ -115,10 +115,10 @@ def resolve_windows(family: Family, *, window: int, overlap: int) -> WindowSize:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriftControl:
-    """What holds colours and faces over many windows."""
+    """What holds colors and faces over many windows."""
 
     color_strength: float = 1.0  # 0 to 1, matching of every window; 0 is off
-    # What colours are matched to: the picture (frame 0 of a source video), the source frame that
+    # What colors are matched to: the picture (frame 0 of a source video), the source frame that
     # the window begins at, or the mean of the picture and of all windows before as they came.
     color_reference: ColorReference = "picture"
     # Which picture CLIP vision sees: the one that the window continues from, or the first.

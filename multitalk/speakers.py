@@ -234,7 +234,7 @@ def check_token_masks(tokens: Tensor, height: int, width: int) -> None:
 
 
 def draw_speakers(picture: Tensor, masks: Tensor) -> Tensor:
-    """Picture of who is who: every mask in its colour, with its number.
+    """Picture of who is who: every mask in its color, with its number.
 
     Args:
         picture: [H, W, 3] in 0..1.

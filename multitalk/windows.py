@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .audio_attention import audio_windows
 from .config import AUDIO_RADIUS, VAE_TIME, Family, WindowSize
+from .model.audio_attention import audio_windows
 
 MIRROR_EXTRA = 3  # frames that the reference mirrors beyond the need, and MultiTalk loses
 MAX_REFERENCE_FRAMES = 1000

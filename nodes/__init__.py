@@ -19,6 +19,7 @@ class MultiTalkExtension(ComfyExtension):
         from .audio import MultiTalkLoudness, MultiTalkTracks
         from .example import MultiTalkExample
         from .file_report import MultiTalkFileReport
+        from .guider import MultiTalkGuider
         from .loaders import (
             MultiTalkAddLoras,
             MultiTalkAttach,
@@ -27,10 +28,9 @@ class MultiTalkExtension(ComfyExtension):
         )
         from .sampler import MultiTalkSampler, MultiTalkSampleToVideo
         from .speakers import MultiTalkSpeakers
-        from .speech import MultiTalkLoadSpeechEncoder, MultiTalkSpeechEmbedding
-        from .tts import MultiTalkDialogue, MultiTalkLoadKokoro, MultiTalkSpeak
+        from .speech_embedding import MultiTalkLoadSpeechEncoder, MultiTalkSpeechEmbedding
+        from .text_to_speech import MultiTalkDialogue, MultiTalkLoadKokoro, MultiTalkSpeak
         from .video import MultiTalkVideoCombine
-        from .window import MultiTalkGuider
 
         return [
             MultiTalkExample,

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from comfy_api.latest import io, ui
 
-from ..multitalk.audio import (
+from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
+from ..multitalk.sound.audio import (
     Sound,
     check_sound,
-    normalise_loudness,
+    normalize_loudness,
     parse_offsets,
     place_tracks,
     start_times,
 )
-from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
-from .input_checks import check_inputs, check_names
 from .sockets import Tracks, from_sound, to_sound
+from .values import check_inputs, check_names
 
 logger = logging.getLogger("multitalk.nodes")
 SPEAKER_NAMES = [f"speaker_{number}" for number in range(1, MAX_SPEAKERS + 1)]
@@ -59,7 +59,7 @@ class MultiTalkLoudness(io.ComfyNode):
         rate, levelled, notes = to_sound(audio, "audio").sample_rate, [], []
         for waveform in audio["waveform"].to("cpu", torch.float32):
             check_sound(Sound(waveform=waveform, sample_rate=rate), "audio")
-            out, before = normalise_loudness(waveform, rate, target_lufs=loudness_lufs)
+            out, before = normalize_loudness(waveform, rate, target_lufs=loudness_lufs)
             levelled.append(out)
             if before is None:
                 notes.append(
@@ -145,7 +145,7 @@ class MultiTalkTracks(io.ComfyNode):
         **unknown: Any,
     ) -> io.NodeOutput:
         """Place and mix."""
-        from ..multitalk.timeline import draw_tracks  # here, so that the host starts fast
+        from ..multitalk.sound.timeline import draw_tracks  # here, so that the host starts fast
 
         check_names(unknown)
         check_inputs({"placement": placement})

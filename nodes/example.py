@@ -11,10 +11,10 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..multitalk.audio import Sound
+from ..multitalk.sound.audio import Sound
 from .host import ASSETS
-from .input_checks import check_names
 from .sockets import from_sound
+from .values import check_names
 
 EXAMPLES = ASSETS / "examples"
 SCENES = ["one_speaker", "two_speakers"]

@@ -8,7 +8,7 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from .host import file_stamps, find_file, list_files
-from .input_checks import check_names
+from .values import check_names
 
 REPORT_FOLDERS = (
     "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
@@ -55,8 +55,8 @@ class MultiTalkFileReport(io.ComfyNode):
     def execute(cls, file: str, **unknown: Any) -> io.NodeOutput:
         """Read the header and describe it."""
         check_names(unknown)
-        from ..multitalk.sniff import describe
-        from ..multitalk.weight_file import read_header
+        from ..multitalk.model.kinds import describe
+        from ..weights.header import read_header
 
         key, name = _place(file)
         report = describe(read_header(find_file(name, [key])))

@@ -19,7 +19,7 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
-from ..multitalk.file_contents import (
+from ..weights.contents import (
     GGUF_SUFFIX,
     PICKLE_SUFFIXES,
     SAFETENSORS_SUFFIXES,
@@ -175,7 +175,7 @@ class StepProgress:
 
     def _time_left(self, done: int) -> str:
         """From the mean of the steps so far, decoding included; logged once, after the first."""
-        from ..multitalk.report import clock
+        from ..multitalk.runs.report import clock
 
         new = max(1, done - self._begin_done)
         mean_s = (time.monotonic() - self._begin) / new

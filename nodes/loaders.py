@@ -28,9 +28,9 @@ from .host import (
     list_files,
     send_text,
 )
-from .input_checks import check_choice, check_inputs, check_names
-from .model_patch import AttachedAudio, attach_audio, check_model
-from .weight_dtypes import QUANTIZATIONS
+from .loading.audio_hooks import AttachedAudio, attach_audio, check_model
+from .loading.quantizations import QUANTIZATIONS
+from .values import check_choice, check_inputs, check_names
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -169,9 +169,9 @@ class MultiTalkLoadModel(io.ComfyNode):
         **unknown: Any,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
-        from ..multitalk.sniff import describe
-        from .file_checks import check_model_files, network_parameters
-        from .loras import report_loras
+        from ..multitalk.model.kinds import describe
+        from .loading.loras import report_loras
+        from .loading.model_files import check_model_files, network_parameters
 
         check_names(unknown)
         check_inputs({"loras": loras})
@@ -239,8 +239,8 @@ class MultiTalkReadFiles(io.ComfyNode):
     ) -> io.NodeOutput:
         """Check both headers, then load."""
         check_names(unknown)
-        from .base_model import load_base
-        from .file_checks import check_model_files, find_audio_part
+        from .loading.base_model import load_base
+        from .loading.model_files import check_model_files, find_audio_part
 
         check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
         check_choice("family", family, ("auto", *FAMILIES))
@@ -273,7 +273,7 @@ class MultiTalkAddLoras(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, loras: str, model: Any = None) -> object:
         """Changes with the files."""
-        from .loras import read_chosen
+        from .loading.loras import read_chosen
 
         return file_stamps([name for name, _ in read_chosen(loras)], LORA_FOLDERS)
 
@@ -283,7 +283,7 @@ class MultiTalkAddLoras(io.ComfyNode):
     ) -> io.NodeOutput:
         """Add one after the other."""
         check_names(unknown)
-        from .loras import apply_lora, read_chosen
+        from .loading.loras import apply_lora, read_chosen
 
         check_inputs({"model": model}, "model")
         for name, strength in read_chosen(loras):
@@ -294,10 +294,10 @@ class MultiTalkAddLoras(io.ComfyNode):
 def _with_audio(
     model: comfy.model_patcher.ModelPatcher, path: str, family: str, weight_dtype: str
 ) -> comfy.model_patcher.ModelPatcher:
-    from ..multitalk.checkpoint import audio_part_config
-    from ..multitalk.weight_file import read_header
-    from .audio_part import load_audio_part
-    from .file_checks import choose_family
+    from ..multitalk.model.fit import audio_part_config
+    from ..weights.header import read_header
+    from .loading.audio_part import load_audio_part
+    from .loading.model_files import choose_family
 
     header = read_header(Path(path))
     config = audio_part_config(header)
@@ -338,8 +338,8 @@ class MultiTalkAttach(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, audio_part: str, model: Any = None, **_inputs: Any) -> list[str]:
         """Refuse a wrong audio file before the base is read."""
-        from ..multitalk.checkpoint import audio_part_config, check_audio_parameters
-        from ..multitalk.weight_file import read_header
+        from ..multitalk.model.fit import audio_part_config, check_audio_parameters
+        from ..weights.header import read_header
 
         header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
         check_audio_parameters(header, audio_part_config(header))
@@ -356,7 +356,7 @@ class MultiTalkAttach(io.ComfyNode):
     ) -> io.NodeOutput:
         """Load the audio part and attach it to a clone; base weights in its file win."""
         check_names(unknown)
-        from .audio_part import replace_weights
+        from .loading.audio_part import replace_weights
 
         check_inputs({"model": model}, "model")
         path = str(find_file(audio_part, AUDIO_PART_FOLDERS))

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import folder_paths
 from comfy_api.latest import InputImpl, io, ui
 
-from ..multitalk.audio import Sound, fit_sound
+from ..multitalk.sound.audio import Sound, fit_sound
 from .host import PREFIX, graph_metadata, new_video
-from .input_checks import check_prefix
-from .sampler_inputs import advanced_inputs, keep_inputs, media_inputs, model_inputs, setting_inputs
 from .sockets import from_sound
+from .values import check_prefix
+from .widgets import advanced_inputs, keep_inputs, media_inputs, model_inputs, setting_inputs
 
 if TYPE_CHECKING:
-    from .video_run import VideoRun
+    from .sampling.video_run import VideoRun
 
 
 def _inputs() -> list[Any]:
@@ -68,15 +68,15 @@ class MultiTalkSampler(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, **inputs: Any) -> list[str]:
         """Check everything that needs no model, then ask for the models."""
-        from .run_setup import check_run
+        from .sampling.run_setup import check_run
 
         return check_run(inputs, cls.hidden)
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         """Sample all windows."""
-        from .run_setup import prepare_run
-        from .video_run import sample_video
+        from .sampling.run_setup import prepare_run
+        from .sampling.video_run import sample_video
 
         with prepare_run(inputs, cls.hidden) as run:
             frames = sample_video(run)
@@ -120,14 +120,14 @@ class MultiTalkSampleToVideo(io.ComfyNode):
     def check_lazy_status(cls, filename_prefix: str = PREFIX, **inputs: Any) -> list[str]:
         """Check everything that needs no model, then ask for the models."""
         check_prefix(filename_prefix, folder_paths.get_output_directory())
-        from .run_setup import check_run
+        from .sampling.run_setup import check_run
 
         return check_run(inputs, cls.hidden)
 
     @classmethod
     def execute(cls, filename_prefix: str = PREFIX, **inputs: Any) -> io.NodeOutput:
         """Sample all windows into the file."""
-        from .run_setup import prepare_run
+        from .sampling.run_setup import prepare_run
 
         with prepare_run(inputs, cls.hidden) as run:
             output = io.FolderType.output
@@ -147,7 +147,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
 
 def _write_video(run: VideoRun, path: Path, sound: Sound, hidden: Any) -> None:
     """Make all windows of a run into a file."""
-    from ..multitalk.video_file import VideoFile
+    from ..multitalk.video.mp4 import VideoFile
 
     height, width = run.size_px
     with VideoFile(

@@ -10,13 +10,13 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..multitalk.audio import Sound
+from ..multitalk.sound.audio import Sound
 from ..multitalk.speakers import MAX_BOX_PX, Box
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
-    from ..kokoro.speech import Speaker
+    from ..kokoro.synthesis import Speaker
 
 Tracks = io.Custom("MULTITALK_TRACKS")
 Speech = io.Custom("MULTITALK_SPEECH")

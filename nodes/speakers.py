@@ -17,8 +17,8 @@ from ..multitalk.speakers import (
     masks_from_boxes,
     parse_boxes,
 )
-from .input_checks import check_inputs, check_names
 from .sockets import resize_masks, to_boxes, to_frames, to_masks
+from .values import check_inputs, check_names
 
 MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
 from .host import PREFIX, graph_metadata, new_video
-from .input_checks import check_inputs, check_names, check_prefix
+from .values import check_inputs, check_names, check_prefix
 
 
 class MultiTalkVideoCombine(io.ComfyNode):

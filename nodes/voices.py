@@ -11,22 +11,22 @@ import comfy.model_patcher
 import torch
 from torch import Tensor
 
-from ..kokoro.cast import name_key
-from ..kokoro.model import load_files
+from ..kokoro.network.files import find_files
+from ..kokoro.network.model import load_files
 from ..kokoro.notation import clean_text
+from ..kokoro.roles import name_key
 from ..kokoro.script import Script, Turn, parse_script, schedule_turns
-from ..kokoro.speech import EspeakSpeaker, KokoroSpeaker, Manner, Speaker
 from ..kokoro.spoken import Spoken
-from ..kokoro.weights import find_files
-from ..multitalk.audio import (
+from ..kokoro.synthesis import EspeakSpeaker, KokoroSpeaker, Manner, Speaker
+from ..multitalk.sound.audio import (
     Sound,
     Tracks,
     loudness_gain,
     measure_loudness,
-    normalise_loudness,
+    normalize_loudness,
 )
-from ..multitalk.dialogue import dialogue_tracks, lay_turns
-from ..multitalk.timeline import Span, draw_timeline
+from ..multitalk.sound.dialogue import dialogue_tracks, lay_turns
+from ..multitalk.sound.timeline import Span, draw_timeline
 from .host import find_file
 from .sockets import LoadedVoices
 
@@ -103,7 +103,7 @@ def speak(
     spoken = _ready(voices).say(text, manner, lambda done, all_: progress(0, done, all_))
     waveform = spoken.waveform[None]
     if level:
-        waveform, _ = normalise_loudness(waveform, spoken.sample_rate)
+        waveform, _ = normalize_loudness(waveform, spoken.sample_rate)
     lines = [f"{w.start_s:.3f} {w.end_s:.3f} {w.text}" for w in spoken.words]
     logger.info("[MultiTalk] %s: %.2f s of speech", voices.name, _seconds(spoken))
     return Sound(waveform=waveform, sample_rate=spoken.sample_rate), "\n".join(lines)

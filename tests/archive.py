@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = ("__init__.py", "multitalk", "kokoro", "nodes", "workflows/api")
+RUNS = ("__init__.py", "weights", "multitalk", "kokoro", "nodes", "workflows/api")
 
 
 def git(*arguments: str) -> str:
@@ -49,6 +49,6 @@ def unpack(folder: Path) -> Path:
 
 
 def sources() -> list[Path]:
-    """Python files that users run; dev.py and the tests are for developers."""
+    """Python files that users run; dev.py, tools and tests are for developers."""
     roots = [ROOT / name for name in RUNS]
-    return [file for root in roots for file in ([root] if root.is_file() else root.glob("*.py"))]
+    return [file for root in roots for file in ([root] if root.is_file() else root.rglob("*.py"))]

@@ -36,8 +36,8 @@ class RootIsADirectory:
 
 
 def pytest_configure(config):
-    # transformers looks for torchvision and torchaudio too; see tests/host/launch.py.
-    from pack.tests.host.launch import stand_ins
+    # transformers looks for torchvision and torchaudio too; see tools/host/launch.py.
+    from pack.tools.host.launch import stand_ins
 
     stand_ins()
     config.pluginmanager.register(RootIsADirectory())
@@ -66,6 +66,6 @@ def goldens_dir(request):
 @pytest.fixture(scope="session")
 def host():
     """The pinned ComfyUI in this process, on the CPU, with the pack loaded as it loads packs."""
-    from pack.tests.inprocess import start_host
+    from pack.tools.host.inprocess import start_host
 
     return start_host(ROOT)

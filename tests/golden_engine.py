@@ -1,4 +1,4 @@
-"""Golden cases that need no host: audio, schedule, guidance, colour, sizes, masks, end rules."""
+"""Golden cases that need no host: audio, schedule, guidance, color, sizes, masks, end rules."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import re
 import pytest
 import torch
 
-from pack.multitalk import audio_attention, config, frames, guidance, speakers, wav2vec2, windows
-from pack.multitalk.audio import (
+from pack.multitalk import config, frames, guidance, speakers, windows
+from pack.multitalk.color import match_colors
+from pack.multitalk.model import audio_attention
+from pack.multitalk.schedule import shifted_sigmas
+from pack.multitalk.sound import wav2vec2
+from pack.multitalk.sound.audio import (
     Sound,
     encoder_waveform,
     measure_loudness,
-    normalise_loudness,
+    normalize_loudness,
     place_tracks,
     resample,
     start_times,
     to_mono,
 )
-from pack.multitalk.color import match_colors
-from pack.multitalk.schedule import shifted_sigmas
 from pack.tests.golden_index import exact
 
 
@@ -57,7 +59,7 @@ def speech(case):
     for index, clip in enumerate(case.config["clips"].values()):
         samples = case[f"in.samples{index}"]
         if case.config["do_normalize"]:
-            samples = wav2vec2.normalise_waveform(samples)
+            samples = wav2vec2.normalize_waveform(samples)
         with torch.inference_mode():
             features = wav2vec2.encode_waveform(model, samples, clip["frames"])
         case.check(features, f"out.embedding{index}")
@@ -73,7 +75,7 @@ def loudness(case):
             mono = to_mono(pcm.T.float() / 32768)
             before = resample(mono, sub["file_rate"], config.SAMPLE_RATE_HZ)[None]
             assert before.shape[1] == sub["samples_16k"]
-            after, lufs = normalise_loudness(before, config.SAMPLE_RATE_HZ, target_lufs=target)
+            after, lufs = normalize_loudness(before, config.SAMPLE_RATE_HZ, target_lufs=target)
             index = case[f"{name}.index"]
             close(before[0, index], case[f"{name}.before"], limit["samples_max_abs"])
             close(after[0, index], case[f"{name}.after"], limit["samples_max_abs"])
@@ -83,20 +85,20 @@ def loudness(case):
             mono = to_mono(case[f"{name}.pcm_float"].T)
             before = resample(mono, sub["rate"], config.SAMPLE_RATE_HZ)[None]
             close(before[0], case[f"{name}.mono16k"], limit["samples_max_abs"])
-            after, lufs = normalise_loudness(before, config.SAMPLE_RATE_HZ, target_lufs=target)
+            after, lufs = normalize_loudness(before, config.SAMPLE_RATE_HZ, target_lufs=target)
             close(after[0], case[f"{name}.normalised"], limit["samples_max_abs"])
             assert abs(lufs - sub["lufs_before"]) <= limit["lufs"]
     for name, edge in case.config["edges"].items():
         key = f"edge.{name}.in"
         if key in case.tensors:
             given = case[key][None]
-            out, lufs = normalise_loudness(given, config.SAMPLE_RATE_HZ, target_lufs=target)
+            out, lufs = normalize_loudness(given, config.SAMPLE_RATE_HZ, target_lufs=target)
             close(out[0], case[f"edge.{name}.out"], limit["samples_max_abs"])
             assert (lufs is None) == edge["unchanged"]
     # The cases without tensors: silence, and sounds too short to measure, pass unchanged.
     for length in (0, 6399, 16000):
         zeros = torch.zeros(1, length)
-        assert normalise_loudness(zeros, config.SAMPLE_RATE_HZ) == (zeros, None)
+        assert normalize_loudness(zeros, config.SAMPLE_RATE_HZ) == (zeros, None)
 
 
 def close(actual, expected, limit):
@@ -112,7 +114,7 @@ def dialogue(case):
         voices = [case["in.track1"][None], case["in.track2"][None]]
         if name.endswith("_equal"):
             raw = [case[f"in.track{i}_raw"][None, :common] for i in (1, 2)]
-            voices = [normalise_loudness(voice, rate)[0] for voice in raw]
+            voices = [normalize_loudness(voice, rate)[0] for voice in raw]
         if "missing" in name:
             gone = int(name[-1]) - 1
             voices[gone] = torch.zeros_like(voices[1 - gone])
@@ -170,7 +172,7 @@ def colour_match(case):
             given = picture(f"in.{name}")
             out = match_colors(given, reference, strength=float(strength))
             back = (out * 2 - 1).permute(3, 0, 1, 2)[None]
-            # The reference amplifies rounding in a frame of one colour by an unbounded factor (see
+            # The reference amplifies rounding in a frame of one color by an unbounded factor (see
             # the notes of the case); ours gives it the reference's mean, checked in test_color.
             varies = [len(frame.flatten(0, 1).unique(dim=0)) > 1 for frame in given]
             if strength == 0:

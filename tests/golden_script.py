@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from pack.kokoro.script import REFERENCE_SPEAKERS, parse_reference_script, schedule_turns
-from pack.multitalk.audio import resample
 from pack.multitalk.config import SAMPLE_RATE_HZ
-from pack.multitalk.dialogue import dialogue_tracks, lay_turns
+from pack.multitalk.sound.audio import resample
+from pack.multitalk.sound.dialogue import dialogue_tracks, lay_turns
 
 VOICE_RATE_HZ = 24_000
 SAMPLES_PER_CHARACTER = 240

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from pack.kokoro.config import parse_config
-from pack.kokoro.decoder import VOICED_HZ, draw_noise, spectrum, waveform_of
-from pack.kokoro.model import Kokoro, load_kokoro
-from pack.kokoro.weights import plain_weights
+from pack.kokoro.network.decoder import VOICED_HZ, draw_noise, spectrum, waveform_of
+from pack.kokoro.network.files import plain_weights
+from pack.kokoro.network.model import Kokoro, load_kokoro
 from pack.tests.golden_index import exact
-from pack.tests.speech.small_model import published_shapes
+from pack.tools.make.small_kokoro import published_shapes
 
 # Relative to the largest value, where a case names no limit of its own.
 BEFORE_GENERATOR = 1e-3
@@ -46,7 +46,7 @@ class Stages:
         names = [*OUTPUTS, "decoder.generator.conv_post"]
         hooks = [model.get_submodule(name).register_forward_hook(self.keep(name)) for name in names]
         hooks.append(model.decoder.register_forward_pre_hook(self.keep_curves))
-        made = model.synthesise(case["in.ids"][0], self.style[0], speed=speed, seed=seed)
+        made = model.synthesize(case["in.ids"][0], self.style[0], speed=speed, seed=seed)
         for hook in hooks:
             hook.remove()
         self.durations, self.waveform = made.durations, made.waveform

@@ -6,13 +6,13 @@ import comfy.model_patcher
 import torch
 from safetensors.torch import load_file
 
-from pack.multitalk.audio_attention import build_audio_part
-from pack.multitalk.quantize import collect_quanto, dequantize_rows, read_map
-from pack.nodes.loras import add_lora
-from pack.nodes.model_patch import KEY, AttachedAudio, attach_audio
-from pack.nodes.quantized import QuantizedOps
-from pack.nodes.weights import assign, store
+from pack.multitalk.model.audio_attention import build_audio_part
+from pack.nodes.loading.audio_hooks import KEY, AttachedAudio, attach_audio
+from pack.nodes.loading.loras import add_lora
+from pack.nodes.loading.modules import assign, store
+from pack.nodes.loading.quantized import QuantizedOps
 from pack.tests.golden_host import CPU, audio_config, build_model, denoiser, host_model
+from pack.weights.quanto import collect_quanto, dequantize_rows, read_map
 
 
 def patched_weights(model):

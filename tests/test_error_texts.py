@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("nodes", "multitalk", "kokoro")
+PACKAGES = ("nodes", "multitalk", "kokoro", "weights")
 KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "error")
 INSTRUCTION = re.compile(
     r"(^|[.,;:?)X] |, or |; otherwise |, X)"
@@ -29,18 +29,18 @@ JARGON = re.compile(
 )
 # Parts of sentences that a caller puts between what was given and what to do, in these files.
 FRAGMENTS = {
-    "multitalk/checkpoint.py": r"X is X in its metadata",
-    "multitalk/file_contents.py": r"a shape is a list of lengths|metadata are texts",
-    "multitalk/gguf_file.py": r"(the|a|X bytes|X of shape) .*[^.]",
-    "multitalk/quantize.py": r"X: X",
+    "multitalk/model/fit.py": r"X is X in its metadata",
+    "weights/contents.py": r"a shape is a list of lengths|metadata are texts",
+    "weights/gguf_file.py": r"(the|a|X bytes|X of shape) .*[^.]",
+    "weights/quanto.py": r"X: X",
     "nodes/voices.py": r"Line X, column X: X",
     "kokoro/config.py": r"(X (is|has) X, not|it has|vocab|resblock_dilation_sizes) ?.*[^.]|broken",
-    "kokoro/model.py": r"X: X",
-    "kokoro/weights.py": r"X X",
+    "kokoro/network/model.py": r"X: X",
+    "kokoro/network/files.py": r"X X",
     "multitalk/speakers.py": r"text",
-    "multitalk/run_files.py": r"The run folder X X \(X\)\. X",
-    "multitalk/video_file.py": r"The video file X could not be written: X\. X\. X and run again\.",
-    "nodes/input_checks.py": r"X is (X|free); it takes X\.",
+    "multitalk/runs/files.py": r"The run folder X X \(X\)\. X",
+    "multitalk/video/mp4.py": r"The video file X could not be written: X\. X\. X and run again\.",
+    "nodes/values.py": r"X is (X|free); it takes X\.",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.
@@ -107,14 +107,18 @@ def texts_of(path):
             yield node.lineno, render(argument, constants) or ast.unparse(argument)
 
 
-FILES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_errors_say_what_to_do_in_plain_words(path):
-    fragments = FRAGMENTS.get(f"{path.parent.name}/{path.name}")
+    fragments = FRAGMENTS.get(name_of(path))
     for line, text in texts_of(path):
-        where = f"{path.parent.name}/{path.name}:{line}: {text}"
+        where = f"{name_of(path)}:{line}: {text}"
         assert not JARGON.search(text), f"a word of the trade in {where}"
         if fragments and re.fullmatch(fragments, text):
             continue

@@ -5,11 +5,20 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from pack.tests.layers import (
+    MODULES,
+    PACKAGES,
+    ROOT,
+    find_circle,
+    imports,
+    name_of,
+    room_of,
+    sources,
+)
+
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 HOST_MODULES = {
@@ -25,118 +34,76 @@ HEAVY = {
     "transformers", "librosa", "soundfile", "pyloudnorm", "optimum", "scipy", "gguf", "misaki",
     "espeakng_loader",
 }  # fmt: skip
-ENGINE_ORDER = [
-    "config", "frames", "audio", "levels", "video_sound", "video_file", "dialogue",
-    "wave_features", "wav2vec2", "audio_attention", "speakers", "timeline", "windows", "schedule",
-    "guidance", "stepcache", "color", "architecture", "block_names", "diffusers_names",
-    "lora_names", "lora", "quantize", "gguf_blocks", "gguf_file", "file_contents", "weight_file",
-    "layouts", "sniff", "checkpoint", "settings", "generate", "lossless", "run_files", "run_lock",
-    "resume", "report",
-]  # fmt: skip
-SPEECH_ORDER = [
-    "config", "notation", "cast", "script", "spoken", "symbols", "chunks", "abbreviations",
-    "numbers", "lexicon", "written_english", "english", "espeak_child", "espeak_process", "espeak",
-    "phonemes", "weights", "layers", "decoder", "model", "voices", "speech",
-]  # fmt: skip
-PHONEME_SYMBOLS = {"symbols.py", "test_phonemes.py", "test_english.py"}  # not ASCII
-# nodes/ in layers: a file imports only from layers before its own.
-NODE_LAYERS = [
-    {"sockets", "host", "weight_dtypes", "quantized", "weights", "model_patch"},
-    {"audio_part"},
-    {"block_cache", "checks", "input_checks", "file_checks", "sampler_inputs"},
-    {"base_model", "loras", "voices"},
-    {"guider", "economy", "identity"},
-    {"denoiser"},
-    {"video_run"},
-    {"run_setup"},
-    {
-        "audio",
-        "speech",
-        "speakers",
-        "loaders",
-        "sampler",
-        "window",
-        "video",
-        "example",
-        "tts",
-        "file_report",
-    },
+# A package imports only these beside itself: nodes over {multitalk, kokoro} over weights.
+BELOW = {
+    "weights": set(),
+    "multitalk": {"weights"},
+    "kokoro": {"weights"},
+    "nodes": {"multitalk", "kokoro", "weights"},
+}
+# Floors of nodes/, lowest first; what is not named is a node class, on the top floor.
+NODE_FLOORS = [
+    {"sockets", "host", "values", "widgets"},
+    {"loading"},
+    {"sampling"},
 ]
+PHONEME_SYMBOLS = {"symbols.py", "test_phonemes.py", "test_pronunciation.py"}  # not ASCII
 
 
-def files(package):
-    return sorted((ROOT / package).glob("*.py"))
+def floor_of(module):
+    """Floor of a module of nodes/, 0 is the lowest."""
+    room = module.split(".")[1]
+    return next((i for i, names in enumerate(NODE_FLOORS) if room in names), len(NODE_FLOORS))
 
 
-def imports(path):
-    """(level, module) of every import statement, functions included."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module is None:
-            for alias in node.names:
-                yield node.level, alias.name
-        elif isinstance(node, ast.ImportFrom):
-            yield node.level, node.module or ""
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield 0, alias.name
+@pytest.mark.parametrize("path", sources(*PACKAGES), ids=name_of)
+def test_packages_import_only_what_lies_below(path):
+    own = path.relative_to(ROOT).parts[0]
+    for module in imports(path):
+        package = module.split(".")[0]
+        if own != "nodes":
+            assert package not in HOST_MODULES - {"nodes"}
+        if module in MODULES:
+            assert package in BELOW[own] | {own}, f"{name_of(path)} imports {module}"
 
 
-@pytest.mark.parametrize("path", files("multitalk"), ids=lambda p: p.stem)
-def test_engine_imports_no_host_and_only_lower_modules(path):
-    for level, module in imports(path):
-        if level == 0:
-            assert module.split(".")[0] not in HOST_MODULES | {"kokoro", "multitalk"}
-        else:
-            assert level == 1, f"{path.name} imports outside the engine"
-            if path.stem != "__init__":
-                own, other = ENGINE_ORDER.index(path.stem), ENGINE_ORDER.index(module)
-                assert other < own, f"{path.name} imports {module}, which is above it"
-
-
-def test_engine_order_names_every_module():
-    assert {path.stem for path in files("multitalk")} == {*ENGINE_ORDER, "__init__"}
-
-
-@pytest.mark.parametrize("path", files("kokoro"), ids=lambda p: p.stem)
-def test_speech_imports_no_host_and_only_lower_modules(path):
-    for level, module in imports(path):
-        if level == 0:
-            assert module.split(".")[0] not in HOST_MODULES | {"kokoro", "multitalk"}
-        elif path.stem != "__init__":
-            assert level == 1, f"{path.name} imports outside the package"
-            own, other = SPEECH_ORDER.index(path.stem), SPEECH_ORDER.index(module)
-            assert other < own, f"{path.name} imports {module}, which is above it"
-
-
-def test_speech_order_names_every_module():
-    assert {path.stem for path in files("kokoro")} == {*SPEECH_ORDER, "__init__"}
-
-
-@pytest.mark.parametrize("path", files("nodes"), ids=lambda p: p.stem)
-def test_nodes_import_only_lower_layers(path):
-    if path.stem == "__init__":
+@pytest.mark.parametrize("path", sources("nodes"), ids=name_of)
+def test_nodes_import_only_lower_floors(path):
+    module = name_of(path)
+    if module == "nodes":
         return
-    layer = next(i for i, names in enumerate(NODE_LAYERS) if path.stem in names)
-    below = set().union(*NODE_LAYERS[:layer])
-    for level, module in imports(path):
-        if level == 1:
-            same_floor = layer == 0 and module in NODE_LAYERS[0]
-            assert module in below or same_floor, f"{path.name} imports {module}"
-        elif level == 2:
-            assert module.split(".")[0] in ("multitalk", "kokoro")
+    for other in imports(path) & MODULES:
+        if other.startswith("nodes."):
+            same = room_of(other) == room_of(module) or floor_of(module) == 0
+            below = floor_of(other) < floor_of(module)
+            assert below or (same and floor_of(other) == floor_of(module)), f"{module}: {other}"
 
 
-@pytest.mark.parametrize(
-    "package",
-    [
-        *("multitalk", "kokoro", "nodes", "tests", "tests/bench", "tests/engine", "tests/host"),
-        *("tests/lab", "tests/make", "tests/nodes", "tests/speech", "tests/toy"),
-        "workflows/api",
-    ],
-)
-def test_rooms_are_small(package):
-    for path in files(package):
-        text = path.read_text()
+def test_no_circle_of_modules_or_rooms():
+    arrows = {name_of(path): imports(path) & MODULES for path in sources(*PACKAGES)}
+    assert find_circle(arrows) == []
+    rooms = {}
+    for module, others in arrows.items():
+        if "." in module:
+            inside = {room_of(other) for other in others} - {room_of(module)}
+            rooms.setdefault(room_of(module), set()).update(inside)
+    assert find_circle(rooms) == []
+
+
+def test_circle_is_noticed():
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert find_circle({"a": {"b", "c"}, "b": {"c"}}) == []
+
+
+def test_tools_import_no_tests():
+    for path in [*sources("tools"), ROOT / "dev.py"]:
+        assert not [m for m in imports(path) if m.startswith("pack.tests")], path
+
+
+@pytest.mark.parametrize("folder", [*PACKAGES, "tests", "tools", "workflows"])
+def test_rooms_are_small(folder):
+    for path in sources(folder):
+        text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= MAX_FILE_LINES, path
         assert text.isascii() or path.name in PHONEME_SYMBOLS, path
         for node in ast.walk(ast.parse(text)):
@@ -155,14 +122,15 @@ def refuse(*args, **kwargs):
     raise AssertionError("an import opened a socket")
 socket.socket.__init__ = refuse
 for name in sys.argv[2].split(","):
-    importlib.import_module("pack.multitalk." + name)
+    importlib.import_module("pack." + name)
 assert not torch.cuda.is_initialized()
 print(",".join({module.split(".")[0] for module in sys.modules}))
 """
 
 
 def test_importing_the_engine_does_nothing():
-    command = [sys.executable, "-c", PROBE, str(ROOT), ",".join(ENGINE_ORDER)]
+    engine = sorted(module for module in MODULES if module.startswith(("weights", "multitalk")))
+    command = [sys.executable, "-c", PROBE, str(ROOT), ",".join(engine)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert not set(run.stdout.strip().split(",")) & (HOST_MODULES | HEAVY)

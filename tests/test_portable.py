@@ -23,10 +23,15 @@ OTHER_OPENS = {"av", "os", "opener", "_opener", "Image", "wave", "encoder"}  # n
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 # Texts that people write and speech needs: these files hold letters beyond ASCII as data.
 LETTERS = {
-    "multitalk/timeline.py",
-    *("kokoro/abbreviations.py", "kokoro/cast.py", "kokoro/chunks.py", "kokoro/config.py"),
-    *("kokoro/lexicon.py", "kokoro/notation.py", "kokoro/numbers.py", "kokoro/phonemes.py"),
-    *("kokoro/symbols.py", "kokoro/written_english.py"),
+    "multitalk/sound/timeline.py",
+    *("kokoro/english/abbreviations.py", "kokoro/roles.py", "kokoro/chunks.py", "kokoro/config.py"),
+    *(
+        "kokoro/english/lexicon.py",
+        "kokoro/notation.py",
+        "kokoro/english/numbers.py",
+        "kokoro/phonemes.py",
+    ),
+    *("kokoro/symbols.py", "kokoro/english/written.py"),
 }
 
 NEW_MODULES = {

@@ -124,7 +124,7 @@ def test_changelog_leads_to_the_version(project):
 def test_archive_holds_what_runs_and_nothing_of_the_workshop(archive):
     for name in (
         *("__init__.py", "pyproject.toml", "requirements.txt", "LICENSE", "README.md"),
-        *("CHANGELOG.md", "nodes/__init__.py", "multitalk/generate.py", "kokoro/espeak_child.py"),
+        *("CHANGELOG.md", "nodes/__init__.py", "multitalk/generate.py", "kokoro/espeak/child.py"),
         *("locales/en/nodeDefs.json", "locales/zh/main.json", "web/docs/MultiTalkSampler.md"),
         *("workflows/toy_one_speaker.json", "workflows/toy_one_speaker.jpg"),
         *("workflows/api/__main__.py", "workflows/api/prompts.schema.json"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pack.tests.host.client import HostProcess, HostSettings
+from pack.tools.host.client import HostProcess, HostSettings
 
 
 @pytest.fixture(scope="session")

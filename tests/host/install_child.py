@@ -25,7 +25,7 @@ def look(pack, base, recorder):
     from app.custom_node_manager import CustomNodeManager
     from comfy_config import config_parser
 
-    from pack.tests.inprocess import Host
+    from pack.tools.host.inprocess import Host
 
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", EncodingWarning)
@@ -66,8 +66,8 @@ def main(answer, *packs):
     pack = types.ModuleType("pack")
     pack.__path__ = [str(ROOT)]
     sys.modules["pack"] = pack
-    from pack.tests.host.launch import stand_ins
-    from pack.tests.inprocess import find_checkout, import_host
+    from pack.tools.host.inprocess import find_checkout, import_host
+    from pack.tools.host.launch import stand_ins
 
     stand_ins()
     base, recorder = import_host(find_checkout(ROOT))

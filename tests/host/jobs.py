@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from .environment import ROOT
+from pack.tools.host.environment import ROOT
 
 EXAMPLES = ROOT / "assets" / "examples"
 TWO = {"person1": [100, 40, 600, 460], "person2": [100, 500, 600, 920]}

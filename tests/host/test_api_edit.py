@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pack.tests.host.environment import ROOT
+from pack.tools.host.environment import ROOT
 from pack.workflows.api.edit import (
     find_node,
     graph_names,

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pack.tests.host.environment import ROOT
 from pack.tests.host.jobs import KINDS, write_jobs
+from pack.tools.host.environment import ROOT
 from pack.workflows.api.check import faults, read_schema
 from pack.workflows.api.command import parse
 from pack.workflows.api.edit import find_node

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pack.tests.host.client import HostError
-from pack.tests.host.environment import SetupError
-from pack.tests.host.process import free_port
+from pack.tools.host.client import HostError
+from pack.tools.host.environment import SetupError
+from pack.tools.host.process import free_port
 from pack.workflows.api import run
 from pack.workflows.api.failures import UnreachableError, UsageError
 from pack.workflows.api.report import JsonReport, Report

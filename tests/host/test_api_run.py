@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pack.tests.host.client import HostClient, HostProcess, HostSettings
-from pack.tests.host.environment import ROOT
 from pack.tests.host.jobs import EXAMPLES, KINDS, SECONDS, write_jobs, write_sound
+from pack.tools.host.client import HostClient, HostProcess, HostSettings
+from pack.tools.host.environment import ROOT
 from pack.workflows.api.command import main
 from pack.workflows.api.edit import read_prompt, upload_name
 from pack.workflows.api.failures import EXIT_CODES

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from pack.tests.host.client import HostClient, files_of
-from pack.tests.host.process import PACK_NAME
-from pack.tests.make.graph_list import BLUEPRINTS
-from pack.tests.make.graph_parts import ESPEAK
-from pack.tests.make.graph_pieces import TOY_SETTINGS
+from pack.tools.host.client import HostClient, files_of
+from pack.tools.host.process import PACK_NAME
+from pack.tools.make.graph_list import BLUEPRINTS
+from pack.tools.make.graph_parts import ESPEAK
+from pack.tools.make.graph_pieces import TOY_SETTINGS
 
 from .editor_graphs import all_nodes, editor, expand, get, subgraphs
 

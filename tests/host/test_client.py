@@ -1,4 +1,4 @@
-from pack.tests.host.client import files_of, render_refusal
+from pack.tools.host.client import files_of, render_refusal
 
 PROMPT = {"3": {"class_type": "Sampler", "inputs": {}}}
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pack.tests.host.client import HostClient, HostError, files_of
-from pack.tests.host.process import PACK_NAME
-from pack.tests.make.clip import write_clip
-from pack.tests.make.graph_forms import Use
-from pack.tests.make.graph_list import GRAPHS
-from pack.tests.make.graphs import stale
+from pack.tools.host.client import HostClient, HostError, files_of
+from pack.tools.host.process import PACK_NAME
+from pack.tools.make.clip import write_clip
+from pack.tools.make.graph_forms import Use
+from pack.tools.make.graph_list import GRAPHS
+from pack.tools.make.graphs import stale
 
 from .editor_graphs import (
     INPUT_NODE,

@@ -21,7 +21,7 @@ import pytest
 import tomllib
 
 from pack.tests.archive import git, is_repository, unpack
-from pack.tests.host.client import HostClient, HostProcess, HostSettings
+from pack.tools.host.client import HostClient, HostProcess, HostSettings
 
 pytestmark = [
     pytest.mark.host,

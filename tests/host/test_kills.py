@@ -1,4 +1,4 @@
-"""Three of the fifty kills of `tests/bench/kill_runs.py`."""
+"""Three of the fifty kills of `tools/bench/kill_runs.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pack.tests.host.kills import WINDOWS, Studio, one_kill
+from pack.tools.bench.kills import WINDOWS, Studio, one_kill
 
 pytestmark = pytest.mark.host
 

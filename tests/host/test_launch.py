@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pack.tests.host import launch
+from pack.tools.host import launch
 
 CUDA_LIBRARY = b"\x7fELF ... libtorch_cuda.so ..."
 NAMES = ("torchvision._meta_registrations", "torchaudio._extension")

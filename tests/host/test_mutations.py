@@ -1,5 +1,5 @@
 """Broken prompts: how they are made, and that the host answers them; many more of them:
-tests/bench/prompt_fuzz.py.
+tools/bench/prompt_fuzz.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 
 import pytest
 
-from pack.tests.host.broken_prompts import (
+from pack.tools.fuzz.broken_prompts import (
     GOOD,
     Asker,
     bases,
@@ -19,9 +19,9 @@ from pack.tests.host.broken_prompts import (
     own_tracebacks,
     place_files,
 )
-from pack.tests.host.client import HostClient, HostError
-from pack.tests.host.mutations import KINDS, mutate
-from pack.tests.host.prompt_parts import is_link, short
+from pack.tools.fuzz.mutations import KINDS, mutate
+from pack.tools.fuzz.prompt_parts import is_link, short
+from pack.tools.host.client import HostClient, HostError
 
 COUNT, SEED = 60, 20261126
 OWN = '  File "/base/custom_nodes/multitalk-nodes/{}", line {}, in f\n    x\n'
@@ -83,20 +83,24 @@ def error(frames, message="It is 5. Use 6."):
 
 def place_of(path, text):
     """Number of the first line that begins with a text, in a file of the pack."""
-    from pack.tests.host.environment import ROOT
+    from pack.tools.host.environment import ROOT
 
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     return next(i for i, line in enumerate(lines, start=1) if line.strip().startswith(text))
 
 
 def test_only_what_our_code_raised_on_purpose_is_a_sentence():
-    raises = OWN.format("nodes/checks.py", place_of("nodes/checks.py", "raise ValueError("))
-    slips = OWN.format("nodes/checks.py", place_of("nodes/checks.py", "return"))
+    raises = OWN.format(
+        "nodes/sampling/lazy.py", place_of("nodes/sampling/lazy.py", "raise ValueError(")
+    )
+    slips = OWN.format("nodes/sampling/lazy.py", place_of("nodes/sampling/lazy.py", "return"))
     assert error([HOST, raises]).kind == "sentence"
     assert error([HOST, raises], "x" * 2000).kind == "too long"
     assert error([HOST, slips]).kind == "no sentence"
     assert error([raises, HOST]).kind == "no sentence"  # something that we called fell
-    handed = OWN.format("nodes/guider.py", place_of("nodes/guider.py", "return super()"))
+    handed = OWN.format(
+        "nodes/sampling/talk_guider.py", place_of("nodes/sampling/talk_guider.py", "return super()")
+    )
     assert error([handed, HOST]).kind == "host's error"
     assert error([HOST, handed]).kind == "no sentence"
     assert error([HOST]).kind == "host's error"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from pack.tests.host.pins import PINS_FILE, parse_pins, read_pins
+from pack.tools.host.pins import PINS_FILE, parse_pins, read_pins
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = """# A comment.

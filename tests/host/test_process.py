@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pack.tests.host.environment import ROOT, has_bf16
-from pack.tests.host.process import (
+from pack.tools.host.environment import ROOT, has_bf16
+from pack.tools.host.process import (
     PACK_NAME,
     HostError,
     HostProcess,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pack.tests.host.client import (
+from pack.tools.host.client import (
     HostClient,
     HostError,
     HostInterruptedError,

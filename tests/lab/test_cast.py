@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pack.multitalk.config import FRAME_RATE, SAMPLES_PER_FRAME
-from pack.tests.lab.cast import Line, load_voices, make_cast, make_clip, make_dialogue
-from pack.tests.lab.measures import talks
-from pack.tests.toy.clips import WINDOW
-from pack.tests.toy.world import TALL, WIDE
+from pack.tools.lab.cast import Line, load_voices, make_cast, make_clip, make_dialogue
+from pack.tools.lab.measures import talks
+from pack.tools.toy.clips import WINDOW
+from pack.tools.toy.world import TALL, WIDE
 
 
 def test_voices_are_long_enough_for_a_turn():

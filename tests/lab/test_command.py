@@ -8,9 +8,9 @@ import pytest
 
 from pack.multitalk.config import WindowSize
 from pack.multitalk.windows import plan_exact
-from pack.tests.lab.choices import LONG, SHORT, dialogues
-from pack.tests.lab.command import parse_arguments
-from pack.tests.lab.run import toy_settings
+from pack.tools.lab.choices import LONG, SHORT, dialogues
+from pack.tools.lab.command import parse_arguments
+from pack.tools.lab.run import toy_settings
 
 
 def test_every_setting_is_an_option():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pack.tests.lab.cast import make_clip
-from pack.tests.lab.measures import (
+from pack.tools.lab.cast import make_clip
+from pack.tools.lab.measures import (
     Take,
     amplitude,
     bind,
     binding,
-    colour_drift,
+    color_drift,
     drawn_mouths,
     likeness_db,
     own_minus_other,
@@ -99,7 +99,7 @@ def test_drift_is_the_distance_of_colours_beside_the_mouths():
     frames = np.full((2, 16, 24, 3), 255, np.uint8)
     frames[0] = picture
     frames[0, 4:12, 4:12] = 0  # a mouth that is wide open
-    drift = colour_drift(frames, picture, [(slice(4, 12), slice(4, 12))])
+    drift = color_drift(frames, picture, [(slice(4, 12), slice(4, 12))])
     np.testing.assert_allclose(drift, [0, 100 - 50.03], atol=0.02)
 
 
@@ -107,7 +107,7 @@ def test_drift_sees_what_the_mean_of_a_frame_does_not():
     picture = np.full((8, 16, 3), 100, np.uint8)
     frame = picture.copy()
     frame[:, :8], frame[:, 8:] = 80, 120
-    assert colour_drift(frame[None], picture, [])[0] > 5
+    assert color_drift(frame[None], picture, [])[0] > 5
 
 
 def test_likeness_falls_when_a_face_fades(turns):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pack.tests.lab.cast import make_clip
-from pack.tests.lab.measures import Take
-from pack.tests.lab.report import caption, draw_curves, draw_long_sheet, draw_sheet, table
+from pack.tools.lab.cast import make_clip
+from pack.tools.lab.measures import Take
+from pack.tools.lab.report import caption, draw_curves, draw_long_sheet, draw_sheet, table
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from pack.multitalk.config import SAMPLES_PER_FRAME
-from pack.tests.lab.cast import make_clip
-from pack.tests.lab.run import boxes_text, delayed, sampler_node, toy_settings, tracks_node
+from pack.tools.lab.cast import make_clip
+from pack.tools.lab.run import boxes_text, delayed, sampler_node, toy_settings, tracks_node
 
 
 def test_settings_are_those_stored_with_the_toy():

@@ -11,10 +11,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pack.tests.lab.cast import make_clip
-from pack.tests.lab.measures import Take, amplitude, binding, own_minus_other, own_r, silent_ratio
-from pack.tests.lab.run import Lab, has_bf16, toy_settings
-from pack.tests.toy.reading import pearson
+from pack.tools.lab.cast import make_clip
+from pack.tools.lab.measures import Take, amplitude, binding, own_minus_other, own_r, silent_ratio
+from pack.tools.lab.run import Lab, has_bf16, toy_settings
+from pack.tools.toy.reading import pearson
 
 pytestmark = pytest.mark.host
 

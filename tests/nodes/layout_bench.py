@@ -17,9 +17,9 @@ import torch
 from layout_writers import Written
 from torch import Tensor
 
-from pack.tests.inprocess import Host, Result
 from pack.tests.nodes.layout_lora import merge, write_loras
-from pack.tests.prompts import node, talk
+from pack.tools.host.inprocess import Host, Result
+from pack.tools.host.prompts import node, talk
 
 IN_BASE = "(in base)"
 FOLDERS = ("diffusion_models", "model_patches", "audio_encoders", "loras")

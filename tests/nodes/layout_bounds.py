@@ -1,4 +1,4 @@
-"""How far a velocity may be from that of the unquantised float32 model, by layout; and why.
+"""How far a velocity may be from that of the unquantized float32 model, by layout; and why.
 
 All differences are root mean squares, relative to that of the velocity. Measured values stand
 behind the bounds, which are at most about twice as large. The random model's weights are normal
@@ -12,7 +12,7 @@ it reaches the velocity almost undiminished:
 - Q4_K has 15 steps for 32 values, here without llama.cpp's search: 8 %. nvfp4 has 7 values and a
   sign, and a scale per 16: 9 %.
 
-Files with all matrices quantised (marked: all) lose more than those with the blocks' alone.
+Files with all matrices quantized (marked: all) lose more than those with the blocks' alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROUNDING = 1e-6
 class Bound:
     """Largest differences of a layout."""
 
-    stored: float = ROUNDING  # from the unquantised model, also with the LoRA on both
+    stored: float = ROUNDING  # from the unquantized model, also with the LoRA on both
     computed: float = ROUNDING  # from a float32 model with the numbers in the file
     # The same with the LoRA. Where the host holds the weight, it rounds the patched weight back
     # into the file's format, at random; weights in our own layouts stay as they are.

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import torch
 
-from pack.tests.prompts import node, talk
+from pack.tools.host.prompts import node, talk
 
 SECONDS = 1.2  # 30 frames: windows at 0, 4, 8 ... 24
 WINDOWS = 7

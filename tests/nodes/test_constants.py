@@ -65,9 +65,9 @@ def sample(host, other_files, *, settle=True, voices=2):
     from pack.multitalk.generate import Motion
     from pack.multitalk.guidance import plan_guidance
     from pack.multitalk.schedule import shifted_sigmas
-    from pack.nodes.audio_part import load_audio_part
-    from pack.nodes.guider import AudioInputs, TalkGuider
-    from pack.nodes.model_patch import AttachedAudio, attach_audio
+    from pack.nodes.loading.audio_hooks import AttachedAudio, attach_audio
+    from pack.nodes.loading.audio_part import load_audio_part
+    from pack.nodes.sampling.talk_guider import AudioInputs, TalkGuider
 
     path = other_files / "diffusion_models" / "test_clip_base.safetensors"
     model = comfy.sd.load_diffusion_model(str(path), {"dtype": torch.bfloat16})

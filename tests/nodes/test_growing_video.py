@@ -29,7 +29,7 @@ def test_sample_to_video_gives_the_frames_and_the_sound_as_a_file(host, unbroken
     assert frames.shape == unbroken.shape
     assert samples == round(SECONDS * 16000)
     error = (frames.float() / 255 - unbroken).abs().mean()
-    assert error < 0.03  # H.264 with half the colour resolution
+    assert error < 0.03  # H.264 with half the color resolution
     assert "MultiTalkSampleToVideo" in metadata["prompt"]
     shown = [data for event, data in result.events if event == "executed" and data["output"]]
     assert shown[-1]["output"]["images"][0]["filename"] == path.name

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pack.tests.prompts import TOY, node, talk
+from pack.tools.host.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
 MODEL = "it takes a model; connect MultiTalk Load Model"
@@ -180,7 +180,7 @@ def test_file_name_over_a_link_is_refused_too(host):
     "prefix", ["video/MultiTalk", "x", "a/b/../c", "d/..", "%year%/e", "\u00e9 f"]
 )
 def test_ordinary_file_names_are_taken(host, prefix):
-    from pack.nodes.input_checks import check_prefix
+    from pack.nodes.values import check_prefix
 
     check_prefix(prefix, str(host.base / "output"))
     check_prefix(str(host.base / "output" / "inside"), str(host.base / "output"))

@@ -20,7 +20,7 @@ from layouts import build_parts
 from pack.tests.nodes.layout_bench import IN_BASE, difference, load, sample
 from pack.tests.nodes.layout_bounds import BASE_BOUNDS, ROUNDING
 from pack.tests.nodes.layout_lora import BASE_FILE, STRENGTH, widgets
-from pack.tests.prompts import node
+from pack.tools.host.prompts import node
 
 pytestmark = pytest.mark.host
 HOST_READS = ["float32", "bfloat16", "model.diffusion_model.", "scaled e4m3, 2", "host e4m3"]

@@ -1,4 +1,4 @@
-"""weight_dtype: which matrices are quantised on load, how well, and what stays as it is."""
+"""weight_dtype: which matrices are quantized on load, how well, and what stays as it is."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_quantised_files_stay_as_they_are(bench, row, kind):
 
 @pytest.fixture(scope="module")
 def in_part(bench):
-    """Bases of which some block matrices are quantised."""
+    """Bases of which some block matrices are quantized."""
     import folder_paths
 
     def some(name, tensor):
@@ -116,7 +116,7 @@ def test_the_rest_of_a_partly_quantised_file_is_quantised_if_layers_can_hold_it(
 ):
     file, twin = in_part[row]
     caplog.set_level(logging.WARNING)
-    audio = bench.audio["GGUF Q8_0"]  # quantised already
+    audio = bench.audio["GGUF Q8_0"]  # quantized already
     velocity, result = bench.run(load(file, audio.file, weight_dtype=kind))
     model = result.outputs["model"][0][0]
     found, rest = loaded_weights(model), {name for name in twin if ".ffn." in name}

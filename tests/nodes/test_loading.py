@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pack.tests.prompts import TOY, node, talk
+from pack.tools.host.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
 LORA = {"loras": "1", "loras.lora_1": "test_strength.safetensors", "loras.strength_1": 0.5}

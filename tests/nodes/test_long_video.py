@@ -24,7 +24,7 @@ from pack.tests.nodes.stops import (
     runs,
     windows_begun,
 )
-from pack.tests.prompts import TOY, node
+from pack.tools.host.prompts import TOY, node
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 

@@ -8,7 +8,7 @@ import av
 import pytest
 import torch
 
-from pack.tests.prompts import node, talk
+from pack.tools.host.prompts import node, talk
 
 pytestmark = pytest.mark.host
 
@@ -68,7 +68,7 @@ def test_tracks_are_drawn_one_row_each(host):
     }
     picture = run(host, prompt, "tracks", output=2)
     assert picture.shape == (1, 144, 1200, 3)
-    draw = host.module("multitalk.timeline").draw_tracks
+    draw = host.module("multitalk.sound.timeline").draw_tracks
     assert torch.equal(picture[0], draw(run(host, prompt, "tracks")))
 
 

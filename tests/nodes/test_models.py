@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pack.tests.prompts import TOY, node, talk
+from pack.tools.host.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pack.tests.prompts import TOY, node, talk
+from pack.tools.host.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
 

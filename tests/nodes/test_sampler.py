@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pack.tests.prompts import node, talk
+from pack.tools.host.prompts import node, talk
 
 pytestmark = pytest.mark.host
 WINDOWS = {"multitalk": (81, 25), "infinitetalk": (81, 9)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pack.multitalk.weight_file import file_identity
-from pack.tests.prompts import TOY
+from pack.tools.host.prompts import TOY
+from pack.weights.header import file_identity
 
 pytestmark = pytest.mark.host
 
@@ -18,7 +18,7 @@ def path(host):
 
 @pytest.fixture(scope="module")
 def encoder(path):
-    from pack.nodes.speech import load_encoder
+    from pack.nodes.speech_embedding import load_encoder
 
     return load_encoder(path)
 
@@ -30,7 +30,7 @@ def audio(seed=0):
 
 
 def embed(encoder, **inputs):
-    from pack.nodes.speech import MultiTalkSpeechEmbedding
+    from pack.nodes.speech_embedding import MultiTalkSpeechEmbedding
 
     return MultiTalkSpeechEmbedding.execute(speech_encoder=encoder, **inputs)[0]
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pack.tests.prompts import node
-from pack.tests.speech.small_model import SMALL_JSON, published_state, random_model
+from pack.tools.host.prompts import node
+from pack.tools.make.small_kokoro import SMALL_JSON, published_state, random_model
 
 pytestmark = pytest.mark.host
 ESPEAK = "espeak-ng (plain machine voice, no download)"
@@ -112,7 +112,7 @@ def test_speakers_sound_different_and_a_cast_decides(host):
 
 
 def test_loudness_is_levelled_for_each_speaker_only_if_asked(host):
-    from pack.multitalk.audio import measure_loudness
+    from pack.multitalk.sound.audio import measure_loudness
 
     script = "Anna: This is a somewhat longer sentence.\nBen: And this one is quite long too."
     loudness = {}

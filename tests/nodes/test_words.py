@@ -1,7 +1,7 @@
 """Every node, input and output is explained: tooltips with units, help pages, two languages.
 
 A new node or input fails here until it has all of them. English files are made anew with
-`python tests/make/locales.py`, pictures with `python tests/make/node_pictures.py`; help pages and
+`python tools/make/locales.py`, pictures with `python tools/make/node_pictures.py`; help pages and
 locales/zh are written by hand.
 """
 
@@ -129,7 +129,7 @@ def test_units_name_nothing_that_is_gone(nodes):
 
 
 def test_english_is_what_the_schemas_give(english):
-    assert read_locale("en") == english, "run: python tests/make/locales.py"
+    assert read_locale("en") == english, "run: python tools/make/locales.py"
 
 
 def test_every_language_has_the_same_files():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pack.multitalk.audio_attention import join_speakers
+from pack.multitalk.model.audio_attention import join_speakers
 
 pytestmark = pytest.mark.host
 SHAPE = (9, 12, 18)
@@ -16,7 +16,7 @@ TOKENS = 54
 def model(host):
     import comfy.model_management
 
-    from pack.tests.toy.denoiser import Denoiser
+    from pack.tools.toy.denoiser import Denoiser
 
     comfy.model_management.in_training = True
     yield Denoiser(seed=2).requires_grad_(requires_grad=False)
@@ -25,9 +25,9 @@ def model(host):
 
 def hooked(model, x, sigma, speech, masks):
     """One clip the way nodes/model_patch.py runs it."""
-    from pack.multitalk.audio_attention import rotation
-    from pack.nodes import model_patch
-    from pack.tests.toy.denoiser import CONFIG
+    from pack.multitalk.model.audio_attention import rotation
+    from pack.nodes.sampling import audio_hooks as model_patch
+    from pack.tools.toy.denoiser import CONFIG
 
     keys = torch.tensor(model.axis.key_positions).repeat_interleave(CONFIG.num_tokens)
     routing = model_patch.Routing(

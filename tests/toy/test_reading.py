@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pack.tests.lab.cast import make_clip
-from pack.tests.lab.measures import LEVELS, mouth_scales
-from pack.tests.toy.reading import pearson, psnr_db, read_opening
+from pack.tools.lab.cast import make_clip
+from pack.tools.lab.measures import LEVELS, mouth_scales
+from pack.tools.toy.reading import pearson, psnr_db, read_opening
 
 
 def test_opening_counts_dark_pixels_of_the_area_only():

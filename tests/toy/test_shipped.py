@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pack.multitalk.weight_file import read_header
 from pack.tests.conftest import ROOT
-from pack.tests.toy.export import FILES
+from pack.tools.toy.export import FILES
+from pack.weights.header import read_header
 
 TOY = ROOT / "assets" / "toy"
 METRICS = {

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pack.tests.toy.speech import opening_curve
+from pack.tools.toy.speech import opening_curve
 
 RATE = 16000
 

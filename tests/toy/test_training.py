@@ -16,14 +16,14 @@ CPU = torch.device("cpu")
 def trained(host, tmp_path_factory):
     import comfy.model_management
 
-    from pack.tests.lab.cast import load_voices
-    from pack.tests.toy.clips import draw_clips
-    from pack.tests.toy.decoder_train import polish_decoder
-    from pack.tests.toy.denoiser_train import train_denoiser
-    from pack.tests.toy.export import FILES, export_toy
-    from pack.tests.toy.frozen_vae import freeze_vae
-    from pack.tests.toy.latents import encode_clips
-    from pack.tests.toy.vae_train import train_vae
+    from pack.tools.lab.cast import load_voices
+    from pack.tools.toy.clips import draw_clips
+    from pack.tools.toy.decoder_train import polish_decoder
+    from pack.tools.toy.denoiser_train import train_denoiser
+    from pack.tools.toy.export import FILES, export_toy
+    from pack.tools.toy.frozen_vae import freeze_vae
+    from pack.tools.toy.latents import encode_clips
+    from pack.tools.toy.vae_train import train_vae
 
     folder, out = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("assets")
     voices = load_voices()[:4]
@@ -46,10 +46,10 @@ def trained(host, tmp_path_factory):
 
 
 def test_every_file_is_what_the_loaders_expect(trained):
-    from pack.multitalk.checkpoint import audio_part_config, check_base, check_fit
-    from pack.multitalk.sniff import kind_of, needs_clip
-    from pack.multitalk.weight_file import read_header
-    from pack.tests.toy.export import FILES
+    from pack.multitalk.model.fit import audio_part_config, check_base, check_fit
+    from pack.multitalk.model.kinds import kind_of, needs_clip
+    from pack.tools.toy.export import FILES
+    from pack.weights.header import read_header
 
     headers = {name: read_header(trained[1] / file) for name, file in FILES.items()}
     check_base(headers["base"])
@@ -65,7 +65,7 @@ def test_every_file_is_what_the_loaders_expect(trained):
 
 
 def test_latents_have_unit_deviation_and_motion_where_a_window_is_continued(trained):
-    from pack.tests.toy.latents import KINDS, PINNED, open_latents
+    from pack.tools.toy.latents import KINDS, PINNED, open_latents
 
     bank, done = open_latents(trained[0])
     assert done.all()

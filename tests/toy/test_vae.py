@@ -2,8 +2,8 @@ import pytest
 import torch
 from toy_vae import HOST_MEAN, HOST_STD
 
-from pack.tests.toy.frozen_vae import fold, normalise
-from pack.tests.toy.vae import VideoVae, start_as_identity
+from pack.tools.toy.frozen_vae import fold, normalize
+from pack.tools.toy.vae import VideoVae, start_as_identity
 
 DIM = 8
 
@@ -44,7 +44,7 @@ def test_folding_gives_latents_of_the_host_and_the_same_frames(vae):
     values = after[0].flatten(1)
     assert torch.allclose(values.mean(1), torch.tensor(HOST_MEAN), atol=1e-4)
     assert torch.allclose(values.std(1), torch.tensor(HOST_STD), atol=1e-4)
-    assert torch.allclose(normalise(after)[0].flatten(1).std(1), torch.ones(16), atol=1e-4)
+    assert torch.allclose(normalize(after)[0].flatten(1).std(1), torch.ones(16), atol=1e-4)
     assert torch.allclose(folded.decode(after), vae.decode(before), atol=1e-4)
 
 

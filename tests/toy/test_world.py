@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pack.tests.toy.reading import pearson, read_opening
-from pack.tests.toy.world import SKINS, TALL, WIDE, mouth_area, random_scene
+from pack.tools.toy.reading import pearson, read_opening
+from pack.tools.toy.world import SKINS, TALL, WIDE, mouth_area, random_scene
 
 CURVE = 0.5 + 0.5 * np.sin(np.linspace(0, 9, 15))
 

@@ -1,0 +1,1 @@
+"""English: from written words to phonemes."""

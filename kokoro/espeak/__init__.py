@@ -1,0 +1,1 @@
+"""espeak-ng: a plain voice, and phonemes of its languages, in a process of its own."""

@@ -1,0 +1,255 @@
+"""espeak-ng as a voice, and as the source of phonemes for many languages."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..spoken import Spoken, Word
+from ..symbols import MARKS, Token, clean_text, fold_espeak, fold_marks
+from .process import VoiceEntry, break_runs, known_voices, read_ipa, synthesize
+
+VARIANTS = (*(f"m{i}" for i in range(1, 8)), *(f"f{i}" for i in range(1, 6)))
+WORDS_PER_MINUTE = 175  # at speed 1
+MIN_RATE, MAX_RATE = 80, 450  # words per minute that espeak-ng can do
+SILENT = 1 / 256  # samples below this are a pause
+# A full stop or comma inside a number or an address belongs to the word.
+PIECES = re.compile(
+    rf"(?P<mark>(?!(?<=\w)[.,:](?=\w))[{re.escape(MARKS)}])"
+    rf"|(?:[^\s{re.escape(MARKS)}]|(?<=\w)[.,:](?=\w))+"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EspeakVoice:
+    """A voice of espeak-ng: a plain machine voice that needs no download."""
+
+    language: str = "en-us"  # code or name, see `list_languages`
+    variant: str | None = None  # m1 to m7 and f1 to f5 sound like different people
+    speed: float = 1.0  # 1 is 175 words per minute
+    pitch: int = 50  # 0 to 100
+
+    def speak(self, text: str) -> Spoken:
+        """Say a text.
+
+        Args:
+            text: Any text; what the language cannot say is passed over.
+
+        Returns:
+            Sound at espeak-ng's sample rate (22050 Hz) and its words. Equal texts give equal
+            samples.
+
+        Raises:
+            ValueError: If language, variant, speed or pitch is impossible.
+            RuntimeError: If espeak-ng is not installed.
+        """
+        rate, text = self._check(), break_runs(clean_text(text))
+        identifier = find_voice(known_voices("The espeak-ng voice"), self.language).identifier
+        if self.variant is not None:
+            identifier += f"+{self.variant}"
+        sound = synthesize(text, identifier, rate=rate, pitch=self.pitch)
+        waveform = _waveform(sound.samples)
+        words = _words(text, sound.words, waveform, sound.sample_rate)
+        return Spoken(waveform=waveform, sample_rate=sound.sample_rate, words=words)
+
+    def _check(self) -> int:
+        if self.variant is not None and self.variant not in VARIANTS:
+            raise ValueError(
+                f"The variant is {self.variant[:40]!r}; espeak-ng voices have the variants "
+                f"{', '.join(VARIANTS)}. Use one of these or none."
+            )
+        if not 0 <= self.pitch <= 100:
+            raise ValueError(
+                f"The pitch is {self.pitch}; it goes from 0 to 100. Use for example 50."
+            )
+        low, high = MIN_RATE / WORDS_PER_MINUTE, MAX_RATE / WORDS_PER_MINUTE
+        if not low <= self.speed <= high:
+            raise ValueError(
+                f"The speed is {self.speed}; espeak-ng speaks at {low:.2f} to {high:.2f} times "
+                "normal speed. Use for example 1.0."
+            )
+        return round(WORDS_PER_MINUTE * self.speed)
+
+
+def list_languages() -> dict[str, str]:
+    """What espeak-ng speaks: names by language code, such as `en-us`.
+
+    Returns:
+        Over a hundred entries in alphabetical order of codes.
+
+    Raises:
+        RuntimeError: If espeak-ng is not installed.
+    """
+    names: dict[str, str] = {}
+    for voice in known_voices("The list of languages"):
+        names.setdefault(voice.languages[0][1], voice.name)
+    return dict(sorted(names.items()))
+
+
+def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
+    """The voice nearest to a language.
+
+    Args:
+        voices: All voices.
+        language: A code in any case (`en-us`, `pt`), or a voice's name or identifier.
+
+    Returns:
+        The voice.
+
+    Raises:
+        ValueError: If there is none; names similar codes.
+    """
+    wanted = language.strip().lower().replace("_", "-")
+    for voice in voices:
+        if wanted in (voice.name.lower(), voice.identifier.lower()):
+            return voice
+    speaking = [
+        (priority, voice.languages[0][1] != wanted, number)
+        for number, voice in enumerate(voices)
+        for priority, code in voice.languages
+        if code.lower() == wanted
+    ]
+    if not speaking:
+        codes = sorted({code for voice in voices for _, code in voice.languages})
+        similar = difflib.get_close_matches(wanted, codes, n=5) or codes
+        raise ValueError(
+            f"The language is {language[:40]!r}; espeak-ng has no voice for it. "
+            f"It knows {len(codes)} codes. Choose for example one of: {', '.join(similar[:8])}."
+        )
+    return voices[min(speaking)[2]]
+
+
+def espeak_ipa(texts: Sequence[str], language: str) -> list[str]:
+    """IPA of texts by espeak-ng.
+
+    Args:
+        texts: Words or stretches of words without marks.
+        language: Language code.
+
+    Returns:
+        One string for each text, words apart by blanks, `^` as tie.
+
+    Raises:
+        ValueError: If espeak-ng does not know the language.
+        RuntimeError: If espeak-ng is not installed.
+    """
+    voices = known_voices(f"Text in the language {language[:40]!r}")
+    found = read_ipa(texts, find_voice(voices, language).identifier)
+    # espeak-ng marks words that it reads by another language's rules: (en)word(de).
+    return [re.sub(r"\([a-z-]+\)", "", ipa) for ipa in found]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EspeakPhonemes:
+    """Phonemes of any language that espeak-ng speaks, one token for each word."""
+
+    language: str  # espeak-ng's code
+    name: str = "espeak-ng"
+    english: bool = False
+
+    def tokens(self, text: str) -> list[Token]:
+        """Words and marks with their phonemes."""
+        pieces = split_pieces(clean_text(text))
+        stretches = [
+            list(group)
+            for mark, group in itertools.groupby(range(len(pieces)), lambda i: pieces[i].mark)
+            if not mark
+        ]
+        written = [" ".join(pieces[i].text for i in stretch) for stretch in stretches]
+        said = [fold_espeak(ipa).split() for ipa in espeak_ipa(written, self.language)]
+        # Numbers are several words, and some short words are said as one.
+        odd = [k for k, words in enumerate(said) if len(words) != len(stretches[k])]
+        alone = espeak_ipa([pieces[i].text for k in odd for i in stretches[k]], self.language)
+        lengths = iter([len(ipa.split()) for ipa in alone])
+        found = {i: _token(p.text, p.text, p) for i, p in enumerate(pieces) if p.mark}
+        for k, (stretch, words) in enumerate(zip(stretches, said, strict=True)):
+            counts = [next(lengths) for _ in stretch] if k in set(odd) else [1] * len(stretch)
+            if sum(counts) != len(words):
+                found[stretch[0]] = _token(written[k], " ".join(words), pieces[stretch[-1]])
+                continue
+            ends = list(itertools.accumulate(counts))
+            for i, count, end in zip(stretch, counts, ends, strict=True):
+                found[i] = _token(pieces[i].text, " ".join(words[end - count : end]), pieces[i])
+        return [found[index] for index in sorted(found) if found[index].phonemes]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A word or a mark of a text."""
+
+    text: str
+    mark: bool
+    blank: bool  # followed by a blank
+
+
+def _token(text: str, phonemes: str, piece: Piece) -> Token:
+    return Token(text=text, phonemes=phonemes or None, blank=piece.blank)
+
+
+def split_pieces(text: str) -> list[Piece]:
+    """Words and marks of a text.
+
+    Args:
+        text: One line or more.
+
+    Returns:
+        Pieces in order, with the model's own marks; a mark that is repeated is there once.
+    """
+    text = fold_marks(text)
+    pieces: list[Piece] = []
+    for found in PIECES.finditer(text):
+        mark = found["mark"] is not None
+        blank = text[found.end() : found.end() + 1].isspace()
+        if mark and pieces and pieces[-1].text == found[0]:
+            pieces[-1] = Piece(text=found[0], mark=True, blank=blank)
+        else:
+            pieces.append(Piece(text=found[0], mark=mark, blank=blank))
+    return pieces
+
+
+def _waveform(samples: bytes) -> Tensor:
+    if not samples:
+        return torch.zeros(0)
+    return torch.frombuffer(bytearray(samples), dtype=torch.int16) / 32768
+
+
+def _words(
+    text: str, events: Sequence[tuple[int, int]], waveform: Tensor, sample_rate: int
+) -> tuple[Word, ...]:
+    """Times of the written words from the times at which espeak-ng began to say something."""
+    spans = [m for m in re.finditer(r"\S+", text) if any(c.isalnum() for c in m[0])]
+    begins = [span.start() for span in spans]
+    starts: list[int | None] = [None] * len(spans)
+    for character, sample in events:
+        index = max(0, bisect_right(begins, character) - 1)
+        if index < len(starts) and starts[index] is None:
+            starts[index] = sample
+    edges = _fill(starts, len(waveform))
+    words = []
+    for span, start, end in zip(spans, edges[:-1], edges[1:], strict=True):
+        heard = (waveform[start:end].abs() > SILENT).nonzero()
+        stop = start + int(heard[-1]) + 1 if len(heard) else end
+        words.append(Word(text=span[0], start_s=start / sample_rate, end_s=stop / sample_rate))
+    return tuple(words)
+
+
+def _fill(starts: list[int | None], length: int) -> list[int]:
+    """Starts in order of time and the end; words said as one with the one before share its time."""
+    edges: list[int] = []
+    index = 0
+    known = [*starts, length]
+    while index < len(starts):
+        begin = max(known[index] or 0, edges[-1] if edges else 0)
+        after = next(i for i in range(index + 1, len(known)) if known[i] is not None)
+        until = max(begin, known[after] or 0)
+        share = (until - begin) / (after - index)
+        edges += [begin + round(share * i) for i in range(after - index)]
+        index = after
+    return [min(edge, length) for edge in edges] + [length]

@@ -1,0 +1,1 @@
+"""Kokoro-82M: its files, its layers, and the model."""

@@ -1,0 +1,221 @@
+"""A text in a voice, with the times of its words: by the speech model, or by espeak-ng.
+
+Both say `say(text, ...) -> Spoken`. The speech model says a text chunk by chunk, joined without
+pauses, and tells word times from the durations of symbols. Source: kokoro.md sections 4 and 7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from .chunks import Chunk
+from .config import SAMPLE_RATE_HZ, phoneme_ids
+from .espeak.voice import VARIANTS, EspeakVoice
+from .phonemes import LANGUAGES, choose_engine, phoneme_chunks, speech_chunks
+from .spoken import Spoken, Word
+from .voices import list_voices, mix_voices, parse_mix, voice_style
+
+if TYPE_CHECKING:
+    from .network.model import Kokoro
+
+# The reference's two first, then the best graded of both kinds in turn.
+DEFAULT_VOICES = ("af_heart", "am_adam", "af_bella", "am_michael", "bf_emma", "bm_george")
+DEFAULT_VARIANTS = ("f2", "m3", "f4", "m1", "f1", "m7")
+AUTO = "auto"  # a language: that of the voice
+
+Progress = Callable[[int, int], None]  # chunks done, chunks in all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manner:
+    """How a text is said."""
+
+    voice: str = ""  # empty: the first of `default_voices`
+    language: str = AUTO
+    speed: float = 1.0
+    seed: int = 0
+    typed_phonemes: bool = False  # the text is phonemes
+
+
+class Speaker(Protocol):
+    """What can say a text."""
+
+    def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
+        """Say a text."""
+        ...
+
+    def default_voices(self) -> Sequence[str]:
+        """Voices for the first, second ... speaker of a dialogue; at least one."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KokoroSpeaker:
+    """The speech model with a folder of voices."""
+
+    model: Kokoro
+    voices: Path  # folder of .pt files
+
+    def default_voices(self) -> Sequence[str]:
+        """The best known voices that are there, then all others."""
+        there = list_voices(self.voices)
+        best = [name for name in DEFAULT_VOICES if name in there]
+        return [*best, *(name for name in there if name not in best)]
+
+    def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
+        """Say a text.
+
+        Args:
+            text: Text, with `[word](/phonemes/)` where wanted, or phonemes.
+            manner: Voice: a name, or a mix such as "af_heart:0.7, am_adam:0.3".
+            progress: Called after each chunk.
+
+        Returns:
+            Sound at 24 kHz. The same text, manner and model give the same samples.
+
+        Raises:
+            ValueError: If the voice or language is unknown, or nothing can be said.
+            RuntimeError: If what reads the language is not installed.
+        """
+        voice = manner.voice.strip() or next(iter(self.default_voices()), "")
+        pack = mix_voices(voice, self.voices)
+        language = manner.language
+        if language == AUTO:
+            language = voice_language(parse_mix(voice)[0][0])
+        chunks = list(_chunks(text, language, typed_phonemes=manner.typed_phonemes))
+        if not chunks:
+            raise ValueError(
+                f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers."
+            )
+        waveforms, words, start_s = [], [], 0.0
+        for number, chunk in enumerate(chunks):
+            ids = phoneme_ids(chunk.phonemes, self.model.config.vocabulary)
+            said = self.model.synthesize(
+                ids,
+                voice_style(pack, len(chunk.phonemes)),
+                speed=manner.speed,
+                seed=manner.seed + number,
+            )
+            frame_s = self.model.config.samples_per_frame / SAMPLE_RATE_HZ
+            words += word_times(
+                chunk,
+                said.durations,
+                self.model.config.vocabulary,
+                start_s=start_s,
+                frame_s=frame_s,
+            )
+            start_s += len(said.waveform) / SAMPLE_RATE_HZ
+            waveforms.append(said.waveform)
+            if progress is not None:
+                progress(number + 1, len(chunks))
+        waveform = torch.cat(waveforms)
+        return Spoken(waveform=waveform, sample_rate=SAMPLE_RATE_HZ, words=tuple(words))
+
+
+def voice_language(name: str) -> str:
+    """The language that a voice's name tells; American English if it tells none."""
+    named = re.match(r"([a-z])[fm]_", name)
+    return named[1] if named and named[1] in LANGUAGES else "a"
+
+
+def _chunks(text: str, language: str, *, typed_phonemes: bool) -> Iterator[Chunk]:
+    if typed_phonemes:
+        return phoneme_chunks(text)
+    return speech_chunks(text, choose_engine(language))
+
+
+def word_times(
+    chunk: Chunk,
+    durations: Tensor,
+    vocabulary: Mapping[str, int],
+    *,
+    start_s: float,
+    frame_s: float,
+) -> list[Word]:
+    """When the words of a chunk are heard.
+
+    Args:
+        chunk: What was said.
+        durations: [P] frames of each symbol, boundaries included.
+        vocabulary: Symbols that the model knows; the others have no duration.
+        start_s: Start of the chunk.
+        frame_s: Length of a frame.
+
+    Returns:
+        Words in order; marks are none.
+    """
+    ends = torch.cumsum(durations, 0).tolist()  # of each symbol, the first boundary included
+    before = [0]  # known symbols before each character
+    for symbol in chunk.phonemes:
+        before.append(before[-1] + (symbol in vocabulary))
+    position = -_leading_blanks(chunk)
+    words = []
+    for token in chunk.tokens:
+        length = len(token.phonemes or "")
+        first, last = (min(max(p, 0), len(chunk.phonemes)) for p in (position, position + length))
+        position += length + token.blank
+        if before[last] > before[first] and any(map(str.isalnum, token.text)):
+            begin, end = ends[before[first]], ends[before[last]]
+            words.append(
+                Word(
+                    text=token.text,
+                    start_s=start_s + begin * frame_s,
+                    end_s=start_s + end * frame_s,
+                )
+            )
+    return words
+
+
+def _leading_blanks(chunk: Chunk) -> int:
+    """Blanks before the first phoneme, which the chunk's phonemes are without."""
+    text = "".join((t.phonemes or "") + " " * t.blank for t in chunk.tokens)
+    return len(text) - len(text.lstrip())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EspeakSpeaker:
+    """espeak-ng: a plain machine voice that needs no model file."""
+
+    def default_voices(self) -> Sequence[str]:
+        """Variants that sound like different people."""
+        others = [name for name in VARIANTS if name not in DEFAULT_VARIANTS]
+        return [*DEFAULT_VARIANTS, *others]
+
+    def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
+        """Say a text.
+
+        Args:
+            text: Any text.
+            manner: Voice: m1 to m7 or f1 to f5. Language: any that espeak-ng has, auto is American
+                English. The seed changes nothing.
+            progress: Called at the end.
+
+        Returns:
+            Sound at espeak-ng's rate, 22050 Hz.
+
+        Raises:
+            ValueError: If voice or language is unknown, phonemes are given, or nothing can be said.
+            RuntimeError: If espeak-ng is not installed.
+        """
+        if manner.typed_phonemes:
+            raise ValueError(
+                "espeak-ng takes text, not phonemes of the speech model. Choose text, or load "
+                "Kokoro."
+            )
+        voice = manner.voice.strip() or self.default_voices()[0]
+        language = "en-us" if manner.language == AUTO else manner.language
+        spoken = EspeakVoice(language=language, variant=voice, speed=manner.speed).speak(text)
+        if not spoken.words:
+            raise ValueError(
+                f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers."
+            )
+        if progress is not None:
+            progress(1, 1)
+        return spoken

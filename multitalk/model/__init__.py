@@ -1,0 +1,1 @@
+"""The network: its parameters, its audio part, and which files hold them."""

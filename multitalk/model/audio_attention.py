@@ -1,0 +1,306 @@
+"""The audio part of the network: audio projection, per-frame audio cross attention, L-RoPE.
+
+Checkpoint: multitalk.safetensors and infinitetalk.safetensors, keys `audio_proj.*`,
+`blocks.{i}.audio_cross_attn.*`, `blocks.{i}.norm_x.*`. Layers come from an `operations` namespace
+(torch.nn, or the host's), so that whoever owns the weights decides how they are cast and paged.
+Deviations, all equal up to rounding: the speaker map is attention with the masks as values, so no
+quadratic buffer; rotations are real cosines and sines; one speaker and passes without audio skip
+map and rotation.
+
+Source: denoiser.md sections 4 to 6; Kong et al. 2025, "Let Them Talk" (MultiTalk), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..config import AUDIO_RADIUS, AUDIO_WINDOW, VAE_TIME, AudioPartConfig
+
+LATTER_WINDOW = AUDIO_WINDOW + VAE_TIME - 1  # 8 audio frames for the four frames of a latent frame
+ROPE_BASE = 10_000.0
+FIRST_SPEAKERS = 2  # the released weights know two; three and more are an extension
+
+
+class Attention(Protocol):
+    """Exact attention: q, k, v [B, N, L, D] to [B, N, L, D]."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor: ...  # noqa: D102
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Torch's scaled dot product attention, [B, N, L, D]."""
+    return nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+def audio_windows(tracks: Sequence[Tensor], start: int, num_frames: int) -> Tensor:
+    """Gather the neighbourhood of each frame of a window.
+
+    Args:
+        tracks: Features [F_s, M, E] of each speaker.
+        start: First frame of the window.
+        num_frames: Frames of the window.
+
+    Returns:
+        [S, F, 5, M, E]; indices past the ends of a track take its first or last frame.
+    """
+    offsets = range(-AUDIO_RADIUS, AUDIO_RADIUS + 1)
+    frames = range(start, start + num_frames)
+    rows = []
+    for track in tracks:
+        last = len(track) - 1
+        index = [[min(max(frame + o, 0), last) for o in offsets] for frame in frames]
+        rows.append(track[torch.tensor(index)])  # [F, 5, M, E]
+    return torch.stack(rows)
+
+
+def group_by_latent_frame(windows: Tensor) -> tuple[Tensor, Tensor]:
+    """Split frame neighbourhoods into what each latent frame reads.
+
+    Args:
+        windows: [S, F, 5, M, E], F = 4n+1.
+
+    Returns:
+        The 5 audio frames of latent frame 0, [S, 1, 5, M, E], and 8 consecutive ones for each later
+        latent frame, [S, n, 8, M, E]: of its four frames the first gives offsets -2..0, the middle
+        two give 0, the last gives 0..2.
+    """
+    later = windows[:, 1:].unflatten(1, (-1, VAE_TIME))  # [S, n, 4, 5, M, E]
+    centre = AUDIO_RADIUS
+    latter = torch.cat(
+        [
+            later[:, :, 0, : centre + 1],
+            later[:, :, 1:-1, centre],
+            later[:, :, -1, centre:],
+        ],
+        dim=2,
+    )
+    return windows[:, :1], latter
+
+
+class AudioProjection(nn.Module):
+    """Speech features to the tokens that the audio attention reads."""
+
+    def __init__(self, config: AudioPartConfig, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        per_frame = config.encoder_layers * config.encoder_channels
+        width, hidden = config.token_width, config.hidden
+        self.num_tokens = config.num_tokens
+        self.proj1 = operations.Linear(AUDIO_WINDOW * per_frame, hidden, **factory)
+        self.proj1_vf = operations.Linear(LATTER_WINDOW * per_frame, hidden, **factory)
+        self.proj2 = operations.Linear(hidden, hidden, **factory)
+        self.proj3 = operations.Linear(hidden, config.num_tokens * width, **factory)
+        self.norm = operations.LayerNorm(width, **factory)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Project the windows of all speakers.
+
+        Args:
+            windows: [S, F, 5, M, E].
+
+        Returns:
+            [S, T, K, E].
+        """
+        first, latter = group_by_latent_frame(windows)
+        hidden = torch.cat(
+            [
+                torch.relu(self.proj1(first.flatten(2))),
+                torch.relu(self.proj1_vf(latter.flatten(2))),
+            ],
+            dim=1,
+        )  # [S, T, hidden]
+        tokens = self.proj3(torch.relu(self.proj2(hidden)))
+        return self.norm(tokens.unflatten(-1, (self.num_tokens, -1)))
+
+
+class AudioCrossAttention(nn.Module):
+    """Video tokens of a latent frame attend to the audio tokens of that latent frame."""
+
+    def __init__(self, config: AudioPartConfig, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.q_linear = operations.Linear(config.dim, config.dim, **factory)
+        self.kv_linear = operations.Linear(config.token_width, 2 * config.dim, **factory)
+        self.proj = operations.Linear(config.dim, config.dim, **factory)
+
+    def forward(
+        self,
+        x: Tensor,
+        tokens: Tensor,
+        *,
+        query_rotation: Tensor | None,
+        key_rotation: Tensor | None,
+        attention: Attention,
+    ) -> Tensor:
+        """Attend.
+
+        Args:
+            x: [B, L, dim], frame-major, L = T * tokens per latent frame.
+            tokens: [B, T, S*K, E].
+            query_rotation: [B, 1, L, D/2, 2] cosines and sines, or None for one speaker.
+            key_rotation: [S*K, D/2, 2], or None for one speaker.
+            attention: Exact attention.
+
+        Returns:
+            [B, L, dim].
+        """
+        B, T = tokens.shape[:2]
+        heads = (self.num_heads, -1)
+        q = self.q_linear(x).unflatten(-1, heads).transpose(1, 2)  # [B, N, L, D]
+        k, v = self.kv_linear(tokens).chunk(2, dim=-1)
+        k = k.unflatten(-1, heads).transpose(2, 3).flatten(0, 1)  # [B*T, N, S*K, D]
+        v = v.unflatten(-1, heads).transpose(2, 3).flatten(0, 1)
+        if query_rotation is not None and key_rotation is not None:
+            q, k = rotate(q, query_rotation), rotate(k, key_rotation)
+        q = q.unflatten(2, (T, -1)).transpose(1, 2).flatten(0, 1)  # [B*T, N, L/T, D]
+        out = attention(q, k, v)  # [B*T, N, L/T, D]
+        return self.proj(out.transpose(1, 2).flatten(2).reshape(B, x.shape[1], -1))
+
+
+class AudioBlock(nn.Module):
+    """What one transformer block gains."""
+
+    def __init__(self, config: AudioPartConfig, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.audio_cross_attn = AudioCrossAttention(config, operations, **factory)
+        self.norm_x = operations.LayerNorm(config.dim, eps=1e-6, **factory)
+
+    def forward(self, x: Tensor, tokens: Tensor, **attend: Any) -> Tensor:
+        """Audio residual of one block, [B, L, dim]."""
+        return self.audio_cross_attn(self.norm_x(x), tokens, **attend)
+
+
+class AudioPart(nn.Module):
+    """Audio projection and one audio block per transformer block."""
+
+    def __init__(self, config: AudioPartConfig, operations: Any = nn, **factory: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.audio_proj = AudioProjection(config, operations, **factory)
+        self.blocks = nn.ModuleList(
+            AudioBlock(config, operations, **factory) for _ in range(config.num_layers)
+        )
+
+
+def build_audio_part(config: AudioPartConfig, operations: Any = nn, **factory: Any) -> AudioPart:
+    """Build the module with empty weights; `factory` is device and dtype."""
+    return AudioPart(config, operations, **factory).requires_grad_(False).eval()  # noqa: FBT003
+
+
+def speaker_map(
+    q: Tensor, k: Tensor, token_masks: Tensor, *, attention: Attention = plain_attention
+) -> Tensor:
+    """How much each video token looks at each speaker's area of the first latent frame.
+
+    Args:
+        q: [B, L, N, D], rotated queries of the block's self attention.
+        k: [B, L, N, D], rotated keys.
+        token_masks: [S+1, n] zeros and ones over the n tokens of a latent frame, in q's dtype,
+            background last.
+        attention: Exact attention.
+
+    Returns:
+        [B, S+1, L] float32: attention to the first latent frame, averaged inside each mask and over
+        heads. The row of an empty mask is zero.
+    """
+    rows, cells = token_masks.shape
+    width = q.shape[-1]
+    # Zeros and ones are exact in every dtype; dividing by the counts afterwards keeps float32.
+    values = nn.functional.pad(token_masks.T, (0, width - rows))  # [n, D]
+    values = values.expand(len(q), q.shape[2], cells, width)
+    seen = attention(q.transpose(1, 2), k[:, :cells].transpose(1, 2), values)  # [B, N, L, D]
+    counts = token_masks.sum(1, dtype=torch.float32).clamp_min(1)
+    return seen[..., :rows].float().mean(1).transpose(1, 2) / counts[:, None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpeakerAxis:
+    """Where speakers lie on the one-dimensional axis of L-RoPE."""
+
+    starts: tuple[float, ...]  # beginning of each speaker's range
+    interval: float  # length of a range
+    background: float
+
+    @property
+    def key_positions(self) -> tuple[float, ...]:
+        """Position of each speaker's audio tokens: the middle of the range."""
+        return tuple(start + self.interval / 2 for start in self.starts)
+
+
+def speaker_axis(num_speakers: int, config: AudioPartConfig) -> SpeakerAxis:
+    """Ranges of the speakers.
+
+    Two speakers lie at the two ends, 0..4 and 20..24, as trained. Three to six follow one another,
+    4i..4i+4: an extension by the community, experimental.
+    """
+    step = float(config.class_interval)
+    if num_speakers <= FIRST_SPEAKERS:
+        starts = (0.0, float(config.class_range - config.class_interval))[:num_speakers]
+    else:
+        starts = tuple(step * index for index in range(num_speakers))
+    return SpeakerAxis(starts=starts, interval=step, background=float(config.class_range // 2))
+
+
+def speaker_positions(shares: Tensor, axis: SpeakerAxis) -> Tensor:
+    """Place every video token on the speaker axis.
+
+    Args:
+        shares: [B, S+1, L] speaker map, background last.
+        axis: Ranges of the S speakers.
+
+    Returns:
+        [B, L] float32: within the range of the speaker it looks at most (first wins ties), by how
+        much; the background position where the background wins.
+    """
+    speakers = shares[:, :-1]
+    low, high = speakers.amin(-1, keepdim=True), speakers.amax(-1, keepdim=True)
+    scaled = (speakers - low) / (high - low + 1e-8) * axis.interval
+    placed = torch.stack(
+        [scaled[:, index] + start for index, start in enumerate(axis.starts)]
+        + [torch.full_like(shares[:, -1], axis.background)],
+        dim=1,
+    )
+    return placed.gather(1, shares.argmax(1, keepdim=True))[:, 0]
+
+
+def rotation(positions: Tensor, width: int) -> Tensor:
+    """Cosines and sines of one-dimensional rotary positions.
+
+    Args:
+        positions: [...] float32.
+        width: Head width D.
+
+    Returns:
+        [..., D/2, 2] float32.
+
+    Source: Su et al. 2021, "RoFormer", equation 15, base 10000, adjacent channels in pairs.
+    """
+    exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width
+    angles = positions[..., None] * ROPE_BASE**-exponents
+    return torch.stack([angles.cos(), angles.sin()], dim=-1)
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Rotate adjacent channel pairs.
+
+    Args:
+        x: [..., D].
+        table: [..., D/2, 2] of `rotation`, broadcast over leading axes.
+
+    Returns:
+        Like x.
+    """
+    pairs = x.float().unflatten(-1, (-1, 2))
+    even, odd = pairs.unbind(-1)
+    cos, sin = table.unbind(-1)
+    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+    return turned.flatten(-2).to(x.dtype)
+
+
+def join_speakers(tokens: Tensor) -> Tensor:
+    """Join speakers along the token axis: [B, S, T, K, E] to [B, T, S*K, E]."""
+    return tokens.transpose(1, 2).flatten(2, 3)

@@ -1,0 +1,319 @@
+"""Do these files belong together, and into the slots they were put in? From headers alone.
+
+Every refusal says what the file is, what the slot takes, and what to do. Names and shapes are
+checked in full (`check_parameters`), so that no model is half loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...weights.header import AUDIO_KEY, BASE_KEY, Header
+from ...weights.layouts import parameter_shapes
+from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
+from ..sound.wav2vec2 import BASE_CONFIG
+from .architecture import (
+    audio_parameters,
+    base_parameters,
+    base_sizes,
+    count_blocks,
+    is_audio_name,
+)
+from .kinds import (
+    KINDS,
+    LARGE_WIDTH,
+    Kind,
+    base_variant,
+    count_encoder_layers,
+    kind_of,
+)
+
+BASE_HEAD_WIDTH = 128
+_BASE_EXAMPLE = "wan2.1_i2v_480p_14B_fp16.safetensors"
+_MAX_NAMED, _MAX_SHAPES = 10, 3  # in an error
+
+
+def _article(kind: Kind) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None:
+    kind = kind_of(header)
+    if kind == wanted or (kind == "whole model" and wanted in ("WAN base model", "audio part")):
+        return
+    row = next((row for row in KINDS if row.kind == kind), None)
+    found = "an unknown kind of file" if kind == "unknown" else _article(kind)
+    place = "" if row is None else f" It goes into {row.slot} (folder models/{row.folder})."
+    raise ValueError(
+        f"{header.name} is {found}; {slot} takes {_article(wanted)}.{place} "
+        f"Choose for example {example}."
+    )
+
+
+def check_base(header: Header) -> None:
+    """Refuse everything that is no WAN 2.1 image-to-video transformer.
+
+    Args:
+        header: Header of the file in the base slot.
+
+    Raises:
+        ValueError: With what the file is and what is expected.
+    """
+    if kind_of(header) == "audio part":
+        raise ValueError(
+            f"{header.name} is an audio part; base takes a WAN 2.1 I2V model. Put this file into "
+            f"audio_part and choose for example {_BASE_EXAMPLE} here."
+        )
+    _require_kind(header, "WAN base model", "base", _BASE_EXAMPLE)
+    variant = base_variant(header)
+    if variant == "I2V":
+        return
+    shape = header.shapes.get("patch_embedding.weight", ())
+    channels = shape[1] if len(shape) > 1 else 0
+    raise ValueError(
+        f"{header.name} is a WAN model of another kind ({variant}, {channels} input channels); "
+        f"base takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image embedding). "
+        f"Choose for example {_BASE_EXAMPLE}."
+    )
+
+
+def has_audio_part(header: Header) -> bool:
+    """Whether a file holds an audio part, alone or beside a base."""
+    return kind_of(header) in ("audio part", "whole model")
+
+
+def audio_part_config(header: Header) -> AudioPartConfig:
+    """Sizes of an audio part.
+
+    Args:
+        header: Header of the file in the audio slot.
+
+    Returns:
+        Sizes from shapes; the number of heads and encoder layers, which shapes do not tell, from
+        the metadata or else those of the released models.
+
+    Raises:
+        ValueError: If the file is no audio part, or its shapes contradict each other.
+    """
+    _require_kind(header, "audio part", "audio_part", "multitalk.safetensors")
+    shapes = parameter_shapes(header)
+    try:
+        hidden, first_width = shapes[AUDIO_KEY]
+        token_width = shapes["audio_proj.norm.weight"][0]
+        dim = shapes["blocks.0.norm_x.weight"][0]
+        rows = shapes["audio_proj.proj3.weight"][0]
+        layers = _setting(header, "encoder_layers", 12)
+        per_frame = first_width // AUDIO_WINDOW
+        config = AudioPartConfig(
+            dim=dim,
+            num_heads=_setting(header, "num_heads", dim // BASE_HEAD_WIDTH),
+            num_layers=count_blocks(name for name in shapes if is_audio_name(name)),
+            encoder_layers=layers,
+            encoder_channels=per_frame // layers,
+            hidden=hidden,
+            num_tokens=rows // token_width,
+            token_width=token_width,
+        )
+    except (LookupError, ValueError, ArithmeticError) as error:
+        raise ValueError(
+            f"{header.name} is no complete audio part: its sizes cannot be read ({error}). "
+            "Choose multitalk.safetensors or infinitetalk.safetensors, or download it again."
+        ) from error
+    bad_heads = config.num_heads < 1 or dim % config.num_heads
+    if bad_heads or config.encoder_layers * config.encoder_channels != per_frame:
+        raise ValueError(
+            f"The sizes in {header.name} contradict each other: width {dim}, "
+            f"{config.num_heads} heads, {per_frame} speech features per frame. "
+            "Download the file again."
+        )
+    return config
+
+
+def _setting(header: Header, key: str, default: int) -> int:
+    value = header.config("multitalk").get(key, default)
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{key} is {value!r} in its metadata")
+    return value
+
+
+def check_parameters(base: Header, audio: Header, config: AudioPartConfig) -> None:
+    """Compare every name and shape of a base and an audio part with what the network has.
+
+    Args:
+        base: Header of the base.
+        audio: Header of the file that holds the audio part: the same for a whole model. Base
+            parameters in it win over the base's.
+        config: Sizes of the audio part.
+
+    Raises:
+        ValueError: With the first missing, unexpected and wrong-shaped parameters.
+    """
+    check_audio_parameters(audio, config)
+    base_shapes = _select(base, audio=False)
+    try:
+        sizes = base_sizes(base_shapes)
+        if min(sizes.text_width, sizes.time_width) < 1:
+            raise LookupError("text_embedding.0 or time_embedding.0, stored in packed bytes,")
+        expected = base_parameters(sizes)
+    except LookupError as error:
+        raise ValueError(
+            f"{base.name} is no complete WAN 2.1 model: {error} is missing or damaged. "
+            "Download it again."
+        ) from error
+    _compare(base.name, base_shapes, expected, what="complete WAN 2.1 I2V model")
+    if audio.files != base.files:
+        extra = _select(audio, audio=False)
+        wanted = {name: expected[name] for name in extra if name in expected}
+        _compare(audio.name, extra, wanted, what="audio part for this base")
+
+
+def check_audio_parameters(audio: Header, config: AudioPartConfig) -> None:
+    """Compare every name and shape of an audio part with what the network has.
+
+    Raises:
+        ValueError: With the first missing, unexpected and wrong-shaped parameters.
+    """
+    shapes = _select(audio, audio=True)
+    _compare(audio.name, shapes, audio_parameters(config), what="complete audio part")
+
+
+def _select(header: Header, *, audio: bool) -> dict[str, tuple[int, ...]]:
+    shapes = parameter_shapes(header)
+    return {name: shape for name, shape in shapes.items() if is_audio_name(name) == audio}
+
+
+def _compare(
+    name: str,
+    found: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
+    *,
+    what: str,
+) -> None:
+    missing = [key for key in expected if key not in found]
+    surplus = [key for key in found if key not in expected]
+    wrong = [
+        f"{key} is {list(found[key])}, expected {list(shape)}"
+        for key, shape in expected.items()
+        if key in found and not _same_shape(found[key], shape)
+    ]
+    if missing or surplus or wrong:
+        raise ValueError(
+            f"{name} is no {what}. Missing: {missing[:_MAX_NAMED]}. Unexpected: "
+            f"{surplus[:_MAX_NAMED]}. Wrong shape: {wrong[:_MAX_SHAPES]}. Download the file again, "
+            "or choose another."
+        )
+
+
+def _same_shape(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Equal, but for the columns (-1) of matrices with several values in a byte."""
+    if len(found) == 2 and found[1] == -1:
+        return len(expected) == 2 and found[0] == expected[0]
+    return found == expected
+
+
+def check_fit(base: Header, config: AudioPartConfig, audio_name: str) -> None:
+    """Refuse an audio part of another model size.
+
+    Raises:
+        ValueError: If width or number of blocks differ from the base.
+    """
+    dim = (base.shapes.get(BASE_KEY) or (0,))[-1]
+    layers = count_blocks(name for name in base.shapes if not is_audio_name(name))
+    if (dim, layers) != (config.dim, config.num_layers):
+        raise ValueError(
+            f"{audio_name} was made for a model of {config.num_layers} blocks of width "
+            f"{config.dim}; {base.name} has {layers} of width {dim}. Choose two files that belong "
+            "together, for example WAN 2.1 I2V 14B and multitalk.safetensors."
+        )
+
+
+def encoder_sizes(header: Header) -> tuple[int, int]:
+    """Layers and width of a speech encoder.
+
+    Args:
+        header: Header of the file in the encoder slot.
+
+    Returns:
+        Number of transformer layers, channels of each.
+
+    Raises:
+        ValueError: If it is no wav2vec2 encoder, or the large one.
+    """
+    _require_kind(
+        header, "speech encoder", "the speech encoder", "wav2vec2-chinese-base_fp16.safetensors"
+    )
+    names = {name.removeprefix("wav2vec2."): shape for name, shape in header.shapes.items()}
+    width = (names.get("encoder.layer_norm.bias") or (0,))[0]
+    layers = count_encoder_layers(names)
+    if width == LARGE_WIDTH:
+        raise ValueError(
+            f"{header.name} is wav2vec2-large ({layers} layers of {width}); MultiTalk was trained "
+            "with wav2vec2-base (12 layers of 768). Choose chinese-wav2vec2-base, for example "
+            "wav2vec2-chinese-base_fp16.safetensors."
+        )
+    return layers, width
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderSettings:
+    """What a speech encoder's weights do not tell."""
+
+    config: Mapping[str, object]  # Hugging Face configuration
+    do_normalize: bool  # level each clip to zero mean and unit variance first
+
+
+def encoder_settings(header: Header) -> EncoderSettings:
+    """Configuration of a speech encoder.
+
+    Args:
+        header: Header of its file.
+
+    Returns:
+        From the file's metadata; what is not there, from the config.json and
+        preprocessor_config.json beside it; else wav2vec2-base's, without normalization.
+
+    Raises:
+        ValueError: If one of these JSON files cannot be read.
+    """
+    beside = _read_json(header.files[0].parent, "config.json")
+    in_own_folder = beside.get("model_type") == "wav2vec2"
+    config: Mapping[str, object] = header.settings
+    if "hidden_size" not in config:
+        config = beside if in_own_folder else BASE_CONFIG
+    stated: object = header.metadata.get("do_normalize")
+    if stated is None and in_own_folder:
+        found = _read_json(header.files[0].parent, "preprocessor_config.json")
+        stated = found.get("do_normalize")
+    return EncoderSettings(config=config, do_normalize=str(stated).lower() == "true")
+
+
+def _read_json(folder: Path, name: str) -> dict[str, object]:
+    """A JSON file as a dictionary; empty if there is none."""
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{name} in the folder {folder.name} cannot be read. Download it again."
+        ) from error
+
+
+def check_encoder_fit(layers: int, width: int, config: AudioPartConfig, audio_name: str) -> None:
+    """Refuse speech features that the audio part cannot read.
+
+    Raises:
+        ValueError: If layers or width differ from the audio part's first projection.
+    """
+    if (layers, width) == (config.encoder_layers, config.encoder_channels):
+        return
+    large = " This is wav2vec2-large." if width == LARGE_WIDTH else ""
+    raise ValueError(
+        f"The speech encoder gives {layers} layers of {width} values; {audio_name} reads "
+        f"{config.encoder_layers} layers of {config.encoder_channels}.{large} Load the encoder "
+        "that belongs to the audio part: chinese-wav2vec2-base for the released models."
+    )

@@ -1,0 +1,262 @@
+"""What is this file, in which slot does it belong, and how does it store its weights?
+
+Two tables answer from names, shapes and metadata alone: `KINDS` and `VARIANTS`. A new kind of file
+is a new row. Names: checkpoints.md and the manifests of the specification.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ...weights.header import AUDIO_KEY, BASE_KEY, Header
+from ...weights.layouts import layout_of
+from ..config import BASE_IN_CHANNELS, Family
+from .architecture import count_blocks
+from .lora_names import split_suffix
+
+LARGE_WIDTH = 1024  # wav2vec2-large
+_ENCODER_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
+
+Kind = Literal[
+    "WAN base model", "audio part", "whole model", "LoRA", "speech encoder", "WAN VAE",
+    "CLIP vision", "text encoder", "Kokoro model", "Kokoro voice", "unknown",
+]  # fmt: skip
+
+_FLOAT_WORDS = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3":
+    "fp8 e4m3fn", "F8_E5M2": "fp8 e5m2", "I8": "int8", "U8": "packed",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KindRow:
+    """How a kind of file is told, and where it goes."""
+
+    kind: Kind
+    keys: tuple[str, ...]  # any of these names
+    also: tuple[str, ...] = ()  # and all of these
+    slot: str  # where it belongs
+    folder: str
+
+
+KINDS: tuple[KindRow, ...] = (
+    KindRow(
+        kind="LoRA", keys=(),  # told by the endings of its names
+        slot="loras of MultiTalk Load Model, or the host's LoRA loaders", folder="loras",
+    ),
+    KindRow(
+        kind="whole model", keys=(BASE_KEY,), also=(AUDIO_KEY,),
+        slot="base of MultiTalk Load Model, with audio_part '(in base)'",
+        folder="diffusion_models",
+    ),
+    KindRow(
+        kind="audio part", keys=(AUDIO_KEY,),
+        slot="audio_part of MultiTalk Load Model or MultiTalk Attach", folder="model_patches",
+    ),
+    KindRow(
+        kind="WAN base model", keys=(BASE_KEY,), slot="base of MultiTalk Load Model",
+        folder="diffusion_models",
+    ),
+    KindRow(
+        kind="speech encoder",
+        keys=("encoder.layer_norm.bias", "wav2vec2.encoder.layer_norm.bias"),
+        slot="MultiTalk Load Speech Encoder", folder="audio_encoders",
+    ),
+    KindRow(
+        kind="Kokoro model",
+        keys=(
+            "bert.module.embeddings.word_embeddings.weight",
+            "bert.embeddings.word_embeddings.weight",
+        ),
+        slot="MultiTalk Load Kokoro", folder="kokoro",
+    ),
+    KindRow(
+        kind="Kokoro voice", keys=(),  # told by its shape
+        slot="voice of MultiTalk Speak, by its name", folder="kokoro/<model>/voices",
+    ),
+    KindRow(
+        kind="WAN VAE", keys=("decoder.head.0.gamma", "decoder.norm_out.gamma"),
+        slot="the host's Load VAE", folder="vae",
+    ),
+    KindRow(
+        kind="CLIP vision",
+        keys=(
+            "vision_model.embeddings.patch_embedding.weight",
+            "visual.patch_embedding.weight",
+        ),
+        slot="the host's Load CLIP Vision", folder="clip_vision",
+    ),
+    KindRow(
+        kind="text encoder",
+        keys=(
+            "encoder.final_layer_norm.weight", "shared.weight", "token_embedding.weight",
+            "token_embd.weight",
+        ),
+        slot="the host's Load CLIP, type wan", folder="text_encoders",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """A WAN model of another kind than MultiTalk was trained on."""
+
+    label: str
+    key: str | None = None  # a name only this variant has
+    in_channels: int | None = None
+
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant(label="VACE", key="vace_patch_embedding.weight"),
+    Variant(label="camera", key="control_adapter.conv.weight"),
+    Variant(label="S2V", key="casual_audio_encoder.encoder.final_linear.weight"),
+    Variant(label="Animate", key="face_adapter.fuser_blocks.0.k_norm.weight"),
+    Variant(label="first-last-frame", key="img_emb.emb_pos"),
+    Variant(label="HuMo", key="audio_proj.audio_proj_glob_1.layer.bias"),
+    Variant(label="SCAIL", key="patch_embedding_pose.weight"),
+    Variant(label="Fun Control", key="ref_conv.weight"),
+    Variant(label="T2V", in_channels=16),
+    Variant(label="WAN 2.2 5B", in_channels=48),
+)
+
+
+def plain_names(header: Header) -> set[str]:
+    """Names with those of quantized tensors as if they were plain."""
+    return {name.removesuffix("._data").removesuffix("._data") for name in header.shapes}
+
+
+def kind_of(header: Header) -> Kind:
+    """What a file is."""
+    names = plain_names(header)
+    if names and 2 * sum(split_suffix(name) is not None for name in names) >= len(names):
+        return "LoRA"
+    for row in KINDS:
+        if any(key in names for key in row.keys) and all(key in names for key in row.also):
+            return row.kind
+    shapes = list(header.shapes.values())
+    if len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][1:] == (1, 256):
+        return "Kokoro voice"
+    return "unknown"
+
+
+def base_variant(header: Header) -> str:
+    """Which WAN model a base is: "I2V" for the one that MultiTalk was trained on."""
+    names = plain_names(header)
+    patch = header.shapes.get("patch_embedding.weight", (0, 0))
+    channels = patch[1] if len(patch) > 1 else 0
+    for variant in VARIANTS:
+        if variant.key in names or variant.in_channels == channels:
+            return variant.label
+    if channels != BASE_IN_CHANNELS:
+        return "unknown variant"
+    has_picture = "img_emb.proj.0.bias" in names
+    return "I2V" if has_picture or not needs_clip(header) else "WAN 2.2 I2V"
+
+
+def needs_clip(header: Header) -> bool:
+    """Whether a base wants CLIP vision: all but those whose metadata says `"clip": "none"`."""
+    return header.config("multitalk").get("clip") != "none"
+
+
+def encoder_variant(header: Header) -> str:
+    """wav2vec2-base, wav2vec2-large, or the sizes of another encoder."""
+    names = {name.removeprefix("wav2vec2."): shape for name, shape in header.shapes.items()}
+    width = (names.get("encoder.layer_norm.bias") or (0,))[0]
+    layers = count_encoder_layers(names)
+    known = {(12, 768): "wav2vec2-base", (24, LARGE_WIDTH): "wav2vec2-large"}
+    return known.get((layers, width), f"wav2vec2, {layers} layers of {width}")
+
+
+def count_encoder_layers(names: Iterable[str]) -> int:
+    """Transformer layers of a wav2vec2 encoder."""
+    return 1 + max((int(m[1]) for m in map(_ENCODER_LAYER.match, names) if m), default=-1)
+
+
+def layout_words(header: Header) -> str:
+    """How the matrices are stored, for people."""
+    counts = Counter(header.dtypes.values())
+    kinds = ", ".join(_FLOAT_WORDS.get(kind, kind) for kind, _ in counts.most_common(4))
+    words: dict[str, str] = {
+        "GGUF": f"GGUF ({', '.join(kind for kind, _ in counts.most_common(4))})",
+        "quanto": f"optimum-quanto ({kinds})",
+        "host": f"quantised in ComfyUI's format ({kinds})",
+        "scaled fp8": f"fp8 with scales ({kinds})",
+        "fp8": f"fp8 without scales ({kinds})",
+        "float": kinds or "no tensors",
+    }
+    return words[layout_of(header)]
+
+
+def _base_words(header: Header) -> str:
+    variant, names = base_variant(header), plain_names(header)
+    width = (header.shapes.get(BASE_KEY) or (0,))[-1]
+    note = "" if variant == "I2V" else "; MultiTalk needs WAN 2.1 I2V"
+    return f"WAN {variant}, {count_blocks(names)} blocks of width {width}{note}"
+
+
+def _audio_words(header: Header) -> str:
+    shape = header.shapes.get("blocks.0.norm_x.weight") or (0,)
+    return (
+        f"{count_blocks(plain_names(header))} blocks of width {shape[0]}; MultiTalk and "
+        f"InfiniteTalk files look alike, by its {_family_source(header)} this is "
+        f"{guess_family(header)}"
+    )
+
+
+def guess_family(header: Header) -> Family:
+    """MultiTalk or InfiniteTalk: metadata, else the file name; keys and shapes are the same."""
+    stated = header.config("multitalk").get("family")
+    if stated in ("multitalk", "infinitetalk"):
+        return stated
+    return "infinitetalk" if "infinite" in header.name.lower() else "multitalk"
+
+
+def _family_source(header: Header) -> str:
+    stated = header.config("multitalk").get("family")
+    return "metadata" if stated in ("multitalk", "infinitetalk") else "name"
+
+
+_DETAILS: dict[str, Callable[[Header], str]] = {
+    "WAN base model": _base_words,
+    "whole model": lambda header: f"{_base_words(header)}; audio part of {_audio_words(header)}",
+    "audio part": _audio_words,
+    "speech encoder": encoder_variant,
+}
+
+
+def describe(header: Header) -> str:
+    """A report on a file, for people.
+
+    Args:
+        header: Of the file.
+
+    Returns:
+        A few lines: what it is, its details, layout and size, and where it belongs.
+    """
+    kind = kind_of(header)
+    lines = [f"{header.name}: {kind if kind != 'unknown' else 'an unknown kind of file'}"]
+    if kind in _DETAILS:
+        lines.append(_DETAILS[kind](header))
+    files = f" in {len(header.files)} files" if len(header.files) > 1 else ""
+    lines.append(
+        f"{len(header.shapes)} tensors, {header.num_bytes / 1e9:.2f} GB{files}, {header.format}: "
+        f"{layout_words(header)}"
+    )
+    if header.other_parts:
+        lines.append(f"also {len(header.other_parts)} tensors of other models, which are not used")
+    row = next((row for row in KINDS if row.kind == kind), None)
+    if row is not None:
+        lines.append(f"goes into: {row.slot}; folder models/{row.folder}")
+    if row is not None and row.slot.startswith("the host's") and layout_of(header) == "quanto":
+        lines.append("which does not read optimum-quanto files: choose an fp8 or 16 bit file there")
+    if kind == "unknown":
+        lines.append(f"its first tensors: {', '.join(_first(header.shapes))}")
+    return "\n".join(lines)
+
+
+def _first(names: Collection[str]) -> list[str]:
+    return list(names)[:5] or ["none"]

@@ -1,0 +1,1 @@
+"""Runs: finished windows on disk, and what is told of a run."""

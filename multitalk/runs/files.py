@@ -1,0 +1,131 @@
+"""Files of a run folder: whole or not there, with checksums, and errors in sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..generate import WindowState
+
+PARTIAL = ".partial"  # suffix of files that are being written
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that it is either whole or not there, whatever happens.
+
+    Args:
+        path: The file; replaced if it is there.
+        data: Its contents.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename last through a loss of power; only POSIX systems can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def checksum(data: bytes) -> dict[str, Any]:
+    """Size and SHA-256 of contents, for a record."""
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def is_intact(path: Path, expected: Mapping[str, Any]) -> bool:
+    """Whether a file is there and as it was written."""
+    return read_intact(path, expected) is not None
+
+
+def read_intact(path: Path, expected: Mapping[str, Any]) -> bytes | None:
+    """Contents of a file, or None if it is not there or not as it was written.
+
+    Args:
+        path: The file.
+        expected: Its `checksum`.
+    """
+    if not path.is_file() or path.stat().st_size != expected["size"]:
+        return None
+    data = path.read_bytes()
+    return data if checksum(data) == dict(expected) else None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None if the file holds no such thing."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def pack_state(state: WindowState) -> bytes:
+    """The state of a window as a safetensors file, exact."""
+    from safetensors.torch import save
+
+    return save(
+        {"tail": state.tail.contiguous().cpu(), "noise": state.noise, "colors": state.colors}
+    )
+
+
+def unpack_state(data: bytes, index: int) -> WindowState:
+    """What `pack_state` packed, of window `index`."""
+    from safetensors.torch import load
+
+    tensors = load(data)
+    return WindowState(
+        index=index,
+        tail=tensors["tail"],
+        noise=tensors["noise"],
+        colors=tensors["colors"],
+    )
+
+
+@contextlib.contextmanager
+def explained(folder: Path, what: str) -> Iterator[None]:
+    """Turn errors of the disk into a sentence.
+
+    Args:
+        folder: The run folder.
+        what: What cannot be done with it.
+
+    Raises:
+        OSError: Of the same number, with what happened, what is safe and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            advice = "Free some space and queue the same prompt again: it goes on there."
+        elif error.errno in _CLOSED:
+            advice = "Make the output folder writable, or switch keep_progress off."
+        else:
+            advice = (
+                "Look after the disk and queue the same prompt again, or switch keep_progress off."
+            )
+        reason = error.strerror or type(error).__name__
+        raise OSError(
+            error.errno, f"The run folder {folder} {what} ({reason}). {advice}"
+        ) from error

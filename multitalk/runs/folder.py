@@ -1,0 +1,301 @@
+"""Finished windows on disk: a run that was stopped goes on after its last whole window.
+
+A run folder belongs to one prompt: its name is the digest of everything the result depends on. Of
+each window it holds the frames (lossless, as 8 bit), the state that the next window needs (exact)
+and a record, written last, with the checksums of both. A window without an intact record does not
+exist. Every file is written under a temporary name, flushed and renamed.
+
+Nothing here asks a clock, and no path or machine is recorded: a folder may be copied elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..frames import to_bytes
+from ..generate import FinishedWindow, WindowState
+from ..video.lossless import decode_frames, encode_frames
+from .files import (
+    PARTIAL,
+    checksum,
+    explained,
+    is_intact,
+    pack_state,
+    read_intact,
+    read_json,
+    unpack_state,
+    write_file,
+)
+from .lock import RunLock
+
+RUN_FILE = "run.json"
+FORMAT = 1  # of the folder; part of the digest
+STATE_BYTES = 4 << 30  # states beyond that are thinned out: every second goes, the last two stay
+_DIGEST_LETTERS = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoWindow:
+    """New frames of one window as they go into the video."""
+
+    index: int
+    start: int  # number of the first of these frames in the video
+    frames: Tensor  # [F, H, W, 3] uint8
+    drift: float  # color distance to the picture as decoded, in Lab units
+    left_drift: float  # the same after colors were matched
+    made: bool  # in this run; False: it was there already
+
+
+def as_video_window(window: FinishedWindow) -> VideoWindow:
+    """Round a finished window to 8 bits."""
+    return VideoWindow(
+        index=window.index,
+        start=window.start,
+        frames=to_bytes(window.frames),
+        drift=window.drift,
+        left_drift=window.left_drift,
+        made=True,
+    )
+
+
+def run_name(identity: Mapping[str, str]) -> str:
+    """Name of the run folder: digest of everything the result depends on.
+
+    Args:
+        identity: A digest or a text per ingredient, by a name that users understand.
+
+    Returns:
+        20 hexadecimal letters.
+    """
+    text = json.dumps({"format": FORMAT, **identity}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LETTERS]
+
+
+class RunFolder:
+    """Windows of one prompt. A context manager: leaving it gives the folder free."""
+
+    def __init__(self, root: Path, identity: Mapping[str, str], num_windows: int) -> None:
+        """Open the folder of a prompt, or make it.
+
+        Args:
+            root: Where all run folders lie.
+            identity: As `run_name`.
+            num_windows: Windows of the whole video.
+
+        Raises:
+            OSError: If the folder cannot be made or read; the sentence says what to do.
+            ValueError: If another program works in it.
+        """
+        self.path = root / run_name(identity)
+        self.notes: list[str] = []
+        self.num_windows = num_windows
+        with explained(self.path, "cannot be opened"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = RunLock(self.path)
+        try:
+            with explained(self.path, "cannot be read"):
+                self._records = self._read_records()
+                self._note_others(root, identity)
+                header = {"format": FORMAT, "windows": num_windows, "identity": dict(identity)}
+                write_file(self.path / RUN_FILE, json.dumps(header, indent=1).encode())
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> RunFolder:
+        """The folder itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the folder free; one without any window goes."""
+        if self._records:
+            self._lock.release()
+        else:
+            self.remove()
+
+    @property
+    def finished(self) -> list[int]:
+        """Numbers of the windows that are there."""
+        return sorted(self._records)
+
+    def read(self, index: int) -> VideoWindow:
+        """Frames of a finished window."""
+        record = self._records[index]
+        with explained(self.path, "cannot be read"):
+            contents = (self.path / _names(index)[0]).read_bytes()
+        shape = record["shape"]
+        frames = decode_frames(contents) if shape[0] else torch.empty(shape, dtype=torch.uint8)
+        return VideoWindow(
+            index=index,
+            start=record["start"],
+            frames=frames,
+            drift=record["drift"],
+            left_drift=record["left_drift"],
+            made=False,
+        )
+
+    def save(self, window: FinishedWindow) -> VideoWindow:
+        """Write a window; when this returns it outlives any stop.
+
+        Args:
+            window: As the window loop made it.
+
+        Returns:
+            The same as it goes into the video.
+
+        Raises:
+            OSError: If it cannot be written; the windows before are safe, the sentence says so.
+        """
+        shown = as_video_window(window)
+        contents = encode_frames(shown.frames) if len(shown.frames) else b""
+        state = pack_state(window.state)
+        record = {
+            "start": shown.start,
+            "shape": list(shown.frames.shape),
+            "drift": shown.drift,
+            "left_drift": shown.left_drift,
+            "frames": checksum(contents),
+            "state": checksum(state),
+        }
+        done = f"{len(self._records)} of {self.num_windows} windows are safe there"
+        with explained(self.path, f"cannot take window {window.index + 1}; {done}"):
+            names = _names(window.index)
+            for name, data in zip(
+                names, (contents, state, json.dumps(record).encode()), strict=True
+            ):
+                write_file(self.path / name, data)
+        self._records[window.index] = record
+        self._thin_states()
+        return shown
+
+    def state_before(self, index: int) -> WindowState | None:
+        """The latest intact state that a window before `index` left; None: begin at the picture."""
+        for earlier in range(index - 1, -1, -1):
+            if earlier in self._records:
+                data = read_intact(self.path / _names(earlier)[1], self._records[earlier]["state"])
+                if data is not None:
+                    return unpack_state(data, earlier)
+        return None
+
+    def remove(self) -> None:
+        """Delete the folder; called when the video is finished."""
+        self._lock.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _read_records(self) -> dict[int, dict[str, Any]]:
+        """Records whose frames are as they were written; others are dropped and noted."""
+        for partial in self.path.glob(f"*{PARTIAL}"):
+            partial.unlink()
+        records: dict[int, dict[str, Any]] = {}
+        damaged = []
+        for index in range(self.num_windows):
+            frames, _, path = (self.path / name for name in _names(index))
+            if not path.exists():
+                continue
+            record = read_json(path)
+            if record is None or not _is_record(record) or not is_intact(frames, record["frames"]):
+                damaged.append(str(index + 1))
+                path.unlink()
+            else:
+                records[index] = record
+        if damaged:
+            self.notes.append(
+                f"damaged and made again: window {', '.join(damaged)} in {self.path.name}"
+            )
+        if records:
+            self.notes.append(
+                f"continues an earlier run: {len(records)} of {self.num_windows} windows are there"
+            )
+        return records
+
+    def _note_others(self, root: Path, identity: Mapping[str, str]) -> None:
+        """Say in what this prompt differs from unfinished runs of others."""
+        if self._records:
+            return
+        for other in sorted(root.glob(f"*/{RUN_FILE}")):
+            header = read_json(other) or {}
+            known, done = header.get("identity"), len(list(other.parent.glob("window_*.json")))
+            if other.parent == self.path or not isinstance(known, dict) or not done:
+                continue
+            changed = sorted(k for k in {*known, *identity} if known.get(k) != identity.get(k))
+            self.notes.append(
+                f"a new run: it differs in {', '.join(changed)} from the unfinished run "
+                f"{other.parent.name} ({done} of {header.get('windows')} windows), which stays; "
+                "delete that folder if you do not need it"
+            )
+
+    def _thin_states(self) -> None:
+        """Keep the states within their share of the disk; frames all stay."""
+        paths = [self.path / _names(index)[1] for index in sorted(self._records)]
+        kept = [path for path in paths if path.exists()]
+        while len(kept) > 2 and sum(path.stat().st_size for path in kept) > STATE_BYTES:
+            for path in kept[-3::-2]:
+                path.unlink(missing_ok=True)
+            kept = [path for path in kept if path.exists()]
+
+
+def continue_windows(
+    folder: RunFolder,
+    make: Callable[[WindowState | None], Iterator[FinishedWindow]],
+) -> Iterator[VideoWindow]:
+    """All windows of a video in order: those that are there, and the others made and saved.
+
+    Args:
+        folder: The open run folder.
+        make: Gives an iterator over the windows after a state; None: from the first on.
+
+    Yields:
+        Every window once.
+    """
+    index = 0
+    while index < folder.num_windows:
+        if index in folder.finished:
+            yield folder.read(index)
+            index += 1
+            continue
+        for window in make(folder.state_before(index)):
+            shown = folder.save(window)
+            if window.index == index:
+                yield shown
+                index += 1
+                if index in folder.finished:
+                    break
+
+
+def _is_record(value: dict[str, Any]) -> bool:
+    """Whether a JSON object is the record of a window."""
+    sums = [value.get(key) for key in ("frames", "state")]
+    shape = value.get("shape")
+    return (
+        all(isinstance(item, dict) and {"size", "sha256"} <= item.keys() for item in sums)
+        and isinstance(shape, list)
+        and len(shape) == 4
+        and all(
+            isinstance(value.get(key), (int, float)) for key in ("start", "drift", "left_drift")
+        )
+    )
+
+
+def _names(index: int) -> tuple[str, str, str]:
+    """Files of a window: frames, state, record; the record is written last."""
+    stem = f"window_{index:05}"
+    return f"{stem}.mkv", f"{stem}.safetensors", f"{stem}.json"

@@ -1,0 +1,128 @@
+"""What a run did, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..config import FRAME_RATE
+from ..settings import RunSettings
+from ..windows import WindowPlan
+from .folder import VideoWindow
+
+NUMBERS_PER_LINE = 10  # windows of a line; beyond, a summary comes first
+NUM_WORST = 3  # windows named in the summary
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowFacts:
+    """What the report says of a window."""
+
+    made: bool  # in this run
+    drift: float  # color distance to the picture as decoded, in Lab units
+    left_drift: float  # the same after colors were matched
+
+
+@dataclass(kw_only=True, slots=True)
+class RunReport:
+    """Collects what a run did; `text` tells it."""
+
+    plan: WindowPlan
+    settings: RunSettings
+    num_speakers: int
+    num_passes: int
+    lora_keys: int = 0  # weights that LoRAs change, in base and audio part
+    reused_steps: int = 0  # per window, by the step cache
+    peak_bytes: int | None = None  # of graphics memory; None: not measured
+    notes: list[str] = field(default_factory=list)  # resume, lack of memory
+    windows: list[WindowFacts] = field(default_factory=list)
+
+    def add(self, window: VideoWindow) -> None:
+        """Remember what is said of a window."""
+        self.windows.append(
+            WindowFacts(made=window.made, drift=window.drift, left_drift=window.left_drift)
+        )
+
+    @property
+    def calls(self) -> int:
+        """Passes of the network in the windows that were made in this run."""
+        steps = self.settings.guidance.steps - self.reused_steps
+        return steps * self.num_passes * sum(window.made for window in self.windows)
+
+    def headline(self) -> str:
+        """The plan in one line."""
+        return "; ".join(plan_lines(self.plan, self.settings, self.num_speakers, self.num_passes))
+
+    def text(self) -> str:
+        """The whole report, a fact per line: what, how, memory, what happened, colors."""
+        steps, made = self.settings.guidance.steps, sum(window.made for window in self.windows)
+        lines = [
+            *plan_lines(self.plan, self.settings, self.num_speakers, self.num_passes),
+            f"made now: {made} of {self.plan.num_windows} windows, {self.calls} network passes",
+        ]
+        if self.settings.step_cache is not None:
+            lines.append(f"step cache: {self.reused_steps} of {steps} steps reused in each window")
+        lines.append(f"LoRA: {_count(self.lora_keys, 'weight')} changed")
+        if self.peak_bytes is not None:
+            lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GB")
+        lines += self.notes
+        lines += drift_lines(self.windows, matched=self.settings.drift.color_strength > 0)
+        return "\n".join(lines)
+
+
+def plan_lines(
+    plan: WindowPlan, settings: RunSettings, num_speakers: int, num_passes: int
+) -> list[str]:
+    """Frames, windows and steps of a run."""
+    guided = settings.guidance
+    return [
+        f"video: {_count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
+        f"({plan.num_frames / FRAME_RATE:.2f} s), {_count(num_speakers, 'speaker')}",
+        f"windows: {plan.num_windows} of {plan.size.window} frames (overlap {plan.size.overlap})",
+        f"sampling: {_count(guided.steps, 'step')} of {_count(num_passes, 'pass', 'passes')}, "
+        f"{settings.sampler}, shift {guided.shift:g}, text {guided.text_guidance:g}, "
+        f"audio {guided.audio_guidance:g}, seed {settings.seed}",
+    ]
+
+
+def drift_lines(windows: Sequence[WindowFacts], *, matched: bool) -> list[str]:
+    """Color distance to the picture window by window, many windows with a summary first.
+
+    Args:
+        windows: In order.
+        matched: Whether colors were matched; then also what was left afterwards.
+
+    Returns:
+        A heading and lines of at most NUMBERS_PER_LINE windows.
+    """
+    if not windows:
+        return []
+    shown = [
+        f"{w.drift:.1f} -> {w.left_drift:.1f}" if matched else f"{w.drift:.1f}" for w in windows
+    ]
+    how = "before -> after matching" if matched else "matching is off"
+    lines = [f"colour distance to the picture, {how} (2 is just visible):"]
+    if len(windows) <= NUMBERS_PER_LINE:
+        return [*lines, f"  {', '.join(shown)}"]
+    order = sorted(range(len(windows)), key=lambda index: windows[index].drift)
+    least, worst = order[0], order[: -1 - NUM_WORST : -1]
+    lines.append(f"  least: {shown[least]} in window {least + 1}")
+    lines.append("  most: " + ", ".join(f"{shown[i]} in window {i + 1}" for i in worst))
+    lines.append(f"  last: {shown[-1]}")
+    for begin in range(0, len(windows), NUMBERS_PER_LINE):
+        part = shown[begin : begin + NUMBERS_PER_LINE]
+        lines.append(f"  from window {begin + 1}: {', '.join(part)}")
+    return lines
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,306 @@
+"""Sound: mono, resampling, loudness, and several speakers on one time line."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from ..config import (
+    FRAME_RATE,
+    LOUDNESS_LUFS,
+    MAX_SPEAKERS,
+    MIN_LOUDNESS_S,
+    SAMPLE_RATE_HZ,
+    SAMPLES_PER_FRAME,
+)
+from ..frames import count_frames
+
+MAX_LOUDNESS_CHANNELS = 5
+MAX_OFFSET_S = 3600
+# Decimals with a small exponent, or a fraction: exact numbers of a huge exponent take for ever.
+_SECONDS = re.compile(
+    r"[-+]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})(e[-+]?\d{1,2})?|\d{1,20}/\d{1,20}", re.I
+)
+UNMEASURABLE_LUFS = 100.0  # |loudness| beyond this is silence (minus infinity)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sound:
+    """A recording: what is heard."""
+
+    waveform: Tensor  # [C, A] float32
+    sample_rate: int  # Hz
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Exact length in seconds."""
+        return Fraction(self.waveform.shape[-1], self.sample_rate)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Track:
+    """One speaker's recording and when it begins."""
+
+    sound: Sound
+    start_s: Fraction
+
+    @property
+    def end_s(self) -> Fraction:
+        """Exact end in seconds."""
+        return self.start_s + self.sound.duration_s
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tracks:
+    """Speakers on one time line, and what the audience hears."""
+
+    tracks: tuple[Track, ...]
+    mix: Sound
+
+    @property
+    def num_frames(self) -> int:
+        """Video frames that cover the longest placed track."""
+        return count_frames(max(track.end_s for track in self.tracks))
+
+
+def check_sound(sound: Sound, name: str) -> None:
+    """Refuse a sound that nothing can be made from.
+
+    Args:
+        sound: The recording.
+        name: What the user calls it, for the message.
+
+    Raises:
+        ValueError: If it has no samples, or samples that are not finite.
+    """
+    if sound.waveform.numel() == 0:
+        raise ValueError(
+            f"{name} is empty: it has no samples. Connect a sound of at least one sample, "
+            "or leave the socket free."
+        )
+    if not torch.isfinite(sound.waveform).all():
+        bad = int((~torch.isfinite(sound.waveform)).sum())
+        raise ValueError(
+            f"{name} has {bad} samples that are not finite numbers; every sample must be. "
+            "Save the sound again from its source."
+        )
+
+
+def to_mono(waveform: Tensor) -> Tensor:
+    """Mean over channels: [C, A] to [A]."""
+    return waveform.mean(0)
+
+
+def resample(waveform: Tensor, from_hz: int, to_hz: int) -> Tensor:
+    """Change the sample rate with high quality (soxr HQ).
+
+    Args:
+        waveform: [..., A] float32.
+        from_hz: Rate of the input.
+        to_hz: Rate wanted.
+
+    Returns:
+        [..., ceil(A * to / from)] float32.
+    """
+    if from_hz == to_hz:
+        return waveform
+    import librosa
+
+    array = waveform.cpu().numpy()
+    out = librosa.resample(array, orig_sr=from_hz, target_sr=to_hz, res_type="soxr_hq")
+    return torch.from_numpy(out).float()
+
+
+def measure_loudness(waveform: Tensor, sample_rate: int) -> float | None:
+    """Integrated loudness after ITU-R BS.1770-4.
+
+    Args:
+        waveform: [C, A] float32, up to 5 channels.
+        sample_rate: Hz.
+
+    Returns:
+        LUFS, or None for silence and for sounds shorter than one block of 0.4 s.
+
+    Raises:
+        ValueError: If there are more channels than BS.1770 weighs.
+    """
+    if len(waveform) > MAX_LOUDNESS_CHANNELS:
+        raise ValueError(
+            f"The sound has {len(waveform)} channels; loudness is defined for up to "
+            f"{MAX_LOUDNESS_CHANNELS}. Mix it down to stereo first."
+        )
+    num_samples = waveform.shape[-1]
+    if num_samples < math.ceil(MIN_LOUDNESS_S * sample_rate):
+        return None
+    import pyloudnorm
+
+    samples = waveform.T.double().cpu().numpy()
+    # pyloudnorm takes the logarithm of zero for silence and says so; None is our answer to that.
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        loudness = float(pyloudnorm.Meter(sample_rate).integrated_loudness(samples))
+    return loudness if abs(loudness) <= UNMEASURABLE_LUFS else None
+
+
+def normalize_loudness(
+    waveform: Tensor, sample_rate: int, *, target_lufs: float = LOUDNESS_LUFS
+) -> tuple[Tensor, float | None]:
+    """Bring a sound to a loudness.
+
+    Args:
+        waveform: [C, A] float32.
+        sample_rate: Hz.
+        target_lufs: Loudness wanted.
+
+    Returns:
+        The waveform times one gain, not limited, and the loudness before; silence and sounds
+        shorter than 0.4 s come back untouched, with None.
+    """
+    loudness = measure_loudness(waveform, sample_rate)
+    if loudness is None:
+        return waveform, None
+    return waveform * loudness_gain(loudness, target_lufs=target_lufs), loudness
+
+
+def loudness_gain(loudness: float | None, *, target_lufs: float = LOUDNESS_LUFS) -> float:
+    """The factor from a loudness in LUFS to another; 1 where it could not be measured."""
+    return 1.0 if loudness is None else 10 ** ((target_lufs - loudness) / 20)
+
+
+def start_times(
+    durations_s: Sequence[Fraction], *, in_turn: bool, gap_s: float = 0.0
+) -> list[Fraction]:
+    """When each speaker begins, in seconds: all at once, or one after another with a gap."""
+    if not in_turn:
+        return [Fraction(0)] * len(durations_s)
+    starts, now = [], Fraction(0)
+    for duration in durations_s:
+        starts.append(now)
+        now += duration + Fraction(str(gap_s))  # 0.2 s as written, not as a binary number
+    return starts
+
+
+def parse_offsets(text: str, num_speakers: int) -> list[Fraction]:
+    """Read start times typed by a user.
+
+    Args:
+        text: Seconds, one number per speaker, separated by commas: "0, 2.5".
+        num_speakers: How many are needed.
+
+    Returns:
+        Seconds, exactly as typed.
+
+    Raises:
+        ValueError: If a part is no number, is negative or beyond an hour, or the count differs.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    example = ", ".join(["0", "2.5", "5", "7.5", "10", "12.5"][:num_speakers])
+    if len(parts) != num_speakers:
+        raise ValueError(
+            f"offsets has {len(parts)} numbers for {num_speakers} speakers; one per speaker is "
+            f"needed. Write for example: {example}"
+        )
+    offsets = []
+    for part in parts:
+        try:
+            seconds = Fraction(part) if _SECONDS.fullmatch(part) else None
+        except ZeroDivisionError:
+            seconds = None
+        if seconds is None:
+            raise ValueError(
+                f"offsets contains {part[:40]!r}; only numbers of seconds are allowed. "
+                f"Write for example: {example}"
+            )
+        if seconds < 0:
+            raise ValueError(f"offsets contains {part}; a start cannot be negative. Use 0 or more.")
+        if seconds > MAX_OFFSET_S:
+            raise ValueError(
+                f"offsets contains {part}; a start is at most {MAX_OFFSET_S} s. Use less."
+            )
+        offsets.append(seconds)
+    return offsets
+
+
+def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Tracks:
+    """Put speakers on one time line and mix them.
+
+    Args:
+        sounds: One recording per speaker, 1 to 6.
+        starts_s: When each begins.
+
+    Returns:
+        The tracks, and their sum at the highest rate with the most channels; nothing is limited.
+
+    Raises:
+        ValueError: If there is no speaker, too many, or a sound is unusable.
+    """
+    if not 1 <= len(sounds) <= MAX_SPEAKERS:
+        raise ValueError(
+            f"{len(sounds)} speakers are connected; 1 to {MAX_SPEAKERS} are possible. "
+            "Connect a sound to speaker_1."
+        )
+    for index, sound in enumerate(sounds, start=1):
+        check_sound(sound, f"speaker_{index}")
+    tracks = tuple(
+        Track(sound=sound, start_s=start) for sound, start in zip(sounds, starts_s, strict=True)
+    )
+    rate = max(sound.sample_rate for sound in sounds)
+    channels = max(len(sound.waveform) for sound in sounds)
+    length = max(math.ceil(track.end_s * rate) for track in tracks)
+    mix = torch.zeros(channels, length)
+    for track in tracks:
+        waveform = resample(track.sound.waveform, track.sound.sample_rate, rate)
+        if len(waveform) < channels:
+            waveform = to_mono(waveform).expand(channels, -1)
+        _add_at(mix, waveform, round(track.start_s * rate))
+    return Tracks(tracks=tracks, mix=Sound(waveform=mix, sample_rate=rate))
+
+
+def _add_at(target: Tensor, waveform: Tensor, start: int) -> None:
+    """Add `waveform` [C, A] into `target` [C, A'] from sample `start`, cut at the end."""
+    end = min(target.shape[-1], start + waveform.shape[-1])
+    if end > start:
+        target[:, start:end] += waveform[:, : end - start]
+
+
+def encoder_waveform(track: Track, num_frames: int, *, loudness_lufs: float | None) -> Tensor:
+    """The waveform that the speech encoder hears for one speaker.
+
+    Args:
+        track: The speaker's recording and place.
+        num_frames: Video frames to cover.
+        loudness_lufs: Loudness of the speech before silence is added; None leaves it.
+
+    Returns:
+        [num_frames * 640] float32 mono at 16 kHz, silent outside the track.
+    """
+    sound = track.sound
+    speech = resample(to_mono(sound.waveform), sound.sample_rate, SAMPLE_RATE_HZ)[None]
+    if loudness_lufs is not None:
+        speech, _ = normalize_loudness(speech, SAMPLE_RATE_HZ, target_lufs=loudness_lufs)
+    out = torch.zeros(1, num_frames * SAMPLES_PER_FRAME)
+    _add_at(out, speech, round(track.start_s * SAMPLE_RATE_HZ))
+    return out[0]
+
+
+def fit_sound(sound: Sound, num_frames: int) -> Sound:
+    """Cut or pad with silence to exactly the length of the video.
+
+    Args:
+        sound: What is heard.
+        num_frames: Length of the video.
+
+    Returns:
+        A copy of num_frames / 25 seconds, same rate and channels.
+    """
+    length = round(Fraction(num_frames * sound.sample_rate, FRAME_RATE))
+    waveform = sound.waveform[:, :length]
+    padded = torch.nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
+    return Sound(waveform=padded.clone(), sample_rate=sound.sample_rate)

@@ -1,0 +1,292 @@
+"""Pictures of the time line: who speaks when, in the colors of the who-is-who picture."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ..config import FRAME_RATE, MIN_LOUDNESS_S
+from ..speakers import COLORS
+from .audio import Track, Tracks
+from .levels import FLOOR_DB, find_speech, frame_levels, track_loudness
+
+WIDTH_PX = 1200
+ROW_PX = 52  # per speaker
+NAMES_PX = 170  # column of names
+MARGIN_PX = 10
+AXIS_PX = 30
+BAR_PX = 34  # height
+MIN_BAR_PX = 2
+SOUND_PX = 40  # height of a sound at full scale
+MAX_STEPS = 12  # on the axis
+SCALE = 2  # drawn larger and reduced, for smooth edges
+
+BACKGROUND = (28, 30, 34)
+ROW = (40, 43, 49)
+GRID = (62, 66, 74)
+INK = (228, 231, 235)
+DIM_INK = (158, 164, 172)
+DARK_INK = (20, 22, 26)
+BRIGHT = 135  # bars with a luma from here on carry dark words
+QUIET = 0.4  # share of the speaker's color where nobody speaks
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+_DRAWN = frozenset("\u2018\u2019\u201c\u201d\u2026")  # beyond ASCII, what Pillow's own font holds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """One turn on the time line."""
+
+    speaker: int  # from 0
+    start_s: float
+    end_s: float
+    text: str = ""  # the first words are written on the bar if there is room
+
+
+def time_px(time_s: float, length_s: float) -> float:
+    """Column of a time in the picture."""
+    room = WIDTH_PX - NAMES_PX - MARGIN_PX
+    return NAMES_PX + room * time_s / length_s if length_s > 0 else float(NAMES_PX)
+
+
+def row_px(speaker: int) -> int:
+    """Row of the middle of a speaker's bars, in pixels from the top."""
+    return MARGIN_PX + speaker * ROW_PX + ROW_PX // 2
+
+
+def axis_ticks(length_s: float) -> list[tuple[float, str]]:
+    """Round times in seconds with their labels, at most 13 of them."""
+    longest = _STEPS_S[-1] * (1 + int(length_s / (_STEPS_S[-1] * MAX_STEPS)))
+    step = next((step for step in _STEPS_S if length_s <= step * MAX_STEPS), longest)
+    times = [index * step for index in range(int(length_s / step + 1e-9) + 1)]
+    return [(time_s, _clock(time_s, length_s)) for time_s in times]
+
+
+def draw_timeline(names: Sequence[str], spans: Sequence[Span], length_s: float) -> Tensor:
+    """Draw who speaks when.
+
+    Args:
+        names: One per speaker; what the font cannot write becomes "Speaker 1".
+        spans: The turns, in any order.
+        length_s: Length of the time line.
+
+    Returns:
+        [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
+    """
+    image, draw = _canvas(len(names))
+    font, small = _fonts()
+    for index, name in enumerate(names):
+        _draw_row(draw, index, font)
+        room = NAMES_PX - MARGIN_PX - 48
+        shown = _shorten(_plain(name) or f"Speaker {index + 1}", font, room, whole_words=False)
+        _write(draw, (MARGIN_PX + 40, row_px(index)), shown, font, INK, "lm")
+    _draw_axis(draw, len(names), length_s, small)
+    for span in spans:
+        _draw_bar(draw, span, length_s, small)
+    return _finish(image)
+
+
+def draw_tracks(tracks: Tracks) -> Tensor:
+    """Draw how loud every speaker is over time, bright where there is speech.
+
+    A bar from the middle of the row up and down: nothing at -60 dB, the full height at 0 dB of
+    full scale. Beside it the loudness and the time of speech.
+
+    Args:
+        tracks: Speakers on one time line.
+
+    Returns:
+        [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
+    """
+    image, draw = _canvas(len(tracks.tracks))
+    font, small = _fonts()
+    length_s = float(max(track.end_s for track in tracks.tracks))
+    for index in range(len(tracks.tracks)):
+        _draw_row(draw, index, font)
+    _draw_axis(draw, len(tracks.tracks), length_s, small)
+    for index, track in enumerate(tracks.tracks):
+        levels = frame_levels(track, tracks.num_frames)
+        speech = find_speech(levels)
+        _draw_sound(image, index, track, levels.numpy(), speech.numpy(), length_s)
+        middle, speech_s = row_px(index), int(speech.sum()) / FRAME_RATE
+        _write(draw, (MARGIN_PX + 40, middle - 9), _loudness_words(track), small, INK, "lm")
+        words = f"speech {_clock(speech_s, length_s)}"
+        _write(draw, (MARGIN_PX + 40, middle + 9), words, small, DIM_INK, "lm")
+    return _finish(image)
+
+
+def _canvas(num_rows: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    height = MARGIN_PX + num_rows * ROW_PX + AXIS_PX
+    image = Image.new("RGB", (WIDTH_PX * SCALE, height * SCALE), BACKGROUND)
+    return image, ImageDraw.Draw(image)
+
+
+def _fonts() -> tuple[Font, Font]:
+    """For names, and for small words."""
+    return ImageFont.load_default(15 * SCALE), ImageFont.load_default(13 * SCALE)
+
+
+def _finish(image: Image.Image) -> Tensor:
+    """[H, W, 3] float32 in 0..1 of a canvas."""
+    return torch.from_numpy(np.asarray(image.reduce(SCALE)).copy()).float() / 255
+
+
+def _draw_row(draw: ImageDraw.ImageDraw, index: int, font: Font) -> None:
+    """The band of a speaker, with the number."""
+    middle, color = row_px(index), COLORS[index % len(COLORS)]
+    half = (ROW_PX - 6) / 2
+    _box(draw, (MARGIN_PX, middle - half, WIDTH_PX - MARGIN_PX, middle + half), ROW, 6)
+    _box(draw, (MARGIN_PX + 8, middle - 11, MARGIN_PX + 30, middle + 11), color, 5)
+    _write(draw, (MARGIN_PX + 19, middle), str(index + 1), font, _ink_on(color), "mm")
+
+
+def _draw_axis(draw: ImageDraw.ImageDraw, num_rows: int, length_s: float, font: Font) -> None:
+    """Thin lines at round times, their labels below, and the length at the left."""
+    bottom = MARGIN_PX + num_rows * ROW_PX
+    label = bottom + AXIS_PX / 2 - 2
+    _write(draw, (MARGIN_PX + 8, label), f"length {_clock(length_s, length_s)}", font, INK, "lm")
+    for time_s, shown in axis_ticks(length_s):
+        x = time_px(time_s, length_s)
+        draw.line(
+            [round(p * SCALE) for p in (x, MARGIN_PX + 3, x, bottom - 3)], fill=GRID, width=SCALE
+        )
+        half = font.getlength(shown) / SCALE / 2
+        middle = min(max(x, NAMES_PX + half - 4), WIDTH_PX - MARGIN_PX - half)
+        _write(draw, (middle, label), shown, font, DIM_INK, "mm")
+
+
+def _draw_bar(draw: ImageDraw.ImageDraw, span: Span, length_s: float, font: Font) -> None:
+    """A turn, with its first words if they fit."""
+    left, right = (time_px(time_s, length_s) for time_s in (span.start_s, span.end_s))
+    right = max(right, left + MIN_BAR_PX)
+    middle, color = row_px(span.speaker), COLORS[span.speaker % len(COLORS)]
+    box = (left, middle - BAR_PX / 2, right, middle + BAR_PX / 2)
+    _box(draw, box, color, min(6, (right - left) / 3))
+    shown = _shorten(_plain(span.text), font, right - left - 14, whole_words=True)
+    _write(draw, (left + 7, middle), shown, font, _ink_on(color), "lm")
+
+
+def _draw_sound(
+    image: Image.Image,
+    index: int,
+    track: Track,
+    levels: npt.NDArray[np.float32],
+    speech: npt.NDArray[np.bool_],
+    length_s: float,
+) -> None:
+    """A recording in its row; where it is silent, a thin line."""
+    num_columns = (WIDTH_PX - NAMES_PX - MARGIN_PX) * SCALE
+    heights, shares = _columns(levels, speech, num_columns, length_s)
+    half = np.maximum((1 - heights / FLOOR_DB) * SOUND_PX / 2, 0.5) * SCALE
+    times = (np.arange(num_columns) + 0.5) * length_s / num_columns
+    half[(times < float(track.start_s)) | (times > float(track.end_s))] = 0
+    rows = np.abs(np.arange(SOUND_PX * SCALE) + 0.5 - SOUND_PX * SCALE / 2)
+    mask = Image.fromarray((rows[:, None] < half).astype(np.uint8) * 255)
+    bright, back = np.array(COLORS[index % len(COLORS)]), np.array(ROW)
+    dim = back + (bright - back) * QUIET
+    colors = np.round(dim + (bright - dim) * shares[:, None]).astype(np.uint8)
+    bar = Image.fromarray(np.broadcast_to(colors, (len(rows), *colors.shape)).copy())
+    image.paste(bar, (NAMES_PX * SCALE, round((row_px(index) - SOUND_PX / 2) * SCALE)), mask)
+
+
+def _columns(
+    levels: npt.NDArray[np.float32],
+    speech: npt.NDArray[np.bool_],
+    num_columns: int,
+    length_s: float,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Level in dB and share of speech in every column, from those of every frame [F]."""
+    per_column = length_s * FRAME_RATE / num_columns
+    edges = np.arange(num_columns) * per_column
+    first = np.minimum(edges.astype(np.int64), len(levels) - 1)
+    if per_column <= 1:
+        smooth = np.interp(edges + (per_column - 1) / 2, np.arange(len(levels)), levels)
+        return smooth, speech[first].astype(np.float64)
+    counts = np.diff(first, append=len(levels))
+    # The loudest frame, so that short words are seen in an hour.
+    return (
+        np.maximum.reduceat(levels, first).astype(np.float64),
+        np.add.reduceat(speech.astype(np.float64), first) / np.maximum(counts, 1),
+    )
+
+
+def _loudness_words(track: Track) -> str:
+    """What is said of a recording's loudness."""
+    loudness, waveform = track_loudness(track.sound), track.sound.waveform
+    if loudness is None:
+        return f"below {MIN_LOUDNESS_S:g} s" if waveform.any() else "silent"
+    lowest, highest = waveform.aminmax()
+    clips = max(-float(lowest), float(highest)) > 1  # is cut off when it is saved
+    return f"{loudness:.1f} LUFS{', clips' if clips else ''}"
+
+
+def _box(
+    draw: ImageDraw.ImageDraw,
+    box: tuple[float, float, float, float],
+    color: tuple[int, int, int],
+    radius: float,
+) -> None:
+    left, top, right, bottom = (round(edge * SCALE) for edge in box)
+    # Pillow draws the last row and column too.
+    draw.rounded_rectangle((left, top, right - 1, bottom - 1), radius * SCALE, fill=color)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    font: Font,
+    color: tuple[int, int, int],
+    anchor: str,
+) -> None:
+    if text:
+        x, y = (value * SCALE for value in place)
+        draw.text((x, y), text, font=font, fill=color, anchor=anchor)
+
+
+def _ink_on(color: tuple[int, int, int]) -> tuple[int, int, int]:
+    luma = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
+    return DARK_INK if luma >= BRIGHT else (255, 255, 255)
+
+
+def _plain(text: str) -> str:
+    """Text as the font can write it: accents off; empty if a letter or digit would be missing."""
+    folded = unicodedata.normalize("NFKD", text)
+    kept = [c for c in folded if not unicodedata.combining(c)]
+    if any(c.isalnum() and not c.isascii() for c in kept):
+        return ""
+    shown = "".join(c for c in kept if c.isspace() or c in _DRAWN or (c.isascii() and c > " "))
+    return " ".join(shown.split())
+
+
+def _shorten(text: str, font: Font, room_px: float, *, whole_words: bool) -> str:
+    """The beginning of a text that fits, with three dots if something is left out."""
+    room, text = room_px * SCALE, text[:200]
+    if font.getlength(text) <= room:
+        return text
+    parts = text.split(" ") if whole_words else list(text)
+    joint = " " if whole_words else ""
+    for count in range(len(parts) - 1, 0, -1):
+        shown = joint.join(parts[:count]).rstrip(" ,.;:") + "..."
+        if font.getlength(shown) <= room:
+            return shown
+    return ""
+
+
+def _clock(time_s: float, length_s: float) -> str:
+    """A time as people read it; minutes if the whole has them."""
+    if length_s < 60:
+        return f"{round(time_s, 1):g} s"
+    minutes, seconds = divmod(round(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,260 @@
+"""Speech encoder: wav2vec2 features at 25 per second, every transformer layer.
+
+Network: wav2vec 2.0 (Baevski et al. 2020) as `transformers` builds it; released checkpoint
+TencentGameMate/chinese-wav2vec2-base (12 layers of 768). One deviation, as MultiTalk trained it:
+the convolution features (50 per second) are resampled to 25 per second BEFORE the transformer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from ..config import FRAME_RATE, SAMPLE_RATE_HZ
+from ..frames import count_frames
+from .audio import Tracks, encoder_waveform
+from .wave_features import Check, convolve
+
+if TYPE_CHECKING:
+    from transformers import Wav2Vec2Model
+
+    from .audio import Sound
+
+_PREFIX = "wav2vec2."
+_OLD_WEIGHT_NORM = {
+    "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
+    "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
+}
+# Pretraining heads that checkpoints carry along and features do not need.
+_IGNORED = ("quantizer.", "project_hid.", "project_q.", "lm_head.")
+_OPTIONAL = ("masked_spec_embed",)
+BASE_CONFIG: dict[str, object] = {
+    "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "intermediate_size": 3072, "feat_extract_norm": "group", "do_stable_layer_norm": False,
+    "conv_bias": False, "num_conv_pos_embeddings": 128, "num_conv_pos_embedding_groups": 16,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speech:
+    """Per-frame speech features of every speaker, and the sound that goes with them."""
+
+    features: Tensor  # [S, F, M, E] float32
+    silence: Tensor  # [M, E]: what the encoder says of digital silence
+    sound: Sound  # heard in the video; as it came in
+    identity: str  # hex digest of all that features and sound came from
+
+    @property
+    def num_frames(self) -> int:
+        """Length of the video."""
+        return self.features.shape[1]
+
+    @property
+    def num_speakers(self) -> int:
+        """Number of tracks."""
+        return self.features.shape[0]
+
+
+def clean_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Bring the key names of any published wav2vec2 file to those of transformers.
+
+    Args:
+        state: Tensors by name, with or without the prefix `wav2vec2.`, old or new weight norm
+            names, with or without pretraining heads.
+
+    Returns:
+        Tensors by the names of `Wav2Vec2Model`.
+    """
+    out = {}
+    for name, tensor in state.items():
+        short = name.removeprefix(_PREFIX)
+        if short.startswith(_IGNORED):
+            continue
+        for old, new in _OLD_WEIGHT_NORM.items():
+            short = short.replace(old, new)
+        out[short] = tensor
+    return out
+
+
+def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> Wav2Vec2Model:
+    """Build the encoder and load its weights strictly.
+
+    Args:
+        config: Hugging Face configuration; only sizes matter, every kind of dropout is off.
+        state: Tensors by any of the published names.
+
+    Returns:
+        The model in evaluation mode, float32, on the CPU.
+
+    Raises:
+        ValueError: If names or shapes do not fit, with the first of them.
+    """
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    model_config = Wav2Vec2Config.from_dict(dict(config))
+    model_config._attn_implementation = "sdpa"  # memory linear in length
+    with torch.device("meta"):
+        model = Wav2Vec2Model(model_config)
+    tensors = {name: tensor.float() for name, tensor in clean_keys(state).items()}
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in tensors and name not in _OPTIONAL]
+    for name in _OPTIONAL:
+        if name not in expected:
+            tensors.pop(name, None)
+    surplus = [name for name in tensors if name not in expected]
+    shapes = [
+        f"{name} is {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
+        for name in expected
+        if name in tensors and tensors[name].shape != expected[name].shape
+    ]
+    if missing or surplus or shapes:
+        raise ValueError(
+            "This file is no wav2vec2 encoder of the sizes it states. "
+            f"Missing: {missing[:5]}. Unexpected: {surplus[:5]}. Wrong shape: {shapes[:3]}. "
+            "Use chinese-wav2vec2-base as a safetensors file."
+        )
+    for name in _OPTIONAL:
+        if name in expected and name not in tensors:
+            tensors[name] = torch.zeros(expected[name].shape)
+    model.load_state_dict(tensors, strict=True, assign=True)
+    model.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+    return cast("Wav2Vec2Model", model.eval())
+
+
+def normalize_waveform(waveform: Tensor) -> Tensor:
+    """Zero mean and unit variance over the clip, as the feature extractor's do_normalize."""
+    variance = waveform.var(unbiased=False)
+    return (waveform - waveform.mean()) / torch.sqrt(variance + 1e-7)
+
+
+def encode_waveform(
+    model: Wav2Vec2Model, waveform: Tensor, num_frames: int, *, check: Check | None = None
+) -> Tensor:
+    """Features of every transformer layer, one per video frame.
+
+    Args:
+        model: The encoder.
+        waveform: [A] float32 mono at 16 kHz, on the model's device; at least 400 samples.
+        num_frames: Features wanted, at 25 per second.
+        check: Called before each piece of work; what it raises is passed on.
+
+    Returns:
+        [num_frames, M, E] float32 on the CPU. The input of the first layer is not among them.
+
+    Source: audio.md section 3. Layer outputs are collected with hooks, because the encoder module
+        of transformers 5 no longer returns them.
+    """
+    out = _empty_features(model, num_frames)
+    _encode_into(out, model, waveform, check)
+    return out
+
+
+def _empty_features(model: Wav2Vec2Model, *counts: int) -> Tensor:
+    """[*counts, M, E] float32 on the CPU, to be filled: nothing so large is held twice."""
+    layers, width = len(model.encoder.layers), model.config.hidden_size
+    return torch.empty(*counts, layers, width, dtype=torch.float32, device="cpu")
+
+
+def _encode_into(out: Tensor, model: Wav2Vec2Model, waveform: Tensor, check: Check | None) -> None:
+    """Fill `out` [F, M, E] with what `encode_waveform` returns."""
+    hidden = _project(model, waveform, len(out), check)
+
+    def keep(index: int, output: Tensor | tuple[Tensor, ...]) -> None:
+        if check is not None:
+            check()
+        out[:, index].copy_((output[0] if isinstance(output, tuple) else output)[0])
+
+    def hook(layer: torch.nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        keep(places[layer], output)
+
+    places = {layer: index for index, layer in enumerate(model.encoder.layers)}
+    handles = [layer.register_forward_hook(hook) for layer in places]
+    try:
+        final = model.encoder(hidden)[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    keep(-1, final)  # the same, except that the pre-norm kind has a norm after it
+
+
+def _project(
+    model: Wav2Vec2Model, waveform: Tensor, num_frames: int, check: Check | None
+) -> Tensor:
+    """Input of the transformer, [1, num_frames, E]."""
+    features = convolve(model, waveform, check=check)  # [1, C, m] at 50 per second
+    resampled = torch.nn.functional.interpolate(
+        features, size=num_frames, mode="linear", align_corners=True
+    )
+    projected = model.feature_projection(resampled.transpose(1, 2))
+    return projected[0] if isinstance(projected, tuple) else projected
+
+
+def encode_silence(model: Wav2Vec2Model, device: torch.device) -> Tensor:
+    """What the encoder says of digital silence: the middle of one second of zeros, [M, E]."""
+    zeros = torch.zeros(SAMPLE_RATE_HZ, device=device)
+    return encode_waveform(model, zeros, FRAME_RATE)[FRAME_RATE // 2].clone()
+
+
+@torch.inference_mode()
+def embed_tracks(
+    model: Wav2Vec2Model,
+    tracks: Tracks,
+    *,
+    sound: Sound,
+    loudness_lufs: float | None,
+    do_normalize: bool,
+    encoder_identity: str,
+    device: torch.device,
+    check: Check | None = None,
+) -> Speech:
+    """Speech features of every speaker over the whole video.
+
+    Args:
+        model: The encoder, on `device`.
+        tracks: Speakers on one time line.
+        sound: What the video will be heard with.
+        loudness_lufs: Level each speaker to this before encoding; None leaves them.
+        do_normalize: Zero mean, unit variance before the encoder, if the checkpoint asks for it.
+        encoder_identity: Tells encoders apart, for the identity of the speech.
+        device: Where the encoder runs.
+        check: Called before each piece of work; what it raises is passed on.
+
+    Returns:
+        Features of exactly `tracks.num_frames` frames. Frames past a track's end, and all frames
+        of a speaker who is silent, are those of encoded digital silence.
+    """
+    num_frames = tracks.num_frames
+    silence = encode_silence(model, device)
+    features = _empty_features(model, len(tracks.tracks), num_frames)
+    for track, row in zip(tracks.tracks, features, strict=True):
+        waveform = encoder_waveform(track, num_frames, loudness_lufs=loudness_lufs)
+        if not waveform.any():
+            row[:] = silence
+            continue
+        samples = waveform.to(device)
+        if do_normalize:
+            samples = normalize_waveform(samples)
+        _encode_into(row, model, samples, check)
+        row[count_frames(track.end_s) :] = silence
+    level = None if loudness_lufs is None else float(loudness_lufs)
+    return Speech(
+        features=features,
+        silence=silence,
+        sound=sound,
+        identity=_identify(tracks, sound, (encoder_identity, bool(do_normalize), level)),
+    )
+
+
+def _identify(tracks: Tracks, sound: Sound, settings: tuple[object, ...]) -> str:
+    """Hex digest of everything that features and sound depend on: contents, no names, no times."""
+    places = [(str(track.start_s), str(track.end_s)) for track in tracks.tracks]
+    digest = hashlib.sha256(repr((*settings, tracks.num_frames, places)).encode())
+    for heard in (*(track.sound for track in tracks.tracks), sound):
+        digest.update(repr((heard.sample_rate, tuple(heard.waveform.shape))).encode())
+        digest.update(heard.waveform.cpu().contiguous().flatten().numpy().data)
+    return digest.hexdigest()

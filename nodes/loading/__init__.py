@@ -1,0 +1,1 @@
+"""From files to host models: base, audio part, LoRAs."""

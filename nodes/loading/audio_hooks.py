@@ -1,0 +1,231 @@
+"""Attach the audio part to a host MODEL, through the host's own hooks.
+
+attn1_patch sees rotated queries and keys: there every video token is placed on the speaker axis.
+attn2_patch sees the tokens right after text cross attention: there the audio residual is added. A
+diffusion-model wrapper takes the audio tokens of each pass from the forward's keyword arguments.
+The patches are functions and hold nothing; what belongs to one call lies in transformer_options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.lora
+import comfy.model_base
+import comfy.model_management
+import comfy.model_patcher
+import comfy.patcher_extension
+import comfy.utils
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from torch import Tensor
+
+from ...multitalk.config import BASE_IN_CHANNELS, AudioPartConfig, Family
+from ...multitalk.model.audio_attention import (
+    Attention,
+    AudioPart,
+    SpeakerAxis,
+    join_speakers,
+    rotation,
+    speaker_map,
+    speaker_positions,
+)
+
+KEY = "multitalk"  # attachment, additional model and wrapper
+TOKENS = "multitalk_tokens"  # keyword argument of the forward
+RUN = "multitalk_run"  # transformer_options: what holds for a window
+CALL = "multitalk_call"  # transformer_options: what holds for one forward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttachedAudio:
+    """What a MODEL with an audio part knows about it."""
+
+    name: str  # file name
+    family: Family
+    config: AudioPartConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Routing:
+    """How video tokens are divided among two or more speakers, on one device."""
+
+    token_masks: Tensor  # [S+1, n] in the model's dtype, background last
+    key_rotation: Tensor  # [S*K, D/2, 2]
+    axis: SpeakerAxis
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioRun:
+    """What holds for all calls of a window."""
+
+    parts: Mapping[torch.device, AudioPart]
+    routings: Mapping[torch.device, Routing]  # empty for one speaker
+    strength: float
+
+
+@dataclass(kw_only=True, slots=True)
+class AudioCall:
+    """What holds for one forward of the network; the rotation changes from block to block."""
+
+    part: AudioPart
+    tokens: Tensor  # [B, T, S*K, E]
+    strength: float
+    routing: Routing | None
+    attention: Attention
+    query_rotation: Tensor | None = None  # [B, 1, L, D/2, 2]
+
+
+def exact_attention(transformer_options: dict[str, Any]) -> Attention:
+    """The host's attention, [B, N, L, D], never in low precision."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return optimized_attention(
+            q,
+            k,
+            v,
+            heads=q.shape[1],
+            skip_reshape=True,
+            skip_output_reshape=True,
+            low_precision_attention=False,
+            transformer_options=transformer_options,
+        )
+
+    return attend
+
+
+def route_audio(
+    executor: Any,
+    x: Tensor,
+    timestep: Tensor,
+    context: Tensor,
+    clip_fea: Tensor | None = None,
+    time_dim_concat: Tensor | None = None,
+    transformer_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """Diffusion-model wrapper: hand the audio tokens of this call to the patches.
+
+    Args:
+        executor: Next wrapper or the forward itself.
+        x: [B, 36, T, h, w].
+        timestep: [B].
+        context: Text rows.
+        clip_fea: Picture embedding.
+        time_dim_concat: Not used here.
+        transformer_options: A copy that belongs to this call.
+        kwargs: May hold the audio tokens [B, S, T, K, E] of each row of the batch.
+
+    Returns:
+        Velocity [B, 16, T, h, w].
+    """
+    options = transformer_options if transformer_options is not None else {}
+    tokens, run = kwargs.pop(TOKENS, None), options.get(RUN)
+    if tokens is not None and run is not None:
+        routed = tokens.shape[1] > 1
+        options[CALL] = AudioCall(
+            part=run.parts[x.device],
+            tokens=join_speakers(tokens),
+            strength=run.strength,
+            routing=run.routings.get(x.device) if routed else None,
+            attention=exact_attention(options),
+        )
+    return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
+
+
+def place_tokens(args: dict[str, Any]) -> Tensor:
+    """attn1_patch: find where each video token lies on the speaker axis; x is not changed."""
+    call: AudioCall | None = args["transformer_options"].get(CALL)
+    if call is not None and call.routing is not None:
+        shares = speaker_map(
+            args["q"], args["k"], call.routing.token_masks, attention=call.attention
+        )
+        positions = speaker_positions(shares, call.routing.axis)
+        call.query_rotation = rotation(positions, args["q"].shape[-1])[:, None]
+    return args["x"]
+
+
+def add_audio(args: dict[str, Any]) -> Tensor:
+    """attn2_patch: add the audio residual of this block."""
+    options, x = args["transformer_options"], args["x"]
+    call: AudioCall | None = options.get(CALL)
+    if call is None:
+        return x
+    residual = call.part.blocks[options["block_index"]](
+        x,
+        call.tokens,
+        query_rotation=call.query_rotation,
+        key_rotation=None if call.routing is None else call.routing.key_rotation,
+        attention=call.attention,
+    )
+    return torch.add(x, residual, alpha=call.strength)
+
+
+def check_model(
+    model: comfy.model_patcher.ModelPatcher, config: AudioPartConfig, name: str
+) -> None:
+    """Refuse a MODEL that the audio part cannot be attached to.
+
+    Raises:
+        ValueError: If it is no WAN 2.1 I2V model of the audio part's size, or has one already.
+    """
+    if KEY in model.attachments:
+        raise ValueError(
+            f"This MODEL already carries the audio part {model.attachments[KEY].name}; only one is "
+            "possible. Remove one of the two nodes that attach it."
+        )
+    network = model.model
+    inner: Any = getattr(network, "diffusion_model", None)
+    if type(network) is not comfy.model_base.WAN21 or inner.in_dim != BASE_IN_CHANNELS:
+        raise ValueError(
+            f"This MODEL is a {type(network).__name__}; the audio part needs WAN 2.1 I2V "
+            f"({BASE_IN_CHANNELS} input channels). Load for example "
+            "wan2.1_i2v_480p_14B_fp16.safetensors."
+        )
+    if (inner.dim, inner.num_layers) != (config.dim, config.num_layers):
+        raise ValueError(
+            f"{name} was made for a model of {config.num_layers} blocks of width {config.dim}; "
+            f"this MODEL has {inner.num_layers} of width {inner.dim}. Choose files that belong "
+            "together."
+        )
+
+
+def attach_audio(
+    model: comfy.model_patcher.ModelPatcher,
+    part: comfy.model_patcher.ModelPatcher,
+    attached: AttachedAudio,
+) -> comfy.model_patcher.ModelPatcher:
+    """Clone a MODEL and attach the audio part to the clone.
+
+    Args:
+        model: A WAN 2.1 I2V model, with or without LoRAs and other patches.
+        part: Patcher of `load_audio_part`.
+        attached: What the MODEL should know about it.
+
+    Returns:
+        The clone. Without our guider it samples as before.
+    """
+    clone = model.clone()
+    clone.attachments[KEY] = attached
+    clone.set_additional_models(KEY, [part])
+    clone.set_model_patch(place_tokens, "attn1_patch")
+    clone.set_model_patch(add_audio, "attn2_patch")
+    clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, KEY, route_audio)
+    return clone
+
+
+def attached_audio(model: comfy.model_patcher.ModelPatcher) -> AttachedAudio:
+    """What `attach_audio` left on a MODEL.
+
+    Raises:
+        ValueError: If nothing is attached.
+    """
+    attached = model.attachments.get(KEY)
+    if attached is None:
+        raise ValueError(
+            "This MODEL has no audio part; it would not hear anything. Load it with "
+            "'MultiTalk Load Model', or put 'MultiTalk Attach' after your loader."
+        )
+    return attached

@@ -1,0 +1,131 @@
+"""The audio part from any file layout, and changes of weights that are already loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import comfy.lora
+import comfy.model_management
+import comfy.model_patcher
+import comfy.utils
+import torch
+
+from ...multitalk.model.audio_attention import build_audio_part
+from ...multitalk.model.fit import audio_part_config, check_audio_parameters
+from ...multitalk.model.kinds import kind_of
+from ...weights.header import read_header
+from .modules import (
+    assign,
+    choose_operations,
+    meta_or_none,
+    read_parameters,
+    store,
+    to_numbers,
+)
+from .quantizations import QUANTIZATIONS
+from .quantized import patch
+
+
+def load_audio_part(
+    path: str,
+    dtype: torch.dtype,
+    weight_dtype: str = "default",
+    *,
+    disable_dynamic: bool = False,
+) -> comfy.model_patcher.ModelPatcher:
+    """Load an audio part into a host model patcher.
+
+    Args:
+        path: A file of any layout that holds an audio part, alone or beside a base.
+        dtype: Dtype that the base computes in; weights that are not quantized are kept in it, so
+            nothing is cast per call.
+        weight_dtype: A key of QUANTIZATIONS.
+        disable_dynamic: Use the host's plain patcher (asked for by the host itself).
+
+    Returns:
+        The patcher; the module is on the offload device.
+
+    Raises:
+        ValueError: If names or shapes do not fit, or it cannot be quantized as asked.
+    """
+    header = read_header(Path(path))
+    config = audio_part_config(header)
+    check_audio_parameters(header, config)
+    device = comfy.model_management.get_torch_device()
+    offload = comfy.model_management.unet_offload_device()
+    parameters = read_parameters(header, audio=True)
+    quantization = QUANTIZATIONS[weight_dtype]
+    state = store(parameters, quantization=quantization, dtype=dtype, name=header.name)
+    operations = choose_operations(state.operations, dtype, dtype, device)
+    where = meta_or_none(state.operations)
+    part = build_audio_part(config, operations, device=where, dtype=dtype)
+    comfy.model_management.archive_model_dtypes(part)
+    patcher = patch(part, device, offload, disable_dynamic=disable_dynamic)
+    assign(part, state, dtype, paged=patcher.is_dynamic(), name=header.name)
+    if not comfy.model_management.is_device_cpu(offload):
+        part.to(offload)
+    patcher.cached_patcher_init = (load_audio_part, (path, dtype, weight_dtype))
+    return patcher
+
+
+def replace_weights(
+    model: comfy.model_patcher.ModelPatcher, path: str
+) -> comfy.model_patcher.ModelPatcher:
+    """Let base weights that lie beside an audio part win over those of a MODEL.
+
+    Args:
+        model: The MODEL.
+        path: File of the audio part. A whole model's base stays unused: the MODEL is the base.
+
+    Returns:
+        The MODEL itself if there are none, else a clone.
+    """
+    header = read_header(Path(path))
+    if kind_of(header) != "audio part":
+        return model
+    extra = read_parameters(header, audio=False)
+    if not extra:
+        return model
+    clone: comfy.model_patcher.ModelPatcher = model.clone()
+    inner = clone.model.diffusion_model
+    shapes = {name: tuple(parameter.shape) for name, parameter in inner.named_parameters()}
+    numbers = to_numbers(extra, shapes, clone.model.get_dtype_inference())
+    changes = {f"diffusion_model.{key}": ("set", (t,)) for key, t in numbers.items()}
+    for key in add_changes(clone, changes):  # LoRAs that the MODEL has change the new weights
+        patches = clone.patches[key]
+        patches.insert(0, patches.pop())
+    return clone
+
+
+def add_changes(
+    patcher: comfy.model_patcher.ModelPatcher, changes: Mapping[str, Any], strength: float = 1.0
+) -> list[str]:
+    """Add changes of weights, also those that the host would leave out.
+
+    Its own `add_patches` works for its layers alone. What belongs to a block itself (`modulation`)
+    it never patches, and says nothing; such a parameter is replaced as an object.
+
+    Args:
+        patcher: Changed in place.
+        changes: In the host's form, by parameter.
+        strength: Factor.
+
+    Returns:
+        The parameters that the host patches.
+    """
+    names = [name for name, _ in patcher.model.named_parameters() if name in changes]
+    direct = [name for name in names if not _is_host_layer(patcher.model, name)]
+    for key in direct:
+        old = patcher.get_model_object(key)
+        change = (strength, changes[key], 1.0, None, None)
+        new = comfy.lora.calculate_weight([change], old.to(torch.float32, copy=True), key)
+        patcher.add_object_patch(key, torch.nn.Parameter(new.to(old.dtype), requires_grad=False))
+    rest = {key: change for key, change in changes.items() if key not in direct}
+    return patcher.add_patches(rest, strength)
+
+
+def _is_host_layer(model: Any, key: str) -> bool:
+    layer = comfy.utils.get_attr(model, key.rpartition(".")[0])
+    return hasattr(layer, "comfy_cast_weights")

@@ -1,0 +1,122 @@
+"""The base model from any file layout, assembled from the host's own parts.
+
+The host's loader reads one safetensors file and copies it; this one reads every layout of
+`weights.layouts` and lets the module take the mapped tensors over. Detection, model class,
+dtypes, layers and patcher are the host's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import comfy.model_detection
+import comfy.model_management
+import comfy.model_patcher
+import comfy.utils
+import torch
+
+from ...multitalk.model.architecture import BaseSizes, Shapes, base_parameters, base_sizes
+from ...weights.header import Header, read_header
+from ...weights.layouts import Stored, parameter_shapes
+from .modules import (
+    FP8,
+    assign,
+    choose_operations,
+    is_plain,
+    meta_or_none,
+    read_parameters,
+    store,
+)
+from .quantizations import QUANTIZATIONS, Quantization
+from .quantized import patch
+
+logger = logging.getLogger("multitalk.nodes")
+
+
+def load_base(
+    base: str, audio_part: str, weight_dtype: str, *, disable_dynamic: bool = False
+) -> comfy.model_patcher.ModelPatcher:
+    """Load a base model.
+
+    Args:
+        base: Path of its file; the first part of several stands for all.
+        audio_part: Path of the file with the audio part: the same for a whole model. Base
+            weights in it win.
+        weight_dtype: A key of QUANTIZATIONS.
+        disable_dynamic: Use the host's plain patcher (asked for by the host itself).
+
+    Returns:
+        The host's patcher of a WAN 2.1 model, on the offload device.
+
+    Raises:
+        ValueError: If a file does not fit the network, or cannot be quantized as asked.
+    """
+    header = read_header(Path(base))
+    parameters = read_parameters(header, audio=False)
+    if audio_part != base:
+        parameters.update(read_parameters(read_header(Path(audio_part)), audio=False))
+    quantization = QUANTIZATIONS[weight_dtype]
+    device = comfy.model_management.get_torch_device()
+    sizes = base_sizes(parameter_shapes(header))
+    shapes = base_parameters(sizes)
+    config = _detect(header, sizes, shapes)
+    count = sum(math.prod(shape) for shape in shapes.values())
+    kept, compute = _choose_dtypes(config, parameters, quantization, count)
+    state = store(parameters, quantization=quantization, dtype=compute, name=header.name)
+    if state.operations != "plain":
+        config.custom_operations = choose_operations(state.operations, kept, compute, device)
+    offload = comfy.model_management.unet_offload_device()
+    model = config.get_model({}, "", device=meta_or_none(state.operations))
+    model.device = offload
+    patcher = patch(model, device, offload, disable_dynamic=disable_dynamic)
+    assign(model.diffusion_model, state, kept, paged=patcher.is_dynamic(), name=header.name)
+    if not comfy.model_management.is_device_cpu(offload):
+        model.to(offload)
+    patcher.cached_patcher_init = (load_base, (base, audio_part, weight_dtype))
+    logger.info("[MultiTalk] base %s, %s weights, computes in %s", header.name, state.operations,
+                compute)  # fmt: skip
+    return patcher
+
+
+def _detect(header: Header, sizes: BaseSizes, shapes: Shapes) -> Any:
+    """The host's configuration of this model, from shapes alone."""
+    empty = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    heads = header.config("transformer").get("num_heads")
+    transformer: dict[str, int] = {"text_dim": sizes.text_width}
+    if type(heads) is int and heads > 0:
+        transformer["num_heads"] = heads
+    metadata = {"config": json.dumps({"transformer": transformer})}
+    config = comfy.model_detection.model_config_from_unet(empty, "", metadata=metadata)
+    if config is None:
+        raise ValueError(
+            f"ComfyUI does not know {header.name} as a WAN 2.1 model. Update ComfyUI, or choose "
+            "for example wan2.1_i2v_480p_14B_fp16.safetensors."
+        )
+    return config
+
+
+def _choose_dtypes(
+    config: Any,
+    parameters: Mapping[str, Stored],
+    quantization: Quantization | None,
+    count: int,
+) -> tuple[torch.dtype, torch.dtype]:
+    """Dtypes of plain parameters and of the computation, as the host's loader chooses them."""
+    plain = {name: value for name, value in parameters.items() if is_plain(value)}
+    quantized = quantization is not None or len(plain) < len(parameters)
+    supported = list(config.supported_inference_dtypes)
+    kept = comfy.model_management.unet_dtype(
+        model_params=count,
+        supported_dtypes=supported,
+        weight_dtype=None if quantized else comfy.utils.weight_dtype(plain),
+    )
+    kept = torch.bfloat16 if kept in FP8 else kept  # the host's flag; matrices alone may be fp8
+    device = comfy.model_management.get_torch_device()
+    cast = comfy.model_management.unet_manual_cast(None if quantized else kept, device, supported)
+    config.set_inference_dtype(kept, cast, device=device)
+    return kept, kept if cast is None else cast

@@ -1,0 +1,152 @@
+"""LoRAs onto base and audio part, with the host's own algebra and a report of what they change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import comfy.lora
+import comfy.model_patcher
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...multitalk.model.architecture import is_audio_name
+from ...multitalk.model.lora import LoraMatch, describe_match, match_lora, require_match
+from ...weights.header import read_header
+from ..host import LORA_FOLDERS, find_file
+from .audio_hooks import KEY
+from .audio_part import add_changes
+
+_INNER = "diffusion_model."  # the host's name for the network inside its model
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_chosen(text: str) -> list[tuple[str, float]]:
+    """File names and strengths, as MultiTalk Load Model writes them.
+
+    Raises:
+        ValueError: If something else wrote them.
+    """
+    try:
+        return [(str(name), float(strength)) for name, strength in json.loads(text)]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "loras is no list of files and strengths. Use MultiTalk Load Model, which writes it."
+        ) from error
+
+
+def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str:
+    """Match LoRA files against the network from their headers.
+
+    Args:
+        chosen: File names and strengths; those of strength 0 are named and left out.
+        parameters: Of base and audio part.
+
+    Returns:
+        A report for people; empty without LoRAs.
+
+    Raises:
+        ValueError: If a file is unreadable, or fits nothing.
+    """
+    lines = []
+    for name, strength in chosen:
+        if strength == 0:
+            lines.append(f"{name}: strength 0, left out")
+            continue
+        match = match_lora(read_header(find_file(name, LORA_FOLDERS)).shapes, parameters)
+        require_match(match, name)
+        lines.append(describe_match(match, name, strength))
+    return "\n".join(lines)
+
+
+def apply_lora(
+    model: comfy.model_patcher.ModelPatcher, name: str, strength: float
+) -> comfy.model_patcher.ModelPatcher:
+    """Add a LoRA file.
+
+    Args:
+        model: A MODEL, with or without audio part.
+        name: File in models/loras.
+        strength: Factor.
+
+    Returns:
+        A clone with the LoRA on base and audio part.
+
+    Raises:
+        ValueError: If no key of the file fits the model.
+    """
+    path = find_file(name, LORA_FOLDERS)
+    return add_lora(model, comfy.utils.load_torch_file(str(path), safe_load=True), name, strength)
+
+
+def add_lora(
+    model: comfy.model_patcher.ModelPatcher,
+    state: Mapping[str, Tensor],
+    name: str,
+    strength: float,
+) -> comfy.model_patcher.ModelPatcher:
+    """As `apply_lora`, with the tensors of a LoRA file at hand; `name` is for messages."""
+    audio = [patcher.clone() for patcher in model.get_additional_models_with_key(KEY)]
+    parameters = _parameters(model.model.diffusion_model)
+    for patcher in audio:
+        parameters.update(_parameters(patcher.model))
+    match = match_lora({key: tuple(t.shape) for key, t in state.items()}, parameters)
+    require_match(match, name)
+    clone: comfy.model_patcher.ModelPatcher = model.clone()
+    _add_patches(clone, match, state, strength, prefix=_INNER, audio=False)
+    for patcher in audio:
+        _add_patches(patcher, match, state, strength, prefix="", audio=True)
+    if audio:
+        clone.set_additional_models(KEY, audio)
+    return clone
+
+
+def count_changed_weights(model: comfy.model_patcher.ModelPatcher) -> int:
+    """Weights of base and audio part that LoRAs change, those of the host's LoRA nodes too.
+
+    Base weights that come with an audio part and replace those of the MODEL do not count.
+    """
+    return sum(
+        any(not _replaces(change[1]) for change in changes)
+        for patcher in (model, *model.get_additional_models_with_key(KEY))
+        for changes in patcher.patches.values()
+    ) + sum(
+        isinstance(value, torch.nn.Parameter)  # what the host cannot patch; see add_changes
+        for patcher in (model, *model.get_additional_models_with_key(KEY))
+        for value in patcher.object_patches.values()
+    )
+
+
+def _replaces(change: Any) -> bool:
+    return isinstance(change, tuple) and change[0] == "set"
+
+
+def _parameters(module: Any) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+
+
+def _add_patches(
+    patcher: comfy.model_patcher.ModelPatcher,
+    match: LoraMatch,
+    state: Mapping[str, Tensor],
+    strength: float,
+    *,
+    prefix: str,
+    audio: bool,
+) -> None:
+    targets = {
+        path: prefix + parameter
+        for path, parameter in match.targets.items()
+        if is_audio_name(parameter) == audio
+    }
+    if not targets:
+        return
+    renamed = {
+        name: state[key].reshape(match.reshaped.get(key, state[key].shape))
+        for key, name in match.names.items()
+    }
+    patches = comfy.lora.load_lora(renamed, targets, log_missing=False)
+    add_changes(patcher, patches, strength)

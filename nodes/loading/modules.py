@@ -1,0 +1,288 @@
+"""Files of weights into modules: parameters as the file stores them, nothing copied that fits.
+
+`read_parameters` maps files; `store` turns parameters into a state dict for one of four kinds of
+operations; `assign` puts it into a module. At most one tensor is held beside the model: the data
+of a file is read when it is used, and a tensor that needs another dtype is converted alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, TypeGuard
+
+import comfy.model_management
+import comfy.ops
+import comfy.utils
+import torch
+from comfy.quant_ops import QuantizedTensor
+from torch import Tensor
+
+from ...multitalk.model.architecture import is_audio_name, is_block_linear
+from ...weights.gguf_blocks import dequantize_blocks
+from ...weights.gguf_file import GgufTensor
+from ...weights.header import Header, open_tensors
+from ...weights.layouts import HostQuantized, Stored, collect
+from ...weights.quanto import GroupScaled, RowScaled, quantize_weight
+from .quantizations import Quantization
+from .quantized import QuantizedOps, wrap
+
+logger = logging.getLogger("multitalk.nodes")
+
+FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+_HOST_LAYOUTS = {
+    "float8_e4m3fn": "TensorCoreFP8E4M3Layout",
+    "float8_e5m2": "TensorCoreFP8E5M2Layout",
+    "int8_tensorwise": "TensorWiseINT8Layout",
+}
+
+# What the modules of a model must be able to do: hold floats of one dtype, cast floats, hold
+# weights in the host's formats, or in ours.
+OpsKind = Literal["plain", "cast", "host", "own"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateDict:
+    """Tensors by name, and what the modules that take them must be able to do."""
+
+    tensors: dict[str, Tensor]
+    operations: OpsKind
+
+
+def read_parameters(header: Header, *, audio: bool) -> dict[str, Stored]:
+    """Map one half of a file: the audio part or the base.
+
+    Args:
+        header: Of the file.
+        audio: Which half.
+
+    Returns:
+        Its parameters as the file stores them.
+    """
+    parameters = collect(header, open_tensors(header, map_safetensors))
+    return {name: value for name, value in parameters.items() if is_audio_name(name) == audio}
+
+
+def map_safetensors(path: Path) -> Mapping[str, Tensor]:
+    """Map a file with the host's own reader: its tensors know their place, for its pager."""
+    return comfy.utils.load_torch_file(str(path), safe_load=True)
+
+
+def store(
+    parameters: dict[str, Stored],
+    *,
+    quantization: Quantization | None,
+    dtype: torch.dtype,
+    name: str,
+) -> StateDict:
+    """Turn parameters into a state dict, quantizing what should be.
+
+    Args:
+        parameters: Of `read_parameters`; emptied on the way, so that each can be freed.
+        quantization: For block matrices of 16 bit or more; quantized ones stay as they are.
+        dtype: What the network computes in.
+        name: File name, for messages.
+
+    Returns:
+        The state dict.
+
+    Raises:
+        ValueError: If the file mixes layouts that exclude each other.
+    """
+    own = any(isinstance(v, (RowScaled, GroupScaled, GgufTensor)) for v in parameters.values())
+    host = any(isinstance(v, HostQuantized) for v in parameters.values())
+    if own and host:
+        raise ValueError(
+            f"{name}: its matrices are stored in ComfyUI's format and in optimum-quanto's or "
+            "GGUF's at once, which no layer can hold. Choose a base and an audio part without "
+            "base weights inside."
+        )
+    quantization = _allowed(quantization, parameters, own=own, host=host, name=name)
+    tensors: dict[str, Tensor] = {}
+    casts = False
+    for key in list(parameters):
+        value = parameters.pop(key)
+        if quantization is not None and is_block_linear(key) and is_plain(value):
+            value = _quantize(value, quantization, dtype)
+            own = own or not isinstance(value, HostQuantized)
+            host = host or isinstance(value, HostQuantized)
+        if isinstance(value, HostQuantized):
+            tensors.update(_host_tensors(key, value))
+        elif isinstance(value, Tensor):
+            tensors[key] = value
+            casts = casts or value.dtype in FP8
+        else:
+            tensors[key] = _own_tensor(value, dtype)
+    kind: OpsKind = "own" if own else "host" if host else "cast" if casts else "plain"
+    return StateDict(tensors=tensors, operations=kind)
+
+
+def _allowed(
+    quantization: Quantization | None,
+    parameters: Mapping[str, Stored],
+    *,
+    own: bool,
+    host: bool,
+    name: str,
+) -> Quantization | None:
+    """None if the file is quantized in a way that no layer could hold beside this one."""
+    if quantization is None or not (own if quantization.host_format else host):
+        return quantization
+    if any(is_block_linear(key) and is_plain(value) for key, value in parameters.items()):
+        logger.warning(
+            "[MultiTalk] %s is quantised in part, in another way than weight_dtype asks for; it "
+            "stays as it is.", name
+        )  # fmt: skip
+    return None
+
+
+def is_plain(value: Stored) -> TypeGuard[Tensor]:
+    """Whether a parameter is stored as floats of 16 bit or more."""
+    return isinstance(value, Tensor) and value.dtype not in FP8
+
+
+def _quantize(
+    matrix: Tensor, quantization: Quantization, dtype: torch.dtype
+) -> HostQuantized | RowScaled | GroupScaled:
+    if quantization.quanto_kind is not None:
+        small = dtype if dtype in (torch.float16, torch.bfloat16, torch.float32) else torch.bfloat16
+        return quantize_weight(matrix.to(small), quantization.quanto_kind)
+    assert quantization.host_format is not None
+    layout = _HOST_LAYOUTS[quantization.host_format]
+    options: dict[str, Any] = {"scale": "recalculate"}
+    if quantization.host_format == "int8_tensorwise":
+        options = {"per_channel": True}
+    made = QuantizedTensor.from_float(matrix.float(), layout, **options)
+    settings: dict[str, object] = {"format": quantization.host_format}
+    if not quantization.fast:
+        settings["full_precision_matrix_mult"] = True
+    tensors = {"weight": made._qdata, "weight_scale": made._params.scale}
+    return HostQuantized(settings=settings, tensors=tensors)
+
+
+def _host_tensors(key: str, value: HostQuantized) -> dict[str, Tensor]:
+    module = key.removesuffix("weight")
+    settings = list(json.dumps(dict(value.settings)).encode())
+    out = {module + part: tensor for part, tensor in value.tensors.items()}
+    return {**out, f"{module}comfy_quant": torch.tensor(settings, dtype=torch.uint8)}
+
+
+def _own_tensor(value: RowScaled | GroupScaled | GgufTensor, dtype: torch.dtype) -> Tensor:
+    """Matrices stay as they are stored; other parameters become numbers."""
+    if isinstance(value, GgufTensor) and len(value.shape) != 2:
+        return dequantize_blocks(value.data, value.kind, tuple(value.shape), torch.float32)
+    return wrap(value, dtype)
+
+
+def to_numbers(
+    parameters: Mapping[str, Stored], shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Parameters as plain numbers, however they are stored.
+
+    Args:
+        parameters: Of `read_parameters`.
+        shapes: Of the parameters; those that are not named here are left out.
+        dtype: Of quantized ones; plain tensors stay as they are.
+
+    Returns:
+        Tensors by name.
+    """
+    out: dict[str, Tensor] = {}
+    for key in parameters.keys() & shapes.keys():
+        value = parameters[key]
+        if isinstance(value, HostQuantized):
+            rows, columns = shapes[key]
+            layers = choose_operations("host", dtype, dtype, torch.device("cpu"))
+            layer = layers.Linear(columns, rows, bias=False)
+            layer.load_state_dict(_host_tensors("weight", value))
+            out[key] = layer.weight.dequantize()
+        elif isinstance(value, Tensor):
+            out[key] = value
+        else:
+            own = _own_tensor(value, dtype)
+            out[key] = own.dequantize() if isinstance(own, QuantizedTensor) else own
+    return out
+
+
+def choose_operations(
+    kind: OpsKind, weight_dtype: torch.dtype, compute_dtype: torch.dtype, device: torch.device
+) -> Any:
+    """The namespace of layers for a state dict of this kind.
+
+    Args:
+        kind: Of `store`.
+        weight_dtype: Of the plain parameters.
+        compute_dtype: What the network computes in.
+        device: Where it computes.
+
+    Returns:
+        A class with Linear, LayerNorm and the others.
+    """
+    if kind == "own":
+        return QuantizedOps
+    if kind == "host":
+        config = SimpleNamespace(quant_config={"mixed_ops": True})
+        return comfy.ops.pick_operations(
+            weight_dtype, compute_dtype, load_device=device, model_config=config
+        )
+    return comfy.ops.manual_cast
+
+
+def meta_or_none(kind: OpsKind) -> torch.device | None:
+    """Where to build modules: nowhere, so that no memory is taken before the weights come.
+
+    The host's quantized layers put their weights on the device they were built for.
+    """
+    return None if kind == "host" else torch.device("meta")
+
+
+def assign(
+    module: torch.nn.Module, state: StateDict, dtype: torch.dtype, *, paged: bool, name: str
+) -> None:
+    """Put a state dict into a module; the module takes the tensors over.
+
+    Args:
+        module: Built by `choose_operations` on `meta_or_none`.
+        state: Of `store`; its tensors are converted one by one.
+        dtype: Of the plain parameters; those that the module keeps in another stay so.
+        paged: The host's dynamic patcher will read and cast from the file itself.
+        name: File name, for messages.
+
+    Raises:
+        ValueError: If a name or a shape does not fit.
+    """
+    own_dtypes = {key: parameter.dtype for key, parameter in module.named_parameters()}
+    tensors = state.tensors
+    for key, tensor in tensors.items():
+        if isinstance(tensor, QuantizedTensor) or not tensor.is_floating_point():
+            continue
+        scale = key.endswith(("weight_scale", "weight_scale_2", "input_scale", "weight_s_rel"))
+        if scale or tensor.dtype in FP8 or paged:
+            continue
+        tensors[key] = tensor.to(own_dtypes.get(key, dtype))
+    try:
+        found = module.load_state_dict(tensors, strict=False, assign=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name} does not fit the network: {error}. Download it again, or choose another."
+        ) from error
+    lost = [key for key in found.missing_keys if not key.endswith("comfy_quant")]
+    if lost or found.unexpected_keys:
+        raise ValueError(
+            f"{name} does not fit the network. Missing: {lost[:10]}. Unexpected: "
+            f"{found.unexpected_keys[:10]}. Download the file again, or choose another."
+        )
+    module.requires_grad_(requires_grad=False)
+    _remember_dtypes(module)
+
+
+def _remember_dtypes(module: torch.nn.Module) -> None:
+    """Tell the host's pager in which dtype fp8 matrices are kept; the others it knows."""
+    for layer in module.modules():
+        for name, parameter in layer.named_parameters(recurse=False):
+            if parameter.dtype in FP8:
+                setattr(layer, f"{name}_comfy_model_dtype", parameter.dtype)

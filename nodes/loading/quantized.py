@@ -1,0 +1,262 @@
+"""Parameters in layouts that the host does not know, as the host's own quantized tensors.
+
+A layout class tells the host how to turn stored values into numbers; with it the host moves, pages
+and counts such a weight like its own. `QuantizedOps.Linear` computes with numbers made anew in
+every call, and takes LoRAs there too: they are added to the numbers, never rounded into the file's
+few bits. Source: decisions.md 16.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.float
+import comfy.model_patcher
+import comfy.ops
+import comfy.patcher_extension
+import torch
+from comfy.quant_ops import QuantizedLayout, QuantizedTensor, register_layout_class
+from torch import Tensor
+
+from ...weights.gguf_blocks import dequantize_blocks
+from ...weights.gguf_file import GgufTensor
+from ...weights.quanto import (
+    GroupScaled,
+    RowScaled,
+    dequantize_groups,
+    dequantize_rows,
+)
+
+_ROWS, _GROUPS, _BLOCKS = "MultiTalkRows", "MultiTalkGroups", "MultiTalkBlocks"
+
+
+@dataclass(frozen=True)
+class _Params:
+    """What a layout knows beside the stored values; the host asks for these names."""
+
+    orig_dtype: torch.dtype
+    orig_shape: tuple[int, ...]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+    def to_device(self, device: torch.device) -> _Params:
+        """A copy on another device."""
+        moved: dict[str, Any] = {n: t.to(device=device) for n, t in self._tensors().items()}
+        return dataclasses.replace(self, **moved)
+
+    def clone(self) -> _Params:
+        """A copy with its own tensors."""
+        cloned: dict[str, Any] = {n: t.clone() for n, t in self._tensors().items()}
+        return dataclasses.replace(self, **cloned)
+
+    def copy_from(self, src: _Params, non_blocking: bool = False) -> None:
+        """Take over the values of another of the same sizes, in place."""
+        for name, tensor in self._tensors().items():
+            tensor.copy_(getattr(src, name), non_blocking=non_blocking)
+        object.__setattr__(self, "orig_dtype", src.orig_dtype)
+        object.__setattr__(self, "orig_shape", src.orig_shape)
+
+
+@dataclass(frozen=True)
+class _RowParams(_Params):
+    scale: Tensor  # [out, 1]
+
+
+@dataclass(frozen=True)
+class _GroupParams(_Params):
+    scale: Tensor
+    shift: Tensor
+
+
+@dataclass(frozen=True)
+class _BlockParams(_Params):
+    kind: str
+
+
+class _ReadOnlyLayout(QuantizedLayout):
+    """Stored values are read; nothing writes them."""
+
+    @classmethod
+    def quantize(cls, tensor: Tensor, **kwargs: Any) -> tuple[Tensor, Any]:
+        """Never called: LoRAs stay beside these weights (see `keep_stored`)."""
+        raise NotImplementedError(f"{cls.__name__} weights are not rewritten")
+
+    @classmethod
+    def get_plain_tensors(cls, qtensor: QuantizedTensor) -> tuple[Tensor, ...]:
+        """The stored values."""
+        return (qtensor._qdata,)
+
+    @classmethod
+    def state_dict_tensors(cls, qdata: Tensor, params: Any) -> dict[str, Tensor]:
+        """The stored values, under the parameter's own name."""
+        return {"": qdata}
+
+
+class RowsLayout(_ReadOnlyLayout):
+    """optimum-quanto's 8 bit weights: one scale per row."""
+
+    Params = _RowParams
+
+    @classmethod
+    def dequantize(cls, qdata: Tensor, params: _RowParams) -> Tensor:
+        """[out, in] in the dtype of the parameters."""
+        return dequantize_rows(qdata, params.scale, params.orig_dtype)
+
+
+class GroupsLayout(_ReadOnlyLayout):
+    """optimum-quanto's 4 bit weights: a scale and a shift per group of a row."""
+
+    Params = _GroupParams
+
+    @classmethod
+    def dequantize(cls, qdata: Tensor, params: _GroupParams) -> Tensor:
+        """[out, in] in the dtype of the parameters."""
+        shape = (params.orig_shape[0], params.orig_shape[1])
+        return dequantize_groups(qdata, params.scale, params.shift, shape, params.orig_dtype)
+
+
+class BlocksLayout(_ReadOnlyLayout):
+    """GGUF blocks."""
+
+    Params = _BlockParams
+
+    @classmethod
+    def dequantize(cls, qdata: Tensor, params: _BlockParams) -> Tensor:
+        """The tensor in the dtype of the parameters."""
+        return dequantize_blocks(qdata, params.kind, params.orig_shape, params.orig_dtype)
+
+
+def register_layouts() -> None:
+    """Make the layouts known to the host; a second call changes nothing."""
+    for name, layout in ((_ROWS, RowsLayout), (_GROUPS, GroupsLayout), (_BLOCKS, BlocksLayout)):
+        register_layout_class(name, layout)
+
+
+def wrap(stored: RowScaled | GroupScaled | GgufTensor, dtype: torch.dtype) -> QuantizedTensor:
+    """A stored matrix as a quantized tensor of the host.
+
+    Args:
+        stored: As `weights.layouts.collect` gives it.
+        dtype: What the network computes in.
+
+    Returns:
+        A tensor of the matrix's shape; the stored values are not copied.
+    """
+    register_layouts()
+    if isinstance(stored, RowScaled):
+        shape = tuple(stored.data.shape)
+        params = _RowParams(orig_dtype=dtype, orig_shape=shape, scale=stored.scale)
+        return QuantizedTensor(stored.data, _ROWS, params)
+    if isinstance(stored, GroupScaled):
+        groups = _GroupParams(
+            orig_dtype=dtype,
+            orig_shape=stored.shape,
+            scale=stored.scale,
+            shift=stored.shift,
+        )
+        return QuantizedTensor(stored.data, _GROUPS, groups)
+    blocks = _BlockParams(orig_dtype=dtype, orig_shape=tuple(stored.shape), kind=stored.kind)
+    return QuantizedTensor(stored.data, _BLOCKS, blocks)
+
+
+class QuantizedOps(comfy.ops.manual_cast):
+    """The host's layers; linear ones take weights in our layouts too."""
+
+    class Linear(comfy.ops.manual_cast.Linear):
+        """Linear layer whose weight may be stored in a layout of ours."""
+
+        weight: Any
+        bias: Any
+
+        def forward_comfy_cast_weights(self, input: Tensor) -> Tensor:
+            """Compute with numbers made for this call."""
+            with comfy.ops.CastBiasWeightContext(self, input, offloadable=True) as (weight, bias):
+                if isinstance(weight, QuantizedTensor):
+                    weight = weight.to(dtype=input.dtype).dequantize()
+                return torch.nn.functional.linear(input, weight, bias)
+
+        def convert_weight(self, weight: Tensor, inplace: bool = False, **_options: Any) -> Tensor:
+            """The host asks for numbers, to add a LoRA."""
+            return weight.dequantize() if isinstance(weight, QuantizedTensor) else weight
+
+        def set_weight(
+            self,
+            weight: Tensor,
+            inplace_update: bool = False,
+            seed: int | None = None,
+            return_weight: bool = False,
+            **_options: Any,
+        ) -> Tensor | None:
+            """The host brings patched numbers; stored values stay, only their device changes."""
+            if isinstance(self.weight, QuantizedTensor):
+                if return_weight:
+                    return weight
+                new = self.weight.to(device=weight.device)
+            else:
+                new = comfy.float.stochastic_rounding(weight, self.weight.dtype, seed=seed or 0)
+                if return_weight:
+                    return new
+            self.weight = torch.nn.Parameter(new, requires_grad=False)
+            return None
+
+        def _apply(self, fn: Any, recurse: bool = True) -> Any:
+            """Move the weight as a whole: torch would replace the inside of a wrapped tensor."""
+            for name, parameter in self._parameters.items():
+                if parameter is not None:
+                    moved = fn(parameter)
+                    self._parameters[name] = torch.nn.Parameter(moved, requires_grad=False)
+            return self
+
+
+def patch(
+    module: torch.nn.Module,
+    device: torch.device,
+    offload: torch.device,
+    *,
+    disable_dynamic: bool,
+) -> comfy.model_patcher.ModelPatcher:
+    """The host's patcher of a module that may hold weights in these layouts.
+
+    Args:
+        module: The module.
+        device: Where it computes.
+        offload: Where it rests.
+        disable_dynamic: Use the host's plain patcher (asked for by the host itself).
+
+    Returns:
+        The patcher; it leaves stored weights as they are when a LoRA is added.
+    """
+    kind = (
+        comfy.model_patcher.ModelPatcher
+        if disable_dynamic
+        else comfy.model_patcher.CoreModelPatcher
+    )
+    patcher: comfy.model_patcher.ModelPatcher = kind(
+        module, load_device=device, offload_device=offload
+    )
+    on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
+    patcher.add_callback_with_key(on_load, "multitalk", keep_stored)
+    return patcher
+
+
+def keep_stored(patcher: Any, *_loading: Any) -> None:
+    """ON_LOAD callback: LoRAs of stored weights become functions of every call.
+
+    The host rounds a patched weight back into its own layout. Into these layouts it cannot, and
+    should not: a LoRA is often smaller than their rounding.
+    """
+    for name, module in patcher.model.named_modules():
+        if not isinstance(module, QuantizedOps.Linear):
+            continue
+        key = f"{name}.weight"
+        if key not in patcher.patches or not isinstance(module.weight, QuantizedTensor):
+            continue
+        wrappers = patcher.weight_wrapper_patches.get(key, [])
+        lora = comfy.model_patcher.LowVramPatch(key, patcher.patches)
+        module.weight_function = [lora, *wrappers]
+        if hasattr(module, "weight_lowvram_function"):
+            module.weight_lowvram_function = None

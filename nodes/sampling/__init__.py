@@ -1,0 +1,1 @@
+"""From sockets and widgets to a video: one run of a sampling node."""

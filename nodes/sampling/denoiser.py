@@ -1,0 +1,129 @@
+"""One window on host models: conditioning, CLIP vision and a sampling run of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_patcher
+import comfy.samplers
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...multitalk.generate import WindowRequest
+from ...multitalk.guidance import GuidancePlan
+from ...multitalk.schedule import shifted_sigmas
+from ...multitalk.settings import RunSettings
+from ...multitalk.sound.wav2vec2 import Speech
+from ..host import StepProgress
+from .block_cache import RunCache
+from .economy import Economy
+from .talk_guider import AudioInputs, TalkGuider, with_values
+
+CLIP_PX = 224
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunInputs:
+    """Host objects and engine values of one run."""
+
+    model: comfy.model_patcher.ModelPatcher
+    vae: Any
+    clip_vision: Any | None
+    positive: list[Any]
+    negative: list[Any]
+    image: Tensor  # [F, H, W, 3]; one picture, or the source video of InfiniteTalk
+    speech: Speech
+    masks: Tensor | None  # [S, H, W] on the picture
+
+
+def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
+    """No text: one zero row, which attends like any number of zero rows."""
+    return [[torch.zeros(1, 1, model.model.diffusion_model.text_dim), {}]]
+
+
+def cut_text(conditioning: list[Any], model: comfy.model_patcher.ModelPatcher) -> list[Any]:
+    """Leave out text rows beyond those the model was trained with (512 tokens)."""
+    rows = model.model.diffusion_model.text_len
+    return [[text[:, :rows], entry] for text, entry in conditioning]
+
+
+def embed_picture(clip_vision: Any | None, frame: Tensor) -> object:
+    """CLIP tokens of a frame [1, H, W, 3]: squashed to a square without crop or antialias."""
+    if clip_vision is None:
+        return None
+    square = torch.nn.functional.interpolate(
+        frame.movedim(-1, 1), (CLIP_PX, CLIP_PX), mode="bicubic", align_corners=False
+    )
+    return clip_vision.encode_image(square.clamp(0, 1).movedim(1, -1), crop=False)
+
+
+def window_denoiser(
+    inputs: RunInputs,
+    settings: RunSettings,
+    cells: Tensor | None,
+    progress: StepProgress,
+    *,
+    guidance: GuidancePlan,
+    cache: RunCache | None,
+    economy: Economy,
+) -> Callable[[WindowRequest], Tensor]:
+    """The engine's `denoise`: one host sampling run per window.
+
+    Args:
+        inputs: Models and media.
+        settings: Numbers and choices.
+        cells: [S+1, h, w] speaker masks on the latent grid, or None.
+        progress: Where steps are counted.
+        guidance: Which passes run.
+        cache: The step cache of this run, if it is on.
+        economy: Says whether passes run one at a time.
+
+    Returns:
+        A callable from window request to raw latents [1, 16, T, h, w].
+    """
+    guided = settings.guidance
+    sigmas = shifted_sigmas(guided.steps, guided.shift)
+    sampler = comfy.samplers.sampler_object(settings.sampler)
+    positive = cut_text(inputs.positive, inputs.model)
+    negative = cut_text(inputs.negative, inputs.model)
+
+    def denoise(request: WindowRequest) -> Tensor:
+        values = condition_values(request)
+        guider = TalkGuider(
+            inputs.model,
+            with_values(positive, values),
+            with_values(negative, values),
+            AudioInputs(speech=request.speech, cells=cells, strength=settings.audio_strength),
+            guidance,
+            motion=request.motion,
+            cache=cache,
+            single_passes=economy.single_passes,
+        )
+        return guider.sample(
+            request.noise,
+            torch.zeros_like(request.noise),
+            sampler,
+            sigmas,
+            callback=progress.callback(request.index),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=settings.seed,
+        )
+
+    return denoise
+
+
+def condition_values(request: WindowRequest) -> dict[str, Any]:
+    """Entries of the host's CONDITIONING that differ between windows."""
+    shape = request.condition.shape
+    unknown = torch.ones(1, 1, *shape[2:])
+    unknown[:, :, : request.known_latent_frames] = 0
+    values: dict[str, Any] = {
+        "concat_latent_image": request.condition,
+        "concat_mask": unknown,
+    }
+    if request.picture_embedding is not None:
+        values["clip_vision_output"] = request.picture_embedding
+    return values

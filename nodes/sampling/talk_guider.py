@@ -1,0 +1,202 @@
+"""Text and audio guidance as a host guider; works in the host's own sampler nodes too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.conds
+import comfy.model_patcher
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from ...multitalk.generate import Motion
+from ...multitalk.guidance import NEGATIVE_PROMPT, NO_AUDIO, Guidance, GuidancePlan, Pass
+from ...multitalk.model.audio_attention import AudioPart, rotation, speaker_axis
+from ...multitalk.speakers import token_masks
+from ...multitalk.stepcache import StepCache
+from ..loading.audio_hooks import KEY, RUN, TOKENS, AudioRun, Routing, attached_audio
+from .block_cache import RunCache, install_cache
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioInputs:
+    """Speech and speakers of one window."""
+
+    speech: Tensor  # [S, F, 5, M, E]
+    cells: Tensor | None  # [S+1, h, w] speaker masks on the latent grid; None for one speaker
+    strength: float = 1.0  # factor on the audio residual
+
+
+class TalkGuider(comfy.samplers.CFGGuider):
+    """Runs the passes that guidance needs, combines them as velocities, pins motion latents."""
+
+    def __init__(
+        self,
+        model: comfy.model_patcher.ModelPatcher,
+        positive: list[Any],
+        negative: list[Any],
+        audio: AudioInputs,
+        guidance: GuidancePlan,
+        *,
+        motion: Motion | None = None,
+        cache: RunCache | None = None,
+        single_passes: bool = False,
+    ) -> None:
+        super().__init__(model)
+        attached_audio(model)
+        self._single_passes = single_passes
+        self._audio, self._plan, self._motion, self._cache = audio, guidance, motion, cache
+        self._guidance = Guidance(guidance)
+        self._steps: StepCache | None = None
+        self._pinned: Tensor | None = None
+        self._settled = False
+        self.inner_set_conds(
+            {name: negative if name in NEGATIVE_PROMPT else positive for name in guidance.passes}
+        )
+
+    def set_conds(self, positive: Any, negative: Any) -> None:
+        """Not possible: the passes are fixed when the guider is made."""
+        raise NotImplementedError("MultiTalk guiders take their conditioning when they are made.")
+
+    def inner_sample(
+        self, noise: Tensor, latent_image: Tensor, device: torch.device, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        """Begin a window when all models are loaded, sample it, and put clean motion in place."""
+        self._guidance, self._settled = Guidance(self._plan), False
+        dtype = self.inner_model.get_dtype_inference()
+        parts = self._parts()
+        routings = {place: self._routing(part, place, dtype) for place, part in parts.items()}
+        self.model_options["transformer_options"][RUN] = AudioRun(
+            parts=parts,
+            routings={place: routing for place, routing in routings.items() if routing is not None},
+            strength=self._audio.strength,
+        )
+        self._add_tokens(parts[device], device, dtype)
+        if self._cache is not None:
+            sigmas: Tensor = args[1]
+            self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))
+            install_cache(self.model_options, self.inner_model, self._steps, self._plan.passes)
+        if self._motion is None:
+            return super().inner_sample(noise, latent_image, device, *args, **kwargs)
+        raw = self._motion.latents.to(device, torch.float32)
+        self._pinned = self.inner_model.process_latent_in(raw)
+        samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
+        samples[:, :, : raw.shape[2]] = raw
+        return samples
+
+    def predict_noise(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        model_options: dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """Guided prediction of the clean latent, [B, 16, T, h, w] float32."""
+        options = model_options if model_options is not None else {}
+        self._settle_conds(x.device)
+        sigma = timestep.view(-1, *[1] * (x.ndim - 1))
+        x = self._with_motion(x, sigma)
+        conds = [self.conds[name] for name in self._plan.passes]
+        denoised = self._denoise(conds, x, timestep, options)
+        velocities: dict[Pass, Tensor] = {
+            name: (x - clean) / sigma
+            for name, clean in zip(self._plan.passes, denoised, strict=True)
+        }
+        out = x - self._guidance.combine(velocities) * sigma
+        if self._pinned is not None:
+            out[:, :, : self._pinned.shape[2]] = self._pinned
+        if self._steps is not None:
+            self._steps.step += 1
+        return out
+
+    def _denoise(
+        self, conds: list[Any], x: Tensor, timestep: Tensor, options: dict[str, Any]
+    ) -> list[Tensor]:
+        """Clean latents of each pass: as many at once as the host finds room for, or singly."""
+        if not self._single_passes:
+            return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
+        out = []
+        for index, cond in enumerate(conds):
+            # The place in the list tells the patches which pass it is.
+            only = [cond if place == index else None for place in range(len(conds))]
+            all_out = comfy.samplers.calc_cond_batch(self.inner_model, only, x, timestep, options)
+            out.append(all_out[index])
+        return out
+
+    def _parts(self) -> dict[torch.device, AudioPart]:
+        """The audio part on every device that the host will use."""
+        patchers = [
+            self.model_patcher,
+            *self.model_patcher.get_additional_models_with_key("multigpu"),
+        ]
+        return {p.load_device: p.get_additional_models_with_key(KEY)[0].model for p in patchers}
+
+    def _routing(self, part: AudioPart, device: torch.device, dtype: torch.dtype) -> Routing | None:
+        num_speakers = len(self._audio.speech)
+        if num_speakers < 2 or self._audio.cells is None:
+            return None
+        axis = speaker_axis(num_speakers, part.config)
+        positions = torch.tensor(axis.key_positions, device=device)
+        positions = positions.repeat_interleave(part.config.num_tokens)
+        return Routing(
+            token_masks=token_masks(self._audio.cells).to(device, dtype),
+            key_rotation=rotation(positions, part.config.dim // part.config.num_heads),
+            axis=axis,
+        )
+
+    def _add_tokens(self, part: AudioPart, device: torch.device, dtype: torch.dtype) -> None:
+        """Project speech once per window, and give each pass its tokens."""
+        speech = self._audio.speech.to(device, dtype)
+        made: dict[bool, Tensor] = {}
+        for name, conds in self.conds.items():
+            heard = name not in NO_AUDIO
+            if heard not in made:
+                windows = speech if heard else torch.zeros_like(speech[:1])
+                made[heard] = part.audio_proj(windows)[None]  # [1, S, T, K, E]
+            self.conds[name] = [
+                {
+                    **cond,
+                    "model_conds": {
+                        **cond["model_conds"],
+                        TOKENS: comfy.conds.CONDRegular(made[heard]),
+                    },
+                }
+                for cond in conds
+            ]
+
+    def _settle_conds(self, device: torch.device) -> None:
+        """Bring constants to the device and dtype of the network once, not in every call."""
+        if self._settled:
+            return
+        self._settled = True
+        dtype = self.inner_model.get_dtype_inference()
+        for conds in self.conds.values():
+            for cond in conds:
+                for name, value in cond["model_conds"].items():
+                    # c_concat is joined with the float32 latent before that is cast.
+                    if type(value) is comfy.conds.CONDRegular and name != "c_concat":
+                        settled = comfy.conds.CONDRegular(value.cond.to(device, dtype))
+                        cond["model_conds"][name] = settled
+
+    def _with_motion(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Put motion latents over the beginning of the latent, at the current noise level."""
+        if self._pinned is None or self._motion is None:
+            return x
+        begin = self._pinned
+        if self._motion.noise is not None:
+            noise = self._motion.noise().to(begin)
+            begin = (1 - sigma) * begin + sigma * noise
+        return torch.cat([begin.expand(len(x), -1, -1, -1, -1), x[:, :, begin.shape[2] :]], dim=2)
+
+
+def with_text(conditioning: Sequence[Any], text: Sequence[Any]) -> list[Any]:
+    """Copy host CONDITIONING with the text of another; pictures and masks stay."""
+    return [[text[0][0], dict(entry)] for _, entry in conditioning]
+
+
+def with_values(conditioning: Sequence[Any], values: dict[str, Any]) -> list[Any]:
+    """Copy host CONDITIONING with further entries; nothing is changed in place."""
+    return [[text, {**entry, **values}] for text, entry in conditioning]

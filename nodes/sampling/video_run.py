@@ -1,0 +1,284 @@
+"""One run of a sampling node: the engine's window loop on host models, windows kept on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import comfy.model_management
+import folder_paths
+import torch
+from torch import Tensor
+
+from ...multitalk.frames import count_latent_frames, fit_frames, from_bytes, latent_size
+from ...multitalk.generate import (
+    LATENT_CHANNELS,
+    FinishedWindow,
+    Models,
+    NoiseSource,
+    Scene,
+    SeededNoise,
+    WindowState,
+    generate,
+)
+from ...multitalk.guidance import plan_guidance
+from ...multitalk.runs.folder import RunFolder, VideoWindow, as_video_window, continue_windows
+from ...multitalk.runs.report import RunReport
+from ...multitalk.settings import RunSettings
+from ...multitalk.sound.wav2vec2 import Speech
+from ...multitalk.speakers import half_masks, latent_masks
+from ...multitalk.windows import MAX_REFERENCE_FRAMES, WindowPlan, plan_exact, plan_reference
+from ..host import StepProgress, memory_peak, send_text, start_memory_peak
+from .block_cache import RunCache
+from .denoiser import RunInputs, embed_picture, window_denoiser
+from .economy import Economy
+
+logger = logging.getLogger("multitalk.nodes")
+
+FRAMES_AT_ONCE = 32  # when 8 bit frames become the output
+RUNS_FOLDER = "multitalk_runs"  # in the output folder
+
+
+def speakers_and_tracks(
+    speech: Speech, masks: Tensor | None, image: Tensor
+) -> tuple[list[Tensor], Tensor | None]:
+    """Tracks and masks that the network gets.
+
+    Args:
+        speech: Features per speaker.
+        masks: [S, H, W] or None.
+        image: [F, H, W, 3].
+
+    Returns:
+        Tracks [F, M, E] and masks [S, H, W]: without masks two speakers get the two halves; one
+        speaker with a mask gets a silent second one, who has the rest of the picture.
+    """
+    tracks = list(speech.features)
+    if masks is None:
+        return tracks, half_masks(*image.shape[1:3]) if len(tracks) > 1 else None
+    if len(tracks) == 1:
+        tracks.append(speech.silence.expand_as(tracks[0]))
+        masks = torch.cat([masks, (masks[:1] <= 0).float()])
+    return tracks, masks
+
+
+def plan_video(speech: Speech, settings: RunSettings) -> WindowPlan:
+    """Windows of the run."""
+    if settings.reference_length:
+        return plan_reference(
+            [speech.num_frames] * speech.num_speakers,
+            settings.size,
+            family=settings.family,
+            max_frames=MAX_REFERENCE_FRAMES,
+        )
+    return plan_exact(
+        speech.num_frames, settings.size, short_last_window=settings.short_last_window
+    )
+
+
+def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Tensor]:
+    """Frames of a picture or source video at the size of the video, resized when asked for."""
+    first = fit_frames(image[:1], height, width)
+
+    def frame(number: int) -> Tensor:
+        index = min(number, len(image) - 1)
+        return fit_frames(image[index : index + 1], height, width) if index else first
+
+    return frame
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeepOptions:
+    """Whether finished windows go to disk, and for how long."""
+
+    identity: Mapping[str, str]  # everything the result depends on
+    finished: bool  # the folder stays when the video is done
+
+
+class VideoRun:
+    """One video: plan, windows one after another, report."""
+
+    def __init__(
+        self,
+        inputs: RunInputs,
+        settings: RunSettings,
+        *,
+        node_id: str | None = None,
+        keep: KeepOptions | None = None,
+        noise: NoiseSource | None = None,
+    ) -> None:
+        """Plan the video.
+
+        Args:
+            inputs: Models and media.
+            settings: Numbers and choices.
+            node_id: Node that shows progress.
+            keep: Put finished windows on disk and continue from there; None: keep nothing.
+            noise: Random numbers; by default from the seed.
+        """
+        from ..loading.loras import count_changed_weights  # reads weights: not when the host starts
+
+        self.plan = plan_video(inputs.speech, settings)
+        self._inputs, self._settings, self._node_id, self._keep = inputs, settings, node_id, keep
+        self._noise = noise if noise is not None else SeededNoise(settings.seed)
+        self._tracks, masks = speakers_and_tracks(inputs.speech, inputs.masks, inputs.image)
+        self._cells = None if masks is None else latent_masks(masks, *self.size_px)
+        guided = settings.guidance
+        self._guidance = plan_guidance(
+            guided.text_guidance, guided.audio_guidance, apg=settings.apg
+        )
+        self._cache = None if settings.step_cache is None else RunCache(settings.step_cache)
+        self._economy = Economy(inputs.model.load_device, self.plan.num_windows)
+        self._folder: RunFolder | None = None
+        self.report = RunReport(
+            plan=self.plan,
+            settings=settings,
+            num_speakers=inputs.speech.num_speakers,
+            num_passes=len(self._guidance.passes),
+            lora_keys=count_changed_weights(inputs.model),
+        )
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of the video."""
+        return self._settings.height, self._settings.width
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder while windows are being made, if they are kept."""
+        return None if self._folder is None else self._folder.path
+
+    def __enter__(self) -> VideoRun:
+        """Open the run folder, if windows are kept."""
+        logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
+        start_memory_peak(self._inputs.model.load_device)
+        if self._keep is not None:
+            root = Path(folder_paths.get_output_directory()) / RUNS_FOLDER
+            self._folder = RunFolder(root, self._keep.identity, self.plan.num_windows)
+            for note in self._folder.notes:
+                logger.info("[MultiTalk] %s", note)
+                send_text(note, self._node_id)
+            self.report.notes += self._folder.notes
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the run folder; it stays unless the video was `done`."""
+        if self._folder is not None:
+            self._folder.close()
+
+    def windows(self) -> Iterator[VideoWindow]:
+        """All windows in order: those on disk, the others made."""
+        progress = StepProgress(
+            self._inputs.model,
+            self._settings.guidance.steps,
+            self.plan.num_windows,
+            self._node_id,
+        )
+        models = self._models(progress)
+
+        def make(after: WindowState | None) -> Iterator[FinishedWindow]:
+            progress.skip(0 if after is None else after.index + 1)
+            return self._generate(models, after)
+
+        windows = (
+            map(as_video_window, make(None))
+            if self._folder is None
+            else continue_windows(self._folder, make)
+        )
+        for window in windows:
+            self.report.add(window)
+            if len(window.frames):
+                progress.show(window.index, window.frames[len(window.frames) // 2])
+            yield window
+
+    def done(self) -> None:
+        """Everything is where it should be: complete the report, remove the run folder."""
+        self.report.notes += self._economy.notes
+        self.report.peak_bytes = memory_peak(self._inputs.model.load_device)
+        if self._cache is not None and self._cache.plan is not None:
+            self.report.reused_steps = self._cache.plan.num_reused
+        if self._folder is not None and self._keep is not None:
+            if self._keep.finished:
+                self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
+            else:
+                self._folder.remove()
+        lines = (line.strip() for line in self.report.text().splitlines())
+        logger.info("[MultiTalk] %s", "; ".join(lines))
+
+    def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
+        return generate(
+            self.plan,
+            Scene(
+                source=picture_source(self._inputs.image, *self.size_px),
+                tracks=self._tracks,
+                silence=self._inputs.speech.silence,
+            ),
+            models,
+            self._noise,
+            family=self._settings.family,
+            drift=self._settings.drift,
+            after=after,
+            attempt=self._economy.attempt,
+        )
+
+    def _models(self, progress: StepProgress) -> Models:
+        inputs, economy = self._inputs, self._economy
+        return Models(
+            encode=lambda frames: economy.encode(inputs.vae, frames),
+            decode=lambda latents: economy.decode(inputs.vae, latents),
+            embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
+            denoise=window_denoiser(
+                inputs,
+                self._settings,
+                self._cells,
+                progress,
+                guidance=self._guidance,
+                cache=self._cache,
+                economy=economy,
+            ),
+            device=inputs.model.load_device,
+        )
+
+    def _memory_line(self) -> str:
+        """What the host expects one step to need beside the weights, and what frames need."""
+        height, width = self.size_px
+        window = count_latent_frames(self.plan.size.window), *latent_size(height, width)
+        shape = (len(self._guidance.passes), LATENT_CHANNELS, *window)
+        step = self._inputs.model.model.memory_required(shape) / (1 << 30)
+        frames = self.plan.num_frames * height * width * 3 / (1 << 30)
+        return (
+            f"about {step:.1f} GB for a step beside the weights, {frames:.2f} GB for all frames "
+            "as 8 bit"
+        )
+
+
+def sample_video(run: VideoRun) -> Tensor:
+    """Make all frames of a video.
+
+    Args:
+        run: An open run.
+
+    Returns:
+        [num_frames, H, W, 3] in 0..1, of the host's intermediate device and dtype: multiples of
+        1/255, because frames are held as 8 bit until all are there.
+    """
+    size = (run.plan.num_frames, *run.size_px, 3)
+    held = torch.empty(size, dtype=torch.uint8)  # in one piece: many small ones leave holes
+    for window in run.windows():
+        held[window.start : window.start + len(window.frames)] = window.frames
+    frames = torch.empty(
+        size,
+        device=comfy.model_management.intermediate_device(),
+        dtype=comfy.model_management.intermediate_dtype(),
+    )
+    for whole, part in zip(frames.split(FRAMES_AT_ONCE), held.split(FRAMES_AT_ONCE), strict=True):
+        whole.copy_(from_bytes(part))
+    return frames

@@ -1,0 +1,203 @@
+"""Speech encoder and speech embedding."""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import torch
+from comfy_api.latest import io
+
+from ..multitalk.config import LOUDNESS_LUFS
+from ..multitalk.sound.audio import Tracks as SpeakerTracks
+from ..multitalk.sound.audio import check_sound, place_tracks
+from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks
+from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
+from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
+from .values import check_inputs, check_names
+
+logger = logging.getLogger("multitalk.nodes")
+
+
+class MultiTalkLoadSpeechEncoder(io.ComfyNode):
+    """Load wav2vec2."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkLoadSpeechEncoder",
+            display_name="MultiTalk Load Speech Encoder",
+            category="MultiTalk/loaders",
+            description="Loads the wav2vec2 encoder that MultiTalk and InfiniteTalk were trained "
+            "with: chinese-wav2vec2-base, as one safetensors file or as the published folder.",
+            search_aliases=["wav2vec2", "audio encoder"],
+            inputs=[
+                io.Combo.Input(
+                    "encoder",
+                    options=list_files(ENCODER_FOLDERS),
+                    tooltip="File in models/audio_encoders, models/wav2vec2 or "
+                    "models/transformers, for example wav2vec2-chinese-base_fp16.safetensors, or "
+                    "pytorch_model.bin of the published folder, with its two JSON files beside.",
+                )
+            ],
+            outputs=[
+                SpeechEncoder.Output(
+                    display_name="speech encoder", tooltip="For MultiTalk Speech Embedding."
+                )
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, encoder: str) -> object:
+        """Changes with the file."""
+        return file_stamps([encoder], ENCODER_FOLDERS)
+
+    @classmethod
+    def execute(cls, encoder: str, **unknown: Any) -> io.NodeOutput:
+        """Load the file after a look at its header."""
+        check_names(unknown)
+        return io.NodeOutput(load_encoder(find_file(encoder, ENCODER_FOLDERS)))
+
+
+def load_encoder(path: Path) -> LoadedEncoder:
+    """Load a wav2vec2 file under the host's memory management.
+
+    Args:
+        path: File of any layout; sizes from its metadata `config`, else from the config.json
+            beside it, else those of wav2vec2-base.
+
+    Returns:
+        The encoder, float32.
+
+    Raises:
+        ValueError: If the file is no wav2vec2-base encoder.
+    """
+    from ..multitalk.model.fit import encoder_settings, encoder_sizes
+    from ..weights.header import file_identity, open_tensors, read_header
+    from .loading.modules import map_safetensors
+
+    header = read_header(path)
+    layers, width = encoder_sizes(header)
+    settings = encoder_settings(header)
+    state = {
+        name: tensor
+        for name, tensor in open_tensors(header, map_safetensors).items()
+        if isinstance(tensor, torch.Tensor)
+    }
+    patcher = comfy.model_patcher.CoreModelPatcher(
+        HostedEncoder(build_encoder(settings.config, state)),
+        load_device=comfy.model_management.text_encoder_device(),
+        offload_device=comfy.model_management.text_encoder_offload_device(),
+    )
+    return LoadedEncoder(
+        patcher=patcher,
+        num_layers=layers,
+        width=width,
+        do_normalize=settings.do_normalize,
+        name=path.name,
+        identity=f"{file_identity(path)} {settings.config} {settings.do_normalize}",
+    )
+
+
+class HostedEncoder(torch.nn.Module):
+    """Holds the encoder: the host's patcher sets `device`, which transformers' models forbid."""
+
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+
+class MultiTalkSpeechEmbedding(io.ComfyNode):
+    """Turn voices into what the network hears."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """What the node takes and gives."""
+        return io.Schema(
+            node_id="MultiTalkSpeechEmbedding",
+            display_name="MultiTalk Speech Embedding",
+            category="MultiTalk/audio",
+            description="Listens to one voice, or to several from MultiTalk Tracks. The length of "
+            "the sound decides the length of the video: 25 frames per second, exactly.",
+            search_aliases=["wav2vec2", "audio embeds", "lip sync"],
+            inputs=[
+                io.MultiType.Input(
+                    "audio",
+                    types=[io.Audio, Tracks],
+                    tooltip="One speaker's voice (AUDIO), or several on a time line (tracks).",
+                ),
+                SpeechEncoder.Input(
+                    "speech_encoder", lazy=True, tooltip="From MultiTalk Load Speech Encoder."
+                ),
+                io.Boolean.Input(
+                    "normalise_loudness",
+                    default=True,
+                    optional=True,
+                    tooltip="Level each voice to -23 LUFS for the encoder, as in training. "
+                    "The sound of the video is never changed by this.",
+                ),
+                io.Audio.Input(
+                    "video_sound",
+                    optional=True,
+                    tooltip="What the audience hears instead, for example with music. "
+                    "Free: the voices as they came in.",
+                ),
+            ],
+            outputs=[
+                Speech.Output(display_name="speech", tooltip="For MultiTalk Sampler or Guider.")
+            ],
+        )
+
+    @classmethod
+    def check_lazy_status(cls, audio: Any, **inputs: Any) -> list[str]:
+        """Refuse unusable sound before the encoder is loaded."""
+        check_inputs({**inputs, "voices": audio})
+        _read_tracks(audio)
+        if inputs.get("video_sound") is not None:
+            check_sound(to_sound(inputs["video_sound"], "video_sound"), "video_sound")
+        return ["speech_encoder"] if inputs.get("speech_encoder") is None else []
+
+    @classmethod
+    def execute(
+        cls,
+        audio: Any,
+        speech_encoder: LoadedEncoder,
+        normalise_loudness: bool = True,
+        video_sound: dict[str, Any] | None = None,
+        **unknown: Any,
+    ) -> io.NodeOutput:
+        """Encode every speaker over the whole video."""
+        check_names(unknown)
+        check_inputs({"speech_encoder": speech_encoder}, "speech_encoder")
+        tracks = _read_tracks(audio)
+        sound = tracks.mix if video_sound is None else to_sound(video_sound, "video_sound")
+        patcher = speech_encoder.patcher
+        comfy.model_management.load_models_gpu([patcher])
+        speech = embed_tracks(
+            patcher.model.encoder,
+            tracks,
+            sound=sound,
+            loudness_lufs=LOUDNESS_LUFS if normalise_loudness else None,
+            do_normalize=speech_encoder.do_normalize,
+            encoder_identity=speech_encoder.identity,
+            device=patcher.load_device,
+            check=comfy.model_management.throw_exception_if_processing_interrupted,
+        )
+        logger.info(
+            "[MultiTalk] speech: %s speakers, %s frames", speech.num_speakers, speech.num_frames
+        )
+        return io.NodeOutput(speech)
+
+
+def _read_tracks(audio: Any) -> SpeakerTracks:
+    """AUDIO or TRACKS to tracks; a single AUDIO is one speaker who begins at once."""
+    if isinstance(audio, SpeakerTracks):
+        return audio
+    sound = to_sound(audio, "audio")
+    check_sound(sound, "audio")
+    return place_tracks([sound], [Fraction(0)])

@@ -1,0 +1,192 @@
+"""Checks of what comes in at the border: the host compares links with sockets, but not values.
+
+A prompt from a program can hold a text where a picture belongs, a number that is not finite, or
+nothing at all; the host passes all of these on.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.model_patcher
+from torch import Tensor
+
+from ..multitalk.sound.audio import Tracks
+from ..multitalk.sound.wav2vec2 import Speech
+from .sockets import LoadedEncoder, LoadedVoices
+
+MAX_PREFIX_BYTES = 200  # of one folder or file name; file systems allow 255, a number follows
+MAX_PREFIX_FOLDERS = 16
+PREFIX_EXAMPLE = "Write for example video/MultiTalk."
+
+
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    fits: Callable[[Any], bool]
+    advice: str  # what belongs there, and where it comes from
+
+
+def _is_image(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 4 and all(value.shape[1:])
+
+
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim in (2, 3) and all(value.shape[-2:])
+
+
+def _is_sound(value: Any) -> bool:
+    waveform = value.get("waveform") if isinstance(value, Mapping) else None
+    return isinstance(waveform, Tensor) and waveform.ndim == 3 and "sample_rate" in value
+
+
+def _is_conditioning(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(row, list | tuple) and len(row) == 2 and isinstance(row[0], Tensor)
+        for row in value
+    )
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, comfy.model_patcher.ModelPatcher)
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(v, str | int | float) for v in value.values()
+    )
+
+
+_SOUND = _Socket(_is_sound, "a sound; connect for example Load Audio")
+_CHOICE = _Socket(_is_choice, "one of its choices; choose one in the node itself")
+_CONDITIONING = _Socket(_is_conditioning, "a text; connect CLIP Text Encode, or leave it free")
+SOCKETS: Mapping[str, _Socket] = {
+    "image": _Socket(_is_image, "a picture; connect for example Load Image"),
+    "images": _Socket(_is_image, "frames; connect MultiTalk Sampler"),
+    "masks": _Socket(_is_mask, "masks; connect MultiTalk Speakers or a node that makes a MASK"),
+    "audio": _SOUND,
+    "video_sound": _SOUND,
+    "voices": _Socket(
+        lambda value: isinstance(value, Tracks) or _is_sound(value),
+        "a sound or tracks; connect for example Load Audio, MultiTalk Tracks or MultiTalk Dialogue",
+    ),
+    "speech": _Socket(
+        lambda value: isinstance(value, Speech), "speech; connect MultiTalk Speech Embedding"
+    ),
+    "speech_encoder": _Socket(
+        lambda value: isinstance(value, LoadedEncoder),
+        "a speech encoder; connect MultiTalk Load Speech Encoder",
+    ),
+    "voice_model": _Socket(
+        lambda value: isinstance(value, LoadedVoices),
+        "a voice model; connect MultiTalk Load Kokoro",
+    ),
+    "model": _Socket(_is_model, "a model; connect MultiTalk Load Model"),
+    "vae": _Socket(lambda value: hasattr(value, "decode"), "a VAE; connect the host's Load VAE"),
+    "clip_vision": _Socket(
+        lambda value: hasattr(value, "encode_image"),
+        "a CLIP vision model; connect the host's Load CLIP Vision",
+    ),
+    "positive": _CONDITIONING,
+    "negative": _CONDITIONING,
+    "preset": _CHOICE,
+    "size": _CHOICE,
+    "placement": _CHOICE,
+    "loras": _CHOICE,
+}
+
+
+def shown(value: object) -> str:
+    """A value in a few characters, for messages."""
+    if isinstance(value, Tensor):
+        return f"a tensor of {' x '.join(map(str, value.shape))} numbers"
+    if not isinstance(value, str | int | float | bool | list | dict | tuple):
+        return f"a {type(value).__name__}"
+    text = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:50]}..."
+
+
+def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:
+    """Refuse values that are not what their sockets and widgets are for.
+
+    Args:
+        inputs: Values by the names of `SOCKETS`, and widgets by any name; None is a free socket.
+        needed: Names that must not be free.
+
+    Raises:
+        ValueError: If one is of another kind, free although needed, empty, or no finite number.
+    """
+    for name in needed:
+        if inputs.get(name) is None:
+            raise ValueError(f"{name} is free; it takes {SOCKETS[name].advice}.")
+    for name, value in inputs.items():
+        socket = SOCKETS.get(name)
+        if socket is not None and value is not None and not socket.fits(value):
+            raise ValueError(f"{name} is {shown(value)}; it takes {socket.advice}.")
+        if name in ("image", "images") and value is not None and len(value) == 0:
+            raise ValueError(f"{name} is an empty batch; connect a picture.")
+        numbers = value.items() if isinstance(value, Mapping) else [(name, value)]
+        for what, number in numbers:
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"{what} is {number}; it takes a number. Write for example 1.")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse a text that is none of the choices, where the host does not compare them.
+
+    Raises:
+        ValueError: With the choices.
+    """
+    known = list(choices)
+    if value not in known:
+        raise ValueError(f"{name} is {shown(value)}; use {', '.join(known)}.")
+
+
+def check_names(unknown: Mapping[str, Any]) -> None:
+    """Refuse inputs that a node does not have; the host hands them to nodes with growing inputs.
+
+    Args:
+        unknown: What is left over, by name.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if unknown:
+        name = ascii(next(iter(unknown)))
+        raise ValueError(f"{name[:60]} is no input of this node. Remove it from the prompt.")
+
+
+def check_prefix(prefix: str, folder: str) -> None:
+    """Refuse the beginning of a file name that no file could have, or that leaves the folder.
+
+    Args:
+        prefix: Folders and beginning of the name, as the user wrote them.
+        folder: Absolute path of the folder that the file must stay in.
+
+    Raises:
+        ValueError: With the part that is impossible.
+    """
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in prefix):
+        raise ValueError(
+            f"filename_prefix is {shown(prefix)}; it holds characters that no file name can have. "
+            f"{PREFIX_EXAMPLE}"
+        )
+    parts = prefix.replace("\\", "/").split("/")
+    if len(parts) > MAX_PREFIX_FOLDERS or any(len(p.encode()) > MAX_PREFIX_BYTES for p in parts):
+        raise ValueError(
+            f"filename_prefix is {shown(prefix)}, {len(prefix)} characters; up to "
+            f"{MAX_PREFIX_FOLDERS} names of {MAX_PREFIX_BYTES} bytes are possible. {PREFIX_EXAMPLE}"
+        )
+    root = os.path.realpath(folder)
+    # normpath first, as the host does it: "x/.." is then "." and stays inside.
+    target = os.path.realpath(Path(root, Path(os.path.normpath(prefix)).parent))
+    if not Path(target).is_relative_to(root):
+        raise ValueError(
+            f"filename_prefix is {shown(prefix)}; videos stay inside the folder {root}. "
+            f"{PREFIX_EXAMPLE}"
+        )

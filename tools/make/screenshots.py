@@ -1,0 +1,291 @@
+"""Open every graph in the real editor, check it, and take its picture for workflows/NAME.jpg.
+
+Not part of the test suite. It needs Chromium, and playwright and Pillow in the Python that runs it:
+
+    apt-get install -y --no-install-recommends chromium fonts-dejavu-core
+    python3 -m venv /tmp/pw && /tmp/pw/bin/pip install playwright==1.65.2 pillow
+    /tmp/pw/bin/python tools/make/screenshots.py            # all graphs; or name some
+    /tmp/pw/bin/python tools/make/screenshots.py --keep DIR # also full-size pictures
+    /tmp/pw/bin/python tools/make/screenshots.py --quick    # without looking at downloads
+
+The host runs with what dev.py sets up, or with COMFYUI_DIR and COMFYUI_PYTHON. Checked are: all
+node types known, no errors of ours in the console, the editor's prompt equals
+workflows/api/NAME.json, toy graphs run when they are queued from the page and show a player. The
+models of the other graphs are empty files, so those are not run. A second host without these
+files shows whether the editor offers to download them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+if TYPE_CHECKING:
+    from pack.tools.host.client import HostProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "assets" / "examples"
+CHROMIUM = "/usr/bin/chromium"
+VIEW = {"width": 1600, "height": 900}
+THUMBNAIL_PX = (1120, 630)
+THUMBNAIL_BYTES = 60_000
+RUN_SECONDS = 1200
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Workflow.Persist": False,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
+    "Comfy.Graph.CanvasMenu": False,
+    "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,
+}
+# The editor's own, with an empty user folder and without network.
+ALLOWED = re.compile(
+    r"status of 404|graph accessed before initialization|Content Security Policy|deprecated"
+)
+READY = (
+    "() => window.app && app.extensionManager && app.graph"
+    " && Object.keys(LiteGraph.registered_node_types).length > 100"
+)
+LOAD = "async ([graph, name]) => { await app.loadGraphData(graph, true, true, name) }"
+PROMPT = "async () => (await app.graphToPrompt()).output"
+FIT = """() => {
+  const boxes = [...app.graph._groups, ...app.graph._nodes].map(
+    (item) => [...item.pos, item.pos[0] + item.size[0], item.pos[1] + item.size[1]]);
+  const [left, top] = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])) - 20);
+  const [right, bottom] = [2, 3].map((i) => Math.max(...boxes.map((box) => box[i])) + 20);
+  const { clientWidth: width, clientHeight: height } = app.canvas.canvas;
+  const scale = Math.min(width / (right - left), height / (bottom - top));
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset[0] = (width / scale - left - right) / 2;
+  app.canvas.ds.offset[1] = (height / scale - top - bottom) / 2;
+  app.canvas.setDirty(true, true);
+}"""
+FOCUS = "async () => { await app.extensionManager.command.execute('Workspace.ToggleFocusMode') }"
+UNKNOWN = (
+    "() => app.graph._nodes.filter(n => !(n.type in LiteGraph.registered_node_types))"
+    ".map(n => n.type)"
+)
+SERIALIZE = "() => app.graph.serialize()"
+
+
+@dataclass
+class Report:
+    """What was found wrong."""
+
+    problems: list[str] = field(default_factory=list)
+    name: str = ""
+
+    def add(self, text: str) -> None:
+        """Note a problem of the current graph."""
+        self.problems.append(f"{self.name}: {text}")
+        print(f"  PROBLEM: {text}", flush=True)
+
+
+def make_base(base: Path, python: str, *, with_models: bool) -> None:
+    """Fill the host's base folder: settings, example inputs, empty model files."""
+    from pack.tools.make.graph_forms import Use
+    from pack.tools.make.graph_list import GRAPHS
+
+    settings = base / "user" / "default" / "comfy.settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(SETTINGS), encoding="ascii")
+    inputs = base / "input"
+    inputs.mkdir()
+    for number in (1, 2):  # the host looks at the contents, not at the ending
+        shutil.copy(EXAMPLES / f"voice_{number}.flac", inputs / f"voice_{number}.wav")
+    clip = [str(ROOT / "tools" / "make" / "clip.py"), str(EXAMPLES / "one_speaker.png")]
+    subprocess.run([python, *clip, str(inputs / "example.mp4")], check=True)
+    outer = [node for graph in GRAPHS for node in graph.nodes]
+    inner = [n for node in outer if isinstance(node, Use) for n in node.subgraph.nodes]
+    nodes = [node for node in [*outer, *inner] if not isinstance(node, Use)]
+    for model in (m for node in nodes for m in node.models):
+        path = base / "models" / model.directory / model.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if with_models:
+            path.touch()
+
+
+@contextmanager
+def running_host(*, with_models: bool) -> Iterator[HostProcess]:
+    """A host with this pack."""
+    from pack.tools.host.client import HostProcess, HostSettings
+    from pack.tools.host.environment import prepare
+
+    with tempfile.TemporaryDirectory() as folder:
+        python = prepare()[0]
+        make_base(Path(folder) / "base", str(python), with_models=with_models)
+        settings = HostSettings(base=Path(folder) / "base", python=python)
+        with HostProcess(settings) as host:
+            yield host
+
+
+@contextmanager
+def open_editor(address: str, report: Report) -> Iterator[Page]:
+    """The graph editor in a browser; its errors go into the report."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, headless=True, args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport=VIEW)
+
+        def hear(kind: str, text: str) -> None:
+            if kind == "error" and not ALLOWED.search(text):
+                report.add(f"console: {text[:300]}")
+
+        page.on("console", lambda message: hear(message.type, message.text))
+        page.on("pageerror", lambda error: hear("error", str(error)))
+        page.goto(f"http://{address}")
+        page.wait_for_function(READY, timeout=120_000)
+        page.wait_for_timeout(2000)
+        page.evaluate(FOCUS)
+        yield page
+        browser.close()
+
+
+def strip(prompt: dict[str, Any]) -> dict[str, Any]:
+    """A prompt without the titles, and without the player that the editor adds to Load Video."""
+    return {
+        key: {
+            "class_type": node["class_type"],
+            "inputs": {k: v for k, v in node["inputs"].items() if k != "video-preview"},
+        }
+        for key, node in prompt.items()
+    }
+
+
+def check_saved(page: Page, graph: dict[str, Any], report: Report) -> None:
+    """Compare slots and values with what the editor would save."""
+    saved = {node["id"]: node for node in page.evaluate(SERIALIZE)["nodes"]}
+    for node in graph["nodes"]:
+        again = saved[node["id"]]
+        for part in ("inputs", "outputs"):
+            ours = [(slot["name"], slot["type"]) for slot in node[part]]
+            theirs = [(slot["name"], slot["type"]) for slot in again[part] or []]
+            if ours != theirs:
+                report.add(f"{node['title' if 'title' in node else 'type']} {part}: {theirs}")
+        if node["widgets_values"] != again["widgets_values"]:
+            report.add(f"{node['type']} values: {again['widgets_values']}")
+
+
+def check_graph(page: Page, name: str, report: Report) -> None:
+    """Load a graph and compare it with its twin."""
+    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    twin = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="ascii"))
+    page.evaluate(LOAD, [graph, name])
+    page.wait_for_timeout(1500)
+    unknown = page.evaluate(UNKNOWN)
+    if unknown:
+        report.add(f"unknown node types {unknown}")
+    prompt, expected = strip(page.evaluate(PROMPT)), strip(twin)
+    if prompt != expected:
+        for key in sorted(prompt.keys() | expected.keys()):
+            if prompt.get(key) != expected.get(key):
+                report.add(f"node {key}: editor {prompt.get(key)}, twin {expected.get(key)}")
+    check_saved(page, graph, report)
+
+
+def run_graph(page: Page, report: Report) -> None:
+    """Queue the open graph and wait for the player."""
+    page.evaluate("async () => { await app.queuePrompt(0, 1) }")
+    errors = page.evaluate("() => JSON.stringify(app.lastNodeErrors || {})")
+    if errors != "{}":
+        report.add(f"refused: {errors}")
+        return
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('video')].some(v => v.readyState >= 2)",
+        timeout=RUN_SECONDS * 1000,
+    )
+    page.wait_for_timeout(1500)
+
+
+def check_missing(name: str, report: Report) -> None:
+    """Open a graph without its model files and count what the editor offers to download."""
+    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    definition = graph["definitions"]["subgraphs"][0]
+    nodes = [*graph["nodes"], *definition["nodes"]]
+    models = [m for node in nodes for m in node.get("properties", {}).get("models", [])]
+    # The editor lists GGUF files without a button.
+    expected = sum(not model["name"].endswith(".gguf") for model in models)
+    report.name = f"{name} without models"
+    print(report.name, flush=True)
+    with running_host(with_models=False) as host, open_editor(host.address, report) as page:
+        page.evaluate(FOCUS)  # back to the editor with its panels
+        page.evaluate(LOAD, [graph, name])
+        page.get_by_text("View details").click(timeout=20_000)
+        page.wait_for_timeout(1500)
+        offered = page.get_by_role("button", name=re.compile("^Download(?! all)")).count()
+    if offered != expected:
+        report.add(f"{offered} downloads offered, {expected} expected")
+
+
+def take_picture(page: Page, name: str, keep: Path | None) -> None:
+    """Write the thumbnail."""
+    page.evaluate(FIT)
+    page.wait_for_timeout(1200)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        picture.save(keep / f"{name}.png")
+    small = picture.resize(THUMBNAIL_PX, Image.Resampling.LANCZOS)
+    for quality in range(90, 20, -5):
+        buffer = io.BytesIO()
+        small.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+        if buffer.tell() < THUMBNAIL_BYTES:
+            break
+    (ROOT / "workflows" / f"{name}.jpg").write_bytes(buffer.getvalue())
+    print(f"  workflows/{name}.jpg: {buffer.tell() / 1000:.0f} kB, quality {quality}", flush=True)
+
+
+def main() -> int:
+    """Check and picture the graphs.
+
+    Returns:
+        Exit code.
+    """
+    parser = argparse.ArgumentParser(description="Check the graphs in the editor.")
+    parser.add_argument("names", nargs="*", help="stems of workflows/*.json; all by default")
+    parser.add_argument("--quick", action="store_true", help="leave out the downloads")
+    parser.add_argument("--keep", type=Path, help="folder for full-size pictures")
+    options = parser.parse_args()
+    pack = types.ModuleType("pack")
+    pack.__path__ = [str(ROOT)]
+    sys.modules["pack"] = pack
+    sys.dont_write_bytecode = True
+    names = options.names or sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+    report = Report()
+    with running_host(with_models=True) as host:
+        for name in names:
+            report.name = name
+            print(name, flush=True)
+            two = "two_speakers" in name or "dialogue" in name
+            scene = "two_speakers.png" if two else "one_speaker.png"
+            shutil.copy(EXAMPLES / scene, host.base / "input" / "example.png")
+            with open_editor(host.address, report) as page:
+                check_graph(page, name, report)
+                if name.startswith("toy_"):
+                    run_graph(page, report)
+                take_picture(page, name, options.keep)
+    for name in [n for n in names if not (n.startswith("toy_") or options.quick)]:
+        check_missing(name, report)
+    print("\n".join(report.problems) or "No problems.")
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -43,7 +43,7 @@ BELOW = {
 }
 # Floors of nodes/, lowest first; what is not named is a node class, on the top floor.
 NODE_FLOORS = [
-    {"sockets", "host", "values", "widgets"},
+    {"sockets", "host", "values", "widgets", "checked"},
     {"loading"},
     {"sampling"},
 ]

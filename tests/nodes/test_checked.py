@@ -1,0 +1,29 @@
+import gc
+
+
+class Prompt:
+    """Stands for a running prompt."""
+
+
+def test_value_is_made_once_per_queue_and_key(host):
+    once, calls = host.module("nodes.checked").once, []
+    first, second = Prompt(), Prompt()
+
+    def make():
+        calls.append(1)
+        return object()
+
+    assert once(first, "a", make) is once(first, "a", make)
+    assert once(second, "a", make) is not once(first, "b", make)
+    assert len(calls) == 3
+    assert once(None, "a", make) is not once(None, "a", make)
+
+
+def test_values_go_with_the_queue(host):
+    checked = host.module("nodes.checked")
+    prompt, before = Prompt(), len(checked._QUEUES)
+    checked.once(prompt, "a", object)
+    assert len(checked._QUEUES) == before + 1
+    del prompt
+    gc.collect()
+    assert len(checked._QUEUES) == before

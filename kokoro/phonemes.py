@@ -21,8 +21,8 @@ from typing import Protocol
 from .chunks import Chunk, chunk_piece, chunk_tokens, split_lines, split_sentences
 from .english.lexicon import Lexicon, data_folder
 from .english.pronunciation import EnglishPhonemes
+from .espeak.phonemes import EspeakPhonemes, espeak_ipa
 from .espeak.process import is_installed
-from .espeak.voice import EspeakPhonemes, espeak_ipa
 from .symbols import (
     FLAPS,
     MARKS,

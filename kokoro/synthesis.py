@@ -44,7 +44,7 @@ class Manner:
     typed_phonemes: bool = False  # the text is phonemes
 
 
-class Speaker(Protocol):
+class Synthesizer(Protocol):
     """What can say a text."""
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
@@ -57,7 +57,7 @@ class Speaker(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KokoroSpeaker:
+class KokoroSynthesizer:
     """The speech model with a folder of voices."""
 
     model: Kokoro
@@ -180,7 +180,7 @@ def _leading_blanks(chunk: Chunk) -> int:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EspeakSpeaker:
+class EspeakSynthesizer:
     """espeak-ng: a plain machine voice that needs no model file."""
 
     def default_voices(self) -> Sequence[str]:

@@ -129,12 +129,8 @@ class Lexicon:
             Phonemes, or None if no stem is known.
         """
         lower = word.lower()
-        for ending, add in (
-            ("s", self.add_s),
-            ("ed", self.add_ed),
-            ("ing", self.add_ing),
-            ("ly", self.add_ly),
-        ):
+        adders = {"s": self.add_s, "ed": self.add_ed, "ing": self.add_ing, "ly": self.add_ly}
+        for ending, add in adders.items():
             if not lower.endswith(ending) or lower.endswith("ss"):
                 continue
             for stem in _stems(word, ending):
@@ -182,12 +178,17 @@ class Lexicon:
         for ending, vowel in (("ed", BARRED_I), ("ive", SMALL_I)):
             if base.endswith(ending) and stem[-2:-1] == vowel:
                 stem = stem[:-2] + weak + stem[-1]
+        stem = self._l_before_ly(stem, base)
+        return stem + ("i" if stem.endswith("l") else "li")
+
+    def _l_before_ly(self, stem: str, base: str) -> str:
+        """A syllable with an l at the end of a stem is swallowed or gets a clear vowel."""
         swallowed = base.endswith("ble") or (self.british and base.endswith("ical"))
         if swallowed and stem.endswith((FAINT_L, SCHWA + "l")):
-            return stem[:-2] + "li"
+            return stem[:-2] + "l"
         if stem.endswith(FAINT_L) and (self.british or not base.endswith("le")):
-            stem = stem[:-2] + SCHWA + "l"
-        return stem + ("i" if stem.endswith("l") else "li")
+            return stem[:-2] + SCHWA + "l"
+        return stem
 
     def _weak_i(self) -> str:
         return SMALL_I if self.british else BARRED_I
@@ -198,8 +199,7 @@ class Lexicon:
 
     def spell(self, letters: str) -> str:
         """Names of letters in one breath, the last one stressed most."""
-        names = [self.entry(letter.upper()) or "" for letter in letters]
-        names = [name for name in names if name]
+        names = [name for letter in letters if (name := self.entry(letter.upper()))]
         said = [name.replace(PRIMARY, SECONDARY) for name in names[:-1]]
         return "".join([*said, *names[-1:]])
 
@@ -248,5 +248,4 @@ def _stems(word: str, ending: str) -> Iterator[str]:
 
 def first_is_vowel(phonemes: str) -> bool:
     """Whether phonemes begin with a vowel sound."""
-    bare = phonemes.lstrip(STRESSES)
-    return bare[:1] in VOWELS if bare else False
+    return re.match(f"[{STRESSES}]*[{VOWELS}]", phonemes) is not None

@@ -13,7 +13,6 @@ import importlib.util
 import json
 import logging
 import re
-import struct
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -83,11 +82,7 @@ def known_voices(what: str) -> tuple[VoiceEntry, ...]:
 def _read_voices() -> tuple[VoiceEntry, ...]:
     found, _, _ = _ask({"do": "voices"}, 0)
     return tuple(
-        VoiceEntry(
-            name=name,
-            identifier=identifier,
-            languages=tuple((priority, code) for priority, code in languages),
-        )
+        VoiceEntry(name=name, identifier=identifier, languages=tuple(map(tuple, languages)))
         for name, identifier, languages in found
     )
 
@@ -160,7 +155,7 @@ def _synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
     return Sound(
         samples=samples,
         sample_rate=sample_rate,
-        words=tuple((character, sample) for character, sample in words),
+        words=tuple(map(tuple, words)),
     )
 
 
@@ -193,27 +188,19 @@ def _ask(request: dict[str, object], characters: int) -> tuple[list, bytes, int]
         ) from error
     except subprocess.TimeoutExpired as error:
         raise EspeakCrashError("espeak-ng did not finish in time.") from error
-    samples, end = _frames(done.stdout)
-    if end is None:
+    samples, head = _answer(done.stdout)
+    if head is None:
         raise EspeakCrashError(f"espeak-ng ended with code {done.returncode} and no answer.")
-    if end["status"] != 0:
+    if head["status"] != 0:
         raise RuntimeError(
-            f"espeak-ng does not work: its error code is {end['status']}, its voice "
+            f"espeak-ng does not work: its error code is {head['status']}, its voice "
             f"{request.get('voice')!r}. Run: pip install --force-reinstall espeakng-loader"
         )
-    return end["result"], samples, end["sample_rate"]
+    return head["result"], samples, head["sample_rate"]
 
 
-def _frames(data: bytes) -> tuple[bytes, dict | None]:
-    """Samples, and the last frame; None if it did not come."""
-    samples, at, end = [], 0, None
-    while at + 5 <= len(data):
-        kind = data[at : at + 1]
-        (length,) = struct.unpack_from("<I", data, at + 1)
-        content = memoryview(data)[at + 5 : at + 5 + length]
-        at += 5 + length
-        if kind == b"S":
-            samples.append(content)
-        elif len(content) == length:
-            end = json.loads(bytes(content))
-    return b"".join(samples), end
+def _answer(data: bytes) -> tuple[bytes, dict | None]:
+    """Samples, and what stands before them; None if the answer is not whole."""
+    line, end, samples = data.partition(b"\n")
+    head = json.loads(line) if end else {}
+    return (samples, head) if len(samples) == head.get("num_bytes") else (b"", None)

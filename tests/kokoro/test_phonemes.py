@@ -10,7 +10,7 @@ import pytest
 
 from pack.kokoro.chunks import MAX_PHONEMES
 from pack.kokoro.english.pronunciation import EnglishPhonemes
-from pack.kokoro.espeak.voice import EspeakPhonemes
+from pack.kokoro.espeak.phonemes import EspeakPhonemes
 from pack.kokoro.phonemes import (
     LANGUAGES,
     MisakiPhonemes,

@@ -89,7 +89,7 @@ def _is_title(word: str) -> bool:
     return word.endswith(".") and word[:-1].casefold() in _TITLES
 
 
-class Cast:
+class SpeakerNames:
     """The speakers of a script, in order."""
 
     def __init__(self, names: Sequence[str]) -> None:

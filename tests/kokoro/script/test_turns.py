@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pack.kokoro.script import Turn, parse_reference_script, parse_script, schedule_turns
+from pack.kokoro.script.turns import Turn, parse_reference_script, parse_script, schedule_turns
 
 DANA, YOSSI = "\u05d3\u05e0\u05d4", "\u05d9\u05d5\u05e1\u05d9"  # Hebrew
 NOOR = "\u0646\u0648\u0631"  # Arabic

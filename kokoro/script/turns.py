@@ -11,7 +11,7 @@ How people write one; everything but the words is optional:
     (s1) Hello. (s2) Hi.                 the marks of the reference, anywhere in a line
     \Note: this is spoken.               a backslash makes words of a name, mark or bracket
 
-Without any mark or name, all is one turn of one speaker. What counts as a name: see cast.py. Other
+Without any mark or name, all is one turn of one speaker. What counts as a name: see names.py. Other
 brackets are words. A turn without words is refused. Marks and brackets may be written in capitals.
 
 Source: audio.md section 6; the golden case tts_turns for the reference's own rules.
@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from .names import HEAD, SpeakerNames, is_label_colon
 from .notation import (
     MARK,
     MAX_PAUSE_S,
@@ -37,7 +38,6 @@ from .notation import (
     parse_options,
     parse_pause,
 )
-from .roles import HEAD, Cast, is_label_colon
 
 REFERENCE_MARK = re.compile(r"\(s(?P<number>\d{1,9})\)")
 REFERENCE_SPEAKERS = 2  # marks of others are read, and nobody speaks them
@@ -171,7 +171,7 @@ class _Reader:
     """A script that is being read, line by line."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.cast = Cast(names)
+        self.speakers = SpeakerNames(names)
         self.turns: list[Turn] = []
         self.is_named = False  # whether a name or mark has been seen
         self.speaker = 0  # of the open turn
@@ -214,7 +214,7 @@ class _Reader:
         if self.cue and (self.pause_s < 0 or self.together):
             raise self.cue.error("No turn follows that could overlap. Remove the bracket.")
         return Script(
-            speakers=tuple(self.cast.names),
+            speakers=tuple(self.speakers.names),
             turns=tuple(self.turns),
             end_pause_s=float(self.pause_s),
         )
@@ -232,7 +232,7 @@ class _Reader:
         remark = found["remark"]
         if remark and re.fullmatch(MARK, remark):
             return start
-        speaker = self.cast.by_name(found["name"], place)
+        speaker = self.speakers.by_name(found["name"], place)
         if speaker is None:
             return start
         if remark:
@@ -252,7 +252,7 @@ class _Reader:
             shown = found["unclosed"].split()[0]
             raise place.error(f"{shown} has no closing bracket. Write ] after it.")
         if found["number"]:
-            self._begin_turn(self.cast.by_number(int(found["number"]), place), place)
+            self._begin_turn(self.speakers.by_number(int(found["number"]), place), place)
             return False
         if found["escape"]:
             self._add_words(place.text[found.end()], place)
@@ -323,7 +323,7 @@ class _Reader:
     def _end_turn(self) -> None:
         self._end_part()
         if self.is_named and self.begin and self.num_parts == 0:
-            name = self.cast.names[self.speaker]
+            name = self.speakers.names[self.speaker]
             raise self.begin.error(
                 f"{name} has nothing to say here. Write words after the name, or remove it."
             )
@@ -339,13 +339,13 @@ class _Reader:
             last = self.turns[-1]
             self.turns[-1] = dataclasses.replace(last, text=last.text + text)
             return
-        if not self.cast.names:
-            self.cast.names.append("s1")
+        if not self.speakers.names:
+            self.speakers.names.append("s1")
         self._check_overlap()
         options = self.options or Options()
         self.turns.append(
             Turn(
-                speaker=self.speaker, name=self.cast.names[self.speaker], text=text,
+                speaker=self.speaker, name=self.speakers.names[self.speaker], text=text,
                 pause_s=float(self.pause_s), together=self.together, voice=options.voice,
                 speed=options.speed, language=options.language,
                 line=self.begin.line, column=self.begin.column,
@@ -365,8 +365,8 @@ class _Reader:
             )
         if self.turns[-1].speaker == self.speaker:
             raise self.cue.error(
-                f"{self.cast.names[self.speaker]} cannot speak over the own words. Overlaps stand "
-                "between two speakers; write a pause without a minus."
+                f"{self.speakers.names[self.speaker]} cannot speak over the own words. Overlaps "
+                "stand between two speakers; write a pause without a minus."
             )
 
 

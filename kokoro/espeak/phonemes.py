@@ -1,0 +1,114 @@
+"""Phonemes of any language that espeak-ng speaks."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..symbols import MARKS, Token, clean_text, fold_espeak, fold_marks
+from .process import known_voices, read_ipa
+from .voice import find_voice
+
+# A full stop or comma inside a number or an address belongs to the word.
+PIECES = re.compile(
+    rf"(?P<mark>(?!(?<=\w)[.,:](?=\w))[{re.escape(MARKS)}])"
+    rf"|(?:[^\s{re.escape(MARKS)}]|(?<=\w)[.,:](?=\w))+"
+)
+
+
+def espeak_ipa(texts: Sequence[str], language: str) -> list[str]:
+    """IPA of texts by espeak-ng.
+
+    Args:
+        texts: Words or stretches of words without marks.
+        language: Language code.
+
+    Returns:
+        One string for each text, words apart by blanks, `^` as tie.
+
+    Raises:
+        ValueError: If espeak-ng does not know the language.
+        RuntimeError: If espeak-ng is not installed.
+    """
+    voices = known_voices(f"Text in the language {language[:40]!r}")
+    found = read_ipa(texts, find_voice(voices, language).identifier)
+    # espeak-ng marks words that it reads by another language's rules: (en)word(de).
+    return [re.sub(r"\([a-z-]+\)", "", ipa) for ipa in found]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EspeakPhonemes:
+    """Phonemes of any language that espeak-ng speaks, one token for each word."""
+
+    language: str  # espeak-ng's code
+    name: str = "espeak-ng"
+    english: bool = False
+
+    def tokens(self, text: str) -> list[Token]:
+        """Words and marks with their phonemes."""
+        pieces = split_pieces(clean_text(text))
+        groups = [list(group) for _, group in itertools.groupby(pieces, lambda piece: piece.mark)]
+        stretches = [group for group in groups if not group[0].mark]
+        written = [" ".join(piece.text for piece in stretch) for stretch in stretches]
+        said = [fold_espeak(ipa).split() for ipa in espeak_ipa(written, self.language)]
+        # Numbers are several words, and some short words are said as one.
+        pairs = zip(stretches, said, strict=True)
+        odd = [stretch for stretch, words in pairs if len(stretch) != len(words)]
+        alone = espeak_ipa([piece.text for stretch in odd for piece in stretch], self.language)
+        tokens, words_of, counts = [], iter(said), (len(ipa.split()) for ipa in alone)
+        for group in groups:
+            if group[0].mark:
+                tokens += [_token([piece], [piece.text]) for piece in group]
+            else:
+                words, own = next(words_of), [1] * len(group)
+                if len(words) != len(group):
+                    own = list(itertools.islice(counts, len(group)))
+                tokens += _share(group, words, own)
+        return [token for token in tokens if token.phonemes]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A word or a mark of a text."""
+
+    text: str
+    mark: bool
+    blank: bool  # followed by a blank
+
+
+def _share(pieces: Sequence[Piece], words: Sequence[str], counts: Sequence[int]) -> list[Token]:
+    """Spoken words to the written ones by their numbers; one token where these do not fit."""
+    if sum(counts) != len(words):
+        return [_token(pieces, words)]
+    rest = iter(words)
+    return [
+        _token([piece], itertools.islice(rest, count))
+        for piece, count in zip(pieces, counts, strict=True)
+    ]
+
+
+def _token(pieces: Sequence[Piece], words: Iterable[str]) -> Token:
+    text = " ".join(piece.text for piece in pieces)
+    return Token(text=text, phonemes=" ".join(words) or None, blank=pieces[-1].blank)
+
+
+def split_pieces(text: str) -> list[Piece]:
+    """Words and marks of a text.
+
+    Args:
+        text: One line or more.
+
+    Returns:
+        Pieces in order, with the model's own marks; a mark that is repeated is there once.
+    """
+    text = fold_marks(text)
+    pieces: list[Piece] = []
+    for found in PIECES.finditer(text):
+        mark = found["mark"] is not None
+        if mark and pieces and pieces[-1].text == found[0]:
+            pieces.pop()
+        blank = text[found.end() : found.end() + 1].isspace()
+        pieces.append(Piece(text=found[0], mark=mark, blank=blank))
+    return pieces

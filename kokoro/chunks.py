@@ -33,14 +33,10 @@ def split_lines(text: str) -> list[str]:
 
 
 def chunk_tokens(tokens: Iterable[Token]) -> list[Chunk]:
-    """Gather tokens into chunks, cut at the best mark before a chunk gets too long.
+    """Gather words and marks into chunks, cut at the best mark before a chunk gets too long.
 
-    Args:
-        tokens: Words and marks in order.
-
-    Returns:
-        Chunks of at most 510 phoneme characters; phonemes of a longer single token are cut off.
-        A chunk without phonemes is left out.
+    A chunk has at most 510 phoneme characters; those of a longer single token are cut off. A chunk
+    without phonemes is left out.
     """
     chunks: list[Chunk] = []
     held: list[Token] = []
@@ -89,14 +85,9 @@ def _chunk(tokens: Sequence[Token]) -> Chunk:
 
 
 def chunk_piece(piece: str, tokens: Sequence[Token]) -> list[Chunk]:
-    """One chunk of a piece, as the reference makes them for languages other than English.
+    """One chunk of a piece, cut off after 510 characters; none if nothing is said.
 
-    Args:
-        piece: Text of the piece.
-        tokens: Its words and marks.
-
-    Returns:
-        A chunk, its phonemes cut off after 510 characters; none if nothing is said.
+    So the reference makes them for languages other than English.
     """
     phonemes = joined(tokens)[:MAX_PHONEMES]
     return [Chunk(tokens=tuple(tokens), text=piece, phonemes=phonemes)] if phonemes else []
@@ -105,11 +96,8 @@ def chunk_piece(piece: str, tokens: Sequence[Token]) -> list[Chunk]:
 def split_sentences(text: str) -> list[str]:
     """Cut a text of a language other than English into pieces of whole sentences.
 
-    Args:
-        text: Any text; a piece never goes over the end of a line.
-
-    Returns:
-        Pieces of at most 400 characters, except that a longer sentence stays whole.
+    A piece has at most 400 characters, except that a longer sentence stays whole, and never goes
+    over the end of a line.
     """
     return [piece for line in split_lines(text) for piece in _pack_sentences(line)]
 

@@ -103,12 +103,6 @@ class KokoroConfig:
 def read_config(path: Path) -> KokoroConfig:
     """Read a config.json.
 
-    Args:
-        path: The file.
-
-    Returns:
-        Its sizes and symbols.
-
     Raises:
         ValueError: If it is no JSON, no configuration of Kokoro, or contradicts itself.
     """
@@ -122,13 +116,7 @@ def read_config(path: Path) -> KokoroConfig:
 
 
 def parse_config(value: object) -> KokoroConfig:
-    """Take sizes and symbols from what config.json holds.
-
-    Args:
-        value: The JSON value. What it leaves out has the published value.
-
-    Returns:
-        Sizes and symbols.
+    """Take sizes and symbols from what config.json holds; what it leaves out is as published.
 
     Raises:
         ValueError: If it is no configuration of Kokoro or contradicts itself.
@@ -224,12 +212,7 @@ def _rules(config: KokoroConfig) -> dict[str, bool]:
 def phoneme_ids(phonemes: str, vocabulary: Mapping[str, int]) -> list[int]:
     """Ids of phoneme characters, with the boundary at both ends.
 
-    Args:
-        phonemes: At most 510 characters.
-        vocabulary: Symbol -> id. Characters that it lacks are left out, as the reference does.
-
-    Returns:
-        Ids, as many as there are known characters plus 2.
+    Characters that the vocabulary (symbol -> id) lacks are left out, as the reference does.
 
     Raises:
         ValueError: If there are more than 510 characters.

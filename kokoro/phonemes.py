@@ -78,14 +78,11 @@ class Engine(Protocol):
 
 
 def language_of(language: str) -> str:
-    """The letter of a language.
+    """The letter of a language, one of `LANGUAGES`.
 
     Args:
         language: A letter, a code such as `en-gb`, a name such as `British English`, or the name of
             a voice (`bf_emma`), whose first letter is its language.
-
-    Returns:
-        One of `LANGUAGES`.
 
     Raises:
         ValueError: If the speech model has no such language.
@@ -106,13 +103,7 @@ def language_of(language: str) -> str:
 
 
 def choose_engine(language: str) -> Engine:
-    """The best engine for a language among what is installed.
-
-    Args:
-        language: As for `language_of`.
-
-    Returns:
-        An engine; its name says what it is.
+    """The best engine for a language, see `language_of`, among what is installed.
 
     Raises:
         ValueError: If the speech model has no such language.
@@ -223,13 +214,8 @@ def _misaki_engine(letter: str) -> Engine:
 def read_tokens(text: str, engine: Engine) -> list[Token]:
     """Tokens of a text, with what the user typed in brackets in place of what an engine says.
 
-    Args:
-        text: Text, in which `[word](/phonemes/)` gives the phonemes of a word, `[word](+1)` to
-            `[word](-2)` moves its stress, and `[word](anything else)` is just the word.
-        engine: Reads the rest.
-
-    Returns:
-        Words and marks in order.
+    `[word](/phonemes/)` gives the phonemes of a word, `[word](+1)` to `[word](-2)` moves its
+    stress, and `[word](anything else)` is just the word.
     """
     tokens: list[Token] = []
     plain, start = "", 0
@@ -282,14 +268,7 @@ def typed_word(word: str, phonemes: str, *, blank: bool) -> list[Token]:
 
 
 def typed_tokens(phonemes: str) -> list[Token]:
-    """Tokens of a text that is all phonemes.
-
-    Args:
-        phonemes: Words in the model's symbols, apart by blanks.
-
-    Returns:
-        A token for each word and mark; unknown symbols are dropped.
-    """
+    """Words and marks of a text that is all phonemes; unknown symbols are dropped."""
     tokens: list[Token] = []
     pieces = re.finditer(rf"[{re.escape(MARKS)}]|[^\s{re.escape(MARKS)}]+", phonemes)
     for found in pieces:
@@ -299,16 +278,13 @@ def typed_tokens(phonemes: str) -> list[Token]:
 
 
 def speech_chunks(text: str, engine: Engine, *, cut_long: bool = True) -> Iterator[Chunk]:
-    """Pieces of a text that are said one after the other.
+    """Chunks of a text; lines are separate, empty ones are passed over.
 
     Args:
-        text: Any text; lines are separate, empty ones are passed over.
+        text: Any text.
         engine: For the language of the text.
         cut_long: A sentence of another language than English with over 510 phonemes becomes
-            several pieces; otherwise what is over is lost, as in the reference.
-
-    Yields:
-        Chunks of at most 510 phoneme characters.
+            several chunks; otherwise what is over is lost, as in the reference.
     """
     if engine.english:
         for line in split_lines(text):
@@ -323,13 +299,7 @@ def speech_chunks(text: str, engine: Engine, *, cut_long: bool = True) -> Iterat
 
 
 def phoneme_chunks(phonemes: str) -> Iterator[Chunk]:
-    """Pieces of a text that is all phonemes.
-
-    Args:
-        phonemes: Words in the model's symbols, apart by blanks; lines are separate.
-
-    Yields:
-        Chunks of at most 510 phoneme characters.
+    """Chunks of a text that is all phonemes: words apart by blanks; lines are separate.
 
     Raises:
         ValueError: If the text holds no symbol of the model.

@@ -109,14 +109,7 @@ def fold_marks(text: str) -> str:
 
 
 def keep_symbols(phonemes: str) -> str:
-    """Drop what the model has no symbol for.
-
-    Args:
-        phonemes: Any string.
-
-    Returns:
-        The string in decomposed form without unknown characters.
-    """
+    """Drop what the model has no symbol for; the rest is in decomposed form."""
     return "".join(c for c in decompose(phonemes) if c in SYMBOLS)
 
 
@@ -126,14 +119,7 @@ def decompose(phonemes: str) -> str:
 
 
 def fold_espeak(ipa: str) -> str:
-    """Put espeak-ng's IPA into the model's alphabet, for languages other than English.
-
-    Args:
-        ipa: IPA with `^` as tie.
-
-    Returns:
-        Phonemes of the vocabulary.
-    """
+    """Put espeak-ng's IPA, `^` as tie, into the model's alphabet, for others than English."""
     ipa = decompose(ipa.replace("\u0361", "^"))
     ipa = re.sub(r"(\S)\u0329", FAINT_SCHWA + r"\1", ipa)  # a syllable without a vowel
     for tied, symbol in TIED.items():
@@ -142,14 +128,9 @@ def fold_espeak(ipa: str) -> str:
 
 
 def fold_english(ipa: str, *, british: bool) -> str:
-    """Put espeak-ng's English IPA into the alphabet of misaki's dictionaries.
+    """Put espeak-ng's English IPA, `^` as tie, into the alphabet of misaki's dictionaries.
 
-    Args:
-        ipa: IPA with `^` as tie.
-        british: British English; otherwise American.
-
-    Returns:
-        Phonemes as the dictionaries write them (flaps and glottal stops still as such).
+    Flaps and glottal stops are still as such.
     """
     phonemes = fold_espeak(ipa)
     for old, new in {**(BRITISH if british else AMERICAN), **ENGLISH}.items():
@@ -163,9 +144,6 @@ def shift_stress(phonemes: str, steps: float) -> str:
     Args:
         phonemes: Phonemes of the word.
         steps: Levels (none, secondary, primary) up or down; anything beyond one counts as two.
-
-    Returns:
-        The phonemes with other stress marks.
     """
     bare = phonemes.translate({ord(mark): None for mark in STRESSES})
     level = 2 if PRIMARY in phonemes else 1 if SECONDARY in phonemes else 0

@@ -139,7 +139,7 @@ def word_times(
     start_s: float,
     frame_s: float,
 ) -> list[Word]:
-    """When the words of a chunk are heard.
+    """When the words of a chunk are heard, in order; marks are none.
 
     Args:
         chunk: What was said.
@@ -147,9 +147,6 @@ def word_times(
         vocabulary: Symbols that the model knows; the others have no duration.
         start_s: Start of the chunk.
         frame_s: Length of a frame.
-
-    Returns:
-        Words in order; marks are none.
     """
     ends = torch.cumsum(durations, 0).tolist()  # of each symbol, the first boundary included
     before = [0]  # known symbols before each character

@@ -163,7 +163,8 @@ def speak_dialogue(
     chosen = _voices_of(script, wanted, synthesizer.default_voices())
     progress = make_progress(len(script.turns))
     spoken = [
-        _say_turn(synthesizer, turn, chosen[turn.speaker], replace(manner, seed=manner.seed + number),
+        _say_turn(synthesizer, turn, chosen[turn.speaker],
+                  replace(manner, seed=manner.seed + number),
                   lambda done, all_, number=number: progress(number, done, all_))
         for number, turn in enumerate(script.turns)
     ]  # fmt: skip

@@ -63,15 +63,7 @@ class Lexicon:
 
     @classmethod
     def load(cls, folder: Path, *, british: bool) -> Lexicon:
-        """Read the dictionaries.
-
-        Args:
-            folder: As `data_folder` gives it.
-            british: British English; otherwise American.
-
-        Returns:
-            The words.
-        """
+        """Read the dictionaries from a folder as `data_folder` gives it; British or American."""
         prefix = "gb" if british else "us"
         gold, silver = (
             json.loads((folder / f"{prefix}_{grade}.json").read_text(encoding="utf-8"))
@@ -80,14 +72,11 @@ class Lexicon:
         return cls(gold=gold, silver=silver, british=british)
 
     def find(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
-        """Phonemes of a word.
+        """Phonemes of a word, with stress; None if neither entry nor rule gives them.
 
         Args:
             word: As written, without marks around it.
             uses: Parts of speech that fit here, best first, in the dictionaries' terms.
-
-        Returns:
-            Phonemes with stress, or None for a word that neither entry nor rule gives.
         """
         return self.entry(word, uses) or self.possessive(word) or self.derive(word)
 
@@ -120,14 +109,7 @@ class Lexicon:
         return found and (self.add_s(found) if rest else found)
 
     def derive(self, word: str) -> str | None:
-        """A word with one of the endings -s, -ed, -ing, -ly, by the entry of its stem.
-
-        Args:
-            word: As written; its own entry is not looked at.
-
-        Returns:
-            Phonemes, or None if no stem is known.
-        """
+        """A word with one of the endings -s, -ed, -ing, -ly, by the entry of its stem, if known."""
         lower = word.lower()
         adders = {"s": self.add_s, "ed": self.add_ed, "ing": self.add_ing, "ly": self.add_ly}
         for ending, add in adders.items():
@@ -204,14 +186,7 @@ class Lexicon:
         return "".join([*said, *names[-1:]])
 
     def compound(self, word: str) -> str | None:
-        """A word of two known ones, such as framerate, cut nearest to its middle.
-
-        Args:
-            word: As written.
-
-        Returns:
-            Phonemes with the stress of a compound, or None.
-        """
+        """A word of two known ones, such as framerate, cut nearest to its middle."""
         lower = word.lower()
         middle = len(lower) / 2
         for cut in sorted(range(3, len(lower) - 2), key=lambda cut: abs(cut - middle)):

@@ -45,14 +45,7 @@ CURRENCIES = {
 
 
 def cardinal(number: int) -> list[str]:
-    """A whole number in words.
-
-    Args:
-        number: Any whole number; beyond 18 digits it is read digit by digit.
-
-    Returns:
-        Words, with "and" before the last two digits: 105 is one hundred and five.
-    """
+    """A whole number in words: 105 is one hundred and five; over 18 digits are read one by one."""
     if number < 0:
         return ["minus", *cardinal(-number)]
     if number >= 10**MAX_DIGITS:
@@ -102,14 +95,7 @@ def decade(number: int) -> list[str]:
 
 
 def decimal(text: str) -> list[str]:
-    """A number with or without decimals, commas between thousands allowed.
-
-    Args:
-        text: Such as 1,234.50, -3 or .5.
-
-    Returns:
-        Words; decimals are read digit by digit.
-    """
+    """A number such as 1,234.50, -3 or .5 in words; decimals are read digit by digit."""
     sign = ["minus"] if text.startswith("-") else []
     whole, _, decimals = text.lstrip("+-").replace(",", "").partition(".")
     if len(whole) > MAX_DIGITS or (len(whole) > 1 and whole.startswith("0")):
@@ -134,12 +120,7 @@ def fraction(above: int, below: int) -> list[str]:
 def money(amount: str, currency: Currency) -> list[str]:
     """An amount of money: 3.50 in dollars is three dollars and fifty cents.
 
-    Args:
-        amount: The digits, commas between thousands and decimals (after a point or comma) allowed.
-        currency: The names.
-
-    Returns:
-        Words.
+    Commas between thousands and decimals after a point or comma are fine.
     """
     amount = re.sub(r",(\d\d)$", r".\1", amount)
     whole, _, decimals = amount.replace(",", "").partition(".")

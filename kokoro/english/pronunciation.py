@@ -46,14 +46,7 @@ class EnglishPhonemes:
     english: bool = True
 
     def tokens(self, text: str) -> list[Token]:
-        """Words and marks with their phonemes.
-
-        Args:
-            text: Any text.
-
-        Returns:
-            Tokens in order; a token may be said as several words (`$5`).
-        """
+        """Words and marks with their phonemes; one may be said as several words (`$5`)."""
         items = read_text(text)
         shouted = _shouted(items)
         # Words in order, with the number of their item; a mark is an empty word.

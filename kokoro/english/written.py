@@ -44,14 +44,7 @@ class Item:
 
 
 def read_text(text: str) -> list[Item]:
-    """Items of an English text.
-
-    Args:
-        text: Any string.
-
-    Returns:
-        Items in order; what nobody says is left out.
-    """
+    """Items of an English text in order; what nobody says is left out."""
     text = _prepare(text)
     items: list[Item] = []
     for found in PATTERN.finditer(text):

@@ -19,17 +19,10 @@ PIECES = re.compile(
 
 
 def espeak_ipa(texts: Sequence[str], language: str) -> list[str]:
-    """IPA of texts by espeak-ng.
-
-    Args:
-        texts: Words or stretches of words without marks.
-        language: Language code.
-
-    Returns:
-        One string for each text, words apart by blanks, `^` as tie.
+    """IPA of words or stretches of words without marks: words apart by blanks, `^` as tie.
 
     Raises:
-        ValueError: If espeak-ng does not know the language.
+        ValueError: If espeak-ng does not know the language code.
         RuntimeError: If espeak-ng is not installed.
     """
     voices = known_voices(f"Text in the language {language[:40]!r}")
@@ -95,14 +88,7 @@ def _token(pieces: Sequence[Piece], words: Iterable[str]) -> Token:
 
 
 def split_pieces(text: str) -> list[Piece]:
-    """Words and marks of a text.
-
-    Args:
-        text: One line or more.
-
-    Returns:
-        Pieces in order, with the model's own marks; a mark that is repeated is there once.
-    """
+    """Words and marks of a text, with the model's own marks; one that is repeated is there once."""
     text = fold_marks(text)
     pieces: list[Piece] = []
     for found in PIECES.finditer(text):

@@ -62,13 +62,10 @@ def is_installed() -> bool:
 
 
 def known_voices(what: str) -> tuple[VoiceEntry, ...]:
-    """Every voice, read from the package's files once in a process.
+    """Every voice in alphabetical order of language, read once in a process.
 
     Args:
         what: What it is needed for, as the start of the sentence if it is missing.
-
-    Returns:
-        Voices in alphabetical order of language.
 
     Raises:
         RuntimeError: If the package is missing or does not start.
@@ -88,15 +85,9 @@ def _read_voices() -> tuple[VoiceEntry, ...]:
 
 
 def read_ipa(texts: Sequence[str], voice: str) -> list[str]:
-    """IPA of texts.
+    """IPA of words or stretches of words: words apart by blanks, `^` as tie.
 
-    Args:
-        texts: Words or stretches of words.
-        voice: Identifier of a voice.
-
-    Returns:
-        One string for each text, words apart by blanks, `^` as tie; empty for a text that
-        espeak-ng cannot read.
+    It is empty for a text that espeak-ng cannot read. `voice` is the identifier of a voice.
 
     Raises:
         RuntimeError: If the package is missing or does not start.

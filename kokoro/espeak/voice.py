@@ -75,10 +75,7 @@ class EspeakVoice:
 
 
 def list_languages() -> dict[str, str]:
-    """What espeak-ng speaks: names by language code, such as `en-us`.
-
-    Returns:
-        Over a hundred entries in alphabetical order of codes.
+    """What espeak-ng speaks: over a hundred names by language code, such as `en-us`, sorted.
 
     Raises:
         RuntimeError: If espeak-ng is not installed.
@@ -90,14 +87,7 @@ def list_languages() -> dict[str, str]:
 
 
 def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
-    """The voice nearest to a language.
-
-    Args:
-        voices: All voices.
-        language: A code in any case (`en-us`, `pt`), or a voice's name or identifier.
-
-    Returns:
-        The voice.
+    """The voice nearest to a language: a code in any case, or a voice's name or identifier.
 
     Raises:
         ValueError: If there is none; names similar codes.

@@ -241,13 +241,7 @@ def load_kokoro(state: Mapping[str, Tensor | Mapping[str, Tensor]], config: Koko
 
 
 def load_files(files: KokoroFiles) -> Kokoro:
-    """Load a model from its files.
-
-    Args:
-        files: What `find_files` found.
-
-    Returns:
-        The network in evaluation mode, float32, on the CPU.
+    """Load a model from what `find_files` found; see `load_kokoro`.
 
     Raises:
         ValueError: If a file is damaged or they do not fit together; it names the weights.

@@ -144,14 +144,7 @@ class SpeakerNames:
         return number - 1
 
     def by_name(self, name: str, place: Place) -> int | None:
-        """The speaker of a label, from 0.
-
-        Args:
-            name: What stands before the colon.
-            place: Where it stands.
-
-        Returns:
-            The speaker, or None if these are words.
+        """The speaker of a label, from 0, or None if what stands before the colon are words.
 
         Raises:
             ValueError: If it cannot be told whether this is a speaker, or there are too many.

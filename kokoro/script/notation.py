@@ -140,9 +140,6 @@ def parse_options(inside: str, place: Place) -> Options:
             before it, so that voices can be listed: "voice=af_bella,af_sky".
         place: Where the bracket stands.
 
-    Returns:
-        The options.
-
     Raises:
         ValueError: If an option is unknown, given twice, empty, or the speed is not possible.
     """

@@ -70,14 +70,11 @@ class Script:
 
 
 def parse_script(text: str, names: Sequence[str] = ()) -> Script:
-    """Read a dialogue script.
+    """Read a dialogue script, as the head of this file shows; every turn has text.
 
     Args:
-        text: The script, as the head of this file shows; control characters are dropped.
+        text: The script; control characters are dropped.
         names: The speakers, if known: only these are names then, and (s1) is the first of them.
-
-    Returns:
-        Speakers and turns in order; every turn has text.
 
     Raises:
         ValueError: If something cannot be understood; says where, and shows the line.
@@ -89,13 +86,10 @@ def parse_script(text: str, names: Sequence[str] = ()) -> Script:
 
 
 def parse_reference_script(text: str) -> Script:
-    """Read a script by the reference's rules: lower-case marks only, text before them is dropped.
+    """Read "(s1) ... (s2) ..." by the reference's rules.
 
-    Args:
-        text: "(s1) ... (s2) ...".
-
-    Returns:
-        Two speakers, and all turns, those of other marks included: nobody speaks these.
+    Only lower-case marks count, text before them is dropped, and there are two speakers; nobody
+    speaks the turns of other marks.
 
     Raises:
         ValueError: If there is no mark, or a turn that is spoken has no text.

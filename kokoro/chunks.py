@@ -69,19 +69,19 @@ def _cut(held: Sequence[Token], after: int) -> int:
         cut = found[-1] + 1
         if cut < len(held) and held[cut].phonemes in CLOSING:
             cut += 1
-        if after - len(joined(held[:cut])) <= MAX_PHONEMES:
+        if after - len(joined(held[:cut]).strip()) <= MAX_PHONEMES:
             return cut
     return len(held)
 
 
 def joined(tokens: Sequence[Token]) -> str:
-    """Phonemes of tokens in one string, with the blanks between them."""
-    return "".join((t.phonemes or "") + " " * t.blank for t in tokens).strip()
+    """Phonemes of tokens in one string, with the blanks after them."""
+    return "".join((t.phonemes or "") + " " * t.blank for t in tokens)
 
 
 def _chunk(tokens: Sequence[Token]) -> Chunk:
     text = "".join(t.text + " " * t.blank for t in tokens).strip()
-    return Chunk(tokens=tuple(tokens), text=text, phonemes=joined(tokens)[:MAX_PHONEMES])
+    return Chunk(tokens=tuple(tokens), text=text, phonemes=joined(tokens).strip()[:MAX_PHONEMES])
 
 
 def chunk_piece(piece: str, tokens: Sequence[Token]) -> list[Chunk]:
@@ -89,7 +89,7 @@ def chunk_piece(piece: str, tokens: Sequence[Token]) -> list[Chunk]:
 
     So the reference makes them for languages other than English.
     """
-    phonemes = joined(tokens)[:MAX_PHONEMES]
+    phonemes = joined(tokens).strip()[:MAX_PHONEMES]
     return [Chunk(tokens=tuple(tokens), text=piece, phonemes=phonemes)] if phonemes else []
 
 

@@ -10,12 +10,11 @@ Source: kokoro.md section 5; misaki's README for what is typed.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import importlib.util
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .chunks import Chunk, chunk_piece, chunk_tokens, split_lines, split_sentences
@@ -29,7 +28,6 @@ from .symbols import (
     Token,
     clean_text,
     fold_english,
-    is_mark,
     keep_symbols,
     shift_stress,
 )
@@ -233,8 +231,10 @@ def read_tokens(text: str, engine: Engine) -> list[Token]:
             tokens += typed_word(found["word"], found["phonemes"], blank=blank)
         elif word:
             steps = float(found["stress"])
-            word = [_changed(t, phonemes=_shifted(t.phonemes, steps)) for t in word]
-            tokens += [*word[:-1], _changed(word[-1], blank=blank)]
+            word = [
+                replace(t, phonemes=t.phonemes and shift_stress(t.phonemes, steps)) for t in word
+            ]
+            tokens += [*word[:-1], replace(word[-1], blank=blank)]
     return tokens + _plain_tokens(plain + text[start:], engine)
 
 
@@ -250,15 +250,7 @@ def _tokens_up_to(plain: str, word: str, engine: Engine) -> tuple[list[Token], l
 
 def _plain_tokens(text: str, engine: Engine) -> list[Token]:
     tokens = engine.tokens(text) if text.strip() else []
-    return [*tokens[:-1], _changed(tokens[-1], blank=text[-1:].isspace())] if tokens else []
-
-
-def _shifted(phonemes: str | None, steps: float) -> str | None:
-    return None if phonemes is None or is_mark(phonemes) else shift_stress(phonemes, steps)
-
-
-def _changed(token: Token, **changes: str | bool | None) -> Token:
-    return dataclasses.replace(token, **changes)
+    return [*tokens[:-1], replace(tokens[-1], blank=text[-1:].isspace())] if tokens else []
 
 
 def typed_word(word: str, phonemes: str, *, blank: bool) -> list[Token]:

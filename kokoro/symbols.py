@@ -1,14 +1,16 @@
 # ruff: noqa: RUF001 - phonetic symbols look like other letters; here they are meant.
 """The alphabet of the speech model: its symbols, and what other alphabets become in it.
 
-The one file that spells phonetic symbols; others take the names from here. Capital letters are
-diphthongs (A as in day, I my, O go, Q British go, W now, Y boy), T is the American flap.
+Only this file of the package is not ASCII: others take the names from here, or write escapes.
+Capital letters are diphthongs (A as in day, I my, O go, Q British go, W now, Y boy), T is the
+American flap.
 
 Source: kokoro.md sections 5 and 6.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -133,7 +135,7 @@ def fold_english(ipa: str, *, british: bool) -> str:
     Flaps and glottal stops are still as such.
     """
     phonemes = fold_espeak(ipa)
-    for old, new in {**(BRITISH if british else AMERICAN), **ENGLISH}.items():
+    for old, new in ((BRITISH if british else AMERICAN) | ENGLISH).items():
         phonemes = phonemes.replace(old, new)
     return phonemes
 
@@ -145,31 +147,14 @@ def shift_stress(phonemes: str, steps: float) -> str:
         phonemes: Phonemes of the word.
         steps: Levels (none, secondary, primary) up or down; anything beyond one counts as two.
     """
-    bare = phonemes.translate({ord(mark): None for mark in STRESSES})
     level = 2 if PRIMARY in phonemes else 1 if SECONDARY in phonemes else 0
-    if steps == 0:
-        return phonemes
-    moved = (1 if abs(steps) <= 1 else 2) * (1 if steps > 0 else -1)
-    wanted = min(2, max(0, level + moved))
+    moved = min(2, math.ceil(abs(steps)))
+    wanted = min(2, max(0, level + (moved if steps > 0 else -moved)))
+    mark = ("", SECONDARY, PRIMARY)[wanted]
     if wanted == level:
         return phonemes
-    if wanted == 0:
-        return bare
-    if level == 0:
-        return stress_first_vowel(bare, (SECONDARY, PRIMARY)[wanted - 1])
-    if wanted == 1:
-        return phonemes.replace(SECONDARY, "").replace(PRIMARY, SECONDARY)
-    return phonemes.replace(SECONDARY, PRIMARY, 1)
-
-
-def stress_first_vowel(phonemes: str, mark: str) -> str:
-    """Put a stress mark before the first vowel, as the dictionaries do."""
-    found = re.search(f"[{VOWELS}]", phonemes)
-    return (
-        phonemes if found is None else phonemes[: found.start()] + mark + phonemes[found.start() :]
-    )
-
-
-def is_mark(phonemes: str | None) -> bool:
-    """Whether phonemes are marks only."""
-    return bool(phonemes) and all(c in MARKS for c in phonemes)
+    if level == 0:  # before the first vowel, as the dictionaries have it
+        return re.sub(f"(?=[{VOWELS}])", mark, phonemes, count=1)
+    if wanted == 2:
+        return phonemes.replace(SECONDARY, mark, 1)
+    return phonemes.replace(SECONDARY, "").replace(PRIMARY, mark)

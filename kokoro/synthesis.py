@@ -7,7 +7,7 @@ pauses, and tells word times from the durations of symbols. Source: kokoro.md se
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from .chunks import Chunk
+from .chunks import Chunk, joined
 from .config import SAMPLE_RATE_HZ, phoneme_ids
 from .espeak.voice import VARIANTS, EspeakVoice
 from .phonemes import LANGUAGES, choose_engine, phoneme_chunks, speech_chunks
@@ -89,27 +89,24 @@ class KokoroSynthesizer:
         language = manner.language
         if language == AUTO:
             language = voice_language(parse_mix(voice)[0][0])
-        chunks = list(_chunks(text, language, typed_phonemes=manner.typed_phonemes))
+        if manner.typed_phonemes:
+            chunks = list(phoneme_chunks(text))
+        else:
+            chunks = list(speech_chunks(text, choose_engine(language)))
         if not chunks:
-            raise ValueError(
-                f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers."
-            )
+            raise _nothing_to_say(text)
+        config = self.model.config
+        frame_s = config.samples_per_frame / SAMPLE_RATE_HZ
         waveforms, words, start_s = [], [], 0.0
         for number, chunk in enumerate(chunks):
-            ids = phoneme_ids(chunk.phonemes, self.model.config.vocabulary)
             said = self.model.synthesize(
-                ids,
+                phoneme_ids(chunk.phonemes, config.vocabulary),
                 voice_style(pack, len(chunk.phonemes)),
                 speed=manner.speed,
                 seed=manner.seed + number,
             )
-            frame_s = self.model.config.samples_per_frame / SAMPLE_RATE_HZ
             words += word_times(
-                chunk,
-                said.durations,
-                self.model.config.vocabulary,
-                start_s=start_s,
-                frame_s=frame_s,
+                chunk, said.durations, config.vocabulary, start_s=start_s, frame_s=frame_s
             )
             start_s += len(said.waveform) / SAMPLE_RATE_HZ
             waveforms.append(said.waveform)
@@ -125,10 +122,8 @@ def voice_language(name: str) -> str:
     return named[1] if named and named[1] in LANGUAGES else "a"
 
 
-def _chunks(text: str, language: str, *, typed_phonemes: bool) -> Iterator[Chunk]:
-    if typed_phonemes:
-        return phoneme_chunks(text)
-    return speech_chunks(text, choose_engine(language))
+def _nothing_to_say(text: str) -> ValueError:
+    return ValueError(f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers.")
 
 
 def word_times(
@@ -152,28 +147,17 @@ def word_times(
     before = [0]  # known symbols before each character
     for symbol in chunk.phonemes:
         before.append(before[-1] + (symbol in vocabulary))
-    position = -_leading_blanks(chunk)
+    spelled = joined(chunk.tokens)
+    position = len(spelled.lstrip()) - len(spelled)  # the chunk's phonemes begin without blanks
     words = []
     for token in chunk.tokens:
         length = len(token.phonemes or "")
         first, last = (min(max(p, 0), len(chunk.phonemes)) for p in (position, position + length))
         position += length + token.blank
         if before[last] > before[first] and any(map(str.isalnum, token.text)):
-            begin, end = ends[before[first]], ends[before[last]]
-            words.append(
-                Word(
-                    text=token.text,
-                    start_s=start_s + begin * frame_s,
-                    end_s=start_s + end * frame_s,
-                )
-            )
+            begin, end = (start_s + ends[before[at]] * frame_s for at in (first, last))
+            words.append(Word(text=token.text, start_s=begin, end_s=end))
     return words
-
-
-def _leading_blanks(chunk: Chunk) -> int:
-    """Blanks before the first phoneme, which the chunk's phonemes are without."""
-    text = "".join((t.phonemes or "") + " " * t.blank for t in chunk.tokens)
-    return len(text) - len(text.lstrip())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,9 +194,7 @@ class EspeakSynthesizer:
         language = "en-us" if manner.language == AUTO else manner.language
         spoken = EspeakVoice(language=language, variant=voice, speed=manner.speed).speak(text)
         if not spoken.words:
-            raise ValueError(
-                f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers."
-            )
+            raise _nothing_to_say(text)
         if progress is not None:
             progress(1, 1)
         return spoken

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .config import MAX_PHONEMES
 from .symbols import Token
 
-MAX_PHONEMES = 510
 MAX_SENTENCE_CHARACTERS = 400
 # Where a piece that is too long is cut, best first: sentence ends, colons, commas and dashes.
 CUTS = (frozenset("!.?\u2026"), frozenset(":;"), frozenset(",\u2014"))
@@ -42,16 +42,14 @@ def chunk_tokens(tokens: Iterable[Token]) -> list[Chunk]:
     held: list[Token] = []
     count = 0
     for token in tokens:
-        phonemes = token.phonemes or ""
-        after = count + len(phonemes)
+        after = count + len(token.phonemes or "")
         while held and after > MAX_PHONEMES:
             cut = _cut(held, after)
             chunks.append(_chunk(held[:cut]))
+            after -= sum(map(_length, held[:cut]))
             held = held[cut:]
-            count = sum(map(_length, held))
-            after = count + len(phonemes)
         held.append(token)
-        count += _length(token)
+        count = after + token.blank
     if held:
         chunks.append(_chunk(held))
     return [chunk for chunk in chunks if chunk.phonemes]

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from .chunks import Chunk, joined
 from .config import SAMPLE_RATE_HZ, phoneme_ids
+from .engines import LANGUAGES, choose_engine
 from .espeak.voice import VARIANTS, EspeakVoice
-from .phonemes import LANGUAGES, choose_engine, phoneme_chunks, speech_chunks
+from .phonemes import phoneme_chunks, speech_chunks
 from .spoken import Spoken, Word
 from .voices import list_voices, mix_voices, parse_mix, voice_style
 
@@ -45,7 +46,7 @@ class Manner:
 
 
 class Synthesizer(Protocol):
-    """What can say a text."""
+    """What can say a text: a voice model, or the machine voice. Who talks is a speaker."""
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text."""
@@ -65,9 +66,7 @@ class KokoroSynthesizer:
 
     def default_voices(self) -> Sequence[str]:
         """The best known voices that are there, then all others."""
-        there = list_voices(self.voices)
-        best = [name for name in DEFAULT_VOICES if name in there]
-        return [*best, *(name for name in there if name not in best)]
+        return _best_first(DEFAULT_VOICES, list_voices(self.voices))
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text.
@@ -122,6 +121,10 @@ def voice_language(name: str) -> str:
     return named[1] if named and named[1] in LANGUAGES else "a"
 
 
+def _best_first(best: Sequence[str], there: Sequence[str]) -> Sequence[str]:
+    return [*(n for n in best if n in there), *(n for n in there if n not in best)]
+
+
 def _nothing_to_say(text: str) -> ValueError:
     return ValueError(f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers.")
 
@@ -166,8 +169,7 @@ class EspeakSynthesizer:
 
     def default_voices(self) -> Sequence[str]:
         """Variants that sound like different people."""
-        others = [name for name in VARIANTS if name not in DEFAULT_VARIANTS]
-        return [*DEFAULT_VARIANTS, *others]
+        return _best_first(DEFAULT_VARIANTS, VARIANTS)
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text.

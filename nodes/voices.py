@@ -14,8 +14,9 @@ from torch import Tensor
 from ..kokoro.network.files import find_files
 from ..kokoro.network.model import load_files
 from ..kokoro.script.names import name_key
-from ..kokoro.script.notation import clean_text
-from ..kokoro.script.turns import Script, Turn, parse_script, schedule_turns
+from ..kokoro.script.notation import drop_unseen
+from ..kokoro.script.reader import parse_script
+from ..kokoro.script.turns import Script, Turn, schedule_turns
 from ..kokoro.spoken import Spoken
 from ..kokoro.synthesis import EspeakSynthesizer, KokoroSynthesizer, Manner, Synthesizer
 from ..multitalk.sound.audio import (
@@ -179,7 +180,7 @@ def read_cast(text: str) -> dict[str, str]:
     """
     cast: dict[str, str] = {}
     # Halves of pairs would be quoted in refusals, and the host cannot write them into its log.
-    for number, line in enumerate(clean_text(text).split("\n"), start=1):
+    for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
         if not line.strip():
             continue
         name, equals, voice = (part.strip() for part in line.partition("="))

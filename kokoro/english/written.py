@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..symbols import MARKS, clean_text, fold_marks
+from ..symbols import MARKS, drop_unsaid, fold_marks
 from . import numbers
 from .abbreviations import (
     ABBREVIATIONS,
@@ -83,7 +83,7 @@ def _ends_sentence(found: re.Match[str]) -> bool:
 def _prepare(text: str) -> str:
     # Fractions, small raised digits, wide letters and the digits of other scripts.
     plain = []
-    for c in clean_text(text):
+    for c in drop_unsaid(text):
         kind = unicodedata.category(c)
         if kind == "Nd":
             plain.append(str(unicodedata.digit(c)))
@@ -100,10 +100,6 @@ def _prepare(text: str) -> str:
     text = re.sub(r"(?<![\w/])[:;]-?[()DP](?!\w)", " ", text)  # :-)
     # espeak-ng and the dictionaries know no endless words.
     return re.sub(rf"(\w{{{MAX_WORD}}})(?=\w)", r"\1 ", text)
-
-
-def _number(found: re.Match[str]) -> list[str]:
-    return _plus(found[0]) + _number_or_year(found[0])
 
 
 def _number_or_year(text: str) -> list[str]:
@@ -147,10 +143,6 @@ def _time(found: re.Match[str]) -> list[str]:
     return numbers.clock(hours, minutes, int(seconds) if seconds else None) + half
 
 
-def _hour(found: re.Match[str]) -> list[str]:
-    return [*numbers.cardinal(int(found["at"])), f"{found['half_only'].upper()}.M."]
-
-
 def _date(found: re.Match[str]) -> list[str]:
     parts = re.findall(r"\d+", found[0])
     month, day, year = map(int, parts)
@@ -168,14 +160,6 @@ def _month_day(found: re.Match[str]) -> list[str]:
     return [name, *numbers.ordinal(int(found["day"]))]
 
 
-def _ordinal(found: re.Match[str]) -> list[str]:
-    return numbers.ordinal(int(found[0][:-2].replace(",", "")))
-
-
-def _decade(found: re.Match[str]) -> list[str]:
-    return numbers.decade(int(re.sub(r"\D", "", found[0])))
-
-
 def _fraction(found: re.Match[str]) -> list[str]:
     whole, above, below = found["whole"], int(found["above"]), int(found["below"])
     if found[0] in ("24/7", "9/11"):
@@ -184,14 +168,6 @@ def _fraction(found: re.Match[str]) -> list[str]:
     if not whole:
         return said
     return [*numbers.decimal(whole), "and", *(["a", *said[1:]] if said[0] == "one" else said)]
-
-
-def _range(found: re.Match[str]) -> list[str]:
-    return [*_number_or_year(found["from"]), "to", *_number_or_year(found["until"])]
-
-
-def _digits(found: re.Match[str]) -> list[str]:
-    return _plus(found[0]) + numbers.digits(found[0])
 
 
 def _version(found: re.Match[str]) -> list[str]:
@@ -294,7 +270,7 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
     ),
     "hour": (
         rf"\b(?P<at>1?\d)\s?(?P<half_only>[aApP])(?:\.?[mM]{SENTENCE_END}|\.[mM]\.|[mM]\b)",
-        _hour,
+        lambda m: [*numbers.cardinal(int(m["at"])), f"{m['half_only'].upper()}.M."],
     ),
     "date": (
         r"\b(?:\d{1,2}(?P<between>[/.-])\d{1,2}(?P=between)(?:\d{4}|\d\d)|\d{4}-\d\d-\d\d)\b"
@@ -308,7 +284,7 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
     "phone": (
         r"(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\)\s?|\b\d{3}[ .-])\d{3}[ .-]\d{4}\b|\b\d{3}-\d{4}\b"
         r"|\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}\b|\b\d{19,}\b",
-        _digits,
+        lambda m: _plus(m[0]) + numbers.digits(m[0]),
     ),
     "money": (
         rf"(?P<minus>-)?(?:(?P<sign>[{SIGNS}]|\b(?:USD|EUR|GBP)\s)\s?(?P<amount>{AMOUNT})"
@@ -316,17 +292,29 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
         rf"(?P<scale>{SCALE})?",
         _scaled,
     ),
-    "decade": (r"(?:'|\b)(?:\d{3}|\d)0'?s\b", _decade),
+    "decade": (
+        r"(?:'|\b)(?:\d{3}|\d)0'?s\b",
+        lambda m: numbers.decade(int(re.sub(r"\D", "", m[0]))),
+    ),
     "height": (r"\b(?P<feet>\d)'(?P<inches>\d|1[01])(?:\"|(?!\w))", _height),
-    "ordinal": (r"\b\d{1,3}(?:,?\d{3})*(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
+    "ordinal": (
+        r"\b\d{1,3}(?:,?\d{3})*(?:st|nd|rd|th|ST|ND|RD|TH)\b",
+        lambda m: numbers.ordinal(int(m[0][:-2].replace(",", ""))),
+    ),
     "fraction": (
         r"(?<![\d/.])(?:(?P<whole>\d{1,3}) )?(?P<above>\d{1,3})/(?P<below>\d{1,3})(?![\d/.]*\d)",
         _fraction,
     ),
     "measure": (rf"(?<!\w)(?P<quantity>-?{NUMBER})\s?(?P<unit>{_UNIT})(?!\w)", _measure),
     "version": (r"\d+(?:\.\d+){2,}", _version),
-    "range": (rf"(?<![\w-])(?P<from>{NUMBER})(?:[-\u2014:])(?P<until>{NUMBER})(?![\w-])", _range),
-    "number": (rf"(?:(?<!\w)[+-])?{NUMBER}|(?<!\w)\.\d+", _number),
+    "range": (
+        rf"(?<![\w-])(?P<from>{NUMBER})(?:[-\u2014:])(?P<until>{NUMBER})(?![\w-])",
+        lambda m: [*_number_or_year(m["from"]), "to", *_number_or_year(m["until"])],
+    ),
+    "number": (
+        rf"(?:(?<!\w)[+-])?{NUMBER}|(?<!\w)\.\d+",
+        lambda m: _plus(m[0]) + _number_or_year(m[0]),
+    ),
     "street": (rf"\bSt(?:{END}|\.|\b(?!'|-))", _saint_or_street),
     "closer": (rf"(?i:\b(?:{CLOSERS})){SENTENCE_END}", _abbreviation),
     "initials": (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..symbols import MARKS, Token, clean_text, fold_espeak, fold_marks
+from ..symbols import MARKS, Token, drop_unsaid, fold_espeak, fold_marks
 from .process import known_voices, read_ipa
 from .voice import find_voice
 
@@ -41,7 +41,7 @@ class EspeakPhonemes:
 
     def tokens(self, text: str) -> list[Token]:
         """Words and marks with their phonemes."""
-        pieces = split_pieces(clean_text(text))
+        pieces = split_pieces(drop_unsaid(text))
         groups = [list(group) for _, group in itertools.groupby(pieces, lambda piece: piece.mark)]
         stretches = [group for group in groups if not group[0].mark]
         written = [" ".join(piece.text for piece in stretch) for stretch in stretches]

@@ -22,10 +22,6 @@ from pathlib import Path
 logger = logging.getLogger("kokoro")
 
 CHILD = Path(__file__).with_name("child.py")
-MISSING = (
-    "{what} needs espeak-ng, and the package espeakng-loader, which brings it, is not installed. "
-    "Run: pip install espeakng-loader"
-)
 # espeak-ng's own buffers end soon after these.
 MAX_RUN = 50  # characters without a blank
 MAX_INITIALS = 20  # letters with a full stop each
@@ -71,7 +67,10 @@ def known_voices(what: str) -> tuple[VoiceEntry, ...]:
         RuntimeError: If the package is missing or does not start.
     """
     if not is_installed():
-        raise RuntimeError(MISSING.format(what=what))
+        raise RuntimeError(
+            f"{what} needs espeak-ng, and the package espeakng-loader, which brings it, is not "
+            "installed. Run: pip install espeakng-loader"
+        )
     return _read_voices()
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..spoken import Spoken, Word
-from ..symbols import clean_text
+from ..symbols import drop_unsaid
 from .process import VoiceEntry, break_runs, known_voices, synthesize
 
 VARIANTS = (*(f"m{i}" for i in range(1, 8)), *(f"f{i}" for i in range(1, 6)))
@@ -44,7 +44,7 @@ class EspeakVoice:
             ValueError: If language, variant, speed or pitch is impossible.
             RuntimeError: If espeak-ng is not installed.
         """
-        rate, text = self._check(), break_runs(clean_text(text))
+        rate, text = self._check(), break_runs(drop_unsaid(text))
         identifier = find_voice(known_voices("The espeak-ng voice"), self.language).identifier
         if self.variant is not None:
             identifier += f"+{self.variant}"

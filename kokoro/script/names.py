@@ -29,9 +29,9 @@ _MARK_NAME = re.compile(r"s[ _]?(\d{1,3})")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
 _JOINERS = frozenset(" '-._&\u2019\u200c\u200d\u05f3\u05f4")
 _TITLES = frozenset([
-    "dr", "mr", "mrs", "ms", "prof", "st", "sgt", "capt", "cpt", "lt", "col", "gen", "maj",
-    "rev", "sen", "gov", "pres", "fr", "jr", "sr", "hr", "fra", "sra", "dra", "srta", "mme",
-    "mlle", "sig", "dott",
+    "dr.", "mr.", "mrs.", "ms.", "prof.", "st.", "sgt.", "capt.", "cpt.", "lt.", "col.", "gen.",
+    "maj.", "rev.", "sen.", "gov.", "pres.", "fr.", "jr.", "sr.", "hr.", "fra.", "sra.", "dra.",
+    "srta.", "mme.", "mlle.", "sig.", "dott.",
 ])  # fmt: skip
 # Words that begin a sentence before a colon more often than they name somebody.
 _SPOKEN = frozenset([
@@ -80,13 +80,9 @@ def looks_like_name(name: str) -> bool:
     return all(
         word[0].isalnum()
         and not word[0].islower()
-        and ("." not in word or _INITIALS.fullmatch(word) or _is_title(word))
+        and ("." not in word or _INITIALS.fullmatch(word) or word.casefold() in _TITLES)
         for word in words
     )
-
-
-def _is_title(word: str) -> bool:
-    return word.endswith(".") and word[:-1].casefold() in _TITLES
 
 
 class SpeakerNames:

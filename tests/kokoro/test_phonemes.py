@@ -4,26 +4,15 @@ from __future__ import annotations
 import sys
 import unicodedata
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from pack.kokoro.chunks import MAX_PHONEMES
-from pack.kokoro.english.pronunciation import EnglishPhonemes
-from pack.kokoro.espeak.phonemes import EspeakPhonemes
-from pack.kokoro.phonemes import (
-    LANGUAGES,
-    MisakiPhonemes,
-    choose_engine,
-    language_of,
-    phoneme_chunks,
-    read_tokens,
-    speech_chunks,
-    typed_tokens,
-)
+from pack.kokoro.engines import choose_engine
+from pack.kokoro.phonemes import phoneme_chunks, read_tokens, speech_chunks, typed_tokens
 from pack.kokoro.symbols import (
     SYMBOLS,
-    clean_text,
+    drop_unsaid,
     fold_english,
     fold_espeak,
     keep_symbols,
@@ -86,85 +75,6 @@ def test_sentences_by_espeak_alone_become_known_symbols_too(monkeypatch):
     assert set(said(tokens)) <= SYMBOLS
     hello = engine.tokens("Hello there, the U.S. costs $5.")
     assert said(hello) == "həlˈQ ðˈɛː, ðə jˈuːˈɛs kˈɒsts fˈIv dˈɒləz."
-
-
-def test_the_engine_of_a_language_names_itself():
-    assert choose_engine("a").name == "misaki's dictionaries and espeak-ng for other words"
-    assert isinstance(choose_engine("bf_emma"), EnglishPhonemes)
-    spanish = choose_engine("es")
-    assert isinstance(spanish, EspeakPhonemes)
-    assert (spanish.name, spanish.language, spanish.english) == ("espeak-ng", "es", False)
-
-
-@pytest.mark.parametrize(
-    ("given", "letter"),
-    [
-        ("a", "a"),
-        ("en-us", "a"),
-        ("EN_GB", "b"),
-        ("British English", "b"),
-        ("af_heart", "a"),
-        ("zm_yunxi", "z"),
-        ("pt-br", "p"),
-        ("fr", "f"),
-    ],
-)
-def test_a_language_is_told_by_letter_code_name_or_voice(given, letter):
-    assert language_of(given) == letter
-    assert letter in LANGUAGES
-
-
-@pytest.mark.parametrize("given", ["", "x", "de", "xf_nobody", "heart"])
-def test_an_unknown_language_is_refused(given):
-    with pytest.raises(ValueError, match=r"speech model knows a \(American English\)"):
-        language_of(given)
-
-
-@pytest.mark.parametrize(
-    ("language", "missing", "message"),
-    [
-        ("e", ["espeakng_loader"], r"Spanish needs espeak-ng.*pip install espeakng-loader"),
-        (
-            "a",
-            ["espeakng_loader", "misaki"],
-            r"--no-deps --ignore-requires-python misaki.*espeakng-loader",
-        ),
-        ("j", [], r'missing here: fugashi.*pip install "misaki\[ja\]"'),
-        ("z", [], r'missing here: jieba.*pip install "misaki\[zh\]"'),
-    ],
-)
-def test_what_is_missing_is_named(monkeypatch, language, missing, message):
-    for name in missing:
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(RuntimeError, match=message):
-        choose_engine(language)
-
-
-def test_misaki_itself_is_never_imported(american):
-    american.tokens("Hello world")
-    assert not [name for name in sys.modules if name.split(".")[0] == "misaki"]
-
-
-def test_tokens_of_misakis_own_class_are_taken_over():
-    words = [
-        SimpleNamespace(text="better", phonemes="bˈɛɾəɹ", whitespace=" "),
-        SimpleNamespace(text="❓", phonemes=None, whitespace=""),
-        SimpleNamespace(text=".", phonemes=".", whitespace=""),
-    ]
-    engine = MisakiPhonemes(
-        name="misaki", english=True, british=False, read=lambda text: ("", words)
-    )
-    tokens = engine.tokens("better ❓.")
-    assert [(t.text, t.phonemes, t.blank) for t in tokens] == [
-        ("better", "bˈɛTəɹ", True),
-        ("❓", None, False),
-        (".", ".", False),
-    ]
-    other = MisakiPhonemes(
-        name="misaki", english=False, british=False, read=lambda text: ("koɲɲiʨiβa⁇", None)
-    )
-    assert said(other.tokens("こんにちは")) == "koɲɲiʨiβa"
-    assert other.tokens("") != []
 
 
 @pytest.mark.parametrize(
@@ -255,7 +165,7 @@ def test_espeaks_ipa_becomes_symbols():
 
 
 def test_text_is_cleaned_of_what_nobody_says():
-    assert clean_text("a\x00b\ud800c\U0001f600d\ufeff\u202e\n20°") == "a bcd\n20°"
+    assert drop_unsaid("a\x00b\ud800c\U0001f600d\ufeff\u202e\n20°") == "a bcd\n20°"
 
 
 def test_chunks_hold_whole_sentences(american):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .config import MAX_PHONEMES
 from .symbols import Token
@@ -87,8 +87,8 @@ def chunk_piece(piece: str, tokens: Sequence[Token]) -> list[Chunk]:
 
     So the reference makes them for languages other than English.
     """
-    phonemes = joined(tokens).strip()[:MAX_PHONEMES]
-    return [Chunk(tokens=tuple(tokens), text=piece, phonemes=phonemes)] if phonemes else []
+    chunk = replace(_chunk(tokens), text=piece)
+    return [chunk] if chunk.phonemes else []
 
 
 def split_sentences(text: str) -> list[str]:
@@ -101,12 +101,9 @@ def split_sentences(text: str) -> list[str]:
 
 
 def _pack_sentences(line: str) -> list[str]:
-    parts = re.split(r"([.!?]+)", line)
-    ends = [*parts[1::2], ""]
-    pieces, held = [], ""
-    for sentence, end in zip(parts[::2], ends, strict=True):
-        if held and len(held) + len(sentence + end) > MAX_SENTENCE_CHARACTERS:
-            pieces.append(held)
-            held = ""
-        held += sentence + end
-    return [piece.strip() for piece in [*pieces, held] if piece.strip()]
+    pieces = [""]
+    for sentence in re.findall(r"[^.!?]*[.!?]+|[^.!?]+", line):
+        if pieces[-1] and len(pieces[-1]) + len(sentence) > MAX_SENTENCE_CHARACTERS:
+            pieces.append("")
+        pieces[-1] += sentence
+    return [piece.strip() for piece in pieces if piece.strip()]

@@ -42,7 +42,6 @@ STEMS = {
     "ing": (("ing", "e"), ("ing", ""), ("ying", "ie"), ("cking", "c")),
     "ly": (("ically", "ic"), ("ily", "y"), ("ly", ""), ("ly", "le"), ("y", ""), ("ally", "")),
 }
-ACCENTED = re.compile(r"[^\x00-\x7f]")
 
 
 def data_folder() -> Path | None:
@@ -71,17 +70,17 @@ class Lexicon:
         )
         return cls(gold=gold, silver=silver, british=british)
 
-    def find(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
-        """Phonemes of a word, with stress; None if neither entry nor rule gives them.
+    def find(self, word: str) -> str | None:
+        """Phonemes of a written word, with stress; None if neither entry nor rule gives them."""
+        return self.entry(word) or self.possessive(word) or self.derive(word)
+
+    def entry(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
+        """What the dictionaries have: gold before silver, as written before other cases.
 
         Args:
             word: As written, without marks around it.
             uses: Parts of speech that fit here, best first, in the dictionaries' terms.
         """
-        return self.entry(word, uses) or self.possessive(word) or self.derive(word)
-
-    def entry(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
-        """What the dictionaries have: gold before silver, as written before other cases."""
         for table in (self.gold, self.silver):
             for form in _forms(word):
                 found = table.get(form)
@@ -205,7 +204,7 @@ def _forms(word: str) -> Iterator[str]:
         yield lower
     if word[:1].islower() or word.isupper():
         yield lower[:1].upper() + lower[1:]
-    if ACCENTED.search(word):
+    if not word.isascii():
         plain = unicodedata.normalize("NFD", word)
         yield "".join(c for c in plain if not unicodedata.combining(c)).lower()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..symbols import MARKS, Token, drop_unsaid, fold_espeak, fold_marks
@@ -43,23 +43,23 @@ class EspeakPhonemes:
         """Words and marks with their phonemes."""
         pieces = split_pieces(drop_unsaid(text))
         groups = [list(group) for _, group in itertools.groupby(pieces, lambda piece: piece.mark)]
-        stretches = [group for group in groups if not group[0].mark]
+        said = iter(self._read([group for group in groups if not group[0].mark]))
+        tokens: list[Token] = []
+        for group in groups:
+            marks = [_token([piece], [piece.text]) for piece in group if piece.mark]
+            tokens += marks or next(said)
+        return [token for token in tokens if token.phonemes]
+
+    def _read(self, stretches: Sequence[Sequence[Piece]]) -> list[list[Token]]:
+        """Tokens of each stretch of words."""
         written = [" ".join(piece.text for piece in stretch) for stretch in stretches]
         said = [fold_espeak(ipa).split() for ipa in espeak_ipa(written, self.language)]
+        pairs = list(zip(stretches, said, strict=True))
         # Numbers are several words, and some short words are said as one.
-        pairs = zip(stretches, said, strict=True)
         odd = [stretch for stretch, words in pairs if len(stretch) != len(words)]
         alone = espeak_ipa([piece.text for stretch in odd for piece in stretch], self.language)
-        tokens, words_of, counts = [], iter(said), (len(ipa.split()) for ipa in alone)
-        for group in groups:
-            if group[0].mark:
-                tokens += [_token([piece], [piece.text]) for piece in group]
-            else:
-                words, own = next(words_of), [1] * len(group)
-                if len(words) != len(group):
-                    own = list(itertools.islice(counts, len(group)))
-                tokens += _share(group, words, own)
-        return [token for token in tokens if token.phonemes]
+        counts = (len(ipa.split()) for ipa in alone)
+        return [_share(stretch, words, counts) for stretch, words in pairs]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,14 +71,20 @@ class Piece:
     blank: bool  # followed by a blank
 
 
-def _share(pieces: Sequence[Piece], words: Sequence[str], counts: Sequence[int]) -> list[Token]:
-    """Spoken words to the written ones by their numbers; one token where these do not fit."""
-    if sum(counts) != len(words):
+def _share(pieces: Sequence[Piece], words: Sequence[str], counts: Iterator[int]) -> list[Token]:
+    """Spoken words to the written ones; one token where they do not fit.
+
+    `counts` are those of the written words of each stretch that has another number of spoken ones.
+    """
+    own = [1] * len(pieces)
+    if len(words) != len(pieces):
+        own = list(itertools.islice(counts, len(pieces)))
+    if sum(own) != len(words):
         return [_token(pieces, words)]
     rest = iter(words)
     return [
         _token([piece], itertools.islice(rest, count))
-        for piece, count in zip(pieces, counts, strict=True)
+        for piece, count in zip(pieces, own, strict=True)
     ]
 
 

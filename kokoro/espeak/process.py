@@ -2,8 +2,9 @@
 
 espeak-ng is one state for a whole process, keeps things from one sentence to the next (phases, a
 flutter counter), writes to standard error, and overruns its buffers on some texts (a.a.a.a... in
-Spanish, scripts mixed at random), which ends the process. In a child process (25 ms) the same text
-always gives the same samples, threads and other packs do not meet, and a crash is a sentence.
+Spanish, scripts mixed at random), which aborts the process, the host's if it were called there. In
+a child process (25 ms) the same text always gives the same samples, threads and other packs do not
+meet, and a crash is a sentence.
 """
 
 from __future__ import annotations

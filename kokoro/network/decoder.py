@@ -107,16 +107,14 @@ class SnakeBlock(nn.Module):
                 for d in steps
             )
 
-        def norms() -> nn.ModuleList:
-            return nn.ModuleList(AdaptiveNorm(channels, style_width) for _ in dilations)
-
-        def alphas() -> nn.ParameterList:
-            return nn.ParameterList(torch.ones(1, channels, 1) for _ in dilations)
-
         self.convs1 = convolutions(dilations)
         self.convs2 = convolutions((1,) * len(dilations))
-        self.adain1, self.adain2 = norms(), norms()
-        self.alpha1, self.alpha2 = alphas(), alphas()
+        self.adain1, self.adain2 = (
+            nn.ModuleList(AdaptiveNorm(channels, style_width) for _ in dilations) for _ in range(2)
+        )
+        self.alpha1, self.alpha2 = (
+            nn.ParameterList(torch.ones(1, channels, 1) for _ in dilations) for _ in range(2)
+        )
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """[1, C, T] and a style -> [1, C, T]. `x` is kept."""

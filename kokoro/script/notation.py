@@ -159,19 +159,14 @@ def parse_options(inside: str, place: Place) -> Options:
         if not value.strip():
             raise here.error(f"{key} has no value. Write for example {_EXAMPLES[key]}.")
         values[key], places[key] = value.strip(), here
-    speed = parse_speed(values["speed"], places["speed"]) if "speed" in values else None
+    speed = _speed(values["speed"], places["speed"]) if "speed" in values else None
     return Options(voice=values.get("voice"), speed=speed, language=values.get("language"))
 
 
 _EXAMPLES = {"voice": "[voice=af_bella]", "speed": "[speed=1.2]", "language": "[language=b]"}
 
 
-def parse_speed(text: str, place: Place) -> float:
-    """A speed of speech: 1 is the voice's own.
-
-    Raises:
-        ValueError: If it is no number or outside what sounds like speech.
-    """
+def _speed(text: str, place: Place) -> float:
     try:
         speed = float(text.replace(",", "."))
     except ValueError:

@@ -31,10 +31,7 @@ class EspeakVoice:
     pitch: int = 50  # 0 to 100
 
     def speak(self, text: str) -> Spoken:
-        """Say a text.
-
-        Args:
-            text: Any text; what the language cannot say is passed over.
+        """Say a text; what the language cannot say is passed over.
 
         Returns:
             Sound at espeak-ng's sample rate (22050 Hz) and its words. Equal texts give equal

@@ -165,17 +165,15 @@ class SpeakerNames:
                 f'"{name}:" could be a speaker or words to speak. For a speaker, {capitals}add it '
                 rf"to the list of names; for words, write \{name}: with a backslash."
             )
-        return self._add(" ".join(name.split()), place)
-
-    def _add(self, name: str, place: Place) -> int:
         self._check_kind(place, marks=False)
+        name = " ".join(name.split())
         if len(self.names) == MAX_SPEAKERS:
             raise place.error(
                 f'"{name}" is the seventh speaker after {", ".join(self.names)}; up to '
                 f"{MAX_SPEAKERS} are possible. Give the words to one of them, or write "
                 rf"\{name}: with a backslash if it is to be spoken."
             )
-        self._index[name_key(name)] = len(self.names)
+        self._index[key] = len(self.names)
         self.names.append(name)
         return len(self.names) - 1
 

@@ -88,11 +88,7 @@ def drop_unseen(text: str) -> str:
 
 
 def parse_pause(inside: str, place: Place) -> Fraction | None:
-    """Read the inside of a bracket as a pause.
-
-    Args:
-        inside: "1.5s", "500 ms", "-0.5s", "pause", "pause 2s"; a decimal comma is fine.
-        place: Where the bracket stands.
+    """Read the inside of a bracket as a pause: "1.5s", "500 ms", "-0,5s", "pause", "pause 2s".
 
     Returns:
         Seconds, below zero for an overlap; None if this is no pause ("1" may be a footnote).

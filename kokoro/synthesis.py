@@ -83,11 +83,11 @@ class KokoroSynthesizer:
             ValueError: If the voice or language is unknown, or nothing can be said.
             RuntimeError: If what reads the language is not installed.
         """
-        voice = manner.voice.strip() or next(iter(self.default_voices()), "")
-        pack = mix_voices(voice, self.voices)
+        mix = manner.voice.strip() or next(iter(self.default_voices()), "")
+        voice = mix_voices(mix, self.voices)
         language = manner.language
         if language == AUTO:
-            language = voice_language(parse_mix(voice)[0][0])
+            language = voice_language(parse_mix(mix)[0][0])
         if manner.typed_phonemes:
             chunks = list(phoneme_chunks(text))
         else:
@@ -100,7 +100,7 @@ class KokoroSynthesizer:
         for number, chunk in enumerate(chunks):
             said = self.model.synthesize(
                 phoneme_ids(chunk.phonemes, config.vocabulary),
-                voice_style(pack, len(chunk.phonemes)),
+                voice_style(voice, len(chunk.phonemes)),
                 speed=manner.speed,
                 seed=manner.seed + number,
             )

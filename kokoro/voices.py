@@ -127,8 +127,8 @@ def mix_voices(mix: str, folder: Path) -> Tensor:
             raise ValueError(_unknown(name, sorted(files), folder))
     if len(shares) == 1:
         return read_voice(files[shares[0][0]])
-    packs = [read_voice(files[name]) * weight for name, weight in shares]
-    return torch.stack(packs).sum(0)
+    weighted = [read_voice(files[name]) * weight for name, weight in shares]
+    return torch.stack(weighted).sum(0)
 
 
 def _unknown(name: str, available: list[str], folder: Path) -> str:
@@ -142,10 +142,10 @@ def _unknown(name: str, available: list[str], folder: Path) -> str:
     )
 
 
-def voice_style(pack: Tensor, num_phonemes: int) -> Tensor:
+def voice_style(voice: Tensor, num_phonemes: int) -> Tensor:
     """Style [256] of a voice [510, 1, 256] for a chunk.
 
     `num_phonemes` counts the characters of the chunk's phonemes, also those that have no id.
     """
-    row = min(max(num_phonemes, 1), len(pack)) - 1
-    return pack[row, 0].clone()
+    row = min(max(num_phonemes, 1), len(voice)) - 1
+    return voice[row, 0].clone()

@@ -1,6 +1,6 @@
 """Chunks of phonemes from a text or from phonemes that a user types.
 
-What is typed in brackets goes before any engine. Source: misaki's README.
+What is typed in brackets goes before any phonemizer. Source: misaki's README.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .chunks import Chunk, chunk_piece, chunk_tokens, split_lines, split_sentences
-from .engines import Engine
+from .phonemizers import Phonemizer
 from .symbols import MARKS, Token, drop_unsaid, keep_symbols, shift_stress
 
 MAX_MARKED = 200  # characters of a word or its phonemes in brackets
@@ -21,8 +21,8 @@ MARKED = re.compile(
 )
 
 
-def read_tokens(text: str, engine: Engine) -> list[Token]:
-    """Tokens of a text, with what the user typed in brackets in place of what an engine says.
+def read_tokens(text: str, phonemizer: Phonemizer) -> list[Token]:
+    """Tokens of a text, with what the user typed in brackets in place of what a phonemizer says.
 
     `[word](/phonemes/)` gives the phonemes of a word, `[word](+1)` to `[word](-2)` moves its
     stress, and `[word](anything else)` is just the word.
@@ -35,7 +35,7 @@ def read_tokens(text: str, engine: Engine) -> list[Token]:
         if found["phonemes"] is None and found["stress"] is None:
             plain += found["word"]
             continue
-        before, word = _tokens_up_to(plain, found["word"], engine)
+        before, word = _tokens_up_to(plain, found["word"], phonemizer)
         tokens += before
         plain = ""
         blank = text[start : start + 1].isspace()
@@ -47,21 +47,21 @@ def read_tokens(text: str, engine: Engine) -> list[Token]:
                 replace(t, phonemes=t.phonemes and shift_stress(t.phonemes, steps)) for t in word
             ]
             tokens += [*word[:-1], replace(word[-1], blank=blank)]
-    return tokens + _plain_tokens(plain + text[start:], engine)
+    return tokens + _plain_tokens(plain + text[start:], phonemizer)
 
 
-def _tokens_up_to(plain: str, word: str, engine: Engine) -> tuple[list[Token], list[Token]]:
+def _tokens_up_to(plain: str, word: str, phonemizer: Phonemizer) -> tuple[list[Token], list[Token]]:
     """Tokens of a text and of a word after it; read together, for words hang on the next."""
-    own = engine.tokens(word)
-    both = _plain_tokens(plain + word, engine) if plain.strip() else own
+    own = phonemizer.tokens(word)
+    both = _plain_tokens(plain + word, phonemizer) if plain.strip() else own
     cut = len(both) - len(own)
     if [token.text for token in both[cut:]] == [token.text for token in own]:
         return both[:cut], both[cut:]
-    return _plain_tokens(plain, engine), own
+    return _plain_tokens(plain, phonemizer), own
 
 
-def _plain_tokens(text: str, engine: Engine) -> list[Token]:
-    tokens = engine.tokens(text) if text.strip() else []
+def _plain_tokens(text: str, phonemizer: Phonemizer) -> list[Token]:
+    tokens = phonemizer.tokens(text) if text.strip() else []
     return [*tokens[:-1], replace(tokens[-1], blank=text[-1:].isspace())] if tokens else []
 
 
@@ -81,21 +81,21 @@ def typed_tokens(phonemes: str) -> list[Token]:
     return tokens
 
 
-def speech_chunks(text: str, engine: Engine, *, cut_long: bool = True) -> Iterator[Chunk]:
+def speech_chunks(text: str, phonemizer: Phonemizer, *, cut_long: bool = True) -> Iterator[Chunk]:
     """Chunks of a text; lines are separate, empty ones are passed over.
 
     Args:
         text: Any text.
-        engine: For the language of the text.
+        phonemizer: For the language of the text.
         cut_long: A sentence of another language than English with over 510 phonemes becomes
             several chunks; otherwise what is over is lost, as in the reference.
     """
-    if engine.english:
+    if phonemizer.english:
         for line in split_lines(text):
-            yield from chunk_tokens(read_tokens(line, engine))
+            yield from chunk_tokens(read_tokens(line, phonemizer))
         return
     for piece in split_sentences(text):
-        tokens = read_tokens(piece, engine)
+        tokens = read_tokens(piece, phonemizer)
         if cut_long:
             yield from chunk_tokens(tokens)
         else:

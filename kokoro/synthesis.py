@@ -17,9 +17,9 @@ from torch import Tensor
 
 from .chunks import Chunk, joined
 from .config import SAMPLE_RATE_HZ, phoneme_ids
-from .engines import LANGUAGES, choose_engine
 from .espeak.voice import VARIANTS, EspeakVoice
 from .phonemes import phoneme_chunks, speech_chunks
+from .phonemizers import LANGUAGES, choose_phonemizer
 from .spoken import Spoken, Word
 from .voices import list_voices, mix_voices, parse_mix, voice_style
 
@@ -91,7 +91,7 @@ class KokoroSynthesizer:
         if manner.typed_phonemes:
             chunks = list(phoneme_chunks(text))
         else:
-            chunks = list(speech_chunks(text, choose_engine(language)))
+            chunks = list(speech_chunks(text, choose_phonemizer(language)))
         if not chunks:
             raise _nothing_to_say(text)
         config = self.model.config

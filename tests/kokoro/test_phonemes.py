@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pack.kokoro.chunks import MAX_PHONEMES
-from pack.kokoro.engines import choose_engine
 from pack.kokoro.phonemes import phoneme_chunks, read_tokens, speech_chunks, typed_tokens
+from pack.kokoro.phonemizers import choose_phonemizer
 from pack.kokoro.symbols import (
     SYMBOLS,
     drop_unsaid,
@@ -30,7 +30,7 @@ PUBLISHED = (
 
 @pytest.fixture(scope="module")
 def american():
-    return choose_engine("a")
+    return choose_phonemizer("a")
 
 
 def said(tokens):
@@ -45,7 +45,7 @@ def test_symbols_are_the_published_vocabulary():
 @pytest.mark.parametrize("letter", "abefhip")
 def test_two_hundred_sentences_become_known_symbols(letter):
     assert len(SENTENCES) >= 200
-    engine = choose_engine(letter)
+    engine = choose_phonemizer(letter)
     step = 1 if letter in "ab" else 110  # a process for each call, so fewer calls
     for start in range(0, len(SENTENCES), step):
         text = "\n".join(SENTENCES[start : start + step])
@@ -58,7 +58,7 @@ def test_two_hundred_sentences_become_known_symbols(letter):
 
 def test_sentences_without_espeak_become_known_symbols_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    engine = choose_engine("a")
+    engine = choose_phonemizer("a")
     assert engine.name == "misaki's dictionaries"
     for text in SENTENCES:
         tokens = read_tokens(text, engine)
@@ -69,7 +69,7 @@ def test_sentences_without_espeak_become_known_symbols_too(monkeypatch):
 
 def test_sentences_by_espeak_alone_become_known_symbols_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "misaki", None)
-    engine = choose_engine("b")
+    engine = choose_phonemizer("b")
     assert engine.name == "espeak-ng"
     tokens = read_tokens("\n".join(SENTENCES), engine)
     assert set(said(tokens)) <= SYMBOLS
@@ -179,8 +179,8 @@ def test_chunks_hold_whole_sentences(american):
 
 def test_a_long_sentence_of_another_language_loses_nothing():
     text = "la casa grande " * 60
-    kept = list(speech_chunks(text, choose_engine("e")))
-    (cut,) = speech_chunks(text, choose_engine("e"), cut_long=False)
+    kept = list(speech_chunks(text, choose_phonemizer("e")))
+    (cut,) = speech_chunks(text, choose_phonemizer("e"), cut_long=False)
     assert len(cut.phonemes) == MAX_PHONEMES
     assert sum(chunk.text.count("casa") for chunk in kept) == 60
     assert all(len(chunk.phonemes) <= MAX_PHONEMES for chunk in kept)
@@ -217,6 +217,6 @@ def test_20_to_100_kb_of_anything_are_read(american, kind):
 
 @pytest.mark.parametrize("kind", ["dots", "right to left", "controls", "links"])
 def test_5_kb_of_anything_are_read_by_espeak(kind):
-    for chunk in speech_chunks(HOSTILE[kind][:5000], choose_engine("f")):
+    for chunk in speech_chunks(HOSTILE[kind][:5000], choose_phonemizer("f")):
         assert 0 < len(chunk.phonemes) <= MAX_PHONEMES
         assert set(chunk.phonemes) <= SYMBOLS

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from pack.kokoro.engines import LANGUAGES, MisakiPhonemes, choose_engine, language_of
 from pack.kokoro.english.pronunciation import EnglishPhonemes
 from pack.kokoro.espeak.phonemes import EspeakPhonemes
+from pack.kokoro.phonemizers import LANGUAGES, MisakiPhonemes, choose_phonemizer, language_of
 
 
-def test_the_engine_of_a_language_names_itself():
-    assert choose_engine("a").name == "misaki's dictionaries and espeak-ng for other words"
-    assert isinstance(choose_engine("bf_emma"), EnglishPhonemes)
-    spanish = choose_engine("es")
+def test_the_phonemizer_of_a_language_names_itself():
+    assert choose_phonemizer("a").name == "misaki's dictionaries and espeak-ng for other words"
+    assert isinstance(choose_phonemizer("bf_emma"), EnglishPhonemes)
+    spanish = choose_phonemizer("es")
     assert isinstance(spanish, EspeakPhonemes)
     assert (spanish.name, spanish.language, spanish.english) == ("espeak-ng", "es", False)
 
@@ -59,11 +59,11 @@ def test_what_is_missing_is_named(monkeypatch, language, missing, message):
     for name in missing:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(RuntimeError, match=message):
-        choose_engine(language)
+        choose_phonemizer(language)
 
 
 def test_misaki_itself_is_never_imported():
-    choose_engine("a").tokens("Hello world")
+    choose_phonemizer("a").tokens("Hello world")
     assert not [name for name in sys.modules if name.split(".")[0] == "misaki"]
 
 

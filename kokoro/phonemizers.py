@@ -1,4 +1,4 @@
-"""Which engine turns the text of a language into phonemes, by what is installed.
+"""Which phonemizer turns the text of a language into phonemes, by what is installed.
 
 Best first: misaki's own classes (English only with spaCy, its model and num2words in place: they
 would be downloaded otherwise), misaki's English dictionaries with our own rules, espeak-ng.
@@ -40,7 +40,7 @@ MISAKI_NEEDS = {
 }
 
 
-class Engine(Protocol):
+class Phonemizer(Protocol):
     """Reads the text of one language."""
 
     @property
@@ -82,18 +82,18 @@ def language_of(language: str) -> str:
     )
 
 
-def choose_engine(language: str) -> Engine:
-    """The best engine for a language, see `language_of`, among what is installed.
+def choose_phonemizer(language: str) -> Phonemizer:
+    """The best phonemizer for a language, see `language_of`, among what is installed.
 
     Raises:
         ValueError: If the speech model has no such language.
-        RuntimeError: If no engine for the language is installed; names the package to install.
+        RuntimeError: If no phonemizer for the language is installed; names the package to install.
     """
     letter = language_of(language)
     if letter in "ab":
-        return _english_engine(british=letter == "b")
+        return _english_phonemizer(british=letter == "b")
     if letter in MISAKI_NEEDS:
-        return _misaki_engine(letter)
+        return _misaki_phonemizer(letter)
     if not is_installed():
         raise RuntimeError(
             f"{LANGUAGES[letter]} needs espeak-ng to turn text into phonemes. "
@@ -102,7 +102,7 @@ def choose_engine(language: str) -> Engine:
     return EspeakPhonemes(language=ESPEAK_CODES[letter])
 
 
-def _english_engine(*, british: bool) -> Engine:
+def _english_phonemizer(*, british: bool) -> Phonemizer:
     letter = "b" if british else "a"
 
     def fallback(words: Sequence[str]) -> list[str]:
@@ -160,7 +160,7 @@ class MisakiPhonemes:
         return tokens
 
 
-def _misaki_english(fallback: Fallback | None, *, british: bool) -> Engine:
+def _misaki_english(fallback: Fallback | None, *, british: bool) -> Phonemizer:
     module = importlib.import_module("misaki.en")
 
     def unknown(token: object) -> tuple[str | None, int | None]:
@@ -172,7 +172,7 @@ def _misaki_english(fallback: Fallback | None, *, british: bool) -> Engine:
     return MisakiPhonemes(name="misaki", english=True, british=british, read=read)
 
 
-def _misaki_engine(letter: str) -> Engine:
+def _misaki_phonemizer(letter: str) -> Phonemizer:
     extra, reader = {"j": ("ja", "JAG2P"), "z": ("zh", "ZHG2P")}[letter]
     missing = _missing(letter)
     if missing:

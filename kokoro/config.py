@@ -7,9 +7,11 @@ the defaults here.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 SAMPLE_RATE_HZ = 24_000
 MAX_PHONEMES = 510  # characters that are said at once
@@ -36,51 +38,58 @@ VOCABULARY: Mapping[str, int] = {
 }  # fmt: skip
 
 
+T = TypeVar("T")
+
+
+def _stored(name: str, default: T) -> T:
+    """A field with its name in config.json and its published value."""
+    return field(default=default, metadata={"name": name})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BertConfig:
     """Sizes of the text part, an ALBERT."""
 
     embedding: int = 128
-    hidden: int = 768
-    num_heads: int = 12
-    intermediate: int = 2048
-    num_layers: int = 12  # times that the one shared layer runs
-    max_positions: int = 512  # ids of a chunk, with the boundaries
+    hidden: int = _stored("hidden_size", 768)
+    num_heads: int = _stored("num_attention_heads", 12)
+    intermediate: int = _stored("intermediate_size", 2048)
+    num_layers: int = _stored("num_hidden_layers", 12)  # times that the one shared layer runs
+    max_positions: int = _stored("max_position_embeddings", 512)  # ids of a chunk, with boundaries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratorConfig:
     """Sizes of the part that makes the waveform, an iSTFTNet."""
 
-    upsample_rates: tuple[int, ...] = (10, 6)
-    upsample_kernels: tuple[int, ...] = (20, 12)
-    initial_channels: int = 512
-    block_kernels: tuple[int, ...] = (3, 7, 11)
-    block_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-    n_fft: int = 20
-    hop: int = 5  # samples
+    upsample_rates: tuple[int, ...] = _stored("upsample_rates", (10, 6))
+    upsample_kernels: tuple[int, ...] = _stored("upsample_kernel_sizes", (20, 12))
+    initial_channels: int = _stored("upsample_initial_channel", 512)
+    block_kernels: tuple[int, ...] = _stored("resblock_kernel_sizes", (3, 7, 11))
+    block_dilations: tuple[tuple[int, ...], ...] = _stored(
+        "resblock_dilation_sizes", ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    )
+    n_fft: int = _stored("gen_istft_n_fft", 20)
+    hop: int = _stored("gen_istft_hop_size", 5)  # samples
 
     @property
     def samples_per_value(self) -> int:
         """Samples that one value of the pitch curve covers."""
-        product = self.hop
-        for rate in self.upsample_rates:
-            product *= rate
-        return product
+        return self.hop * math.prod(self.upsample_rates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KokoroConfig:
     """Sizes of the whole network and its symbols; the defaults are those of Kokoro-82M v1.0."""
 
-    num_symbols: int = 178
-    hidden: int = 512
-    style_width: int = 128  # of each half of a style: decoder, predictor
-    num_layers: int = 3  # of the text encoder and of the duration encoder
-    max_duration: int = 50  # frames per symbol, at speed 1
-    text_kernel: int = 5
-    decoder_mid_channels: int = 1024
-    decoder_text_residual_channels: int = 64
+    num_symbols: int = _stored("n_token", 178)
+    hidden: int = _stored("hidden_dim", 512)
+    style_width: int = _stored("style_dim", 128)  # of each half of a style: decoder, predictor
+    num_layers: int = _stored("n_layer", 3)  # of the text encoder and of the duration encoder
+    max_duration: int = _stored("max_dur", 50)  # frames per symbol, at speed 1
+    text_kernel: int = _stored("text_encoder_kernel_size", 5)
+    decoder_mid_channels: int = _stored("decoder_mid_channels", 1024)
+    decoder_text_residual_channels: int = _stored("decoder_text_residual_channels", 64)
     bert: BertConfig = field(default_factory=BertConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     vocabulary: Mapping[str, int] = field(default_factory=lambda: VOCABULARY)
@@ -94,18 +103,11 @@ class KokoroConfig:
 def read_config(path: Path) -> KokoroConfig:
     """Read a config.json.
 
-    Args:
-        path: The file.
-
-    Returns:
-        Its sizes and symbols.
-
     Raises:
         ValueError: If it is no JSON, no configuration of Kokoro, or contradicts itself.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        return parse_config(value)
+        return parse_config(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, RecursionError, ValueError) as error:
         raise ValueError(
             f"{path.name} cannot be used as the configuration of Kokoro: {error}. "
@@ -114,70 +116,61 @@ def read_config(path: Path) -> KokoroConfig:
 
 
 def parse_config(value: object) -> KokoroConfig:
-    """Take sizes and symbols from what config.json holds.
-
-    Args:
-        value: The JSON value. What it leaves out has the published value.
-
-    Returns:
-        Sizes and symbols.
+    """Take sizes and symbols from what config.json holds; what it leaves out is as published.
 
     Raises:
         ValueError: If it is no configuration of Kokoro or contradicts itself.
     """
     if not isinstance(value, dict) or not {"istftnet", "plbert"} <= value.keys():
         raise ValueError("it has no sections istftnet and plbert")
-    symbols = _size(value, "n_token", 178)
+    sizes = _sizes(KokoroConfig, value)
+    embedding = _size(value.get("plbert_embedding_size", 128), "plbert_embedding_size")
     config = KokoroConfig(
-        num_symbols=symbols,
-        hidden=_size(value, "hidden_dim", 512),
-        style_width=_size(value, "style_dim", 128),
-        num_layers=_size(value, "n_layer", 3),
-        max_duration=_size(value, "max_dur", 50),
-        text_kernel=_size(value, "text_encoder_kernel_size", 5),
-        decoder_mid_channels=_size(value, "decoder_mid_channels", 1024),
-        decoder_text_residual_channels=_size(value, "decoder_text_residual_channels", 64),
-        bert=_parse_bert(value["plbert"], _size(value, "plbert_embedding_size", 128)),
-        generator=_parse_generator(value["istftnet"]),
-        vocabulary=_parse_vocabulary(value.get("vocab"), symbols),
+        **sizes,
+        bert=BertConfig(embedding=embedding, **_section(BertConfig, value, "plbert")),
+        generator=GeneratorConfig(**_section(GeneratorConfig, value, "istftnet")),
+        vocabulary=_vocabulary(value.get("vocab"), sizes["num_symbols"]),
     )
-    _check(config)
+    broken = next((rule for rule, holds in _rules(config).items() if not holds), None)
+    if broken is not None:
+        raise ValueError(broken)
     return config
 
 
-def _parse_bert(value: object, embedding: int) -> BertConfig:
-    section = _section(value, "plbert")
-    return BertConfig(
-        embedding=embedding,
-        hidden=_size(section, "hidden_size", 768),
-        num_heads=_size(section, "num_attention_heads", 12),
-        intermediate=_size(section, "intermediate_size", 2048),
-        num_layers=_size(section, "num_hidden_layers", 12),
-        max_positions=_size(section, "max_position_embeddings", 512),
-    )
+def _section(kind: type, value: Mapping[str, object], name: str) -> dict[str, Any]:
+    section = value[name]
+    if not isinstance(section, dict):
+        raise ValueError(f"{name} is {section!r}, not a section")
+    return _sizes(kind, section)
 
 
-def _parse_generator(value: object) -> GeneratorConfig:
-    section = _section(value, "istftnet")
-    dilations = section.get("resblock_dilation_sizes", [[1, 3, 5]] * 3)
-    if not isinstance(dilations, list):
-        raise ValueError(f"resblock_dilation_sizes is {dilations!r}, not a list of lists")
-    return GeneratorConfig(
-        upsample_rates=_sizes(section.get("upsample_rates", [10, 6]), "upsample_rates"),
-        upsample_kernels=_sizes(
-            section.get("upsample_kernel_sizes", [20, 12]), "upsample_kernel_sizes"
-        ),
-        initial_channels=_size(section, "upsample_initial_channel", 512),
-        block_kernels=_sizes(
-            section.get("resblock_kernel_sizes", [3, 7, 11]), "resblock_kernel_sizes"
-        ),
-        block_dilations=tuple(_sizes(row, "resblock_dilation_sizes") for row in dilations),
-        n_fft=_size(section, "gen_istft_n_fft", 20),
-        hop=_size(section, "gen_istft_hop_size", 5),
-    )
+def _sizes(kind: type, section: Mapping[str, object]) -> dict[str, Any]:
+    """Values of the fields of a configuration that have a name in the file."""
+    out = {}
+    for entry in fields(kind):
+        if name := entry.metadata.get("name"):
+            out[entry.name] = _like(entry.default, section.get(name, entry.default), name)
+    return out
 
 
-def _parse_vocabulary(value: object, num_symbols: int) -> Mapping[str, int]:
+def _like(default: object, value: object, name: str) -> object:
+    """A value of the same form as a default: a size, sizes, or rows of sizes."""
+    if not isinstance(default, tuple):
+        return _size(value, name)
+    rows = isinstance(default[0], tuple)
+    if not isinstance(value, list | tuple if rows else Sequence) or not (value or rows):
+        kind = "a list of lists" if rows else "a list of whole numbers"
+        raise ValueError(f"{name} is {value!r}, not {kind}")
+    return tuple(_like(default[0], inner, name) for inner in value)
+
+
+def _size(value: object, name: str) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} has {value!r}, not a whole number above 0")
+    return value
+
+
+def _vocabulary(value: object, num_symbols: int) -> Mapping[str, int]:
     if value is None:
         return {symbol: number for symbol, number in VOCABULARY.items() if number < num_symbols}
     if not isinstance(value, Mapping) or not value:
@@ -191,70 +184,35 @@ def _parse_vocabulary(value: object, num_symbols: int) -> Mapping[str, int]:
     return dict(value)
 
 
-def _section(value: object, name: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{name} is {value!r}, not a section")
-    return value
-
-
-def _size(section: Mapping[str, object], name: str, default: int) -> int:
-    return _sizes([section.get(name, default)], name)[0]
-
-
-def _sizes(values: object, name: str) -> tuple[int, ...]:
-    if not isinstance(values, Sequence) or not values:
-        raise ValueError(f"{name} is {values!r}, not a list of whole numbers")
-    for size in values:
-        if type(size) is not int or size < 1:
-            raise ValueError(f"{name} has {size!r}, not a whole number above 0")
-    return tuple(values)
-
-
-def _check(config: KokoroConfig) -> None:
-    """Refuse sizes that no network can have."""
+def _rules(config: KokoroConfig) -> dict[str, bool]:
+    """What sizes must fulfil so that a network can have them, and whether they do."""
     bert, generator = config.bert, config.generator
-    levels = len(generator.upsample_rates)
-    rules = {
+    rates, kernels = generator.upsample_rates, generator.upsample_kernels
+    steps = zip(rates, kernels, strict=False)
+    odd = (config.text_kernel, *generator.block_kernels)
+    return {
         "hidden_dim must be even": config.hidden % 2 == 0,
-        "plbert.hidden_size must be a multiple of num_attention_heads": (
-            bert.hidden % bert.num_heads == 0
-        ),
-        "upsample_rates and upsample_kernel_sizes must be equally long": (
-            len(generator.upsample_kernels) == levels
-        ),
-        "a kernel of upsample_kernel_sizes must exceed its rate by an even number": all(
-            kernel >= rate and (kernel - rate) % 2 == 0
-            for rate, kernel in zip(
-                generator.upsample_rates, generator.upsample_kernels, strict=False
-            )
-        ),
-        "upsample_initial_channel must be divisible by 2 per level": (
-            generator.initial_channels % 2**levels == 0
-        ),
-        "resblock_kernel_sizes and resblock_dilation_sizes must be equally long": (
-            len(generator.block_kernels) == len(generator.block_dilations)
-        ),
-        "kernels of convolutions that keep the length must be odd": all(
-            kernel % 2 for kernel in (config.text_kernel, *generator.block_kernels)
-        ),
-        "gen_istft_hop_size must be smaller than gen_istft_n_fft, which must be even": (
-            generator.hop < generator.n_fft and generator.n_fft % 2 == 0
-        ),
-    }
-    broken = next((rule for rule, holds in rules.items() if not holds), None)
-    if broken is not None:
-        raise ValueError(broken)
+        "plbert.hidden_size must be a multiple of num_attention_heads":
+            bert.hidden % bert.num_heads == 0,
+        "upsample_rates and upsample_kernel_sizes must be equally long":
+            len(rates) == len(kernels),
+        "a kernel of upsample_kernel_sizes must exceed its rate by an even number":
+            all(kernel >= rate and (kernel - rate) % 2 == 0 for rate, kernel in steps),
+        "upsample_initial_channel must be divisible by 2 per level":
+            generator.initial_channels % 2 ** len(rates) == 0,
+        "resblock_kernel_sizes and resblock_dilation_sizes must be equally long":
+            len(generator.block_kernels) == len(generator.block_dilations),
+        "kernels of convolutions that keep the length must be odd":
+            all(kernel % 2 for kernel in odd),
+        "gen_istft_hop_size must be smaller than gen_istft_n_fft, which must be even":
+            generator.hop < generator.n_fft and generator.n_fft % 2 == 0,
+    }  # fmt: skip
 
 
 def phoneme_ids(phonemes: str, vocabulary: Mapping[str, int]) -> list[int]:
     """Ids of phoneme characters, with the boundary at both ends.
 
-    Args:
-        phonemes: At most 510 characters.
-        vocabulary: Symbol -> id. Characters that it lacks are left out, as the reference does.
-
-    Returns:
-        Ids, as many as there are known characters plus 2.
+    Characters that the vocabulary (symbol -> id) lacks are left out, as the reference does.
 
     Raises:
         ValueError: If there are more than 510 characters.

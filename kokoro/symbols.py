@@ -1,14 +1,16 @@
 # ruff: noqa: RUF001 - phonetic symbols look like other letters; here they are meant.
 """The alphabet of the speech model: its symbols, and what other alphabets become in it.
 
-The one file that spells phonetic symbols; others take the names from here. Capital letters are
-diphthongs (A as in day, I my, O go, Q British go, W now, Y boy), T is the American flap.
+Only this file of the package is not ASCII: others take the names from here, or write escapes.
+Capital letters are diphthongs (A as in day, I my, O go, Q British go, W now, Y boy), T is the
+American flap.
 
 Source: kokoro.md sections 5 and 6.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -79,7 +81,7 @@ class Token:
     blank: bool  # followed by a blank
 
 
-def clean_text(text: str) -> str:
+def drop_unsaid(text: str) -> str:
     """Take out of a text what nobody says.
 
     Args:
@@ -109,14 +111,7 @@ def fold_marks(text: str) -> str:
 
 
 def keep_symbols(phonemes: str) -> str:
-    """Drop what the model has no symbol for.
-
-    Args:
-        phonemes: Any string.
-
-    Returns:
-        The string in decomposed form without unknown characters.
-    """
+    """Drop what the model has no symbol for; the rest is in decomposed form."""
     return "".join(c for c in decompose(phonemes) if c in SYMBOLS)
 
 
@@ -126,14 +121,7 @@ def decompose(phonemes: str) -> str:
 
 
 def fold_espeak(ipa: str) -> str:
-    """Put espeak-ng's IPA into the model's alphabet, for languages other than English.
-
-    Args:
-        ipa: IPA with `^` as tie.
-
-    Returns:
-        Phonemes of the vocabulary.
-    """
+    """Put espeak-ng's IPA, `^` as tie, into the model's alphabet, for others than English."""
     ipa = decompose(ipa.replace("\u0361", "^"))
     ipa = re.sub(r"(\S)\u0329", FAINT_SCHWA + r"\1", ipa)  # a syllable without a vowel
     for tied, symbol in TIED.items():
@@ -142,17 +130,12 @@ def fold_espeak(ipa: str) -> str:
 
 
 def fold_english(ipa: str, *, british: bool) -> str:
-    """Put espeak-ng's English IPA into the alphabet of misaki's dictionaries.
+    """Put espeak-ng's English IPA, `^` as tie, into the alphabet of misaki's dictionaries.
 
-    Args:
-        ipa: IPA with `^` as tie.
-        british: British English; otherwise American.
-
-    Returns:
-        Phonemes as the dictionaries write them (flaps and glottal stops still as such).
+    Flaps and glottal stops are still as such.
     """
     phonemes = fold_espeak(ipa)
-    for old, new in {**(BRITISH if british else AMERICAN), **ENGLISH}.items():
+    for old, new in ((BRITISH if british else AMERICAN) | ENGLISH).items():
         phonemes = phonemes.replace(old, new)
     return phonemes
 
@@ -163,35 +146,15 @@ def shift_stress(phonemes: str, steps: float) -> str:
     Args:
         phonemes: Phonemes of the word.
         steps: Levels (none, secondary, primary) up or down; anything beyond one counts as two.
-
-    Returns:
-        The phonemes with other stress marks.
     """
-    bare = phonemes.translate({ord(mark): None for mark in STRESSES})
     level = 2 if PRIMARY in phonemes else 1 if SECONDARY in phonemes else 0
-    if steps == 0:
-        return phonemes
-    moved = (1 if abs(steps) <= 1 else 2) * (1 if steps > 0 else -1)
-    wanted = min(2, max(0, level + moved))
+    moved = min(2, math.ceil(abs(steps)))
+    wanted = min(2, max(0, level + (moved if steps > 0 else -moved)))
+    mark = ("", SECONDARY, PRIMARY)[wanted]
     if wanted == level:
         return phonemes
-    if wanted == 0:
-        return bare
-    if level == 0:
-        return stress_first_vowel(bare, (SECONDARY, PRIMARY)[wanted - 1])
-    if wanted == 1:
-        return phonemes.replace(SECONDARY, "").replace(PRIMARY, SECONDARY)
-    return phonemes.replace(SECONDARY, PRIMARY, 1)
-
-
-def stress_first_vowel(phonemes: str, mark: str) -> str:
-    """Put a stress mark before the first vowel, as the dictionaries do."""
-    found = re.search(f"[{VOWELS}]", phonemes)
-    return (
-        phonemes if found is None else phonemes[: found.start()] + mark + phonemes[found.start() :]
-    )
-
-
-def is_mark(phonemes: str | None) -> bool:
-    """Whether phonemes are marks only."""
-    return bool(phonemes) and all(c in MARKS for c in phonemes)
+    if level == 0:  # before the first vowel, as the dictionaries have it
+        return re.sub(f"(?=[{VOWELS}])", mark, phonemes, count=1)
+    if wanted == 2:
+        return phonemes.replace(SECONDARY, mark, 1)
+    return phonemes.replace(SECONDARY, "").replace(PRIMARY, mark)

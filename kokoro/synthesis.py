@@ -7,7 +7,7 @@ pauses, and tells word times from the durations of symbols. Source: kokoro.md se
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from .chunks import Chunk
+from .chunks import Chunk, joined
 from .config import SAMPLE_RATE_HZ, phoneme_ids
 from .espeak.voice import VARIANTS, EspeakVoice
-from .phonemes import LANGUAGES, choose_engine, phoneme_chunks, speech_chunks
+from .phonemes import phoneme_chunks, speech_chunks
+from .phonemizers import LANGUAGES, choose_phonemizer
 from .spoken import Spoken, Word
 from .voices import list_voices, mix_voices, parse_mix, voice_style
 
@@ -44,8 +45,8 @@ class Manner:
     typed_phonemes: bool = False  # the text is phonemes
 
 
-class Speaker(Protocol):
-    """What can say a text."""
+class Synthesizer(Protocol):
+    """What can say a text: a voice model, or the machine voice. Who talks is a speaker."""
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text."""
@@ -57,7 +58,7 @@ class Speaker(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KokoroSpeaker:
+class KokoroSynthesizer:
     """The speech model with a folder of voices."""
 
     model: Kokoro
@@ -65,9 +66,7 @@ class KokoroSpeaker:
 
     def default_voices(self) -> Sequence[str]:
         """The best known voices that are there, then all others."""
-        there = list_voices(self.voices)
-        best = [name for name in DEFAULT_VOICES if name in there]
-        return [*best, *(name for name in there if name not in best)]
+        return _best_first(DEFAULT_VOICES, list_voices(self.voices))
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text.
@@ -84,32 +83,29 @@ class KokoroSpeaker:
             ValueError: If the voice or language is unknown, or nothing can be said.
             RuntimeError: If what reads the language is not installed.
         """
-        voice = manner.voice.strip() or next(iter(self.default_voices()), "")
-        pack = mix_voices(voice, self.voices)
+        mix = manner.voice.strip() or next(iter(self.default_voices()), "")
+        voice = mix_voices(mix, self.voices)
         language = manner.language
         if language == AUTO:
-            language = voice_language(parse_mix(voice)[0][0])
-        chunks = list(_chunks(text, language, typed_phonemes=manner.typed_phonemes))
+            language = voice_language(parse_mix(mix)[0][0])
+        if manner.typed_phonemes:
+            chunks = list(phoneme_chunks(text))
+        else:
+            chunks = list(speech_chunks(text, choose_phonemizer(language)))
         if not chunks:
-            raise ValueError(
-                f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers."
-            )
+            raise _nothing_to_say(text)
+        config = self.model.config
+        frame_s = config.samples_per_frame / SAMPLE_RATE_HZ
         waveforms, words, start_s = [], [], 0.0
         for number, chunk in enumerate(chunks):
-            ids = phoneme_ids(chunk.phonemes, self.model.config.vocabulary)
             said = self.model.synthesize(
-                ids,
-                voice_style(pack, len(chunk.phonemes)),
+                phoneme_ids(chunk.phonemes, config.vocabulary),
+                voice_style(voice, len(chunk.phonemes)),
                 speed=manner.speed,
                 seed=manner.seed + number,
             )
-            frame_s = self.model.config.samples_per_frame / SAMPLE_RATE_HZ
             words += word_times(
-                chunk,
-                said.durations,
-                self.model.config.vocabulary,
-                start_s=start_s,
-                frame_s=frame_s,
+                chunk, said.durations, config.vocabulary, start_s=start_s, frame_s=frame_s
             )
             start_s += len(said.waveform) / SAMPLE_RATE_HZ
             waveforms.append(said.waveform)
@@ -125,10 +121,12 @@ def voice_language(name: str) -> str:
     return named[1] if named and named[1] in LANGUAGES else "a"
 
 
-def _chunks(text: str, language: str, *, typed_phonemes: bool) -> Iterator[Chunk]:
-    if typed_phonemes:
-        return phoneme_chunks(text)
-    return speech_chunks(text, choose_engine(language))
+def _best_first(best: Sequence[str], there: Sequence[str]) -> Sequence[str]:
+    return [*(n for n in best if n in there), *(n for n in there if n not in best)]
+
+
+def _nothing_to_say(text: str) -> ValueError:
+    return ValueError(f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers.")
 
 
 def word_times(
@@ -139,7 +137,7 @@ def word_times(
     start_s: float,
     frame_s: float,
 ) -> list[Word]:
-    """When the words of a chunk are heard.
+    """When the words of a chunk are heard, in order; marks are none.
 
     Args:
         chunk: What was said.
@@ -147,46 +145,31 @@ def word_times(
         vocabulary: Symbols that the model knows; the others have no duration.
         start_s: Start of the chunk.
         frame_s: Length of a frame.
-
-    Returns:
-        Words in order; marks are none.
     """
     ends = torch.cumsum(durations, 0).tolist()  # of each symbol, the first boundary included
     before = [0]  # known symbols before each character
     for symbol in chunk.phonemes:
         before.append(before[-1] + (symbol in vocabulary))
-    position = -_leading_blanks(chunk)
+    spelled = joined(chunk.tokens)
+    position = len(spelled.lstrip()) - len(spelled)  # the chunk's phonemes begin without blanks
     words = []
     for token in chunk.tokens:
         length = len(token.phonemes or "")
         first, last = (min(max(p, 0), len(chunk.phonemes)) for p in (position, position + length))
         position += length + token.blank
         if before[last] > before[first] and any(map(str.isalnum, token.text)):
-            begin, end = ends[before[first]], ends[before[last]]
-            words.append(
-                Word(
-                    text=token.text,
-                    start_s=start_s + begin * frame_s,
-                    end_s=start_s + end * frame_s,
-                )
-            )
+            begin, end = (start_s + ends[before[at]] * frame_s for at in (first, last))
+            words.append(Word(text=token.text, start_s=begin, end_s=end))
     return words
 
 
-def _leading_blanks(chunk: Chunk) -> int:
-    """Blanks before the first phoneme, which the chunk's phonemes are without."""
-    text = "".join((t.phonemes or "") + " " * t.blank for t in chunk.tokens)
-    return len(text) - len(text.lstrip())
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EspeakSpeaker:
+class EspeakSynthesizer:
     """espeak-ng: a plain machine voice that needs no model file."""
 
     def default_voices(self) -> Sequence[str]:
         """Variants that sound like different people."""
-        others = [name for name in VARIANTS if name not in DEFAULT_VARIANTS]
-        return [*DEFAULT_VARIANTS, *others]
+        return _best_first(DEFAULT_VARIANTS, VARIANTS)
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text.
@@ -213,9 +196,7 @@ class EspeakSpeaker:
         language = "en-us" if manner.language == AUTO else manner.language
         spoken = EspeakVoice(language=language, variant=voice, speed=manner.speed).speak(text)
         if not spoken.words:
-            raise ValueError(
-                f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers."
-            )
+            raise _nothing_to_say(text)
         if progress is not None:
             progress(1, 1)
         return spoken

@@ -72,13 +72,10 @@ def read_voice(path: Path) -> Tensor:
 
 
 def parse_mix(mix: str) -> tuple[tuple[str, float], ...]:
-    """Take a mix of voices apart.
+    """Take a mix of voices apart: names and weights in the order given; weights sum to 1.
 
     Args:
         mix: Names with commas between them, each with `:weight` or not (1).
-
-    Returns:
-        Names and weights in the order given; the weights sum to 1.
 
     Raises:
         ValueError: If a name or weight is missing, twice there, or a weight is not above 0.
@@ -113,14 +110,11 @@ def _shown(text: str) -> str:
 
 
 def mix_voices(mix: str, folder: Path) -> Tensor:
-    """Read one voice, or the weighted mean of several.
+    """Read one voice, or the weighted mean of several: [510, 1, 256] float32.
 
     Args:
         mix: See `parse_mix`.
         folder: Where the voices are.
-
-    Returns:
-        [510, 1, 256] float32.
 
     Raises:
         ValueError: If the mix cannot be read, a voice is unknown (it names what there is), or a
@@ -133,8 +127,8 @@ def mix_voices(mix: str, folder: Path) -> Tensor:
             raise ValueError(_unknown(name, sorted(files), folder))
     if len(shares) == 1:
         return read_voice(files[shares[0][0]])
-    packs = [read_voice(files[name]) * weight for name, weight in shares]
-    return torch.stack(packs).sum(0)
+    weighted = [read_voice(files[name]) * weight for name, weight in shares]
+    return torch.stack(weighted).sum(0)
 
 
 def _unknown(name: str, available: list[str], folder: Path) -> str:
@@ -148,15 +142,10 @@ def _unknown(name: str, available: list[str], folder: Path) -> str:
     )
 
 
-def voice_style(pack: Tensor, num_phonemes: int) -> Tensor:
-    """Style for a chunk.
+def voice_style(voice: Tensor, num_phonemes: int) -> Tensor:
+    """Style [256] of a voice [510, 1, 256] for a chunk.
 
-    Args:
-        pack: [510, 1, 256] a voice.
-        num_phonemes: Characters of the chunk's phonemes, also those that have no id.
-
-    Returns:
-        [256].
+    `num_phonemes` counts the characters of the chunk's phonemes, also those that have no id.
     """
-    row = min(max(num_phonemes, 1), len(pack)) - 1
-    return pack[row, 0].clone()
+    row = min(max(num_phonemes, 1), len(voice)) - 1
+    return voice[row, 0].clone()

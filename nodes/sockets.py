@@ -16,7 +16,7 @@ from ..multitalk.speakers import MAX_BOX_PX, Box
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
-    from ..kokoro.synthesis import Speaker
+    from ..kokoro.synthesis import Synthesizer
 
 Tracks = io.Custom("MULTITALK_TRACKS")
 Speech = io.Custom("MULTITALK_SPEECH")
@@ -40,7 +40,7 @@ class LoadedEncoder:
 class LoadedVoices:
     """A voice model; the machine voice has no weights to manage."""
 
-    speaker: Speaker
+    synthesizer: Synthesizer
     patcher: ModelPatcher | None
     name: str  # for messages
 

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from ..kokoro.network.files import find_files
 from ..kokoro.network.model import load_files
-from ..kokoro.notation import clean_text
-from ..kokoro.roles import name_key
-from ..kokoro.script import Script, Turn, parse_script, schedule_turns
+from ..kokoro.script.names import name_key
+from ..kokoro.script.notation import drop_unseen
+from ..kokoro.script.reader import parse_script
+from ..kokoro.script.turns import Script, Turn, schedule_turns
 from ..kokoro.spoken import Spoken
-from ..kokoro.synthesis import EspeakSpeaker, KokoroSpeaker, Manner, Speaker
+from ..kokoro.synthesis import EspeakSynthesizer, KokoroSynthesizer, Manner, Synthesizer
 from ..multitalk.sound.audio import (
     Sound,
     Tracks,
@@ -49,7 +50,7 @@ class Dialogue:
 
 def espeak_voices() -> LoadedVoices:
     """The machine voice; nothing is loaded."""
-    return LoadedVoices(speaker=EspeakSpeaker(), patcher=None, name="espeak-ng")
+    return LoadedVoices(synthesizer=EspeakSynthesizer(), patcher=None, name="espeak-ng")
 
 
 def load_voices(name: str) -> LoadedVoices:
@@ -71,14 +72,14 @@ def load_voices(name: str) -> LoadedVoices:
         load_device=comfy.model_management.text_encoder_device(),
         offload_device=comfy.model_management.text_encoder_offload_device(),
     )
-    speaker = KokoroSpeaker(model=model, voices=files.voices)
-    return LoadedVoices(speaker=speaker, patcher=patcher, name=files.weights.name)
+    synthesizer = KokoroSynthesizer(model=model, voices=files.voices)
+    return LoadedVoices(synthesizer=synthesizer, patcher=patcher, name=files.weights.name)
 
 
-def _ready(voices: LoadedVoices) -> Speaker:
+def _ready(voices: LoadedVoices) -> Synthesizer:
     if voices.patcher is not None:
         comfy.model_management.load_models_gpu([voices.patcher])
-    return voices.speaker
+    return voices.synthesizer
 
 
 def speak(
@@ -159,11 +160,12 @@ def speak_dialogue(
     check_length(cast, "voices")
     wanted = read_cast(cast)
     script = parse_script(text, tuple(wanted))
-    speaker = _ready(voices)
-    chosen = _voices_of(script, wanted, speaker.default_voices())
+    synthesizer = _ready(voices)
+    chosen = _voices_of(script, wanted, synthesizer.default_voices())
     progress = make_progress(len(script.turns))
     spoken = [
-        _say_turn(speaker, turn, chosen[turn.speaker], replace(manner, seed=manner.seed + number),
+        _say_turn(synthesizer, turn, chosen[turn.speaker],
+                  replace(manner, seed=manner.seed + number),
                   lambda done, all_, number=number: progress(number, done, all_))
         for number, turn in enumerate(script.turns)
     ]  # fmt: skip
@@ -178,7 +180,7 @@ def read_cast(text: str) -> dict[str, str]:
     """
     cast: dict[str, str] = {}
     # Halves of pairs would be quoted in refusals, and the host cannot write them into its log.
-    for number, line in enumerate(clean_text(text).split("\n"), start=1):
+    for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
         if not line.strip():
             continue
         name, equals, voice = (part.strip() for part in line.partition("="))
@@ -207,7 +209,7 @@ def _voices_of(script: Script, wanted: dict[str, str], defaults: Sequence[str]) 
 
 
 def _say_turn(
-    speaker: Speaker,
+    synthesizer: Synthesizer,
     turn: Turn,
     voice: str,
     manner: Manner,
@@ -220,7 +222,7 @@ def _say_turn(
         speed=manner.speed if turn.speed is None else turn.speed,
     )
     try:
-        return speaker.say(turn.text, own, progress)
+        return synthesizer.say(turn.text, own, progress)
     except ValueError as error:
         raise ValueError(f"Line {turn.line}, column {turn.column}: {error}") from error
 

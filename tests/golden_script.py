@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from pack.kokoro.script import REFERENCE_SPEAKERS, parse_reference_script, schedule_turns
+from pack.kokoro.script.reader import REFERENCE_SPEAKERS, parse_reference_script
+from pack.kokoro.script.turns import schedule_turns
 from pack.multitalk.config import SAMPLE_RATE_HZ
 from pack.multitalk.sound.audio import resample
 from pack.multitalk.sound.dialogue import dialogue_tracks, lay_turns

@@ -24,10 +24,15 @@ LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "lo
 # Texts that people write and speech needs: these files hold letters beyond ASCII as data.
 LETTERS = {
     "multitalk/sound/timeline.py",
-    *("kokoro/english/abbreviations.py", "kokoro/roles.py", "kokoro/chunks.py", "kokoro/config.py"),
+    *(
+        "kokoro/english/abbreviations.py",
+        "kokoro/script/names.py",
+        "kokoro/chunks.py",
+        "kokoro/config.py",
+    ),
     *(
         "kokoro/english/lexicon.py",
-        "kokoro/notation.py",
+        "kokoro/script/notation.py",
         "kokoro/english/numbers.py",
         "kokoro/phonemes.py",
     ),

@@ -6,6 +6,7 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
 )  # fmt: skip
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # By the short form in small letters with its last full stop.
 ABBREVIATIONS = {
     "mr.": "mister", "mrs.": "Mrs", "ms.": "miz", "dr.": "doctor", "prof.": "professor",
@@ -18,13 +19,8 @@ ABBREVIATIONS = {
     "ave.": "avenue", "blvd.": "boulevard", "rd.": "road", "mt.": "mount", "apt.": "apartment",
     "fig.": "figure", "vol.": "volume", "pp.": "pages", "ch.": "chapter",
     "min.": "minutes", "sec.": "seconds", "hrs.": "hours", "no.": "number",
-    "jan.": "January", "feb.": "February", "mar.": "March", "apr.": "April", "jun.": "June",
-    "jul.": "July", "aug.": "August", "sep.": "September", "sept.": "September",
-    "oct.": "October", "nov.": "November", "dec.": "December",
-    "mon.": "Monday", "tue.": "Tuesday", "tues.": "Tuesday", "wed.": "Wednesday",
-    "thu.": "Thursday", "thurs.": "Thursday", "fri.": "Friday", "sat.": "Saturday",
-    "sun.": "Sunday",
-    "w/o.": "without",
+    "w/o.": "without", "sept.": "September", "tues.": "Tuesday", "thurs.": "Thursday",
+    **{f"{name[:3].lower()}.": name for name in (*MONTHS, *DAYS) if name != "May"},
 }  # fmt: skip
 # Words of their own as well: short forms only before a number, or as a title before a name.
 BEFORE_NUMBER = "no|min|sec|mar|sat|wed|fig|jun|ch|mon|pp|sep|dec|fri|sun|aug|jan|oct"
@@ -37,32 +33,22 @@ NAMES_WITH_NUMBERS = frozenset({
     "Louis", "Mary", "Napoleon", "Nicholas", "Paul", "Peter", "Philip", "Pius", "Richard",
     "Robert", "Urban", "Victor", "William",
 })  # fmt: skip
-_PER_HOUR = ("kilometer per hour", "kilometers per hour")
-# One and many.
+# With (s) where many of them have an s; many a foot are feet.
 UNITS = {
-    "%": ("percent", "percent"), "\u00b0C": ("degree Celsius", "degrees Celsius"),
-    "\u00b0F": ("degree Fahrenheit", "degrees Fahrenheit"), "\u00b0": ("degree", "degrees"),
-    "kg": ("kilogram", "kilograms"), "g": ("gram", "grams"), "mg": ("milligram", "milligrams"),
-    "lb": ("pound", "pounds"), "lbs": ("pound", "pounds"), "oz": ("ounce", "ounces"),
-    "km": ("kilometer", "kilometers"), "m": ("meter", "meters"),
-    "cm": ("centimeter", "centimeters"),
-    "mm": ("millimeter", "millimeters"), "mi": ("mile", "miles"), "ft": ("foot", "feet"),
-    "yd": ("yard", "yards"), "km/h": _PER_HOUR, "kmh": _PER_HOUR, "kph": _PER_HOUR,
-    "mph": ("mile per hour", "miles per hour"), "m/s": ("meter per second", "meters per second"),
-    "m2": ("square meter", "square meters"), "km2": ("square kilometer", "square kilometers"),
-    "m3": ("cubic meter", "cubic meters"), "sq ft": ("square foot", "square feet"),
-    "l": ("liter", "liters"), "L": ("liter", "liters"), "ml": ("milliliter", "milliliters"),
-    "mL": ("milliliter", "milliliters"), "Hz": ("hertz", "hertz"),
-    "kHz": ("kilohertz", "kilohertz"),
-    "MHz": ("megahertz", "megahertz"), "GHz": ("gigahertz", "gigahertz"),
-    "KB": ("kilobyte", "kilobytes"), "kB": ("kilobyte", "kilobytes"),
-    "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
-    "TB": ("terabyte", "terabytes"), "W": ("watt", "watts"), "kW": ("kilowatt", "kilowatts"),
-    "kWh": ("kilowatt hour", "kilowatt hours"), "V": ("volt", "volts"),
-    "dB": ("decibel", "decibels"), "px": ("pixel", "pixels"),
-    "fps": ("frame per second", "frames per second"), "ms": ("millisecond", "milliseconds"),
-    "min": ("minute", "minutes"), "hr": ("hour", "hours"), "hrs": ("hour", "hours"),
-    "h": ("hour", "hours"), "s": ("second", "seconds"), "x": ("times", "times"),
+    "%": "percent", "\u00b0C": "degree(s) Celsius", "\u00b0F": "degree(s) Fahrenheit",
+    "\u00b0": "degree(s)", "kg": "kilogram(s)", "g": "gram(s)", "mg": "milligram(s)",
+    "lb": "pound(s)", "lbs": "pound(s)", "oz": "ounce(s)", "km": "kilometer(s)", "m": "meter(s)",
+    "cm": "centimeter(s)", "mm": "millimeter(s)", "mi": "mile(s)", "ft": "foot", "yd": "yard(s)",
+    "km/h": "kilometer(s) per hour", "kmh": "kilometer(s) per hour",
+    "kph": "kilometer(s) per hour", "mph": "mile(s) per hour", "m/s": "meter(s) per second",
+    "m2": "square meter(s)", "km2": "square kilometer(s)", "m3": "cubic meter(s)",
+    "sq ft": "square foot", "l": "liter(s)", "L": "liter(s)", "ml": "milliliter(s)",
+    "mL": "milliliter(s)", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz",
+    "GHz": "gigahertz", "KB": "kilobyte(s)", "kB": "kilobyte(s)", "MB": "megabyte(s)",
+    "GB": "gigabyte(s)", "TB": "terabyte(s)", "W": "watt(s)", "kW": "kilowatt(s)",
+    "kWh": "kilowatt hour(s)", "V": "volt(s)", "dB": "decibel(s)", "px": "pixel(s)",
+    "fps": "frame(s) per second", "ms": "millisecond(s)", "min": "minute(s)", "hr": "hour(s)",
+    "hrs": "hour(s)", "h": "hour(s)", "s": "second(s)", "x": "times",
 }  # fmt: skip
 SYMBOLS_SAID = {
     "&": "and", "%": "percent", "+": "plus", "=": "equals", "@": "at", "#": "number",

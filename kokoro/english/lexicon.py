@@ -42,7 +42,6 @@ STEMS = {
     "ing": (("ing", "e"), ("ing", ""), ("ying", "ie"), ("cking", "c")),
     "ly": (("ically", "ic"), ("ily", "y"), ("ly", ""), ("ly", "le"), ("y", ""), ("ally", "")),
 }
-ACCENTED = re.compile(r"[^\x00-\x7f]")
 
 
 def data_folder() -> Path | None:
@@ -63,15 +62,7 @@ class Lexicon:
 
     @classmethod
     def load(cls, folder: Path, *, british: bool) -> Lexicon:
-        """Read the dictionaries.
-
-        Args:
-            folder: As `data_folder` gives it.
-            british: British English; otherwise American.
-
-        Returns:
-            The words.
-        """
+        """Read the dictionaries from a folder as `data_folder` gives it; British or American."""
         prefix = "gb" if british else "us"
         gold, silver = (
             json.loads((folder / f"{prefix}_{grade}.json").read_text(encoding="utf-8"))
@@ -79,20 +70,17 @@ class Lexicon:
         )
         return cls(gold=gold, silver=silver, british=british)
 
-    def find(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
-        """Phonemes of a word.
+    def find(self, word: str) -> str | None:
+        """Phonemes of a written word, with stress; None if neither entry nor rule gives them."""
+        return self.entry(word) or self.possessive(word) or self.derive(word)
+
+    def entry(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
+        """What the dictionaries have: gold before silver, as written before other cases.
 
         Args:
             word: As written, without marks around it.
             uses: Parts of speech that fit here, best first, in the dictionaries' terms.
-
-        Returns:
-            Phonemes with stress, or None for a word that neither entry nor rule gives.
         """
-        return self.entry(word, uses) or self.possessive(word) or self.derive(word)
-
-    def entry(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
-        """What the dictionaries have: gold before silver, as written before other cases."""
         for table in (self.gold, self.silver):
             for form in _forms(word):
                 found = table.get(form)
@@ -120,21 +108,10 @@ class Lexicon:
         return found and (self.add_s(found) if rest else found)
 
     def derive(self, word: str) -> str | None:
-        """A word with one of the endings -s, -ed, -ing, -ly, by the entry of its stem.
-
-        Args:
-            word: As written; its own entry is not looked at.
-
-        Returns:
-            Phonemes, or None if no stem is known.
-        """
+        """A word with one of the endings -s, -ed, -ing, -ly, by the entry of its stem, if known."""
         lower = word.lower()
-        for ending, add in (
-            ("s", self.add_s),
-            ("ed", self.add_ed),
-            ("ing", self.add_ing),
-            ("ly", self.add_ly),
-        ):
+        adders = {"s": self.add_s, "ed": self.add_ed, "ing": self.add_ing, "ly": self.add_ly}
+        for ending, add in adders.items():
             if not lower.endswith(ending) or lower.endswith("ss"):
                 continue
             for stem in _stems(word, ending):
@@ -182,12 +159,17 @@ class Lexicon:
         for ending, vowel in (("ed", BARRED_I), ("ive", SMALL_I)):
             if base.endswith(ending) and stem[-2:-1] == vowel:
                 stem = stem[:-2] + weak + stem[-1]
+        stem = self._l_before_ly(stem, base)
+        return stem + ("i" if stem.endswith("l") else "li")
+
+    def _l_before_ly(self, stem: str, base: str) -> str:
+        """A syllable with an l at the end of a stem is swallowed or gets a clear vowel."""
         swallowed = base.endswith("ble") or (self.british and base.endswith("ical"))
         if swallowed and stem.endswith((FAINT_L, SCHWA + "l")):
-            return stem[:-2] + "li"
+            return stem[:-2] + "l"
         if stem.endswith(FAINT_L) and (self.british or not base.endswith("le")):
-            stem = stem[:-2] + SCHWA + "l"
-        return stem + ("i" if stem.endswith("l") else "li")
+            return stem[:-2] + SCHWA + "l"
+        return stem
 
     def _weak_i(self) -> str:
         return SMALL_I if self.british else BARRED_I
@@ -198,20 +180,12 @@ class Lexicon:
 
     def spell(self, letters: str) -> str:
         """Names of letters in one breath, the last one stressed most."""
-        names = [self.entry(letter.upper()) or "" for letter in letters]
-        names = [name for name in names if name]
+        names = [name for letter in letters if (name := self.entry(letter.upper()))]
         said = [name.replace(PRIMARY, SECONDARY) for name in names[:-1]]
         return "".join([*said, *names[-1:]])
 
     def compound(self, word: str) -> str | None:
-        """A word of two known ones, such as framerate, cut nearest to its middle.
-
-        Args:
-            word: As written.
-
-        Returns:
-            Phonemes with the stress of a compound, or None.
-        """
+        """A word of two known ones, such as framerate, cut nearest to its middle."""
         lower = word.lower()
         middle = len(lower) / 2
         for cut in sorted(range(3, len(lower) - 2), key=lambda cut: abs(cut - middle)):
@@ -230,7 +204,7 @@ def _forms(word: str) -> Iterator[str]:
         yield lower
     if word[:1].islower() or word.isupper():
         yield lower[:1].upper() + lower[1:]
-    if ACCENTED.search(word):
+    if not word.isascii():
         plain = unicodedata.normalize("NFD", word)
         yield "".join(c for c in plain if not unicodedata.combining(c)).lower()
 
@@ -248,5 +222,4 @@ def _stems(word: str, ending: str) -> Iterator[str]:
 
 def first_is_vowel(phonemes: str) -> bool:
     """Whether phonemes begin with a vowel sound."""
-    bare = phonemes.lstrip(STRESSES)
-    return bare[:1] in VOWELS if bare else False
+    return re.match(f"[{STRESSES}]*[{VOWELS}]", phonemes) is not None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from typing import NamedTuple
 
 ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-SCALES = ("thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
+SCALES = tuple(zip(
+    (10**15, 10**12, 10**9, 10**6, 1000, 100),
+    ("quadrillion", "trillion", "billion", "million", "thousand", "hundred"),
+    strict=True,
+))  # fmt: skip
 MAX_DIGITS = 18  # longer ones are read digit by digit; nobody knows their names
 ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
@@ -18,66 +23,38 @@ ORDINALS = {
 FRACTIONS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Currency:
+class Currency(NamedTuple):
     """Names of a currency."""
 
     one: str
     many: str
-    small_one: str | None = None  # the hundredth; None where there is none in use
-    small_many: str | None = None
+    small_one: str = ""  # the hundredth; empty where there is none in use
+    small_many: str = ""
 
 
-DOLLAR = Currency(one="dollar", many="dollars", small_one="cent", small_many="cents")
 CURRENCIES = {
-    "$": DOLLAR,
-    "\u20ac": Currency(one="euro", many="euros", small_one="cent", small_many="cents"),
-    "\u00a3": Currency(one="pound", many="pounds", small_one="penny", small_many="pence"),
-    "\u00a5": Currency(one="yen", many="yen"),
-    "\u20b9": Currency(one="rupee", many="rupees", small_one="paisa", small_many="paise"),
-    "\u20bd": Currency(one="rouble", many="roubles", small_one="kopeck", small_many="kopecks"),
-    "\u20a9": Currency(one="won", many="won"),
-    "\u00a2": Currency(one="cent", many="cents"),
+    "$": Currency("dollar", "dollars", "cent", "cents"),
+    "\u20ac": Currency("euro", "euros", "cent", "cents"),
+    "\u00a3": Currency("pound", "pounds", "penny", "pence"),
+    "\u00a5": Currency("yen", "yen"),
+    "\u20b9": Currency("rupee", "rupees", "paisa", "paise"),
+    "\u20bd": Currency("rouble", "roubles", "kopeck", "kopecks"),
+    "\u20a9": Currency("won", "won"),
+    "\u00a2": Currency("cent", "cents"),
 }
 
 
 def cardinal(number: int) -> list[str]:
-    """A whole number in words.
-
-    Args:
-        number: Any whole number; beyond 18 digits it is read digit by digit.
-
-    Returns:
-        Words, with "and" before the last two digits: 105 is one hundred and five.
-    """
+    """A whole number in words: 105 is one hundred and five; over 18 digits are read one by one."""
     if number < 0:
         return ["minus", *cardinal(-number)]
     if number >= 10**MAX_DIGITS:
         return digits(str(number))
-    if number < 1000:
-        return _below_thousand(number)
-    words: list[str] = []
-    groups = []
-    while number:
-        number, rest = divmod(number, 1000)
-        groups.append(rest)
-    for index in range(len(groups) - 1, 0, -1):
-        if groups[index]:
-            words += [*_below_thousand(groups[index]), SCALES[index - 1]]
-    if groups[0]:
-        words += ["and"] * (groups[0] < 100) + _below_thousand(groups[0])
-    return words
-
-
-def _below_thousand(number: int) -> list[str]:
-    hundreds, rest = divmod(number, 100)
-    words = [ONES[hundreds], "hundred"] if hundreds else []
-    if rest or not hundreds:
-        words += ["and"] * bool(hundreds) + _below_hundred(rest)
-    return words
-
-
-def _below_hundred(number: int) -> list[str]:
+    for size, name in SCALES:
+        if number >= size:
+            many, rest = divmod(number, size)
+            words = [*cardinal(many), name, *["and"] * (0 < rest < 100)]
+            return words + cardinal(rest) if rest else words
     if number < 20:
         return [ONES[number]]
     tens, ones = divmod(number, 10)
@@ -107,31 +84,21 @@ def year(number: int) -> list[str]:
     if not 1000 <= number <= 9999 or (high % 10 == 0 and low < 10):
         return cardinal(number)
     if low == 0:
-        return [*_below_hundred(high), "hundred"]
-    return [*_below_hundred(high), *(["oh", ONES[low]] if low < 10 else _below_hundred(low))]
+        return [*cardinal(high), "hundred"]
+    return [*cardinal(high), *(["oh", ONES[low]] if low < 10 else cardinal(low))]
 
 
 def decade(number: int) -> list[str]:
     """The years from a round one on: 1980 is nineteen eighties, 2000 two thousands."""
-    words = year(number) if number >= 100 else _below_hundred(number)
-    last = words[-1]
-    return [*words[:-1], last[:-1] + "ies" if last.endswith("y") else last + "s"]
+    *head, last = year(number)
+    return [*head, last[:-1] + "ies" if last.endswith("y") else last + "s"]
 
 
 def decimal(text: str) -> list[str]:
-    """A number with or without decimals, commas between thousands allowed.
-
-    Args:
-        text: Such as 1,234.50, -3 or .5.
-
-    Returns:
-        Words; decimals are read digit by digit.
-    """
+    """A number such as 1,234.50, -3 or .5 in words; decimals are read digit by digit."""
     sign = ["minus"] if text.startswith("-") else []
     whole, _, decimals = text.lstrip("+-").replace(",", "").partition(".")
-    if len(whole) > 1 and whole.startswith("0"):
-        words = digits(whole)
-    elif len(whole) > MAX_DIGITS:
+    if len(whole) > MAX_DIGITS or (len(whole) > 1 and whole.startswith("0")):
         words = digits(whole)  # int() refuses thousands of digits
     else:
         words = cardinal(int(whole)) if whole else ["zero"] * bool(decimals)
@@ -153,27 +120,18 @@ def fraction(above: int, below: int) -> list[str]:
 def money(amount: str, currency: Currency) -> list[str]:
     """An amount of money: 3.50 in dollars is three dollars and fifty cents.
 
-    Args:
-        amount: The digits, commas between thousands and decimals (after a point or comma) allowed.
-        currency: The names.
-
-    Returns:
-        Words.
+    Commas between thousands and decimals after a point or comma are fine.
     """
-    if len(amount) > 2 and amount[-3] == ",":
-        amount = amount[:-3] + "." + amount[-2:]
+    amount = re.sub(r",(\d\d)$", r".\1", amount)
     whole, _, decimals = amount.replace(",", "").partition(".")
-    if decimals and (len(decimals) != 2 or currency.small_one is None):
+    if decimals and (len(decimals) != 2 or not currency.small_one):
         return [*decimal(amount), currency.many]
-    words: list[str] = []
-    small = int(decimals or 0)
-    whole = whole.lstrip("0")
-    if whole or not small:
-        words = [*decimal(whole or "0"), currency.one if whole == "1" else currency.many]
-    if small:
-        name = currency.small_one if small == 1 else currency.small_many
-        words += ["and"] * bool(words) + [*_below_hundred(small), str(name)]
-    return words
+    whole, small = whole.lstrip("0"), int(decimals or 0)
+    large_words = [*decimal(whole or "0"), currency.one if whole == "1" else currency.many]
+    if not small:
+        return large_words
+    small_words = [*cardinal(small), currency.small_one if small == 1 else currency.small_many]
+    return [*large_words, "and", *small_words] if whole else small_words
 
 
 def clock(hours: int, minutes: int, seconds: int | None = None) -> list[str]:

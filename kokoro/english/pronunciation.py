@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..symbols import ETH, FLAPS, SCHWA, SMALL_U, Token, keep_symbols
@@ -14,22 +14,24 @@ from .written import Item, read_text
 logger = logging.getLogger("kokoro")
 
 Fallback = Callable[[Sequence[str]], list[str]]
-# What the word before says about how this one is used.
-BEFORE_VERB = frozenset({
-    "to", "will", "would", "can", "could", "should", "must", "may", "might", "shall", "do",
-    "does", "did", "don't", "doesn't", "didn't", "won't", "can't", "cannot", "couldn't",
-    "wouldn't", "shouldn't", "i", "you", "we", "they", "let's", "please", "i'll", "you'll",
-    "we'll", "they'll", "i'd", "you'd", "we'd", "they'd",
-})  # fmt: skip
-BEFORE_NOUN = frozenset({
-    "the", "a", "an", "my", "your", "his", "its", "our", "their", "this", "that", "these",
-    "those", "of", "no", "some", "any", "each", "every", "in", "on", "for", "with", "from",
-    "by", "at",
-})  # fmt: skip
-BEFORE_PARTICIPLE = frozenset({
-    "have", "has", "had", "was", "were", "been", "be", "being", "is", "are", "having", "i've",
-    "you've", "we've", "they've", "hasn't", "haven't", "hadn't", "wasn't", "weren't",
-})  # fmt: skip
+# What the word before says about how this one is used, in the dictionaries' terms.
+USES_AFTER = {
+    "VBN": frozenset({
+        "have", "has", "had", "was", "were", "been", "be", "being", "is", "are", "having", "i've",
+        "you've", "we've", "they've", "hasn't", "haven't", "hadn't", "wasn't", "weren't",
+    }),
+    "VERB": frozenset({
+        "to", "will", "would", "can", "could", "should", "must", "may", "might", "shall", "do",
+        "does", "did", "don't", "doesn't", "didn't", "won't", "can't", "cannot", "couldn't",
+        "wouldn't", "shouldn't", "i", "you", "we", "they", "let's", "please", "i'll", "you'll",
+        "we'll", "they'll", "i'd", "you'd", "we'd", "they'd",
+    }),
+    "NOUN": frozenset({
+        "the", "a", "an", "my", "your", "his", "its", "our", "their", "this", "that", "these",
+        "those", "of", "no", "some", "any", "each", "every", "in", "on", "for", "with", "from",
+        "by", "at",
+    }),
+}  # fmt: skip
 # Ends of words that the dictionaries lack.
 CLITICS = {"'ve": SCHWA + "v", "'re": SCHWA, "'n": SCHWA + "n", "'all": SCHWA + "l"}
 
@@ -44,48 +46,46 @@ class EnglishPhonemes:
     english: bool = True
 
     def tokens(self, text: str) -> list[Token]:
-        """Words and marks with their phonemes.
-
-        Args:
-            text: Any text.
-
-        Returns:
-            Tokens in order; a token may be said as several words (`$5`).
-        """
+        """Words and marks with their phonemes; one may be said as several words (`$5`)."""
         items = read_text(text)
-        loud = _shouted(items)
+        shouted = _shouted(items)
         # Words in order, with the number of their item; a mark is an empty word.
         words = [
-            (index, word.lower() if index in loud and word != "I" else word)
+            (index, word.lower() if index in shouted and word != "I" else word)
             for index, item in enumerate(items)
             for word in item.words or ("",)
         ]
-        missing: dict[str, str] = {}
-        for word in {word for _, word in words if word}:
-            self._pronounce(word, {}, missing)
-        extra = self._look_up(sorted(missing))
         said: list[list[str]] = [[] for _ in items]
-        after = ""  # phonemes of the next word; none at a mark and at the end
-        for position in range(len(words) - 1, -1, -1):
-            index, word = words[position]
-            before = words[position - 1][1] if position else ""
-            following = words[position + 1][1] if position + 1 < len(words) else ""
-            context = _Context(before=before.lower(), after=after, following=following.lower())
-            phonemes = word and self._in_context(word, context, extra)
-            if phonemes or not word:
-                after = phonemes
-                said[index].insert(0, phonemes)
+        for (index, _), phonemes in zip(words, self._say([w for _, w in words]), strict=True):
+            said[index] += [phonemes] * bool(phonemes)
         return [
             Token(text=item.text, phonemes=phonemes, blank=item.blank)
             for item, parts in zip(items, said, strict=True)
-            if (phonemes := item.text if item.mark else self._finish(" ".join(parts)))
+            if (phonemes := item.text if item.mark else self._in_alphabet(" ".join(parts)))
         ]
 
-    def _finish(self, phonemes: str) -> str:
+    def _in_alphabet(self, phonemes: str) -> str:
         return keep_symbols(phonemes if self.lexicon.british else phonemes.translate(FLAPS))
 
-    def _look_up(self, words: list[str]) -> dict[str, str]:
+    def _say(self, words: Sequence[str]) -> list[str]:
+        """Phonemes of words in context, from the last one on, for words hang on the next."""
+        guessed = self._guess({
+            part for word in {*words} - {""} for part, known in self._parts(word) if not known
+        })  # fmt: skip
+        near = ["", *words, ""]
+        said: list[str] = []
+        after = ""  # phonemes of the next word; none at a mark and at the end
+        for position in range(len(words), 0, -1):
+            before, word, following = near[position - 1 : position + 2]
+            context = _Context(before=before.lower(), after=after, following=following.lower())
+            said.append(self._in_context(word, context, guessed) if word else "")
+            if said[-1] or not word:
+                after = said[-1]
+        return said[::-1]
+
+    def _guess(self, missing: Collection[str]) -> dict[str, str]:
         """Words that neither entries nor rules give."""
+        words = sorted(missing)
         found: dict[str, str] = {}
         if words and self.fallback is not None:
             found = dict(zip(words, self.fallback(words), strict=True))
@@ -99,17 +99,15 @@ class EnglishPhonemes:
         lexicon = self.lexicon
         return {w: found.get(w) or lexicon.compound(w) or lexicon.spell(w) for w in words}
 
-    def _pronounce(self, word: str, extra: Mapping[str, str], missing: dict[str, str]) -> str:
-        """A word out of context; what is found nowhere goes into `missing`."""
+    def _parts(self, word: str) -> Iterator[tuple[str, str | None]]:
+        """A word, or its parts if only they are known, each with its phonemes out of context."""
         known = self._known(word)
-        if known:
-            return known
-        parts = _parts(word)
+        parts = [] if known else _split(word)
         if len(parts) > 1:
-            return "".join(self._pronounce(part, extra, missing) for part in parts)
-        if word not in extra:
-            missing[word] = ""
-        return extra.get(word, "")
+            for part in parts:
+                yield from self._parts(part)
+        else:
+            yield word, known
 
     def _known(self, word: str) -> str | None:
         lexicon = self.lexicon
@@ -133,15 +131,11 @@ class EnglishPhonemes:
         short = len(word) <= 4 or not vowels or word in self.lexicon.gold
         return self.lexicon.spell(word) if short and word.isalpha() else None
 
-    def _in_context(self, word: str, context: _Context, extra: Mapping[str, str]) -> str:
-        weak = _weak(word, context)
-        if weak:
-            return weak
+    def _in_context(self, word: str, context: _Context, guessed: Mapping[str, str]) -> str:
+        said = _weak(word, context)
         if isinstance(self.lexicon.gold.get(word.lower()), dict) and not word[1:].isupper():
-            said = self.lexicon.entry(word, context.uses(word.lower()))
-            if said:
-                return said
-        return self._pronounce(word, extra, {})
+            said = said or self.lexicon.entry(word, context.uses(word.lower()))
+        return said or "".join(known or guessed[part] for part, known in self._parts(word))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,49 +146,44 @@ class _Context:
 
     def uses(self, word: str) -> tuple[str, ...]:
         """Parts of speech that the neighbours of a word suggest, best first."""
-        uses: list[str] = []
-        if word == "used" and self.following == "to":
-            uses.append("VBD")
-        if self.before in BEFORE_PARTICIPLE:
-            uses.append("VBN")
-        elif self.before in BEFORE_VERB:
-            uses.append("VERB")
-        elif self.before in BEFORE_NOUN:
-            uses.append("NOUN")
-        if not self.after:
-            uses.append("None")
-        return tuple(uses)
+        past = ["VBD"] if word == "used" and self.following == "to" else []
+        likely = [use for use, words in USES_AFTER.items() if self.before in words]
+        return (*past, *likely[:1], *["None"] * (not self.after))
 
 
 def _weak(word: str, context: _Context) -> str | None:
     """The little words that change with the next sound; None for all others."""
-    lower, vowel = word.lower(), first_is_vowel(context.after)
     if not context.after:
         return None
     letters = len(context.following) == 1  # a b c
     if not letters and (word == "a" or (word == "A" and not context.before)):
         return SCHWA
+    vowel = first_is_vowel(context.after)
     weak = {
         "an": SCHWA + "n",
         "the": ETH + ("i" if vowel else SCHWA),
         "to": "t" + (SMALL_U if vowel else SCHWA),
     }
-    return weak.get(lower)
+    return weak.get(word.lower())
 
 
 def _shouted(items: Sequence[Item]) -> frozenset[int]:
     """Items in capitals beside others in capitals: words, not abbreviations."""
-    written = [(i, item.words[0]) for i, item in enumerate(items) if not item.mark]
-    loud = [(len(w) > 1 and w.isupper() and "." not in w) or w in ("I", "A") for _, w in written]
-    found = set()
-    for k, (index, word) in enumerate(written):
-        beside = [written[j][1] for j in (k - 1, k + 1) if 0 <= j < len(written) and loud[j]]
-        if loud[k] and beside and max(map(len, [word, *beside])) > 3:
-            found.add(index)
-    return frozenset(found)
+    written = [(index, item.words[0]) for index, item in enumerate(items) if not item.mark]
+    loud = ["", *(word if _is_loud(word) else "" for _, word in written), ""]
+    neighbors = zip(loud, loud[1:], loud[2:], strict=False)
+    return frozenset(
+        index
+        for (index, _), near in zip(written, neighbors, strict=True)
+        if near[1] and (near[0] or near[2]) and max(map(len, near)) > 3
+    )
 
 
-def _parts(word: str) -> list[str]:
+def _is_loud(word: str) -> bool:
+    return word in ("I", "A") or (len(word) > 1 and word.isupper() and "." not in word)
+
+
+def _split(word: str) -> list[str]:
     """Parts of a word that may be known where the whole is not."""
     if "-" in word:
         return word.split("-")

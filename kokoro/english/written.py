@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from ..symbols import MARKS, clean_text, fold_marks
+from ..symbols import MARKS, drop_unsaid, fold_marks
 from . import numbers
 from .abbreviations import (
     ABBREVIATIONS,
@@ -27,7 +27,10 @@ from .abbreviations import (
 
 MAX_WORD = 100  # letters; a longer run is no word and is said in pieces
 MAX_ADDRESS_WORDS = 24
-QUOTES = '"\u201c\u201d'
+CODES = {"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3"}
+SCALES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
+OPENING, CLOSING = "\u201c\u201d"
+QUOTES = ('"', OPENING, CLOSING)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,38 +44,34 @@ class Item:
 
 
 def read_text(text: str) -> list[Item]:
-    """Items of an English text.
-
-    Args:
-        text: Any string.
-
-    Returns:
-        Items in order; what nobody says is left out.
-    """
+    """Items of an English text in order; what nobody says is left out."""
     text = _prepare(text)
     items: list[Item] = []
-    open_quote = False
     for found in PATTERN.finditer(text):
         kind = str(found.lastgroup)
         blank = not text[found.end() : found.end() + 1].strip()
+        words = tuple(READERS[kind](found))
         if kind == "mark":
-            mark = found[0]
-            if mark in QUOTES:
-                mark = "\u201d" if open_quote or mark == "\u201d" else "\u201c"
-                open_quote = mark == "\u201c"
+            mark = _paired(found[0], items)
             if items and items[-1].mark and items[-1].text == mark:
                 items.pop()  # !!! is !
             items.append(Item(text=mark, words=(), mark=True, blank=blank))
-            continue
-        words = READERS[kind](found)
-        if words and kind == "initials" and _ends_sentence(found):
-            items.append(Item(text=found[0][0], words=tuple(words), mark=False, blank=False))
+        elif words and kind == "initials" and _ends_sentence(found):
+            items.append(Item(text=found[0][0], words=words, mark=False, blank=False))
             items.append(Item(text=".", words=(), mark=True, blank=blank))
         elif words:
-            items.append(Item(text=found[0], words=tuple(words), mark=False, blank=blank))
-        elif blank and items and not items[-1].blank:
-            items[-1] = _with_blank(items[-1])
+            items.append(Item(text=found[0], words=words, mark=False, blank=blank))
+        elif blank and items:
+            items[-1] = replace(items[-1], blank=True)
     return items
+
+
+def _paired(mark: str, items: Sequence[Item]) -> str:
+    """A mark; if it is a quotation mark the opening or closing one, by the one before it."""
+    if mark not in QUOTES:
+        return mark
+    last = next((item.text for item in reversed(items) if item.text in QUOTES), CLOSING)
+    return OPENING if last == CLOSING != mark else CLOSING
 
 
 def _ends_sentence(found: re.Match[str]) -> bool:
@@ -81,14 +80,10 @@ def _ends_sentence(found: re.Match[str]) -> bool:
     return len(found[0]) == 2 and before is not None and before[1].islower()
 
 
-def _with_blank(item: Item) -> Item:
-    return Item(text=item.text, words=item.words, mark=item.mark, blank=True)
-
-
 def _prepare(text: str) -> str:
     # Fractions, small raised digits, wide letters and the digits of other scripts.
     plain = []
-    for c in clean_text(text):
+    for c in drop_unsaid(text):
         kind = unicodedata.category(c)
         if kind == "Nd":
             plain.append(str(unicodedata.digit(c)))
@@ -107,99 +102,72 @@ def _prepare(text: str) -> str:
     return re.sub(rf"(\w{{{MAX_WORD}}})(?=\w)", r"\1 ", text)
 
 
-def _number(found: re.Match[str]) -> list[str]:
-    text = found[0]
-    plain = re.fullmatch(r"[12]\d{3}", text)
-    if plain and 1100 <= int(text) < 2100:
-        return numbers.year(int(text))
-    sign = ["plus"] if text.startswith("+") else []
-    return sign + numbers.decimal(text)
+def _number_or_year(text: str) -> list[str]:
+    is_year = re.fullmatch(r"1[1-9]\d\d|20\d\d", text)
+    return numbers.year(int(text)) if is_year else numbers.decimal(text)
+
+
+def _plus(text: str) -> list[str]:
+    return ["plus"] if text.startswith("+") else []
 
 
 def _scaled(found: re.Match[str]) -> list[str]:
     """An amount with a sign or code of a currency before or after it."""
     sign = (found["sign"] or found["sign_after"]).strip()
     amount, scale = found["amount"] or found["amount_before"], (found["scale"] or "").strip()
-    currency = numbers.CURRENCIES[{"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3"}.get(sign, sign)]
+    currency = numbers.CURRENCIES[CODES.get(sign, sign)]
     minus = ["minus"] if found["minus"] else []
     if not scale:
         return minus + numbers.money(amount, currency)
-    short = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
-    name = scale.lower() if len(scale) > 2 else short[scale[0].lower()]
+    # In whole, or as a letter.
+    name = scale.lower() if len(scale) > 2 else SCALES[scale[0].lower()]
     return [*minus, *numbers.decimal(amount), name, currency.many]
 
 
 def _measure(found: re.Match[str]) -> list[str]:
     amount = found["quantity"]
-    one, many = UNITS[found["unit"]]
-    name = one if amount in ("1", "-1") else many
+    name = UNITS[found["unit"]]
+    if amount in ("1", "-1"):
+        name = name.replace("(s)", "")
+    else:
+        name = name.replace("(s)", "s").replace("foot", "feet")
     return [*numbers.decimal(amount), *name.split()]
 
 
 def _time(found: re.Match[str]) -> list[str]:
     seconds = found["seconds"]
     hours, minutes = int(found["hours"]), int(found["minutes"])
-    half = _half_of_day(found["half"])
+    half = [f"{found['half'].upper()}.M."] if found["half"] else []
     if not minutes and half:
         return numbers.cardinal(hours) + half
     return numbers.clock(hours, minutes, int(seconds) if seconds else None) + half
 
 
-def _half_of_day(letter: str | None) -> list[str]:
-    return [f"{letter.upper()}.M."] if letter else []
-
-
-def _hour(found: re.Match[str]) -> list[str]:
-    return numbers.cardinal(int(found["at"])) + _half_of_day(found["half_only"])
-
-
 def _date(found: re.Match[str]) -> list[str]:
-    first, second, last = (int(part) for part in re.findall(r"\d+", found[0]))
-    year, month, day = last, first, second
-    if first > 31:  # 2026-03-01
-        year, month, day = first, second, last
-    elif first > 12:  # 25/12/2026
-        month, day = second, first
+    parts = re.findall(r"\d+", found[0])
+    month, day, year = map(int, parts)
+    if month > 31:  # 2026-03-01
+        year, month, day = month, day, year
+    elif month > 12:  # 25/12/2026
+        month, day = day, month
     if not 1 <= month <= 12:
-        return [word for part in re.findall(r"\d+", found[0]) for word in numbers.decimal(part)]
+        return [word for part in parts for word in numbers.decimal(part)]
     return [MONTHS[month - 1], *numbers.ordinal(day), *numbers.year(year)]
 
 
 def _month_day(found: re.Match[str]) -> list[str]:
-    month = found["month"].rstrip(".")
-    name = next(name for name in MONTHS if name.lower().startswith(month[:3].lower()))
+    name = next(name for name in MONTHS if name.startswith(found["month"][:3]))
     return [name, *numbers.ordinal(int(found["day"]))]
 
 
-def _ordinal(found: re.Match[str]) -> list[str]:
-    return numbers.ordinal(int(found[0][:-2].replace(",", "")))
-
-
-def _decade(found: re.Match[str]) -> list[str]:
-    return numbers.decade(int(re.sub(r"\D", "", found[0])))
-
-
 def _fraction(found: re.Match[str]) -> list[str]:
-    whole = found["whole"]
+    whole, above, below = found["whole"], int(found["above"]), int(found["below"])
     if found[0] in ("24/7", "9/11"):
-        return [*numbers.cardinal(int(found["above"])), *numbers.cardinal(int(found["below"]))]
-    said = numbers.fraction(int(found["above"]), int(found["below"]))
+        return [*numbers.cardinal(above), *numbers.cardinal(below)]
+    said = numbers.fraction(above, below)
     if not whole:
         return said
     return [*numbers.decimal(whole), "and", *(["a", *said[1:]] if said[0] == "one" else said)]
-
-
-def _range(found: re.Match[str]) -> list[str]:
-    said = []
-    for part in (found["from"], found["until"]):
-        is_year = re.fullmatch(r"[12]\d{3}", part) and 1100 <= int(part) < 2100
-        said.append(numbers.year(int(part)) if is_year else numbers.decimal(part))
-    return [*said[0], "to", *said[1]]
-
-
-def _digits(found: re.Match[str]) -> list[str]:
-    plus = ["plus"] if found[0].startswith("+") else []
-    return plus + numbers.digits(found[0])
 
 
 def _version(found: re.Match[str]) -> list[str]:
@@ -233,18 +201,15 @@ def _abbreviation(found: re.Match[str]) -> list[str]:
 
 
 def _saint_or_street(found: re.Match[str]) -> list[str]:
-    before = found.string[: found.start()].rstrip()
     after = found.string[found.end() :].lstrip()
-    word_before = re.search(r"\w+$", before)
-    after_name = word_before is not None and word_before[0][:1].isupper()
+    word_before = re.search(r"(\w+)\s*$", found.string[: found.start()])
+    after_name = word_before is not None and word_before[1][0].isupper()
     return ["saint" if after[:1].isupper() and not after_name else "street"]
 
 
 def _roman(found: re.Match[str]) -> list[str]:
-    values = {"I": 1, "V": 5, "X": 10}
-    digits = [values[c] for c in found["numeral"]]
-    pairs = zip(digits, [*digits[1:], 0], strict=True)
-    value = sum(-a if a < b else a for a, b in pairs)
+    digits = [{"I": 1, "V": 5, "X": 10}[c] for c in found["numeral"]]
+    value = sum(-a if a < b else a for a, b in zip(digits, [*digits[1:], 0], strict=True))
     name = found["ruler"]
     if name in NAMES_WITH_NUMBERS:
         return [name, "the", *numbers.ordinal(value)]
@@ -259,7 +224,7 @@ def _symbol(found: re.Match[str]) -> list[str]:
 
 
 def _height(found: re.Match[str]) -> list[str]:
-    feet, inches = numbers.cardinal(int(found["feet"])), numbers.cardinal(int(found["inches"]))
+    feet, inches = (numbers.cardinal(int(found[part])) for part in ("feet", "inches"))
     return [*feet, "feet", *inches, *["inches"] * found[0].endswith('"')]
 
 
@@ -305,7 +270,7 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
     ),
     "hour": (
         rf"\b(?P<at>1?\d)\s?(?P<half_only>[aApP])(?:\.?[mM]{SENTENCE_END}|\.[mM]\.|[mM]\b)",
-        _hour,
+        lambda m: [*numbers.cardinal(int(m["at"])), f"{m['half_only'].upper()}.M."],
     ),
     "date": (
         r"\b(?:\d{1,2}(?P<between>[/.-])\d{1,2}(?P=between)(?:\d{4}|\d\d)|\d{4}-\d\d-\d\d)\b"
@@ -319,7 +284,7 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
     "phone": (
         r"(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\)\s?|\b\d{3}[ .-])\d{3}[ .-]\d{4}\b|\b\d{3}-\d{4}\b"
         r"|\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}\b|\b\d{19,}\b",
-        _digits,
+        lambda m: _plus(m[0]) + numbers.digits(m[0]),
     ),
     "money": (
         rf"(?P<minus>-)?(?:(?P<sign>[{SIGNS}]|\b(?:USD|EUR|GBP)\s)\s?(?P<amount>{AMOUNT})"
@@ -327,17 +292,29 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
         rf"(?P<scale>{SCALE})?",
         _scaled,
     ),
-    "decade": (r"(?:'|\b)(?:\d{3}|\d)0'?s\b", _decade),
+    "decade": (
+        r"(?:'|\b)(?:\d{3}|\d)0'?s\b",
+        lambda m: numbers.decade(int(re.sub(r"\D", "", m[0]))),
+    ),
     "height": (r"\b(?P<feet>\d)'(?P<inches>\d|1[01])(?:\"|(?!\w))", _height),
-    "ordinal": (r"\b\d{1,3}(?:,?\d{3})*(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
+    "ordinal": (
+        r"\b\d{1,3}(?:,?\d{3})*(?:st|nd|rd|th|ST|ND|RD|TH)\b",
+        lambda m: numbers.ordinal(int(m[0][:-2].replace(",", ""))),
+    ),
     "fraction": (
         r"(?<![\d/.])(?:(?P<whole>\d{1,3}) )?(?P<above>\d{1,3})/(?P<below>\d{1,3})(?![\d/.]*\d)",
         _fraction,
     ),
     "measure": (rf"(?<!\w)(?P<quantity>-?{NUMBER})\s?(?P<unit>{_UNIT})(?!\w)", _measure),
     "version": (r"\d+(?:\.\d+){2,}", _version),
-    "range": (rf"(?<![\w-])(?P<from>{NUMBER})(?:[-\u2014:])(?P<until>{NUMBER})(?![\w-])", _range),
-    "number": (rf"(?:(?<!\w)[+-])?{NUMBER}|(?<!\w)\.\d+", _number),
+    "range": (
+        rf"(?<![\w-])(?P<from>{NUMBER})(?:[-\u2014:])(?P<until>{NUMBER})(?![\w-])",
+        lambda m: [*_number_or_year(m["from"]), "to", *_number_or_year(m["until"])],
+    ),
+    "number": (
+        rf"(?:(?<!\w)[+-])?{NUMBER}|(?<!\w)\.\d+",
+        lambda m: _plus(m[0]) + _number_or_year(m[0]),
+    ),
     "street": (rf"\bSt(?:{END}|\.|\b(?!'|-))", _saint_or_street),
     "closer": (rf"(?i:\b(?:{CLOSERS})){SENTENCE_END}", _abbreviation),
     "initials": (

@@ -1,9 +1,9 @@
 """espeak-ng in a process of its own: one request on standard input, the answer on standard output.
 
-Run as a script by `espeak_process`, with the paths of the library and of its data; it imports
-nothing of the pack. The request is JSON: {"do": "voices"}, {"do": "ipa", "voice", "texts"} or
-{"do": "speak", "voice", "text", "rate", "pitch"}. The answer is frames: a letter (J JSON, S 16-bit
-samples), the length in four bytes, the content.
+Run as a script by process.py, with the paths of the library and of its data; it imports nothing of
+the pack. The request is JSON: {"do": "voices"}, {"do": "ipa", "voice", "texts"} or
+{"do": "speak", "voice", "text", "rate", "pitch"}. The answer is a line of JSON, "status",
+"sample_rate", "result" and "num_bytes", and that many bytes of 16-bit samples.
 
 Source: espeak-ng's public interface, speak_lib.h of version 1.52.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import struct
 import sys
 
 SYNCHRONOUS, DONT_EXIT, OK = 2, 0x8000, 0  # hands out samples, opens no sound device
@@ -31,13 +30,7 @@ class Voice(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("languages", ctypes.c_void_p),  # a priority byte and a name each, then a zero byte
         ("identifier", ctypes.c_char_p),
-        ("gender", ctypes.c_ubyte),
-        ("age", ctypes.c_ubyte),
-        ("variant", ctypes.c_ubyte),
-        ("unused", ctypes.c_ubyte),
-        ("score", ctypes.c_int),
-        ("spare", ctypes.c_void_p),
-    )
+    )  # and what is not read here
 
 
 class Event(ctypes.Structure):
@@ -63,20 +56,17 @@ CALLBACK = ctypes.CFUNCTYPE(
 def load(path: str, data: str) -> tuple[ctypes.CDLL, int]:
     """The library, started, and its sample rate in Hz; 0 or less where its data do not fit."""
     library = ctypes.CDLL(path)
-    library.espeak_Initialize.argtypes = [
-        *(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
-    ]
+    number, text, pointer = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
+    library.espeak_Initialize.argtypes = (number, number, text, number)
+    library.espeak_ListVoices.argtypes = (pointer,)
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(Voice))
-    library.espeak_ListVoices.argtypes = [ctypes.c_void_p]
-    library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
-    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    library.espeak_TextToPhonemes.argtypes = [
-        *(ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int)
-    ]
-    library.espeak_Synth.argtypes = [
-        *(ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int),
-        *(ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p),
-    ]
+    library.espeak_SetVoiceByName.argtypes = (text,)
+    library.espeak_TextToPhonemes.argtypes = (ctypes.POINTER(pointer), number, number)
+    library.espeak_TextToPhonemes.restype = text
+    library.espeak_Synth.argtypes = (
+        *(text, ctypes.c_size_t, ctypes.c_uint, number, ctypes.c_uint, ctypes.c_uint),
+        *(pointer, pointer),
+    )  # fmt: skip
     sample_rate = library.espeak_Initialize(SYNCHRONOUS, 0, os.fsencode(data), DONT_EXIT)
     return library, sample_rate
 
@@ -108,21 +98,18 @@ def phonemes(library: ctypes.CDLL, text: str) -> str:
     return " ".join(clause for clause in clauses if clause)
 
 
-def speak(library: ctypes.CDLL, text: str) -> tuple[int, list[tuple[int, int]]]:
-    """Write the samples of a text as they are made.
-
-    Args:
-        library: With a voice chosen.
-        text: Any text.
+def speak(library: ctypes.CDLL, text: str) -> tuple[int, list[tuple[int, int]], bytes]:
+    """Say a text in the chosen voice.
 
     Returns:
-        The library's status, and (character, sample) where each word begins.
+        The library's status, (character, sample) where each word begins, and 16-bit samples.
     """
     words: list[tuple[int, int]] = []
+    sound = bytearray()
 
     def take(samples: int, count: int, events: ctypes.Array[Event]) -> int:
         if samples and count:
-            answer(b"S", ctypes.string_at(samples, 2 * count))
+            sound.extend(ctypes.string_at(samples, 2 * count))
         index = 0
         while events[index].kind != LIST_END:
             if events[index].kind == WORD:
@@ -134,7 +121,7 @@ def speak(library: ctypes.CDLL, text: str) -> tuple[int, list[tuple[int, int]]]:
     library.espeak_SetSynthCallback(callback)
     data = encode(text)
     status = library.espeak_Synth(data, len(data) + 1, 0, 1, 0, UTF8, None, None)
-    return status or library.espeak_Synchronize(), words
+    return status or library.espeak_Synchronize(), words, bytes(sound)
 
 
 def encode(text: str) -> bytes:
@@ -143,17 +130,12 @@ def encode(text: str) -> bytes:
     return text.replace("\0", " ").replace("[[", "[ ").encode("utf-8", "replace")
 
 
-def answer(kind: bytes, content: bytes) -> None:
-    """Write one frame."""
-    sys.stdout.buffer.write(kind + struct.pack("<I", len(content)) + content)
-
-
 def main() -> None:
     """Read the request, answer it."""
     request = json.loads(sys.stdin.buffer.read())
     library, sample_rate = load(sys.argv[1], sys.argv[2])
     status = OK if sample_rate > 0 else -1
-    result: object = None
+    result, samples = None, b""
     if status == OK and "voice" in request:
         status = library.espeak_SetVoiceByName(request["voice"].encode())
     if status == OK:
@@ -164,9 +146,10 @@ def main() -> None:
         else:
             library.espeak_SetParameter(RATE, request["rate"], 0)
             library.espeak_SetParameter(PITCH, request["pitch"], 0)
-            status, result = speak(library, request["text"])
-    end = {"status": status, "sample_rate": sample_rate, "result": result}
-    answer(b"J", json.dumps(end).encode())
+            status, result, samples = speak(library, request["text"])
+    head = {"status": status, "sample_rate": sample_rate, "result": result}
+    head["num_bytes"] = len(samples)
+    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + samples)
     sys.stdout.buffer.flush()
 
 

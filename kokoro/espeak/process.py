@@ -2,8 +2,9 @@
 
 espeak-ng is one state for a whole process, keeps things from one sentence to the next (phases, a
 flutter counter), writes to standard error, and overruns its buffers on some texts (a.a.a.a... in
-Spanish, scripts mixed at random), which ends the process. In a child process (25 ms) the same text
-always gives the same samples, threads and other packs do not meet, and a crash is a sentence.
+Spanish, scripts mixed at random), which aborts the process, the host's if it were called there. In
+a child process (25 ms) the same text always gives the same samples, threads and other packs do not
+meet, and a crash is a sentence.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import importlib.util
 import json
 import logging
 import re
-import struct
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,10 +23,6 @@ from pathlib import Path
 logger = logging.getLogger("kokoro")
 
 CHILD = Path(__file__).with_name("child.py")
-MISSING = (
-    "{what} needs espeak-ng, and the package espeakng-loader, which brings it, is not installed. "
-    "Run: pip install espeakng-loader"
-)
 # espeak-ng's own buffers end soon after these.
 MAX_RUN = 50  # characters without a blank
 MAX_INITIALS = 20  # letters with a full stop each
@@ -63,19 +59,19 @@ def is_installed() -> bool:
 
 
 def known_voices(what: str) -> tuple[VoiceEntry, ...]:
-    """Every voice, read from the package's files once in a process.
+    """Every voice in alphabetical order of language, read once in a process.
 
     Args:
         what: What it is needed for, as the start of the sentence if it is missing.
-
-    Returns:
-        Voices in alphabetical order of language.
 
     Raises:
         RuntimeError: If the package is missing or does not start.
     """
     if not is_installed():
-        raise RuntimeError(MISSING.format(what=what))
+        raise RuntimeError(
+            f"{what} needs espeak-ng, and the package espeakng-loader, which brings it, is not "
+            "installed. Run: pip install espeakng-loader"
+        )
     return _read_voices()
 
 
@@ -83,25 +79,15 @@ def known_voices(what: str) -> tuple[VoiceEntry, ...]:
 def _read_voices() -> tuple[VoiceEntry, ...]:
     found, _, _ = _ask({"do": "voices"}, 0)
     return tuple(
-        VoiceEntry(
-            name=name,
-            identifier=identifier,
-            languages=tuple((priority, code) for priority, code in languages),
-        )
+        VoiceEntry(name=name, identifier=identifier, languages=tuple(map(tuple, languages)))
         for name, identifier, languages in found
     )
 
 
 def read_ipa(texts: Sequence[str], voice: str) -> list[str]:
-    """IPA of texts.
+    """IPA of words or stretches of words: words apart by blanks, `^` as tie.
 
-    Args:
-        texts: Words or stretches of words.
-        voice: Identifier of a voice.
-
-    Returns:
-        One string for each text, words apart by blanks, `^` as tie; empty for a text that
-        espeak-ng cannot read.
+    It is empty for a text that espeak-ng cannot read. `voice` is the identifier of a voice.
 
     Raises:
         RuntimeError: If the package is missing or does not start.
@@ -160,7 +146,7 @@ def _synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
     return Sound(
         samples=samples,
         sample_rate=sample_rate,
-        words=tuple((character, sample) for character, sample in words),
+        words=tuple(map(tuple, words)),
     )
 
 
@@ -193,27 +179,19 @@ def _ask(request: dict[str, object], characters: int) -> tuple[list, bytes, int]
         ) from error
     except subprocess.TimeoutExpired as error:
         raise EspeakCrashError("espeak-ng did not finish in time.") from error
-    samples, end = _frames(done.stdout)
-    if end is None:
+    samples, head = _answer(done.stdout)
+    if head is None:
         raise EspeakCrashError(f"espeak-ng ended with code {done.returncode} and no answer.")
-    if end["status"] != 0:
+    if head["status"] != 0:
         raise RuntimeError(
-            f"espeak-ng does not work: its error code is {end['status']}, its voice "
+            f"espeak-ng does not work: its error code is {head['status']}, its voice "
             f"{request.get('voice')!r}. Run: pip install --force-reinstall espeakng-loader"
         )
-    return end["result"], samples, end["sample_rate"]
+    return head["result"], samples, head["sample_rate"]
 
 
-def _frames(data: bytes) -> tuple[bytes, dict | None]:
-    """Samples, and the last frame; None if it did not come."""
-    samples, at, end = [], 0, None
-    while at + 5 <= len(data):
-        kind = data[at : at + 1]
-        (length,) = struct.unpack_from("<I", data, at + 1)
-        content = memoryview(data)[at + 5 : at + 5 + length]
-        at += 5 + length
-        if kind == b"S":
-            samples.append(content)
-        elif len(content) == length:
-            end = json.loads(bytes(content))
-    return b"".join(samples), end
+def _answer(data: bytes) -> tuple[bytes, dict | None]:
+    """Samples, and what stands before them; None if the answer is not whole."""
+    line, end, samples = data.partition(b"\n")
+    head = json.loads(line) if end else {}
+    return (samples, head) if len(samples) == head.get("num_bytes") else (b"", None)

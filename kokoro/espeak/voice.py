@@ -1,9 +1,8 @@
-"""espeak-ng as a voice, and as the source of phonemes for many languages."""
+"""espeak-ng as a voice, and its languages."""
 
 from __future__ import annotations
 
 import difflib
-import itertools
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -13,18 +12,13 @@ import torch
 from torch import Tensor
 
 from ..spoken import Spoken, Word
-from ..symbols import MARKS, Token, clean_text, fold_espeak, fold_marks
-from .process import VoiceEntry, break_runs, known_voices, read_ipa, synthesize
+from ..symbols import drop_unsaid
+from .process import VoiceEntry, break_runs, known_voices, synthesize
 
 VARIANTS = (*(f"m{i}" for i in range(1, 8)), *(f"f{i}" for i in range(1, 6)))
 WORDS_PER_MINUTE = 175  # at speed 1
 MIN_RATE, MAX_RATE = 80, 450  # words per minute that espeak-ng can do
 SILENT = 1 / 256  # samples below this are a pause
-# A full stop or comma inside a number or an address belongs to the word.
-PIECES = re.compile(
-    rf"(?P<mark>(?!(?<=\w)[.,:](?=\w))[{re.escape(MARKS)}])"
-    rf"|(?:[^\s{re.escape(MARKS)}]|(?<=\w)[.,:](?=\w))+"
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +31,7 @@ class EspeakVoice:
     pitch: int = 50  # 0 to 100
 
     def speak(self, text: str) -> Spoken:
-        """Say a text.
-
-        Args:
-            text: Any text; what the language cannot say is passed over.
+        """Say a text; what the language cannot say is passed over.
 
         Returns:
             Sound at espeak-ng's sample rate (22050 Hz) and its words. Equal texts give equal
@@ -50,12 +41,14 @@ class EspeakVoice:
             ValueError: If language, variant, speed or pitch is impossible.
             RuntimeError: If espeak-ng is not installed.
         """
-        rate, text = self._check(), break_runs(clean_text(text))
+        rate, text = self._check(), break_runs(drop_unsaid(text))
         identifier = find_voice(known_voices("The espeak-ng voice"), self.language).identifier
         if self.variant is not None:
             identifier += f"+{self.variant}"
         sound = synthesize(text, identifier, rate=rate, pitch=self.pitch)
-        waveform = _waveform(sound.samples)
+        waveform = torch.zeros(0)
+        if sound.samples:
+            waveform = torch.frombuffer(bytearray(sound.samples), dtype=torch.int16) / 32768
         words = _words(text, sound.words, waveform, sound.sample_rate)
         return Spoken(waveform=waveform, sample_rate=sound.sample_rate, words=words)
 
@@ -79,10 +72,7 @@ class EspeakVoice:
 
 
 def list_languages() -> dict[str, str]:
-    """What espeak-ng speaks: names by language code, such as `en-us`.
-
-    Returns:
-        Over a hundred entries in alphabetical order of codes.
+    """What espeak-ng speaks: over a hundred names by language code, such as `en-us`, sorted.
 
     Raises:
         RuntimeError: If espeak-ng is not installed.
@@ -94,14 +84,7 @@ def list_languages() -> dict[str, str]:
 
 
 def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
-    """The voice nearest to a language.
-
-    Args:
-        voices: All voices.
-        language: A code in any case (`en-us`, `pt`), or a voice's name or identifier.
-
-    Returns:
-        The voice.
+    """The voice nearest to a language: a code in any case, or a voice's name or identifier.
 
     Raises:
         ValueError: If there is none; names similar codes.
@@ -124,100 +107,6 @@ def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
             f"It knows {len(codes)} codes. Choose for example one of: {', '.join(similar[:8])}."
         )
     return voices[min(speaking)[2]]
-
-
-def espeak_ipa(texts: Sequence[str], language: str) -> list[str]:
-    """IPA of texts by espeak-ng.
-
-    Args:
-        texts: Words or stretches of words without marks.
-        language: Language code.
-
-    Returns:
-        One string for each text, words apart by blanks, `^` as tie.
-
-    Raises:
-        ValueError: If espeak-ng does not know the language.
-        RuntimeError: If espeak-ng is not installed.
-    """
-    voices = known_voices(f"Text in the language {language[:40]!r}")
-    found = read_ipa(texts, find_voice(voices, language).identifier)
-    # espeak-ng marks words that it reads by another language's rules: (en)word(de).
-    return [re.sub(r"\([a-z-]+\)", "", ipa) for ipa in found]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EspeakPhonemes:
-    """Phonemes of any language that espeak-ng speaks, one token for each word."""
-
-    language: str  # espeak-ng's code
-    name: str = "espeak-ng"
-    english: bool = False
-
-    def tokens(self, text: str) -> list[Token]:
-        """Words and marks with their phonemes."""
-        pieces = split_pieces(clean_text(text))
-        stretches = [
-            list(group)
-            for mark, group in itertools.groupby(range(len(pieces)), lambda i: pieces[i].mark)
-            if not mark
-        ]
-        written = [" ".join(pieces[i].text for i in stretch) for stretch in stretches]
-        said = [fold_espeak(ipa).split() for ipa in espeak_ipa(written, self.language)]
-        # Numbers are several words, and some short words are said as one.
-        odd = [k for k, words in enumerate(said) if len(words) != len(stretches[k])]
-        alone = espeak_ipa([pieces[i].text for k in odd for i in stretches[k]], self.language)
-        lengths = iter([len(ipa.split()) for ipa in alone])
-        found = {i: _token(p.text, p.text, p) for i, p in enumerate(pieces) if p.mark}
-        for k, (stretch, words) in enumerate(zip(stretches, said, strict=True)):
-            counts = [next(lengths) for _ in stretch] if k in set(odd) else [1] * len(stretch)
-            if sum(counts) != len(words):
-                found[stretch[0]] = _token(written[k], " ".join(words), pieces[stretch[-1]])
-                continue
-            ends = list(itertools.accumulate(counts))
-            for i, count, end in zip(stretch, counts, ends, strict=True):
-                found[i] = _token(pieces[i].text, " ".join(words[end - count : end]), pieces[i])
-        return [found[index] for index in sorted(found) if found[index].phonemes]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
-    """A word or a mark of a text."""
-
-    text: str
-    mark: bool
-    blank: bool  # followed by a blank
-
-
-def _token(text: str, phonemes: str, piece: Piece) -> Token:
-    return Token(text=text, phonemes=phonemes or None, blank=piece.blank)
-
-
-def split_pieces(text: str) -> list[Piece]:
-    """Words and marks of a text.
-
-    Args:
-        text: One line or more.
-
-    Returns:
-        Pieces in order, with the model's own marks; a mark that is repeated is there once.
-    """
-    text = fold_marks(text)
-    pieces: list[Piece] = []
-    for found in PIECES.finditer(text):
-        mark = found["mark"] is not None
-        blank = text[found.end() : found.end() + 1].isspace()
-        if mark and pieces and pieces[-1].text == found[0]:
-            pieces[-1] = Piece(text=found[0], mark=True, blank=blank)
-        else:
-            pieces.append(Piece(text=found[0], mark=mark, blank=blank))
-    return pieces
-
-
-def _waveform(samples: bytes) -> Tensor:
-    if not samples:
-        return torch.zeros(0)
-    return torch.frombuffer(bytearray(samples), dtype=torch.int16) / 32768
 
 
 def _words(

@@ -30,17 +30,10 @@ SLOPE, LAST_SLOPE = 0.1, 0.01  # of leaky ReLU
 
 
 def draw_noise(num_samples: int, seed: int) -> Tensor:
-    """Noise of the source, [1, A, 9] float32 on the CPU.
+    """Noise of the source, [1, A, 9] float32 of unit variance on the CPU.
 
     Drawn as in the reference, so that a seed stands for the same numbers: start phases first, then
     normal numbers, harmonic by harmonic. What it draws afterwards it throws away.
-
-    Args:
-        num_samples: A.
-        seed: Of a generator of its own.
-
-    Returns:
-        Numbers of unit variance.
     """
     generator = torch.Generator().manual_seed(seed)
     torch.rand(1, NUM_HARMONICS, generator=generator)
@@ -80,14 +73,9 @@ class Source(nn.Module):
         self.l_linear = nn.Linear(NUM_HARMONICS, 1)
 
     def sines(self, pitch: Tensor, noise: Tensor) -> Tensor:
-        """Harmonics with their noise.
+        """Harmonics [1, A, 9] of a pitch [1, T] Hz, with noise [1, A, 9] of unit variance.
 
-        Args:
-            pitch: [1, T] Hz.
-            noise: [1, A, 9] of unit variance, A = T * samples_per_value.
-
-        Returns:
-            [1, A, 9].
+        A = T * samples_per_value.
         """
         length = self.samples_per_value
         orders = torch.arange(1, NUM_HARMONICS + 1, device=pitch.device)
@@ -119,16 +107,14 @@ class SnakeBlock(nn.Module):
                 for d in steps
             )
 
-        def norms() -> nn.ModuleList:
-            return nn.ModuleList(AdaptiveNorm(channels, style_width) for _ in dilations)
-
-        def alphas() -> nn.ParameterList:
-            return nn.ParameterList(torch.ones(1, channels, 1) for _ in dilations)
-
         self.convs1 = convolutions(dilations)
         self.convs2 = convolutions((1,) * len(dilations))
-        self.adain1, self.adain2 = norms(), norms()
-        self.alpha1, self.alpha2 = alphas(), alphas()
+        self.adain1, self.adain2 = (
+            nn.ModuleList(AdaptiveNorm(channels, style_width) for _ in dilations) for _ in range(2)
+        )
+        self.alpha1, self.alpha2 = (
+            nn.ParameterList(torch.ones(1, channels, 1) for _ in dilations) for _ in range(2)
+        )
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """[1, C, T] and a style -> [1, C, T]. `x` is kept."""
@@ -174,11 +160,7 @@ class Generator(nn.Module):
         self.conv_post = Convolution(widths[-1], config.n_fft + 2, 7, padding=3)
 
     def excite(self, pitch: Tensor, noise: Tensor) -> Tensor:
-        """Spectrum of the source.
-
-        Args:
-            pitch: [1, T] Hz.
-            noise: [1, A, 9] of unit variance.
+        """Spectrum of the source for a pitch [1, T] Hz and noise [1, A, 9] of unit variance.
 
         Returns:
             [1, n_fft + 2, A / hop + 1]: magnitudes, then phases.

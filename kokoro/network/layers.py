@@ -132,18 +132,13 @@ class _AlbertLayer(nn.Module):
         return self.full_layer_layer_norm(self.ffn_output(inner) + x)
 
 
-class _AlbertGroup(nn.Module):
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.albert_layers = nn.ModuleList([_AlbertLayer(config)])
-
-
 class _AlbertEncoder(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.num_layers = config.num_layers
         self.embedding_hidden_mapping_in = nn.Linear(config.embedding, config.hidden)
-        self.albert_layer_groups = nn.ModuleList([_AlbertGroup(config)])
+        group = nn.ModuleDict({"albert_layers": nn.ModuleList([_AlbertLayer(config)])})
+        self.albert_layer_groups = nn.ModuleList([group])
 
     def forward(self, embedded: Tensor) -> Tensor:
         x = self.embedding_hidden_mapping_in(embedded)

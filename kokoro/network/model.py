@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,15 +65,6 @@ class DurationEncoder(nn.Module):
         return x
 
 
-class _DurationProjection(nn.Module):
-    def __init__(self, width: int, out: int) -> None:
-        super().__init__()
-        self.linear_layer = nn.Linear(width, out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear_layer(x)
-
-
 class Predictor(nn.Module):
     """How long, how high and how loud: durations, pitch and energy."""
 
@@ -81,7 +73,8 @@ class Predictor(nn.Module):
         width, style = config.hidden, config.style_width
         self.text_encoder = DurationEncoder(config)
         self.lstm = bilstm(width + style, width)
-        self.duration_proj = _DurationProjection(width, config.max_duration)
+        linear = nn.Linear(width, config.max_duration)
+        self.duration_proj = nn.Sequential(OrderedDict(linear_layer=linear))
         self.shared = bilstm(width + style, width)
 
         def curve() -> nn.ModuleList:
@@ -241,13 +234,7 @@ def load_kokoro(state: Mapping[str, Tensor | Mapping[str, Tensor]], config: Koko
 
 
 def load_files(files: KokoroFiles) -> Kokoro:
-    """Load a model from its files.
-
-    Args:
-        files: What `find_files` found.
-
-    Returns:
-        The network in evaluation mode, float32, on the CPU.
+    """Load a model from what `find_files` found; see `load_kokoro`.
 
     Raises:
         ValueError: If a file is damaged or they do not fit together; it names the weights.

@@ -4,26 +4,15 @@ from __future__ import annotations
 import sys
 import unicodedata
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from pack.kokoro.chunks import MAX_PHONEMES
-from pack.kokoro.english.pronunciation import EnglishPhonemes
-from pack.kokoro.espeak.voice import EspeakPhonemes
-from pack.kokoro.phonemes import (
-    LANGUAGES,
-    MisakiPhonemes,
-    choose_engine,
-    language_of,
-    phoneme_chunks,
-    read_tokens,
-    speech_chunks,
-    typed_tokens,
-)
+from pack.kokoro.phonemes import phoneme_chunks, read_tokens, speech_chunks, typed_tokens
+from pack.kokoro.phonemizers import choose_phonemizer
 from pack.kokoro.symbols import (
     SYMBOLS,
-    clean_text,
+    drop_unsaid,
     fold_english,
     fold_espeak,
     keep_symbols,
@@ -41,7 +30,7 @@ PUBLISHED = (
 
 @pytest.fixture(scope="module")
 def american():
-    return choose_engine("a")
+    return choose_phonemizer("a")
 
 
 def said(tokens):
@@ -56,7 +45,7 @@ def test_symbols_are_the_published_vocabulary():
 @pytest.mark.parametrize("letter", "abefhip")
 def test_two_hundred_sentences_become_known_symbols(letter):
     assert len(SENTENCES) >= 200
-    engine = choose_engine(letter)
+    engine = choose_phonemizer(letter)
     step = 1 if letter in "ab" else 110  # a process for each call, so fewer calls
     for start in range(0, len(SENTENCES), step):
         text = "\n".join(SENTENCES[start : start + step])
@@ -69,7 +58,7 @@ def test_two_hundred_sentences_become_known_symbols(letter):
 
 def test_sentences_without_espeak_become_known_symbols_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    engine = choose_engine("a")
+    engine = choose_phonemizer("a")
     assert engine.name == "misaki's dictionaries"
     for text in SENTENCES:
         tokens = read_tokens(text, engine)
@@ -80,91 +69,12 @@ def test_sentences_without_espeak_become_known_symbols_too(monkeypatch):
 
 def test_sentences_by_espeak_alone_become_known_symbols_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "misaki", None)
-    engine = choose_engine("b")
+    engine = choose_phonemizer("b")
     assert engine.name == "espeak-ng"
     tokens = read_tokens("\n".join(SENTENCES), engine)
     assert set(said(tokens)) <= SYMBOLS
     hello = engine.tokens("Hello there, the U.S. costs $5.")
     assert said(hello) == "həlˈQ ðˈɛː, ðə jˈuːˈɛs kˈɒsts fˈIv dˈɒləz."
-
-
-def test_the_engine_of_a_language_names_itself():
-    assert choose_engine("a").name == "misaki's dictionaries and espeak-ng for other words"
-    assert isinstance(choose_engine("bf_emma"), EnglishPhonemes)
-    spanish = choose_engine("es")
-    assert isinstance(spanish, EspeakPhonemes)
-    assert (spanish.name, spanish.language, spanish.english) == ("espeak-ng", "es", False)
-
-
-@pytest.mark.parametrize(
-    ("given", "letter"),
-    [
-        ("a", "a"),
-        ("en-us", "a"),
-        ("EN_GB", "b"),
-        ("British English", "b"),
-        ("af_heart", "a"),
-        ("zm_yunxi", "z"),
-        ("pt-br", "p"),
-        ("fr", "f"),
-    ],
-)
-def test_a_language_is_told_by_letter_code_name_or_voice(given, letter):
-    assert language_of(given) == letter
-    assert letter in LANGUAGES
-
-
-@pytest.mark.parametrize("given", ["", "x", "de", "xf_nobody", "heart"])
-def test_an_unknown_language_is_refused(given):
-    with pytest.raises(ValueError, match=r"speech model knows a \(American English\)"):
-        language_of(given)
-
-
-@pytest.mark.parametrize(
-    ("language", "missing", "message"),
-    [
-        ("e", ["espeakng_loader"], r"Spanish needs espeak-ng.*pip install espeakng-loader"),
-        (
-            "a",
-            ["espeakng_loader", "misaki"],
-            r"--no-deps --ignore-requires-python misaki.*espeakng-loader",
-        ),
-        ("j", [], r'missing here: fugashi.*pip install "misaki\[ja\]"'),
-        ("z", [], r'missing here: jieba.*pip install "misaki\[zh\]"'),
-    ],
-)
-def test_what_is_missing_is_named(monkeypatch, language, missing, message):
-    for name in missing:
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(RuntimeError, match=message):
-        choose_engine(language)
-
-
-def test_misaki_itself_is_never_imported(american):
-    american.tokens("Hello world")
-    assert not [name for name in sys.modules if name.split(".")[0] == "misaki"]
-
-
-def test_tokens_of_misakis_own_class_are_taken_over():
-    words = [
-        SimpleNamespace(text="better", phonemes="bˈɛɾəɹ", whitespace=" "),
-        SimpleNamespace(text="❓", phonemes=None, whitespace=""),
-        SimpleNamespace(text=".", phonemes=".", whitespace=""),
-    ]
-    engine = MisakiPhonemes(
-        name="misaki", english=True, british=False, read=lambda text: ("", words)
-    )
-    tokens = engine.tokens("better ❓.")
-    assert [(t.text, t.phonemes, t.blank) for t in tokens] == [
-        ("better", "bˈɛTəɹ", True),
-        ("❓", None, False),
-        (".", ".", False),
-    ]
-    other = MisakiPhonemes(
-        name="misaki", english=False, british=False, read=lambda text: ("koɲɲiʨiβa⁇", None)
-    )
-    assert said(other.tokens("こんにちは")) == "koɲɲiʨiβa"
-    assert other.tokens("") != []
 
 
 @pytest.mark.parametrize(
@@ -255,7 +165,7 @@ def test_espeaks_ipa_becomes_symbols():
 
 
 def test_text_is_cleaned_of_what_nobody_says():
-    assert clean_text("a\x00b\ud800c\U0001f600d\ufeff\u202e\n20°") == "a bcd\n20°"
+    assert drop_unsaid("a\x00b\ud800c\U0001f600d\ufeff\u202e\n20°") == "a bcd\n20°"
 
 
 def test_chunks_hold_whole_sentences(american):
@@ -269,8 +179,8 @@ def test_chunks_hold_whole_sentences(american):
 
 def test_a_long_sentence_of_another_language_loses_nothing():
     text = "la casa grande " * 60
-    kept = list(speech_chunks(text, choose_engine("e")))
-    (cut,) = speech_chunks(text, choose_engine("e"), cut_long=False)
+    kept = list(speech_chunks(text, choose_phonemizer("e")))
+    (cut,) = speech_chunks(text, choose_phonemizer("e"), cut_long=False)
     assert len(cut.phonemes) == MAX_PHONEMES
     assert sum(chunk.text.count("casa") for chunk in kept) == 60
     assert all(len(chunk.phonemes) <= MAX_PHONEMES for chunk in kept)
@@ -307,6 +217,6 @@ def test_20_to_100_kb_of_anything_are_read(american, kind):
 
 @pytest.mark.parametrize("kind", ["dots", "right to left", "controls", "links"])
 def test_5_kb_of_anything_are_read_by_espeak(kind):
-    for chunk in speech_chunks(HOSTILE[kind][:5000], choose_engine("f")):
+    for chunk in speech_chunks(HOSTILE[kind][:5000], choose_phonemizer("f")):
         assert 0 < len(chunk.phonemes) <= MAX_PHONEMES
         assert set(chunk.phonemes) <= SYMBOLS

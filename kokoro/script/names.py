@@ -29,9 +29,9 @@ _MARK_NAME = re.compile(r"s[ _]?(\d{1,3})")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
 _JOINERS = frozenset(" '-._&\u2019\u200c\u200d\u05f3\u05f4")
 _TITLES = frozenset([
-    "dr", "mr", "mrs", "ms", "prof", "st", "sgt", "capt", "cpt", "lt", "col", "gen", "maj",
-    "rev", "sen", "gov", "pres", "fr", "jr", "sr", "hr", "fra", "sra", "dra", "srta", "mme",
-    "mlle", "sig", "dott",
+    "dr.", "mr.", "mrs.", "ms.", "prof.", "st.", "sgt.", "capt.", "cpt.", "lt.", "col.", "gen.",
+    "maj.", "rev.", "sen.", "gov.", "pres.", "fr.", "jr.", "sr.", "hr.", "fra.", "sra.", "dra.",
+    "srta.", "mme.", "mlle.", "sig.", "dott.",
 ])  # fmt: skip
 # Words that begin a sentence before a colon more often than they name somebody.
 _SPOKEN = frozenset([
@@ -80,16 +80,12 @@ def looks_like_name(name: str) -> bool:
     return all(
         word[0].isalnum()
         and not word[0].islower()
-        and ("." not in word or _INITIALS.fullmatch(word) or _is_title(word))
+        and ("." not in word or _INITIALS.fullmatch(word) or word.casefold() in _TITLES)
         for word in words
     )
 
 
-def _is_title(word: str) -> bool:
-    return word.endswith(".") and word[:-1].casefold() in _TITLES
-
-
-class Cast:
+class SpeakerNames:
     """The speakers of a script, in order."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -144,14 +140,7 @@ class Cast:
         return number - 1
 
     def by_name(self, name: str, place: Place) -> int | None:
-        """The speaker of a label, from 0.
-
-        Args:
-            name: What stands before the colon.
-            place: Where it stands.
-
-        Returns:
-            The speaker, or None if these are words.
+        """The speaker of a label, from 0, or None if what stands before the colon are words.
 
         Raises:
             ValueError: If it cannot be told whether this is a speaker, or there are too many.
@@ -176,17 +165,15 @@ class Cast:
                 f'"{name}:" could be a speaker or words to speak. For a speaker, {capitals}add it '
                 rf"to the list of names; for words, write \{name}: with a backslash."
             )
-        return self._add(" ".join(name.split()), place)
-
-    def _add(self, name: str, place: Place) -> int:
         self._check_kind(place, marks=False)
+        name = " ".join(name.split())
         if len(self.names) == MAX_SPEAKERS:
             raise place.error(
                 f'"{name}" is the seventh speaker after {", ".join(self.names)}; up to '
                 f"{MAX_SPEAKERS} are possible. Give the words to one of them, or write "
                 rf"\{name}: with a backslash if it is to be spoken."
             )
-        self._index[name_key(name)] = len(self.names)
+        self._index[key] = len(self.names)
         self.names.append(name)
         return len(self.names) - 1
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pack.kokoro.script import parse_script
+from pack.kokoro.script.reader import parse_script
 
 ACCENTED = "Zo\u00eb"
 

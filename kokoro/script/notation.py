@@ -23,8 +23,7 @@ CLIP_CHARACTERS = 60  # of a line that an error shows
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # Marks of writing direction and the byte order mark: nobody sees them, and they hide names.
-_UNSEEN = frozenset("\u200b\u200e\u200f\u061c\ufeff\u202a\u202b\u202c\u202d\u202e")
-_ISOLATES = frozenset("\u2066\u2067\u2068\u2069")
+_UNSEEN = "\u200b\u200e\u200f\u061c\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 MARK = r"\(\s*[sS]\s*(?P<number>\d{1,9})\s*\)"
 _LENGTH = r"(?:[-+\u2212\u2013]\s*)?(?:\d+(?:[.,]\d*)?|[.,]\d+)"
@@ -67,7 +66,7 @@ class Options:
     """What a turn asks for besides its words; None leaves it to the speaker."""
 
     voice: str | None = None
-    speed: float | None = None
+    speed: float | None = None  # 1 is the voice's own
     language: str | None = None
 
 
@@ -76,32 +75,20 @@ def describe(line: int, column: int) -> str:
     return f"Line {line}, column {column}"
 
 
-def clean_text(text: str) -> str:
-    """Text with plain line ends and without control characters, halves of pairs and unseen marks.
-
-    Args:
-        text: Anything that was typed or pasted.
-
-    Returns:
-        The same words; lines end with a line feed only.
-    """
+def drop_unseen(text: str) -> str:
+    """Text with plain line ends, without control characters, halves of pairs and unseen marks."""
     text = _LINE_ENDS.sub("\n", text)
-    dropped = {
+    dropped = [
         character
         for character in set(text)
         if character in _UNSEEN
-        or character in _ISOLATES
         or (unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t")
-    }
-    return text.translate({ord(character): None for character in dropped})
+    ]
+    return text.translate(dict.fromkeys(map(ord, dropped)))
 
 
 def parse_pause(inside: str, place: Place) -> Fraction | None:
-    """Read the inside of a bracket as a pause.
-
-    Args:
-        inside: "1.5s", "500 ms", "-0.5s", "pause", "pause 2s"; a decimal comma is fine.
-        place: Where the bracket stands.
+    """Read the inside of a bracket as a pause: "1.5s", "500 ms", "-0,5s", "pause", "pause 2s".
 
     Returns:
         Seconds, below zero for an overlap; None if this is no pause ("1" may be a footnote).
@@ -121,15 +108,18 @@ def parse_pause(inside: str, place: Place) -> Fraction | None:
             f"[{inside}] has no unit. Write for example [1.5s] or [500ms]; a backslash before the "
             "bracket makes it words."
         )
-    number = found["number"].replace(",", ".")
-    seconds = Fraction("0" + number if number.startswith(".") else number.rstrip("."))
-    if (found["unit"] or "").lower() == "ms":
-        seconds /= 1000
+    seconds = _seconds(found["number"], found["unit"] or "s")
     if seconds > MAX_PAUSE_S:
         raise place.error(
             f"[{inside}] is too long; pauses are 0 to {MAX_PAUSE_S} s. Make it shorter."
         )
-    return -seconds if found["sign"] not in (None, "+") else seconds
+    return seconds if found["sign"] in (None, "+") else -seconds
+
+
+def _seconds(number: str, unit: str) -> Fraction:
+    """Seconds of a number with a decimal point or comma, before or after which digits may lack."""
+    whole, _, decimals = number.replace(",", ".").partition(".")
+    return Fraction(f"{whole or 0}.{decimals or 0}") / (1000 if unit.lower() == "ms" else 1)
 
 
 def parse_options(inside: str, place: Place) -> Options:
@@ -139,9 +129,6 @@ def parse_options(inside: str, place: Place) -> Options:
         inside: "voice=af_bella, speed=1.2, language=b". A part without "=" belongs to the value
             before it, so that voices can be listed: "voice=af_bella,af_sky".
         place: Where the bracket stands.
-
-    Returns:
-        The options.
 
     Raises:
         ValueError: If an option is unknown, given twice, empty, or the speed is not possible.
@@ -168,19 +155,14 @@ def parse_options(inside: str, place: Place) -> Options:
         if not value.strip():
             raise here.error(f"{key} has no value. Write for example {_EXAMPLES[key]}.")
         values[key], places[key] = value.strip(), here
-    speed = parse_speed(values["speed"], places["speed"]) if "speed" in values else None
+    speed = _speed(values["speed"], places["speed"]) if "speed" in values else None
     return Options(voice=values.get("voice"), speed=speed, language=values.get("language"))
 
 
 _EXAMPLES = {"voice": "[voice=af_bella]", "speed": "[speed=1.2]", "language": "[language=b]"}
 
 
-def parse_speed(text: str, place: Place) -> float:
-    """A speed of speech: 1 is the voice's own.
-
-    Raises:
-        ValueError: If it is no number or outside what sounds like speech.
-    """
+def _speed(text: str, place: Place) -> float:
     try:
         speed = float(text.replace(",", "."))
     except ValueError:

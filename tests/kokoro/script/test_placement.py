@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pack.kokoro.chunks import MAX_PHONEMES, chunk_tokens, split_sentences
-from pack.kokoro.roles import MAX_SPEAKERS
-from pack.kokoro.script import Turn, parse_script, schedule_turns
+from pack.kokoro.script.names import MAX_SPEAKERS
+from pack.kokoro.script.reader import parse_script
+from pack.kokoro.script.turns import Turn, schedule_turns
 from pack.kokoro.symbols import Token
 from pack.multitalk.sound.dialogue import dialogue_tracks, lay_turns
 from pack.tools.fuzz.broken_values import PIECES, UNICODE

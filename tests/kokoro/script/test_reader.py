@@ -1,15 +1,19 @@
 from __future__ import annotations
 
-import dataclasses
 import random
 import time
 
 import pytest
 
-from pack.kokoro.script import Turn, parse_reference_script, parse_script, schedule_turns
+from pack.kokoro.script.reader import parse_reference_script, parse_script
+from pack.kokoro.script.turns import Turn
 
 DANA, YOSSI = "\u05d3\u05e0\u05d4", "\u05d9\u05d5\u05e1\u05d9"  # Hebrew
 NOOR = "\u0646\u0648\u0631"  # Arabic
+ANNA_SAYS_HI = Turn(
+    speaker=0, name="Anna", text="Hi", pause_s=0.0, together=False, voice=None, speed=None,
+    language=None, line=1, column=1,
+)  # fmt: skip
 SHALOM = "\u05e9\u05dc\u05d5\u05dd"
 
 
@@ -27,14 +31,6 @@ def places(script):
     return [(turn.line, turn.column) for turn in script.turns]
 
 
-def turn(speaker=0, **changes):
-    blank = Turn(
-        speaker=speaker, name="ABCDEF"[speaker], text="x", pause_s=0.0, together=False, voice=None,
-        speed=None, language=None, line=1, column=1,
-    )  # fmt: skip
-    return dataclasses.replace(blank, **changes)
-
-
 def test_names_at_the_beginning_of_lines_make_turns():
     script = parse_script("Anna: Hello!\nBen: Hi, Anna: how are you?\n\nAnna: Fine.\n")
     assert script.speakers == ("Anna", "Ben")
@@ -48,7 +44,7 @@ def test_names_at_the_beginning_of_lines_make_turns():
 
 
 def test_turn_that_asks_for_nothing_carries_nothing():
-    assert parse_script("Anna: Hi").turns == (turn(name="Anna", text="Hi"),)
+    assert parse_script("Anna: Hi").turns == (ANNA_SAYS_HI,)
 
 
 def test_line_without_a_name_goes_on():
@@ -340,44 +336,3 @@ def test_script_of_the_reference_means_the_same_to_both_readers(text):
 
 def test_reference_mode_lets_others_be_silent():
     assert len(parse_reference_script("(s1) a (s3)").turns) == 2
-
-
-@pytest.mark.parametrize(
-    ("second", "third", "expected"),
-    [
-        ({}, {}, [0, 100, 150]),
-        ({"pause_s": 0.2}, {"pause_s": 1.0}, [0, 120, 270]),
-        ({"pause_s": -0.3}, {}, [0, 70, 120]),
-        ({"pause_s": -1.0}, {}, [0, 0, 100]),  # the third waits for the first
-        ({"together": True}, {}, [0, 0, 100]),
-        ({"together": True, "pause_s": 0.8}, {}, [0, 80, 130]),
-        ({"together": True}, {"together": True, "pause_s": 0.1}, [0, 0, 10]),
-    ],
-)
-def test_turns_begin_when_the_script_says(second, third, expected):
-    turns = [turn(0), turn(1, **second), turn(2, **third)]
-    assert schedule_turns(turns, [100, 50, 10], 100) == expected
-
-
-def test_first_pause_delays_everything():
-    assert schedule_turns([turn(pause_s=0.5)], [10], 24_000) == [12_000]
-
-
-def test_pause_is_the_number_as_written():
-    turns = [turn(0), turn(0, pause_s=0.29)]
-    assert schedule_turns(turns, [0, 0], 100) == [0, 29]  # 0.29 * 100 is below 29
-
-
-@pytest.mark.parametrize(
-    ("turns", "message"),
-    [
-        ([turn(0), turn(1, pause_s=-1.5, line=3, column=7)],
-         "Line 3, column 7: the overlap of 1.5 s is longer than the 1.00 s that it can overlap"),
-        ([turn(0, pause_s=-0.5)], "the overlap of 0.5 s is longer than the 0.00 s"),
-        ([turn(0), turn(1, pause_s=-0.5), turn(0, pause_s=-0.9, line=9)],
-         "Line 9, column 1: A would begin before the own turn before has ended"),
-    ],
-)  # fmt: skip
-def test_impossible_overlap_is_refused(turns, message):
-    with pytest.raises(ValueError, match=message):
-        schedule_turns(turns, [100] * len(turns), 100)

@@ -11,7 +11,7 @@ How people write one; everything but the words is optional:
     (s1) Hello. (s2) Hi.                 the marks of the reference, anywhere in a line
     \Note: this is spoken.               a backslash makes words of a name, mark or bracket
 
-Without any mark or name, all is one turn of one speaker. What counts as a name: see cast.py. Other
+Without any mark or name, all is one turn of one speaker. What counts as a name: see names.py. Other
 brackets are words. A turn without words is refused. Marks and brackets may be written in capitals.
 
 Source: audio.md section 6; the golden case tts_turns for the reference's own rules.
@@ -22,9 +22,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
+from .names import HEAD, SpeakerNames, is_label_colon
 from .notation import (
     MARK,
     MAX_PAUSE_S,
@@ -32,70 +32,39 @@ from .notation import (
     SPECIAL,
     Options,
     Place,
-    clean_text,
     describe,
+    drop_unseen,
     parse_options,
     parse_pause,
 )
-from .roles import HEAD, Cast, is_label_colon
+from .turns import Script, Turn
 
 REFERENCE_MARK = re.compile(r"\(s(?P<number>\d{1,9})\)")
 REFERENCE_SPEAKERS = 2  # marks of others are read, and nobody speaks them
 _BLANKS = re.compile(r"\s*")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
-    """What one speaker says without a pause."""
-
-    speaker: int  # from 0: order of first appearance, of the list of names, or N-1 for (sN)
-    name: str
-    text: str
-    pause_s: float  # after the end of everything before; with `together`, after the last start
-    together: bool  # begins with the turn before it
-    voice: str | None  # None: the speaker's own, as for speed and language
-    speed: float | None  # 1 is the voice's own
-    language: str | None
-    line: int  # where it begins, from 1
-    column: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Script:
-    """A dialogue."""
-
-    speakers: tuple[str, ...]  # names; some may never speak
-    turns: tuple[Turn, ...]
-    end_pause_s: float = 0.0  # silence after the last turn
-
-
 def parse_script(text: str, names: Sequence[str] = ()) -> Script:
-    """Read a dialogue script.
+    """Read a dialogue script, as the head of this file shows; every turn has text.
 
     Args:
-        text: The script, as the head of this file shows; control characters are dropped.
+        text: The script; control characters are dropped.
         names: The speakers, if known: only these are names then, and (s1) is the first of them.
-
-    Returns:
-        Speakers and turns in order; every turn has text.
 
     Raises:
         ValueError: If something cannot be understood; says where, and shows the line.
     """
     reader = _Reader(names)
-    for number, line in enumerate(clean_text(text).split("\n"), start=1):
+    for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
         reader.read_line(number, line)
     return reader.finish()
 
 
 def parse_reference_script(text: str) -> Script:
-    """Read a script by the reference's rules: lower-case marks only, text before them is dropped.
+    """Read "(s1) ... (s2) ..." by the reference's rules.
 
-    Args:
-        text: "(s1) ... (s2) ...".
-
-    Returns:
-        Two speakers, and all turns, those of other marks included: nobody speaks these.
+    Only lower-case marks count, text before them is dropped, and there are two speakers; nobody
+    speaks the turns of other marks.
 
     Raises:
         ValueError: If there is no mark, or a turn that is spoken has no text.
@@ -118,60 +87,16 @@ def parse_reference_script(text: str) -> Script:
             raise ValueError(
                 f"{describe(line, column)}: {mark[0]} has no text. Write words after it."
             )
-        turns.append(
-            Turn(
-                speaker=speaker, name=f"s{speaker + 1}", text=words, pause_s=0.0, together=False,
-                voice=None, speed=None, language=None, line=line, column=column,
-            )
-        )  # fmt: skip
+        name = f"s{speaker + 1}"
+        turns.append(Turn(speaker=speaker, name=name, text=words, line=line, column=column))
     return Script(speakers=("s1", "s2"), turns=tuple(turns))
-
-
-def schedule_turns(turns: Sequence[Turn], lengths: Sequence[int], sample_rate: int) -> list[int]:
-    """Say when each turn begins.
-
-    Args:
-        turns: In the order of the script.
-        lengths: Samples of each turn's speech.
-        sample_rate: Hz.
-
-    Returns:
-        First sample of each turn. A pause counts from the end of everything said before, so that a
-        short word thrown in does not pull the next turn into a longer one.
-
-    Raises:
-        ValueError: If an overlap is longer than the turn before, or a speaker would overlap
-            themselves.
-    """
-    starts: list[int] = []
-    own_ends: dict[int, int] = {}
-    end = 0
-    for turn, length in zip(turns, lengths, strict=True):
-        previous = starts[-1] if starts else 0
-        shift = round(Fraction(str(turn.pause_s)) * sample_rate)  # 0.2 s as written
-        start = shift + (previous if turn.together else end)
-        where = describe(turn.line, turn.column)
-        if start < previous:
-            raise ValueError(
-                f"{where}: the overlap of {-turn.pause_s:g} s is longer than the "
-                f"{(end - previous) / sample_rate:.2f} s that it can overlap. Make it shorter."
-            )
-        if start < own_ends.get(turn.speaker, 0):
-            raise ValueError(
-                f"{where}: {turn.name} would begin before the own turn before has ended. Make the "
-                "overlap shorter or the pause longer."
-            )
-        starts.append(start)
-        own_ends[turn.speaker] = start + length
-        end = max(end, start + length)
-    return starts
 
 
 class _Reader:
     """A script that is being read, line by line."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.cast = Cast(names)
+        self.speakers = SpeakerNames(names)
         self.turns: list[Turn] = []
         self.is_named = False  # whether a name or mark has been seen
         self.speaker = 0  # of the open turn
@@ -214,7 +139,7 @@ class _Reader:
         if self.cue and (self.pause_s < 0 or self.together):
             raise self.cue.error("No turn follows that could overlap. Remove the bracket.")
         return Script(
-            speakers=tuple(self.cast.names),
+            speakers=tuple(self.speakers.names),
             turns=tuple(self.turns),
             end_pause_s=float(self.pause_s),
         )
@@ -232,7 +157,7 @@ class _Reader:
         remark = found["remark"]
         if remark and re.fullmatch(MARK, remark):
             return start
-        speaker = self.cast.by_name(found["name"], place)
+        speaker = self.speakers.by_name(found["name"], place)
         if speaker is None:
             return start
         if remark:
@@ -252,7 +177,7 @@ class _Reader:
             shown = found["unclosed"].split()[0]
             raise place.error(f"{shown} has no closing bracket. Write ] after it.")
         if found["number"]:
-            self._begin_turn(self.cast.by_number(int(found["number"]), place), place)
+            self._begin_turn(self.speakers.by_number(int(found["number"]), place), place)
             return False
         if found["escape"]:
             self._add_words(place.text[found.end()], place)
@@ -323,7 +248,7 @@ class _Reader:
     def _end_turn(self) -> None:
         self._end_part()
         if self.is_named and self.begin and self.num_parts == 0:
-            name = self.cast.names[self.speaker]
+            name = self.speakers.names[self.speaker]
             raise self.begin.error(
                 f"{name} has nothing to say here. Write words after the name, or remove it."
             )
@@ -339,18 +264,16 @@ class _Reader:
             last = self.turns[-1]
             self.turns[-1] = dataclasses.replace(last, text=last.text + text)
             return
-        if not self.cast.names:
-            self.cast.names.append("s1")
+        if not self.speakers.names:
+            self.speakers.names.append("s1")
         self._check_overlap()
-        options = self.options or Options()
-        self.turns.append(
-            Turn(
-                speaker=self.speaker, name=self.cast.names[self.speaker], text=text,
-                pause_s=float(self.pause_s), together=self.together, voice=options.voice,
-                speed=options.speed, language=options.language,
-                line=self.begin.line, column=self.begin.column,
-            )
+        turn = Turn(
+            speaker=self.speaker, name=self.speakers.names[self.speaker], text=text,
+            pause_s=float(self.pause_s), together=self.together,
+            line=self.begin.line, column=self.begin.column,
+            **dataclasses.asdict(self.options or Options()),
         )  # fmt: skip
+        self.turns.append(turn)
         self.num_parts += 1
         self.pause_s, self.together = Fraction(0), False
 
@@ -365,8 +288,8 @@ class _Reader:
             )
         if self.turns[-1].speaker == self.speaker:
             raise self.cue.error(
-                f"{self.cast.names[self.speaker]} cannot speak over the own words. Overlaps stand "
-                "between two speakers; write a pause without a minus."
+                f"{self.speakers.names[self.speaker]} cannot speak over the own words. Overlaps "
+                "stand between two speakers; write a pause without a minus."
             )
 
 

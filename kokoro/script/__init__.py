@@ -1,0 +1,1 @@
+"""Dialogue scripts: text in, turns out; it makes no sound."""

@@ -1,0 +1,71 @@
+"""What a dialogue script says: turns of speakers, and when each of them begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .notation import Options, describe
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn(Options):
+    """What one speaker says without a pause; options are None where they are the speaker's own."""
+
+    speaker: int  # from 0: order of first appearance, of the list of names, or N-1 for (sN)
+    name: str
+    text: str
+    pause_s: float = 0.0  # after everything before has ended; `together`: after the last start
+    together: bool = False  # begins with the turn before it
+    line: int  # where it begins, from 1
+    column: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """A dialogue."""
+
+    speakers: tuple[str, ...]  # names; some may never speak
+    turns: tuple[Turn, ...]
+    end_pause_s: float = 0.0  # silence after the last turn
+
+
+def schedule_turns(turns: Sequence[Turn], lengths: Sequence[int], sample_rate: int) -> list[int]:
+    """Say when each turn begins.
+
+    Args:
+        turns: In the order of the script.
+        lengths: Samples of each turn's speech.
+        sample_rate: Hz.
+
+    Returns:
+        First sample of each turn. A pause counts from the end of everything said before, so that a
+        short word thrown in does not pull the next turn into a longer one.
+
+    Raises:
+        ValueError: If an overlap is longer than the turn before, or a speaker would overlap
+            themselves.
+    """
+    starts: list[int] = []
+    own_ends: dict[int, int] = {}
+    end = 0
+    for turn, length in zip(turns, lengths, strict=True):
+        previous = starts[-1] if starts else 0
+        shift = round(Fraction(str(turn.pause_s)) * sample_rate)  # 0.2 s as written
+        start = shift + (previous if turn.together else end)
+        where = describe(turn.line, turn.column)
+        if start < previous:
+            raise ValueError(
+                f"{where}: the overlap of {-turn.pause_s:g} s is longer than the "
+                f"{(end - previous) / sample_rate:.2f} s that it can overlap. Make it shorter."
+            )
+        if start < own_ends.get(turn.speaker, 0):
+            raise ValueError(
+                f"{where}: {turn.name} would begin before the own turn before has ended. Make the "
+                "overlap shorter or the pause longer."
+            )
+        starts.append(start)
+        own_ends[turn.speaker] = start + length
+        end = max(end, start + length)
+    return starts

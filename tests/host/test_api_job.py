@@ -12,7 +12,7 @@ from pack.workflows.api.check import faults, read_schema
 from pack.workflows.api.command import parse
 from pack.workflows.api.edit import find_node
 from pack.workflows.api.failures import EXIT_CODES, UsageError
-from pack.workflows.api.job_flags import FLAGS
+from pack.workflows.api.jobs.flags import FLAGS
 
 SCHEMA = read_schema()
 # sampling.md, sections 9 and 11; infinitetalk_dir is how InfiniteTalk names its one file.
@@ -138,7 +138,7 @@ def test_every_kind_becomes_a_valid_prompt(jobs, kind, mode, toy):
 
 
 def test_tables_have_every_option_of_the_reference():
-    assert {name for name, _, _ in FLAGS} == OPTIONS
+    assert {flag.name for flag in FLAGS} == OPTIONS
     tested = {a.removeprefix("--") for row in [*HONOURED, *REFUSED] for a in row[0]}
     assert OPTIONS - tested == set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import os
 import socket
 import time
@@ -27,21 +28,18 @@ class Frame:
 
 
 def _masked(payload: bytes, mask: bytes) -> bytes:
-    repeated = (mask * (len(payload) // 4 + 1))[: len(payload)]
     size = len(payload)
+    repeated = (mask * (size // 4 + 1))[:size]
     number = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
     return number.to_bytes(size, "big")
 
 
 def encode_frame(frame: Frame, mask: bytes | None) -> bytes:
-    """Write a frame as bytes (RFC 6455, section 5.2).
+    """Write a frame as on the wire (RFC 6455, section 5.2).
 
     Args:
         frame: What to send.
         mask: Four bytes, as a client must; None as a server must.
-
-    Returns:
-        The bytes on the wire.
     """
     size = len(frame.payload)
     flag = 0x80 if mask is not None else 0
@@ -64,19 +62,9 @@ class FrameDecoder:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take the next bytes.
-
-        Args:
-            data: Any number of bytes; frames may be cut anywhere.
-
-        Returns:
-            The frames that are complete now, in order.
-        """
+        """Take the next bytes, cut anywhere, and give the frames that are complete now."""
         self._data += data
-        frames = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
-        return frames
+        return list(iter(self._next, None))
 
     def _next(self) -> Frame | None:
         data = self._data
@@ -112,9 +100,6 @@ class MessageJoiner:
 
     def add(self, frame: Frame) -> str | bytes | None:
         """Take the next TEXT, BINARY or CONTINUATION frame.
-
-        Args:
-            frame: A frame that is not a control frame.
 
         Returns:
             The message that it completes, str if it began as TEXT, else bytes; or None.
@@ -169,32 +154,24 @@ class WebSocket:
             "Sec-WebSocket-Version: 13",
         ]
         self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
-        data = b""
-        while b"\r\n\r\n" not in data:
-            chunk = self._socket.recv(4096)
-            if not chunk or len(data) > HEADER_LIMIT:
-                raise ConnectionError(f"{host} ended the WebSocket handshake.")
-            data += chunk
-        head, _, rest = data.partition(b"\r\n\r\n")
-        status, *fields = head.decode("latin-1").split("\r\n")
-        headers = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (f.partition(":") for f in fields)
-        }
-        if " 101 " not in f"{status} " or headers.get("sec-websocket-accept") != _accept_key(key):
+        with self._socket.makefile("rb", buffering=0) as answer:  # takes nothing behind the head
+            status = answer.readline(HEADER_LIMIT).decode("latin-1").strip()
+            try:
+                headers = http.client.parse_headers(answer)
+            except http.client.HTTPException as error:
+                raise ConnectionError(f"{host} ended the WebSocket handshake.") from error
+        if not status:
+            raise ConnectionError(f"{host} ended the WebSocket handshake.")
+        if " 101 " not in f"{status} " or headers["Sec-WebSocket-Accept"] != _accept_key(key):
             raise ConnectionError(
                 f"{host}{path} answered {status!r} instead of a WebSocket handshake."
             )
-        self._ready = self._decoder.feed(rest)
 
     def receive(self, timeout: float) -> str | bytes | None:
-        """Wait for the next message.
+        """Wait for the next message, text or binary; None if none came in time.
 
         Args:
-            timeout: Seconds to wait.
-
-        Returns:
-            A text or binary message, or None if none came in time.
+            timeout: In seconds.
 
         Raises:
             ConnectionError: If the connection ended.

@@ -246,17 +246,11 @@ class HostClient:
         border = uuid.uuid4().hex
         name = path.name.replace('"', "%22")
         content = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        part = f'--{border}\r\nContent-Disposition: form-data; name="'
         fields = {"overwrite": "true", "type": "input", "subfolder": subfolder}
-        parts = [
-            f'--{border}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
-            for field, value in fields.items()
-        ]
-        parts.append(
-            f"--{border}\r\n"
-            f'Content-Disposition: form-data; name="image"; filename="{name}"\r\n'
-            f"Content-Type: {content}\r\n\r\n"
-        )
-        data = "".join(parts).encode() + path.read_bytes() + f"\r\n--{border}--\r\n".encode()
+        head = "".join(f'{part}{field}"\r\n\r\n{value}\r\n' for field, value in fields.items())
+        head += f'{part}image"; filename="{name}"\r\nContent-Type: {content}\r\n\r\n'
+        data = head.encode() + path.read_bytes() + f"\r\n--{border}--\r\n".encode()
         try:
             body = self._request("/upload/image", data, f"multipart/form-data; boundary={border}")
         except urllib.error.HTTPError as error:
@@ -275,12 +269,7 @@ class HostClient:
         return self._request(f"/view?{query}")
 
     def download(self, file: Mapping, folder: Path, name: str = "") -> Path:
-        """Copy a file that a prompt made, one of `files_of`, and give the path of the copy.
-
-        Args:
-            file: The file.
-            folder: Where to; made if it is not there.
-            name: Its name there; empty: as on the host.
+        """Copy a file that a prompt made, one of `files_of`, into a folder; give its path there.
 
         Raises:
             StorageError: If it cannot be written.

@@ -54,8 +54,17 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
     """
     print_anywhere()
     report = JsonReport() if "--json" in arguments else Report()
-    with terminated_like_ctrl_c():
-        return run_command(arguments, starter, report)
+    try:
+        with terminated_like_ctrl_c():
+            options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
+            do(options.make(options), options, starter, report)
+        return 0
+    except HostError as error:
+        failure = error
+    except KeyboardInterrupt:
+        failure = HostInterruptedError("Interrupted before anything was queued.")
+    report.failure(failure)
+    return failure.code
 
 
 def print_anywhere() -> None:
@@ -78,26 +87,16 @@ def terminated_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run_command(arguments: Sequence[str], starter: Starter | None, report: Report) -> int:
-    """Run one command, report its failure and give the exit code."""
-    try:
-        options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
-        task = options.make(options)
-        if options.write:
-            write_prompt(options.write, task, report)
-        elif options.dry_run:
-            print(json.dumps(task.prompt if not options.json else as_line(task)))
-        else:
-            address = parse_address(options.address) if options.address else ""
-            place = Place(address=address, output=options.output, timeout=options.timeout)
-            run_task(task, place, starter, report)
-        return 0
-    except HostError as error:
-        failure = error
-    except KeyboardInterrupt:
-        failure = HostInterruptedError("Interrupted before anything was queued.")
-    report.failure(failure)
-    return failure.code
+def do(task: Task, options: argparse.Namespace, starter: Starter | None, report: Report) -> None:
+    """Run a task, or show what would run."""
+    if options.write:
+        write_prompt(options.write, task, report)
+    elif options.dry_run:
+        print(json.dumps(task.prompt if not options.json else as_line(task)))
+    else:
+        address = parse_address(options.address) if options.address else ""
+        place = Place(address=address, output=options.output, timeout=options.timeout)
+        run_task(task, place, starter, report)
 
 
 def as_line(task: Task) -> dict:

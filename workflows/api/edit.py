@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from .check import SCHEMA_FILE
 from .failures import UsageError
@@ -31,23 +31,17 @@ def graph_names() -> list[str]:
 
 
 def read_prompt(graph: str) -> Prompt:
-    """Read a prompt: a name of `graph_names`, or the path of a file in API form.
-
-    Raises:
-        UsageError: If there is none, or the file is something else.
-    """
+    """Read a prompt, one of `graph_names` or a file in API form; UsageError if it is neither."""
     names = graph_names()
     path = FOLDER / f"{graph}.json" if graph in names else Path(graph)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path, "GRAPH")
     except OSError as error:
         raise UsageError(
             f"{graph} is neither a graph of this pack nor a file.",
             field="GRAPH",
             hint=f"Graphs: {', '.join(names)}.{similar(graph, names)}",
         ) from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}.", field="GRAPH") from error
     if isinstance(value, dict) and isinstance(value.get("nodes"), list):
         raise UsageError(
             f"{path} is a graph in the editor's form; the host takes the API's form.",
@@ -58,6 +52,14 @@ def read_prompt(graph: str) -> Prompt:
     if not nodes or not all(map(_is_node, nodes)):
         raise UsageError(f"{path} is no prompt in API form: nodes by id.", field="GRAPH")
     return value
+
+
+def read_json(path: Path, field: str) -> Any:
+    """Read a JSON file that an option or argument names; UsageError if it holds something else."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON: {error}.", field=field) from error
 
 
 def _is_node(node: object) -> bool:
@@ -91,14 +93,9 @@ def only_node(prompt: Mapping[str, Mapping], *classes: str) -> tuple[str, dict]:
 
 
 def find_node(prompt: Mapping[str, Mapping], name: str) -> str:
-    """Find the id of the node that a user means.
+    """Find the id of the node that a user means by an id, title or class; UsageError if unclear.
 
-    Args:
-        prompt: The prompt.
-        name: Id, title or class. Capitals, blanks and a leading `MultiTalk` make no difference.
-
-    Raises:
-        UsageError: If no node or more than one has this name.
+    Capitals, blanks and a leading `MultiTalk` make no difference.
     """
     if name in prompt:
         return name
@@ -125,17 +122,9 @@ def _names(node: Mapping) -> set[str]:
 
 
 def upload_name(path: Path, option: str) -> str:
-    """Name a file of the user's in the host's input folder, another name for other contents.
+    """Name a file as LoadImage, LoadAudio and LoadVideo take it, by its contents.
 
-    Args:
-        path: The file.
-        option: What named it, for the error.
-
-    Returns:
-        The name that LoadImage, LoadAudio and LoadVideo take.
-
-    Raises:
-        UsageError: If it cannot be read.
+    UsageError with the option that named it if it cannot be read.
     """
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -163,17 +152,7 @@ def relink(prompt: Prompt, ends: Ends, source: list) -> None:
 
 
 def add_node(prompt: Prompt, name: str, kind: str, **inputs: object) -> list:
-    """Put a node into a prompt.
-
-    Args:
-        prompt: The prompt.
-        name: Its id and title, made different from those that are there.
-        kind: Its class.
-        **inputs: Its inputs.
-
-    Returns:
-        A link to its first output.
-    """
+    """Add a node of a class and link to its first output; the title is its id, if that is free."""
     key = name
     while key in prompt:
         key += "_"
@@ -193,14 +172,9 @@ def drop_unused(prompt: Prompt, *classes: str) -> None:
 
 
 def place_images(prompt: Prompt, names: Sequence[str]) -> None:
-    """Put pictures into the LoadImage nodes in order, or in the place of MultiTalk Example's.
+    """Put pictures, by their names on the host, into LoadImage nodes or MultiTalk Example's place.
 
-    Args:
-        prompt: The prompt.
-        names: Names on the host.
-
-    Raises:
-        UsageError: If there are more than places for them.
+    UsageError if there are more than places for them.
     """
     if not find_nodes(prompt, "LoadImage"):
         for example in find_nodes(prompt, EXAMPLE)[: len(names)]:
@@ -213,14 +187,9 @@ def place_images(prompt: Prompt, names: Sequence[str]) -> None:
 
 
 def place_sounds(prompt: Prompt, names: Sequence[str]) -> None:
-    """Put sounds into the LoadAudio nodes in the order of the speakers, or of MultiTalk Example.
+    """Put sounds into LoadAudio nodes in the order of the speakers, or of MultiTalk Example.
 
-    Args:
-        prompt: The prompt.
-        names: Names on the host.
-
-    Raises:
-        UsageError: If there are more than places for them.
+    UsageError if there are more than places for them.
     """
     if not find_nodes(prompt, "LoadAudio"):
         for example in find_nodes(prompt, EXAMPLE):

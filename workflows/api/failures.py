@@ -124,9 +124,7 @@ def _in_words(error: Mapping) -> str:
 def render_refusal(body: Mapping, prompt: Mapping) -> str:
     """Say in words why the host refused a prompt: one sentence per fault, its node first.
 
-    Args:
-        body: The host's answer with `error` and `node_errors`.
-        prompt: The prompt in API form, for classes that the host leaves out.
+    The host's answer has `error` and `node_errors`; the prompt has classes that it leaves out.
     """
     sentences = []
     for node_id, node, fault in _faults(body):
@@ -136,13 +134,7 @@ def render_refusal(body: Mapping, prompt: Mapping) -> str:
 
 
 def refusal(what: str, body: Mapping, prompt: Mapping) -> RefusedError:
-    """Make the error for what the host refused, with the first node and input that it names.
-
-    Args:
-        what: The prompt, or a part of it.
-        body: The host's answer with `error` and `node_errors`.
-        prompt: The prompt in API form.
-    """
+    """Make the error for what the host refused: see `render_refusal`; the first node and input."""
     faults = list(_faults(body))
     kinds = {fault.get("type") for *_, fault in faults} | {_of_all(body).get("type")}
     node, _, first = faults[0] if faults else ("", {}, {})

@@ -188,14 +188,7 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse(flag: str, given: object, allowed: str, hint: str = "") -> UsageError:
-    """Make the error for an option that is refused.
-
-    Args:
-        flag: Its name.
-        given: What was given.
-        allowed: What is allowed, or why it is not.
-        hint: What to do.
-    """
+    """Make the error for an option that is refused: what is allowed instead, or why it is not."""
     text = "" if given is True else f" is {given}"
     return UsageError(f"--{flag}{text}: {allowed}.", field=f"--{flag}", hint=hint)
 
@@ -298,10 +291,11 @@ def _check_frames(flag: str, value: int) -> None:
 def _limit(options: argparse.Namespace, window: int) -> int:
     if options.mode in (None, "clip"):
         return window
-    value = options.max_frame_num
-    if value is not None and value < 1:
-        raise refuse("max_frame_num", value, "it takes a number from 1")
-    return value or 0
+    if options.max_frame_num is None:
+        return 0
+    if options.max_frame_num < 1:
+        raise refuse("max_frame_num", options.max_frame_num, "it takes a number from 1")
+    return options.max_frame_num
 
 
 def _quantized(options: argparse.Namespace, family: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from ..edit import upload_name
+from ..edit import read_json, upload_name
 from ..failures import UsageError
 from ..run import Task
 from ..settings import apply_settings
@@ -28,11 +28,7 @@ VIDEO_SUFFIXES = (
 
 def make_job(options: argparse.Namespace) -> Task:
     """Make the task of `job`; UsageError if the file or an option is refused."""
-    if options.file is not None and options.input_json is not None:
-        raise refuse("input_json", options.input_json, f"the job file is {options.file} already")
-    path = options.file or options.input_json
-    if path is None:
-        raise UsageError("The job file is missing.", field="FILE", hint="dev.py job FILE")
+    path = _path(options)
     value = read_job(path)
     run = resolve(options, follows_video="cond_video" in value)
     files = Files(path.resolve().parent, parse_maps(options.map))
@@ -53,14 +49,21 @@ def make_job(options: argparse.Namespace) -> Task:
     )
 
 
+def _path(options: argparse.Namespace) -> Path:
+    if options.file is not None and options.input_json is not None:
+        raise refuse("input_json", options.input_json, f"the job file is {options.file} already")
+    path = options.file or options.input_json
+    if path is None:
+        raise UsageError("The job file is missing.", field="FILE", hint="dev.py job FILE")
+    return path
+
+
 def read_job(path: Path) -> dict:
     """Read the fields of a job file; UsageError if it is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path, "FILE")
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).", field="FILE") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}.", field="FILE") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path} is no job: an object with prompt and so on.", field="FILE")
     for name in value:
@@ -91,15 +94,7 @@ class Files:
         self._maps = maps
 
     def add(self, text: object, field: str) -> str:
-        """Find a file and give its name on the host.
-
-        Args:
-            text: The path in the job.
-            field: The job's field.
-
-        Raises:
-            UsageError: If it is not there.
-        """
+        """Find the file of a field and give its name on the host; UsageError if it is not there."""
         if not isinstance(text, str) or not text:
             raise UsageError(f"{field} is {json.dumps(text)}; it takes a path.", field=field)
         found = next((path for path in self._places(text) if path.is_file()), None)

@@ -129,6 +129,7 @@ def test_archive_holds_what_runs_and_nothing_of_the_workshop(archive):
         *("workflows/toy_one_speaker.json", "workflows/toy_one_speaker.jpg"),
         *("workflows/api/__main__.py", "workflows/api/prompts.schema.json"),
         *("workflows/api/README.md", "workflows/api/toy_one_speaker.json"),
+        "workflows/api/jobs/flags.py",
         *("subgraphs/MultiTalk loaders.json", "assets/examples/scenes.json"),
         "assets/toy/diffusion_models/multitalk_toy_base.safetensors",
     ):

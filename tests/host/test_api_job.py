@@ -143,6 +143,18 @@ def test_tables_have_every_option_of_the_reference():
     assert OPTIONS - tested == set()
 
 
+def test_numbers_that_no_graph_shows_are_the_engines():
+    from pack.multitalk.config import SHIFT_720, WINDOW_SIZES, ApgConfig
+
+    flags = {flag.name: flag for flag in FLAGS}
+    overlaps = {family: size.overlap for family, size in WINDOW_SIZES.items()}
+    assert flags["motion_frame"].default == overlaps
+    assert {size.window for size in WINDOW_SIZES.values()} == {flags["frame_num"].default}
+    assert flags["sample_shift"].default == {"720": SHIFT_720}
+    assert flags["apg_momentum"].only == (ApgConfig().momentum,)
+    assert flags["apg_norm_threshold"].only == (ApgConfig().norm_threshold,)
+
+
 def test_page_names_every_option_and_exit_code():
     page = (ROOT / "workflows" / "api" / "README.md").read_text(encoding="ascii")
     assert [name for name in OPTIONS if f"`--{name}`" not in page] == []

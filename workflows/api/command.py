@@ -54,17 +54,17 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
     """
     print_anywhere()
     report = JsonReport() if "--json" in arguments else Report()
-    try:
-        with terminated_like_ctrl_c():
+    with terminated_like_ctrl_c():
+        try:
             options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
             do(options.make(options), options, starter, report)
-        return 0
-    except HostError as error:
-        failure = error
-    except KeyboardInterrupt:
-        failure = HostInterruptedError("Interrupted before anything was queued.")
-    report.failure(failure)
-    return failure.code
+            return 0
+        except HostError as error:
+            failure = error
+        except KeyboardInterrupt:
+            failure = HostInterruptedError("Interrupted before anything was queued.")
+        report.failure(failure)
+        return failure.code
 
 
 def print_anywhere() -> None:

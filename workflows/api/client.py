@@ -36,8 +36,6 @@ TERMINAL = ("execution_success", "execution_error", "execution_interrupted")
 IDLE_SECONDS = 2.0
 HISTORY_SECONDS = 10.0
 START_HINT = "Start ComfyUI, or give its address with --address HOST:PORT."
-# Never through a proxy: the host is on this machine or near it.
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 LOST = "The host ended the connection; the reason is at the end of its log."
 
 
@@ -52,6 +50,13 @@ class Event:
 
 
 OnEvent = Callable[[Event], None]
+
+
+def fetch(request: urllib.request.Request | str, timeout: float) -> bytes:
+    """Read an answer, never through a proxy: the host is on this machine or near it."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=timeout) as answer:
+        return answer.read()
 
 
 def files_of(entry: Mapping) -> Iterator[dict]:
@@ -99,8 +104,7 @@ class HostClient:
         headers = {} if data is None else {"Content-Type": content}
         request = urllib.request.Request(f"http://{self.address}{path}", data=data, headers=headers)
         try:
-            with OPENER.open(request, timeout=120) as answer:
-                return answer.read()
+            return fetch(request, timeout=120)
         except urllib.error.HTTPError:
             raise
         except (OSError, http.client.HTTPException) as error:

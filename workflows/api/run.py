@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .client import OPENER, START_HINT, HostClient, files_of
+from .client import START_HINT, HostClient, fetch, files_of
 from .edit import Prompt
 from .failures import HostError, HostInterruptedError, UnreachableError, UsageError, write_failure
 from .report import Report
@@ -82,8 +82,7 @@ def parse_address(text: str) -> str:
 def ask(address: str) -> dict | None:
     """What a ComfyUI says about its system; None if nobody or somebody else answers."""
     try:
-        with OPENER.open(f"http://{address}/system_stats", timeout=ANSWER_SECONDS) as answer:
-            return json.loads(answer.read())["system"]
+        return json.loads(fetch(f"http://{address}/system_stats", ANSWER_SECONDS))["system"]
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
         return None
 

@@ -12,7 +12,7 @@ from pack.workflows.api.check import faults, read_schema
 from pack.workflows.api.command import parse
 from pack.workflows.api.edit import find_node
 from pack.workflows.api.failures import EXIT_CODES, UsageError
-from pack.workflows.api.job_flags import FLAGS
+from pack.workflows.api.jobs.flags import FLAGS
 
 SCHEMA = read_schema()
 # sampling.md, sections 9 and 11; infinitetalk_dir is how InfiniteTalk names its one file.
@@ -138,9 +138,21 @@ def test_every_kind_becomes_a_valid_prompt(jobs, kind, mode, toy):
 
 
 def test_tables_have_every_option_of_the_reference():
-    assert {name for name, _, _ in FLAGS} == OPTIONS
+    assert {flag.name for flag in FLAGS} == OPTIONS
     tested = {a.removeprefix("--") for row in [*HONOURED, *REFUSED] for a in row[0]}
     assert OPTIONS - tested == set()
+
+
+def test_numbers_that_no_graph_shows_are_the_engines():
+    from pack.multitalk.config import SHIFT_720, WINDOW_SIZES, ApgConfig
+
+    flags = {flag.name: flag for flag in FLAGS}
+    overlaps = {family: size.overlap for family, size in WINDOW_SIZES.items()}
+    assert flags["motion_frame"].default == overlaps
+    assert {size.window for size in WINDOW_SIZES.values()} == {flags["frame_num"].default}
+    assert flags["sample_shift"].default == {"720": SHIFT_720}
+    assert flags["apg_momentum"].only == (ApgConfig().momentum,)
+    assert flags["apg_norm_threshold"].only == (ApgConfig().norm_threshold,)
 
 
 def test_page_names_every_option_and_exit_code():

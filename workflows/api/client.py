@@ -52,40 +52,33 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
-def files_of(entry: Mapping) -> Iterator[dict]:
-    """Name the files that a finished prompt made.
+def fetch(request: urllib.request.Request | str, timeout: float) -> bytes:
+    """Read an answer, never through a proxy: the host is on this machine or near it."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=timeout) as answer:
+        return answer.read()
 
-    Args:
-        entry: Entry of the history.
+
+def files_of(entry: Mapping) -> Iterator[dict]:
+    """Files that a prompt made, of its entry in the history, in the order of the nodes.
 
     Yields:
-        Dicts with filename, subfolder and type, in the order of the nodes.
+        Dicts with filename, subfolder and type.
     """
     for output in entry["outputs"].values():
         for values in output.values():
-            if isinstance(values, list):
-                yield from (
-                    value for value in values if isinstance(value, dict) and "filename" in value
-                )
+            for value in values if isinstance(values, list) else ():
+                if isinstance(value, dict) and "filename" in value:
+                    yield value
 
 
 class HostClient:
     """One client of a running host. Not for use by several threads, except `interrupt`."""
 
     def __init__(self, address: str) -> None:
-        """Connect.
-
-        Args:
-            address: Host and port, for example `127.0.0.1:8188`.
-
-        Raises:
-            UnreachableError: If no ComfyUI answers there.
-        """
+        """Connect to host and port, `127.0.0.1:8188`; UnreachableError if no ComfyUI answers."""
         self.address = address
         self.client_id = uuid.uuid4().hex
-        # Never through a proxy: the host is on this machine or near it.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self._prompts: dict[str, Mapping] = {}
         self._backlog: list[Event] = []
         name, _, port = address.rpartition(":")
         try:
@@ -111,8 +104,7 @@ class HostClient:
         headers = {} if data is None else {"Content-Type": content}
         request = urllib.request.Request(f"http://{self.address}{path}", data=data, headers=headers)
         try:
-            with self._opener.open(request, timeout=120) as answer:
-                return answer.read()
+            return fetch(request, timeout=120)
         except urllib.error.HTTPError:
             raise
         except (OSError, http.client.HTTPException) as error:
@@ -126,15 +118,12 @@ class HostClient:
     def queue(
         self, prompt: Mapping, *, workflow: Mapping | None = None, prompt_id: str = ""
     ) -> str:
-        """Queue a prompt.
+        """Queue a prompt in API form and give its id.
 
         Args:
-            prompt: Graph in API form.
+            prompt: The prompt.
             workflow: The same graph in editor form, to be written into the files that it makes.
             prompt_id: An id to use, so that it can be cancelled whatever happens; empty: a new one.
-
-        Returns:
-            The prompt's id.
 
         Raises:
             RefusedError: If the host refuses the prompt or a part of it; then nothing of it runs.
@@ -158,7 +147,6 @@ class HostClient:
         if body.get("node_errors"):
             self.cancel(prompt_id)
             raise refusal("a part of the prompt", body, prompt)
-        self._prompts[prompt_id] = prompt
         return prompt_id
 
     def wait(
@@ -169,7 +157,7 @@ class HostClient:
         Args:
             prompt_id: As `queue` gave it.
             on_event: Called with every event of this prompt, in order.
-            timeout: Seconds to wait.
+            timeout: In seconds.
 
         Returns:
             The prompt's entry in the history: `outputs` by node id, and `status`.
@@ -189,7 +177,11 @@ class HostClient:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Prompt {prompt_id} ended but is not in the host's history.")
             time.sleep(0.02)
-        self._raise_failure(entry)
+        for kind, data in entry["status"]["messages"]:
+            if kind == "execution_error":
+                raise run_failure(data)
+            if kind == "execution_interrupted":
+                raise HostInterruptedError("The prompt was interrupted.", details=data)
         return entry
 
     def _events(self, prompt_id: str, timeout: float) -> Iterator[Event]:
@@ -214,59 +206,27 @@ class HostClient:
         if message is None:
             return None
         if isinstance(message, bytes):
-            return Event(
-                "binary", {"type": int.from_bytes(message[:4], "big"), "payload": message[4:]}
-            )
+            kind = int.from_bytes(message[:4], "big")
+            return Event("binary", {"type": kind, "payload": message[4:]})
         value = json.loads(message)
         return Event(value["type"], value.get("data") or {})
-
-    def _raise_failure(self, entry: Mapping) -> None:
-        for kind, data in entry["status"]["messages"]:
-            if kind == "execution_error":
-                raise run_failure(data)
-            if kind == "execution_interrupted":
-                raise HostInterruptedError("The prompt was interrupted.", details=data)
 
     def run(
         self, prompt: Mapping, on_event: OnEvent | None = None, *, timeout: float = 600.0
     ) -> dict:
-        """Queue a prompt and wait until it has ended: see `queue` and `wait`.
-
-        Args:
-            prompt: Graph in API form.
-            on_event: Called with every event of this prompt.
-            timeout: Seconds to wait.
-
-        Returns:
-            The prompt's entry in the history.
-        """
+        """Queue a prompt and wait until it has ended: see `queue` and `wait`."""
         return self.wait(self.queue(prompt), on_event, timeout=timeout)
 
     def history(self, prompt_id: str) -> dict | None:
-        """Look up an ended prompt.
-
-        Args:
-            prompt_id: As `queue` gave it.
-
-        Returns:
-            Its entry, or None while it waits or runs.
-        """
+        """Look up an ended prompt; None while it waits or runs."""
         return json.loads(self._request(f"/history/{prompt_id}")).get(prompt_id)
 
     def interrupt(self, prompt_id: str | None = None) -> None:
-        """Stop a running prompt.
-
-        Args:
-            prompt_id: Stop only this one, if it runs; None stops whatever runs.
-        """
+        """Stop this prompt, if it runs; None stops whatever runs."""
         self._post("/interrupt", {} if prompt_id is None else {"prompt_id": prompt_id})
 
     def cancel(self, prompt_id: str) -> None:
-        """Take a prompt out of the queue, or stop it if it runs already.
-
-        Args:
-            prompt_id: As `queue` gave it.
-        """
+        """Take a prompt out of the queue, or stop it if it runs already."""
         self._post("/queue", {"delete": [prompt_id]})
         self.interrupt(prompt_id)
 
@@ -275,22 +235,11 @@ class HostClient:
         self._post("/free", {"unload_models": True, "free_memory": True})
 
     def object_info(self, node: str | None = None) -> dict:
-        """Read the nodes' schemas.
-
-        Args:
-            node: Only this class; None means all.
-
-        Returns:
-            Schemas by class; empty if the host does not know the class.
-        """
+        """Read the schemas of one class of nodes or of all; empty if the host has no such class."""
         return json.loads(self._request("/object_info" if node is None else f"/object_info/{node}"))
 
     def upload(self, path: Path, *, subfolder: str = "") -> str:
         """Put a picture or sound into the host's input folder, over one of the same name.
-
-        Args:
-            path: The file.
-            subfolder: Folder below the input folder.
 
         Returns:
             Its name as LoadImage and LoadAudio take it.
@@ -301,17 +250,11 @@ class HostClient:
         border = uuid.uuid4().hex
         name = path.name.replace('"', "%22")
         content = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        part = f'--{border}\r\nContent-Disposition: form-data; name="'
         fields = {"overwrite": "true", "type": "input", "subfolder": subfolder}
-        parts = [
-            f'--{border}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
-            for field, value in fields.items()
-        ]
-        parts.append(
-            f"--{border}\r\n"
-            f'Content-Disposition: form-data; name="image"; filename="{name}"\r\n'
-            f"Content-Type: {content}\r\n\r\n"
-        )
-        data = "".join(parts).encode() + path.read_bytes() + f"\r\n--{border}--\r\n".encode()
+        head = "".join(f'{part}{field}"\r\n\r\n{value}\r\n' for field, value in fields.items())
+        head += f'{part}image"; filename="{name}"\r\nContent-Type: {content}\r\n\r\n'
+        data = head.encode() + path.read_bytes() + f"\r\n--{border}--\r\n".encode()
         try:
             body = self._request("/upload/image", data, f"multipart/form-data; boundary={border}")
         except urllib.error.HTTPError as error:
@@ -324,28 +267,13 @@ class HostClient:
         return f"{answer['subfolder']}/{answer['name']}" if answer["subfolder"] else answer["name"]
 
     def view(self, file: Mapping) -> bytes:
-        """Read a file that a prompt made.
-
-        Args:
-            file: Dict with filename, subfolder and type, as `files_of` gives it.
-
-        Returns:
-            Its contents.
-        """
+        """Read a file that a prompt made, one of `files_of`."""
         names = ("filename", "subfolder", "type")
         query = urllib.parse.urlencode({name: file.get(name, "") for name in names})
         return self._request(f"/view?{query}")
 
     def download(self, file: Mapping, folder: Path, name: str = "") -> Path:
-        """Copy a file that a prompt made.
-
-        Args:
-            file: Dict with filename, subfolder and type, as `files_of` gives it.
-            folder: Where to; made if it is not there.
-            name: Its name there; empty: as on the host.
-
-        Returns:
-            Path of the copy.
+        """Copy a file that a prompt made, one of `files_of`, into a folder; give its path there.
 
         Raises:
             StorageError: If it cannot be written.

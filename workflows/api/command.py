@@ -10,7 +10,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,20 +25,20 @@ from .edit import (
     upload_name,
 )
 from .failures import EXIT_CODES, HostError, HostInterruptedError, UsageError, write_failure
+from .jobs.flags import add_job_flags
+from .jobs.job import make_job
 from .report import JsonReport, Report
 from .run import LOCAL, Place, Starter, Task, parse_address, run_task
 from .settings import apply_settings
+
+FILES: Mapping = {"type": Path, "action": "append", "default": []}
 
 
 class Parser(argparse.ArgumentParser):
     """Raises instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse the command line.
-
-        Raises:
-            UsageError: Always.
-        """
+        """Refuse the command line with a UsageError."""
         raise UsageError(f"{self.prog}: {message}.", hint=f"See {self.prog} --help.")
 
 
@@ -55,7 +55,16 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
     print_anywhere()
     report = JsonReport() if "--json" in arguments else Report()
     with terminated_like_ctrl_c():
-        return run_command(arguments, starter, report)
+        try:
+            options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
+            do(options.make(options), options, starter, report)
+            return 0
+        except HostError as error:
+            failure = error
+        except KeyboardInterrupt:
+            failure = HostInterruptedError("Interrupted before anything was queued.")
+        report.failure(failure)
+        return failure.code
 
 
 def print_anywhere() -> None:
@@ -78,47 +87,20 @@ def terminated_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run_command(arguments: Sequence[str], starter: Starter | None, report: Report) -> int:
-    """Run one command and report its failure.
-
-    Args:
-        arguments: `run` or `job`, and what follows.
-        starter: How to start a host.
-        report: Is told what happens.
-
-    Returns:
-        Exit code.
-    """
-    try:
-        options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
-        task = options.make(options)
-        if options.write:
-            write_prompt(options.write, task, report)
-        elif options.dry_run:
-            print(json.dumps(task.prompt if not options.json else as_line(task)))
-        else:
-            address = parse_address(options.address) if options.address else ""
-            place = Place(address=address, output=options.output, timeout=options.timeout)
-            run_task(task, place, starter, report)
-    except HostError as error:
-        report.failure(error)
-        return error.code
-    except KeyboardInterrupt:
-        error = HostInterruptedError("Interrupted before anything was queued.")
-        report.failure(error)
-        return error.code
-    return 0
+def do(task: Task, options: argparse.Namespace, starter: Starter | None, report: Report) -> None:
+    """Run a task, or show what would run."""
+    if options.write:
+        write_prompt(options.write, task, report)
+    elif options.dry_run:
+        print(json.dumps(task.prompt if not options.json else as_line(task)))
+    else:
+        address = parse_address(options.address) if options.address else ""
+        place = Place(address=address, output=options.output, timeout=options.timeout)
+        run_task(task, place, starter, report)
 
 
 def as_line(task: Task) -> dict:
-    """Say in one object what would run.
-
-    Args:
-        task: The task.
-
-    Returns:
-        The prompt, the files to upload, notes.
-    """
+    """Say in one object what would run: the prompt, the files to upload, notes."""
     return {
         "event": "prompt",
         "prompt": task.prompt,
@@ -128,16 +110,7 @@ def as_line(task: Task) -> dict:
 
 
 def write_prompt(path: Path, task: Task, report: Report) -> None:
-    """Write the prompt into a file instead of running it.
-
-    Args:
-        path: The file.
-        task: The prompt and its files.
-        report: Is told.
-
-    Raises:
-        StorageError: If it cannot be written.
-    """
+    """Write the prompt into a file instead of running it; StorageError if that fails."""
     try:
         path.write_text(json.dumps(task.prompt, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
@@ -150,7 +123,7 @@ def write_prompt(path: Path, task: Task, report: Report) -> None:
 
 
 def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespace:
-    """Read the command line.
+    """Read the command line; UsageError if it is wrong.
 
     Args:
         arguments: `run` or `job`, and what follows.
@@ -158,38 +131,21 @@ def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespa
 
     Returns:
         The options; `make` is the function that makes a task of them.
-
-    Raises:
-        UsageError: If it is wrong.
     """
-    from .job import make_job
-    from .job_flags import add_job_flags
-
     codes = "; ".join(f"{code} {words}" for code, words in EXIT_CODES.items())
     parser = Parser(prog=program, description="Make talking videos through ComfyUI's API.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     one = commands.add_parser("run", help="run a graph", epilog=f"Exit codes: {codes}.")
-    one.add_argument(
-        "graph",
-        metavar="GRAPH",
-        help=f"{', '.join(graph_names())}, or a file in API form",
-    )
-    one.add_argument(
-        "--image", type=Path, action="append", default=[], help="picture; repeat for several"
-    )
-    one.add_argument(
-        "--sound", type=Path, action="append", default=[], help="voice; once per speaker, in order"
-    )
-    one.add_argument("--prompt", help="text that describes the video")
-    one.add_argument("--seed", type=whole, help="another seed makes another video")
+    add = one.add_argument
+    add("graph", metavar="GRAPH", help=f"{', '.join(graph_names())}, or a file in API form")
+    add("--image", help="picture; repeat for several", **FILES)
+    add("--sound", help="voice; once per speaker, in order", **FILES)
+    add("--prompt", help="text that describes the video")
+    add("--seed", type=whole, help="another seed makes another video")
     add_common(one)
     one.set_defaults(make=make_run)
-    one = commands.add_parser(
-        "job",
-        help="run a job file of the reference",
-        epilog=f"Exit codes: {codes}.",
-        allow_abbrev=False,
-    )
+    words = "run a job file of the reference"
+    one = commands.add_parser("job", help=words, epilog=f"Exit codes: {codes}.", allow_abbrev=False)
     add_common(one)
     add_job_flags(one)
     one.set_defaults(make=make_job)
@@ -197,17 +153,7 @@ def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespa
 
 
 def whole(text: str) -> int:
-    """Read a whole number from 0.
-
-    Args:
-        text: The number.
-
-    Returns:
-        Its value.
-
-    Raises:
-        ValueError: If it is something else.
-    """
+    """Read a whole number from 0; ValueError if it is something else."""
     value = int(text)
     if value < 0:
         raise ValueError(text)
@@ -215,44 +161,26 @@ def whole(text: str) -> int:
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what both commands take.
-
-    Args:
-        parser: Of the command.
-    """
-    parser.add_argument(
+    """Add what both commands take."""
+    add = parser.add_argument
+    add(
         "--set",
         action="append",
         default=[],
         metavar="NODE.INPUT=VALUE",
         help="change an input; NODE is an id, a title or a class, VALUE is JSON or a text",
     )
-    parser.add_argument(
-        "--address", default="", help=f"HOST:PORT of ComfyUI; default: {LOCAL}, or it is started"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=Path.cwd(), help="folder for the video; default: this one"
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=math.inf, metavar="SECONDS", help="stop the run then"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the prompt, run nothing")
-    parser.add_argument("--dry-run", action="store_true", help="print the prompt, run nothing")
+    add("--address", default="", help=f"HOST:PORT of ComfyUI; default: {LOCAL}, or it is started")
+    words = "folder for the video; default: this one"
+    add("--output", type=Path, default=Path.cwd(), help=words)
+    add("--timeout", type=float, default=math.inf, metavar="SECONDS", help="stop the run then")
+    add("--json", action="store_true", help="one JSON object per line")
+    add("--write", type=Path, metavar="FILE", help="write the prompt, run nothing")
+    add("--dry-run", action="store_true", help="print the prompt, run nothing")
 
 
 def make_run(options: argparse.Namespace) -> Task:
-    """Make the task of `run`.
-
-    Args:
-        options: The command line.
-
-    Returns:
-        The task.
-
-    Raises:
-        UsageError: If something does not fit the graph.
-    """
+    """Make the task of `run`; UsageError if something does not fit the graph."""
     prompt: Prompt = read_prompt(options.graph)
     uploads: dict[str, Path] = {}
     for option, paths, place in (

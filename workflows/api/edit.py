@@ -1,13 +1,16 @@
-"""Read a prompt and change it: pictures, sounds, text, seed; find nodes by name."""
+"""Read a prompt and change it: pictures, sounds, text, seed; find nodes by name.
+
+Functions that set or place something change the prompt that they are given.
+"""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from .check import SCHEMA_FILE
 from .failures import UsageError
@@ -18,41 +21,27 @@ EXAMPLE = "MultiTalkExample"
 PICTURE, BOXES = 0, 3  # outputs of MultiTalkExample; its voices are 1 and 2
 
 Prompt = dict[str, dict]
+Ends = list[tuple[str, str]]
+"""Inputs by node and name."""
 
 
 def graph_names() -> list[str]:
-    """List the prompts of this folder.
-
-    Returns:
-        Their names, without `.json`.
-    """
+    """Names of the prompts of this folder, without `.json`."""
     return sorted(p.stem for p in FOLDER.glob("*.json") if p.name != SCHEMA_FILE.name)
 
 
 def read_prompt(graph: str) -> Prompt:
-    """Read a prompt.
-
-    Args:
-        graph: A name of `graph_names`, or the path of a file in API form.
-
-    Returns:
-        The prompt.
-
-    Raises:
-        UsageError: If there is none, or the file is something else.
-    """
+    """Read a prompt, one of `graph_names` or a file in API form; UsageError if it is neither."""
     names = graph_names()
     path = FOLDER / f"{graph}.json" if graph in names else Path(graph)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path, "GRAPH")
     except OSError as error:
         raise UsageError(
             f"{graph} is neither a graph of this pack nor a file.",
             field="GRAPH",
             hint=f"Graphs: {', '.join(names)}.{similar(graph, names)}",
         ) from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}.", field="GRAPH") from error
     if isinstance(value, dict) and isinstance(value.get("nodes"), list):
         raise UsageError(
             f"{path} is a graph in the editor's form; the host takes the API's form.",
@@ -65,6 +54,14 @@ def read_prompt(graph: str) -> Prompt:
     return value
 
 
+def read_json(path: Path, field: str) -> Any:
+    """Read a JSON file that an option or argument names; UsageError if it holds something else."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON: {error}.", field=field) from error
+
+
 def _is_node(node: object) -> bool:
     return (
         isinstance(node, dict)
@@ -74,96 +71,60 @@ def _is_node(node: object) -> bool:
 
 
 def similar(word: str, words: Iterable[str]) -> str:
-    """Ask whether another word was meant.
-
-    Args:
-        word: What the user wrote.
-        words: What there is.
-
-    Returns:
-        A question after a blank, or an empty text.
-    """
+    """Ask, after a blank, whether another of some words was meant; empty if none is near."""
     near = difflib.get_close_matches(word, list(words), n=1)
     return f" Did you mean {near[0]}?" if near else ""
 
 
 def is_link(value: object) -> TypeGuard[list]:
-    """Tell whether an input comes from another node.
-
-    Args:
-        value: Of an input.
-
-    Returns:
-        True for `["id", number]`.
-    """
+    """Tell whether an input comes from another node: it is `["id", number]`."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def find_nodes(prompt: Mapping[str, Mapping], *classes: str) -> list[str]:
-    """List the nodes of some classes.
-
-    Args:
-        prompt: The prompt.
-        *classes: Classes.
-
-    Returns:
-        Ids in the order of the prompt.
-    """
+    """Ids of the nodes of some classes, in the order of the prompt."""
     return [key for key, node in prompt.items() if node["class_type"] in classes]
+
+
+def only_node(prompt: Mapping[str, Mapping], *classes: str) -> tuple[str, dict]:
+    """Id and inputs of the one node of some classes."""
+    (key,) = find_nodes(prompt, *classes)
+    return key, prompt[key]["inputs"]
+
+
+def find_node(prompt: Mapping[str, Mapping], name: str) -> str:
+    """Find the id of the node that a user means by an id, title or class; UsageError if unclear.
+
+    Capitals, blanks and a leading `MultiTalk` make no difference.
+    """
+    if name in prompt:
+        return name
+    found = [key for key, node in prompt.items() if _plain(name) in _names(node)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(
+            f"{name} means the nodes {', '.join(found)}; write one of these ids.", field="--set"
+        )
+    listed = ", ".join(f"{key} {node['class_type']}" for key, node in prompt.items())
+    raise UsageError(
+        f"There is no node {name} in this graph.", field="--set", hint=f"Nodes: {listed}."
+    )
 
 
 def _plain(name: str) -> str:
     return "".join(name.lower().split()).removeprefix("multitalk")
 
 
-def find_node(prompt: Mapping[str, Mapping], name: str) -> str:
-    """Find the node that a user means.
-
-    Args:
-        prompt: The prompt.
-        name: Id, title or class. Capitals, blanks and a leading `MultiTalk` make no difference.
-
-    Returns:
-        Its id.
-
-    Raises:
-        UsageError: If no node or more than one has this name.
-    """
-    if name in prompt:
-        return name
-    found = [
-        key
-        for key, node in prompt.items()
-        if _plain(name) in (_plain(node["class_type"]), _plain(_title(node)))
-    ]
-    if len(found) == 1:
-        return found[0]
-    listed = ", ".join(f"{key} {node['class_type']}" for key, node in prompt.items())
-    if found:
-        raise UsageError(
-            f"{name} means the nodes {', '.join(found)}; write one of these ids.", field="--set"
-        )
-    raise UsageError(
-        f"There is no node {name} in this graph.", field="--set", hint=f"Nodes: {listed}."
-    )
-
-
-def _title(node: Mapping) -> str:
-    return str((node.get("_meta") or {}).get("title", ""))
+def _names(node: Mapping) -> set[str]:
+    title = str((node.get("_meta") or {}).get("title", ""))
+    return {_plain(node["class_type"]), _plain(title)}
 
 
 def upload_name(path: Path, option: str) -> str:
-    """Name a file of the user's in the host's input folder, another name for other contents.
+    """Name a file as LoadImage, LoadAudio and LoadVideo take it, by its contents.
 
-    Args:
-        path: The file.
-        option: What named it, for the error.
-
-    Returns:
-        The name that LoadImage, LoadAudio and LoadVideo take.
-
-    Raises:
-        UsageError: If it cannot be read.
+    UsageError with the option that named it if it cannot be read.
     """
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -174,34 +135,24 @@ def upload_name(path: Path, option: str) -> str:
     return f"{UPLOADS}/{digest}/{path.name}"
 
 
-def consumers(prompt: Mapping[str, Mapping], source: list) -> Iterator[tuple[str, str]]:
-    """Find the inputs that come from an output.
+def consumers(prompt: Mapping[str, Mapping], source: list) -> Ends:
+    """Find the inputs that come from an output, `[id, number]`."""
+    return [
+        (key, field)
+        for key, node in prompt.items()
+        for field, value in node["inputs"].items()
+        if value == source
+    ]
 
-    Args:
-        prompt: The prompt.
-        source: Id of the node and number of the output.
 
-    Yields:
-        Node and input.
-    """
-    for key, node in prompt.items():
-        for field, value in node["inputs"].items():
-            if value == source:
-                yield key, field
+def relink(prompt: Prompt, ends: Ends, source: list) -> None:
+    """Let inputs come from another output."""
+    for key, field in ends:
+        prompt[key]["inputs"][field] = source
 
 
 def add_node(prompt: Prompt, name: str, kind: str, **inputs: object) -> list:
-    """Put a node into a prompt.
-
-    Args:
-        prompt: The prompt; it is changed.
-        name: Its id and title, made different from those that are there.
-        kind: Its class.
-        **inputs: Its inputs.
-
-    Returns:
-        A link to its first output.
-    """
+    """Add a node of a class and link to its first output; the title is its id, if that is free."""
     key = name
     while key in prompt:
         key += "_"
@@ -210,12 +161,7 @@ def add_node(prompt: Prompt, name: str, kind: str, **inputs: object) -> list:
 
 
 def drop_unused(prompt: Prompt, *classes: str) -> None:
-    """Take out nodes that nothing comes from any more, and then those before them.
-
-    Args:
-        prompt: The prompt; it is changed.
-        *classes: Only nodes of these classes.
-    """
+    """Take out nodes of some classes that nothing comes from, and then those before them."""
     while True:
         used = {v[0] for node in prompt.values() for v in node["inputs"].values() if is_link(v)}
         unused = [key for key in find_nodes(prompt, *classes) if key not in used]
@@ -225,51 +171,33 @@ def drop_unused(prompt: Prompt, *classes: str) -> None:
             del prompt[key]
 
 
-def _relink(prompt: Prompt, old: list, new: list) -> None:
-    for key, field in list(consumers(prompt, old)):
-        prompt[key]["inputs"][field] = new
-
-
 def place_images(prompt: Prompt, names: Sequence[str]) -> None:
-    """Put pictures into the LoadImage nodes in order, or in the place of MultiTalk Example's.
+    """Put pictures, by their names on the host, into LoadImage nodes or MultiTalk Example's place.
 
-    Args:
-        prompt: The prompt; it is changed.
-        names: Names on the host.
-
-    Raises:
-        UsageError: If there are more than places for them.
+    UsageError if there are more than places for them.
     """
-    nodes = find_nodes(prompt, "LoadImage")
-    if not nodes:
+    if not find_nodes(prompt, "LoadImage"):
         for example in find_nodes(prompt, EXAMPLE)[: len(names)]:
-            _relink(prompt, [example, PICTURE], add_node(prompt, "picture", "LoadImage", image=""))
+            ends = consumers(prompt, [example, PICTURE])
+            relink(prompt, ends, add_node(prompt, "picture", "LoadImage", image=""))
             # The boxes belong to the example's picture. Without them: left half and right half.
-            for key, field in list(consumers(prompt, [example, BOXES])):
+            for key, field in consumers(prompt, [example, BOXES]):
                 del prompt[key]["inputs"][field]
-        nodes = find_nodes(prompt, "LoadImage")
-    _fill(prompt, nodes, "image", names, "--image")
-    drop_unused(prompt, EXAMPLE)
+    _fill(prompt, find_nodes(prompt, "LoadImage"), "image", names, "--image")
 
 
 def place_sounds(prompt: Prompt, names: Sequence[str]) -> None:
-    """Put sounds into the LoadAudio nodes in the order of the speakers, or of MultiTalk Example.
+    """Put sounds into LoadAudio nodes in the order of the speakers, or of MultiTalk Example.
 
-    Args:
-        prompt: The prompt; it is changed.
-        names: Names on the host.
-
-    Raises:
-        UsageError: If there are more than places for them.
+    UsageError if there are more than places for them.
     """
-    nodes = _sounds_in_order(prompt)
-    if not nodes:
+    if not find_nodes(prompt, "LoadAudio"):
         for example in find_nodes(prompt, EXAMPLE):
-            voices = [n for n in (1, 2) if any(consumers(prompt, [example, n]))]
-            for number in voices[: len(names)]:
+            ends = {number: consumers(prompt, [example, number]) for number in (1, 2)}
+            for number in [n for n in ends if ends[n]][: len(names)]:
                 link = add_node(prompt, f"voice {number}", "LoadAudio", audio="")
-                _relink(prompt, [example, number], link)
-        nodes = _sounds_in_order(prompt)
+                relink(prompt, ends[number], link)
+    nodes = _sounds_in_order(prompt)
     if not nodes and find_nodes(prompt, "MultiTalkDialogue", "MultiTalkSpeak"):
         raise UsageError(
             "--sound: this graph speaks a text itself.",
@@ -277,17 +205,16 @@ def place_sounds(prompt: Prompt, names: Sequence[str]) -> None:
             hint="Change its text with --set, for example --set dialogue.script=TEXT.",
         )
     _fill(prompt, nodes, "audio", names, "--sound")
-    drop_unused(prompt, EXAMPLE)
 
 
 def _sounds_in_order(prompt: Prompt) -> list[str]:
     """LoadAudio nodes: those of MultiTalk Tracks in its order, then the others."""
     nodes = find_nodes(prompt, "LoadAudio")
     linked = [
-        prompt[key]["inputs"][field][0]
+        value[0]
         for key in find_nodes(prompt, "MultiTalkTracks")
-        for field in sorted(prompt[key]["inputs"])
-        if field.startswith("speakers.") and is_link(prompt[key]["inputs"][field])
+        for field, value in sorted(prompt[key]["inputs"].items())
+        if field.startswith("speakers.") and is_link(value)
     ]
     return list(dict.fromkeys([*(key for key in linked if key in nodes), *nodes]))
 
@@ -303,26 +230,17 @@ def _fill(
         )
     for key, name in zip(nodes, names, strict=False):
         prompt[key]["inputs"][field] = name
+    drop_unused(prompt, EXAMPLE)
 
 
 def set_text(prompt: Prompt, text: str) -> None:
-    """Set the text that describes the video.
-
-    Args:
-        prompt: The prompt; it is changed.
-        text: The text.
-
-    Raises:
-        UsageError: If the graph takes none.
-    """
-    found = False
-    for node in prompt.values():
-        link = node["inputs"].get("positive")
-        source = prompt.get(link[0]) if is_link(link) else None
-        if source is not None and "text" in source["inputs"]:
-            source["inputs"]["text"] = text
-            found = True
-    if not found:
+    """Set the text that describes the video; UsageError if the graph takes none."""
+    links = [node["inputs"].get("positive") for node in prompt.values()]
+    sources = [prompt[link[0]]["inputs"] for link in links if is_link(link) and link[0] in prompt]
+    texts = [inputs for inputs in sources if "text" in inputs]
+    for inputs in texts:
+        inputs["text"] = text
+    if not texts:
         raise UsageError(
             "--prompt: this graph takes no text.",
             field="--prompt",
@@ -331,15 +249,7 @@ def set_text(prompt: Prompt, text: str) -> None:
 
 
 def set_seed(prompt: Prompt, seed: int) -> None:
-    """Set every seed.
-
-    Args:
-        prompt: The prompt; it is changed.
-        seed: From 0.
-
-    Raises:
-        UsageError: If the graph has none.
-    """
+    """Set every seed, from 0; UsageError if the graph has none."""
     nodes = [node for node in prompt.values() if "seed" in node["inputs"]]
     if not nodes:
         raise UsageError("--seed: this graph has no seed.", field="--seed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 EXIT_CODES: Mapping[int, str] = {
     0: "the video is there",
@@ -54,11 +54,7 @@ class HostError(RuntimeError):
         self.hint = hint
 
     def as_json(self) -> dict[str, object]:
-        """Say it for a program.
-
-        Returns:
-            code, kind, node, input, message and hint.
-        """
+        """Say it for a program."""
         return {
             "code": self.code,
             "kind": self.kind,
@@ -72,111 +68,88 @@ class HostError(RuntimeError):
 class UsageError(HostError):
     """Wrong before anything was sent."""
 
-    code = 2
-    kind = "usage"
+    code, kind = 2, "usage"
 
 
 class UnreachableError(HostError):
     """No host, or none any more."""
 
-    code = 3
-    kind = "no host"
+    code, kind = 3, "no host"
 
 
 class RefusedError(HostError):
     """The host's checks refused the prompt, or a part of it; nothing ran."""
 
-    code = 4
-    kind = "refused"
+    code, kind = 4, "refused"
 
 
 class HostInterruptedError(HostError):
     """The prompt was stopped by an interruption."""
 
-    code = 5
-    kind = "interrupted"
+    code, kind = 5, "interrupted"
 
 
 class MemoryFullError(HostError):
     """The host has not enough memory."""
 
-    code = 6
-    kind = "out of memory"
+    code, kind = 6, "out of memory"
 
 
 class StorageError(HostError):
     """A file could not be written."""
 
-    code = 7
-    kind = "cannot write"
+    code, kind = 7, "cannot write"
+
+
+def _faults(body: Mapping) -> Iterator[tuple[str, Mapping, Mapping]]:
+    """Id, answer and fault of every node that the host names."""
+    for node_id, node in (body.get("node_errors") or {}).items():
+        for fault in node.get("errors", ()):
+            yield node_id, node, fault
+
+
+def _of_all(body: Mapping) -> Mapping:
+    """The fault of the whole prompt."""
+    error = body.get("error") or {}
+    return {"type": "error", "message": error} if isinstance(error, str) else error
+
+
+def _in_words(error: Mapping) -> str:
+    """A fault in words; its details may say the message again."""
+    message, details = error.get("message", "no reason given"), error.get("details")
+    rest = f" ({details})" if details and details != message else ""
+    return f"{message}{rest} [{error.get('type', 'unknown')}]"
 
 
 def render_refusal(body: Mapping, prompt: Mapping) -> str:
-    """Say in words why the host refused a prompt.
+    """Say in words why the host refused a prompt: one sentence per fault, its node first.
 
-    Args:
-        body: The host's answer with `error` and `node_errors`.
-        prompt: The prompt in API form, for the names of the nodes.
-
-    Returns:
-        One sentence per fault, the node's id and class first.
+    The host's answer has `error` and `node_errors`; the prompt has classes that it leaves out.
     """
     sentences = []
-    for node_id, node in (body.get("node_errors") or {}).items():
+    for node_id, node, fault in _faults(body):
         name = node.get("class_type") or prompt.get(node_id, {}).get("class_type", "unknown class")
-        for error in node.get("errors", []):
-            details = f" ({error['details']})" if error.get("details") else ""
-            sentences.append(
-                f"node {node_id} {name}: {error['message']}{details} [{error['type']}]"
-            )
-    if not sentences:
-        error = body.get("error") or {}
-        if isinstance(error, str):
-            error = {"type": "error", "message": error}
-        details = error.get("details") or ""
-        rest = f" ({details})" if details and details != error.get("message") else ""
-        sentences.append(
-            f"{error.get('message', 'no reason given')}{rest} [{error.get('type', 'unknown')}]"
-        )
-    return "; ".join(sentences)
+        sentences.append(f"node {node_id} {name}: {_in_words(fault)}")
+    return "; ".join(sentences) or _in_words(_of_all(body))
 
 
 def refusal(what: str, body: Mapping, prompt: Mapping) -> RefusedError:
-    """Tell what the host refused, with the first node and input that it names.
-
-    Args:
-        what: The prompt, or a part of it.
-        body: The host's answer with `error` and `node_errors`.
-        prompt: The prompt in API form.
-
-    Returns:
-        The error to raise.
-    """
-    node, field, kinds = "", "", {(body.get("error") or {}).get("type", "")}
-    for node_id, faults in (body.get("node_errors") or {}).items():
-        for fault in faults.get("errors", []):
-            kinds.add(fault.get("type", ""))
-            if not node:
-                node = node_id
-                field = (fault.get("extra_info") or {}).get("input_name", "")
+    """Make the error for what the host refused: see `render_refusal`; the first node and input."""
+    faults = list(_faults(body))
+    kinds = {fault.get("type") for *_, fault in faults} | {_of_all(body).get("type")}
+    node, _, first = faults[0] if faults else ("", {}, {})
     hint = ""
     if "missing_node_type" in kinds:
         hint = "Put this pack into ComfyUI's custom_nodes and start ComfyUI again."
     elif kinds & {"value_not_in_list", "custom_validation_failed"}:
         hint = "A file must lie in the host's folder for it; --image and --sound upload yours."
     text = f"The host refused {what}: {render_refusal(body, prompt)}"
+    field = (first.get("extra_info") or {}).get("input_name", "")
     return RefusedError(text, details=body, node=node, field=field, hint=hint)
 
 
 def run_failure(data: Mapping) -> HostError:
-    """Tell what kind of failure a node's is.
-
-    Args:
-        data: The host's execution_error event.
-
-    Returns:
-        The error to raise.
-    """
+    """Make the error of the kind that a node's failure is, from the execution_error event."""
     kind, message = data["exception_type"], " ".join(data["exception_message"].split())
     text = f"Node {data['node_id']} {data['node_type']} failed: {kind}: {message}"
     node = str(data["node_id"])
@@ -191,14 +164,6 @@ def run_failure(data: Mapping) -> HostError:
 
 
 def write_failure(path: str, error: OSError) -> StorageError:
-    """Say that a file could not be written here.
-
-    Args:
-        path: The file.
-        error: Why.
-
-    Returns:
-        The error to raise.
-    """
+    """Make the error for a file that could not be written here."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     return StorageError(f"{path} could not be written: {reason}.", hint="Choose another --output.")

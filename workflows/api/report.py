@@ -22,11 +22,7 @@ class Progress:
         self._last = ""
 
     def __call__(self, event: Event) -> None:
-        """Show one event.
-
-        Args:
-            event: As the client gives it.
-        """
+        """Show one event."""
         data = event.data
         if event.kind not in ("executing", "progress") or data.get("node") not in self._prompt:
             return
@@ -48,15 +44,7 @@ class Progress:
 
 
 def bar(value: float, total: float) -> str:
-    """Draw a bar.
-
-    Args:
-        value: Steps done.
-        total: Steps in all.
-
-    Returns:
-        The bar and both numbers.
-    """
+    """Draw a bar with the number of steps done and of all."""
     filled = round(BAR * value / total) if total else 0
     return f"[{'#' * filled}{'.' * (BAR - filled)}] step {value:g} of {total:g}"
 

@@ -7,7 +7,6 @@ import http.client
 import json
 import sys
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .client import START_HINT, HostClient, files_of
+from .client import START_HINT, HostClient, fetch, files_of
 from .edit import Prompt
 from .failures import HostError, HostInterruptedError, UnreachableError, UsageError, write_failure
 from .report import Report
@@ -68,17 +67,7 @@ class Place:
 
 
 def parse_address(text: str) -> str:
-    """Read an address.
-
-    Args:
-        text: Host, `host:port` or an http address.
-
-    Returns:
-        Host and port.
-
-    Raises:
-        UsageError: If it is something else.
-    """
+    """Read host and port from a host, `host:port` or an http address; UsageError if it is none."""
     plain = text.removeprefix("http://").rstrip("/")
     name, colon, port = plain.rpartition(":")
     if not colon:
@@ -91,18 +80,9 @@ def parse_address(text: str) -> str:
 
 
 def ask(address: str) -> dict | None:
-    """Ask whether a ComfyUI answers.
-
-    Args:
-        address: Host and port.
-
-    Returns:
-        What it says about its system; None if nobody or somebody else answers.
-    """
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    """What a ComfyUI says about its system; None if nobody or somebody else answers."""
     try:
-        with opener.open(f"http://{address}/system_stats", timeout=ANSWER_SECONDS) as answer:
-            return json.loads(answer.read())["system"]
+        return json.loads(fetch(f"http://{address}/system_stats", ANSWER_SECONDS))["system"]
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
         return None
 
@@ -111,16 +91,13 @@ def ask(address: str) -> dict | None:
 def reach(
     address: str, starter: Starter | None, arguments: Sequence[str], report: Report
 ) -> Iterator[str]:
-    """Find a host or start one.
+    """Find a host or start one, and give its address.
 
     Args:
         address: Host and port; empty: see `Place`.
         starter: How to start one; None: it cannot be started from here.
         arguments: What it must have been started with.
         report: Is told.
-
-    Yields:
-        The address.
 
     Raises:
         UnreachableError: If there is none and none can be started.
@@ -160,17 +137,7 @@ def reach(
 
 
 def run_task(task: Task, place: Place, starter: Starter | None, report: Report) -> None:
-    """Run a prompt and download what it made.
-
-    Args:
-        task: The prompt and its files.
-        place: Where.
-        starter: How to start a host.
-        report: Is told what happens.
-
-    Raises:
-        HostError: Of the kind that fits.
-    """
+    """Run a prompt and download what it made; HostError of the kind that fits what failed."""
     started = time.monotonic()
     for note in task.notes:
         report.say("note", note)
@@ -198,15 +165,7 @@ def run_task(task: Task, place: Place, starter: Starter | None, report: Report) 
 
 
 def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:
-    """Name the files that a run made.
-
-    Args:
-        save_as: Without suffix; empty: as on the host.
-        files: As `files_of` gives them.
-
-    Returns:
-        A name for each; from the second on with a number.
-    """
+    """Name the files that a run made: as on the host, or `save_as` and a number from the second."""
     if not save_as:
         return [file["filename"] for file in files]
     return [
@@ -216,14 +175,7 @@ def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder for results before anything is computed.
-
-    Args:
-        folder: The folder.
-
-    Raises:
-        StorageError: If it cannot be made.
-    """
+    """Make the folder for results before anything is computed; StorageError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -231,20 +183,7 @@ def check_folder(folder: Path) -> None:
 
 
 def run_prompt(client: HostClient, prompt: Prompt, timeout: float, report: Report) -> dict:
-    """Queue a prompt and wait; Ctrl-C stops it on the host too.
-
-    Args:
-        client: Connected.
-        prompt: The prompt.
-        timeout: Seconds to wait.
-        report: Is told what happens.
-
-    Returns:
-        The prompt's entry in the history.
-
-    Raises:
-        HostError: Of the kind that fits.
-    """
+    """Queue a prompt, wait, and give its entry in the history; Ctrl-C stops it on the host too."""
     prompt_id = str(uuid.uuid4())
     report.begin(prompt)
     try:

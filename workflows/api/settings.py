@@ -12,17 +12,7 @@ from .failures import UsageError
 
 
 def parse_setting(text: str) -> tuple[str, str, str]:
-    """Split `node.input=value`.
-
-    Args:
-        text: As the user wrote it.
-
-    Returns:
-        Node, input and value.
-
-    Raises:
-        UsageError: If a part is missing.
-    """
+    """Split `node.input=value` into its three parts; UsageError if one is missing."""
     place, equals, value = text.partition("=")
     node, dot, field = place.partition(".")
     if not (equals and dot and node and field):
@@ -41,9 +31,6 @@ def read_value(text: str, schema: Mapping, root: Mapping) -> object:
         text: As the user wrote it.
         schema: Of the input. A list of choices may be of texts such as `480`.
         root: The whole schema.
-
-    Returns:
-        The value.
     """
     try:
         value = json.loads(text)
@@ -53,14 +40,7 @@ def read_value(text: str, schema: Mapping, root: Mapping) -> object:
 
 
 def apply_settings(prompt: Prompt, settings: Sequence[str]) -> Prompt:
-    """Set inputs and check them.
-
-    Args:
-        prompt: The prompt; it stays as it is.
-        settings: Each `node.input=value`.
-
-    Returns:
-        The changed prompt.
+    """Set inputs of a copy, each `node.input=value`, and check the nodes they are of.
 
     Raises:
         UsageError: If a node or input is unknown, or a value is wrong.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import os
 import socket
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+LONG = {126: 2, 127: 8}  # these sizes mean: the size is in so many bytes more
 HEADER_LIMIT = 65536
 
 
@@ -27,34 +29,24 @@ class Frame:
 
 
 def _masked(payload: bytes, mask: bytes) -> bytes:
-    repeated = (mask * (len(payload) // 4 + 1))[: len(payload)]
     size = len(payload)
+    repeated = (mask * (size // 4 + 1))[:size]
     number = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
     return number.to_bytes(size, "big")
 
 
 def encode_frame(frame: Frame, mask: bytes | None) -> bytes:
-    """Write a frame as bytes (RFC 6455, section 5.2).
+    """Write a frame as on the wire (RFC 6455, section 5.2).
 
-    Args:
-        frame: What to send.
-        mask: Four bytes, as a client must; None as a server must.
-
-    Returns:
-        The bytes on the wire.
+    The mask is of four bytes, as a client must have one; None as a server must.
     """
     size = len(frame.payload)
-    flag = 0x80 if mask is not None else 0
-    head = bytes([(0x80 if frame.final else 0) | frame.opcode])
-    if size < 126:
-        head += bytes([flag | size])
-    elif size < 1 << 16:
-        head += bytes([flag | 126]) + size.to_bytes(2, "big")
-    else:
-        head += bytes([flag | 127]) + size.to_bytes(8, "big")
-    if mask is None:
-        return head + frame.payload
-    return head + mask + _masked(frame.payload, mask)
+    short = size if size < 126 else 126 if size < 1 << 16 else 127
+    masks = 0x80 if mask is not None else 0
+    head = bytes([(0x80 if frame.final else 0) | frame.opcode, masks | short])
+    if short in LONG:
+        head += size.to_bytes(LONG[short], "big")
+    return head + (frame.payload if mask is None else mask + _masked(frame.payload, mask))
 
 
 class FrameDecoder:
@@ -64,42 +56,25 @@ class FrameDecoder:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take the next bytes.
-
-        Args:
-            data: Any number of bytes; frames may be cut anywhere.
-
-        Returns:
-            The frames that are complete now, in order.
-        """
+        """Take the next bytes, cut anywhere, and give the frames that are complete now."""
         self._data += data
-        frames = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
-        return frames
+        return list(iter(self._next, None))
 
     def _next(self) -> Frame | None:
         data = self._data
         if len(data) < 2:
             return None
-        size, position = data[1] & 0x7F, 2
-        if size > 125:
-            width = 2 if size == 126 else 8
-            position += width
-            if len(data) < position:
-                return None
-            size = int.from_bytes(data[2:position], "big")
-        mask = b""
-        if data[1] & 0x80:
-            mask = bytes(data[position : position + 4])
-            position += 4
-        if len(data) < position + size:
+        size = data[1] & 0x7F
+        width = LONG.get(size, 0)
+        if width:
+            size = int.from_bytes(data[2 : 2 + width], "big")
+        start = 2 + width + (4 if data[1] & 0x80 else 0)
+        if len(data) < start + size:
             return None
-        payload = bytes(data[position : position + size])
-        frame = Frame(
-            data[0] & 0x0F, _masked(payload, mask) if mask else payload, bool(data[0] & 0x80)
-        )
-        del data[: position + size]
+        mask, payload = bytes(data[2 + width : start]), bytes(data[start : start + size])
+        plain = _masked(payload, mask) if mask else payload
+        frame = Frame(data[0] & 0x0F, plain, bool(data[0] & 0x80))
+        del data[: start + size]
         return frame
 
 
@@ -111,14 +86,7 @@ class MessageJoiner:
         self._parts: list[bytes] = []
 
     def add(self, frame: Frame) -> str | bytes | None:
-        """Take the next TEXT, BINARY or CONTINUATION frame.
-
-        Args:
-            frame: A frame that is not a control frame.
-
-        Returns:
-            The message that it completes, str if it began as TEXT, else bytes; or None.
-        """
+        """Take a TEXT, BINARY or CONTINUATION frame; give the message, str or bytes, if it ends."""
         if frame.opcode != CONTINUATION:
             self._opcode, self._parts = frame.opcode, []
         self._parts.append(frame.payload)
@@ -137,16 +105,10 @@ class WebSocket:
     """An open connection. Pings are answered while `receive` runs."""
 
     def __init__(self, host: str, port: int, path: str, *, timeout: float = 30.0) -> None:
-        """Connect and shake hands.
-
-        Args:
-            host: Host name or address.
-            port: TCP port.
-            path: Path and query, for example `/ws?clientId=1`.
-            timeout: Seconds to wait for the connection and the answer.
+        """Connect and shake hands; the timeout in seconds is for each of them.
 
         Raises:
-            ConnectionError: If the server does not speak WebSocket on this path.
+            ConnectionError: If the server does not speak WebSocket on this path and query.
         """
         self._decoder = FrameDecoder()
         self._joiner = MessageJoiner()
@@ -169,36 +131,21 @@ class WebSocket:
             "Sec-WebSocket-Version: 13",
         ]
         self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
-        data = b""
-        while b"\r\n\r\n" not in data:
-            chunk = self._socket.recv(4096)
-            if not chunk or len(data) > HEADER_LIMIT:
-                raise ConnectionError(f"{host} ended the WebSocket handshake.")
-            data += chunk
-        head, _, rest = data.partition(b"\r\n\r\n")
-        status, *fields = head.decode("latin-1").split("\r\n")
-        headers = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (f.partition(":") for f in fields)
-        }
-        if " 101 " not in f"{status} " or headers.get("sec-websocket-accept") != _accept_key(key):
+        with self._socket.makefile("rb", buffering=0) as answer:  # takes nothing behind the head
+            status = answer.readline(HEADER_LIMIT).decode("latin-1").strip()
+            try:
+                headers = http.client.parse_headers(answer)
+            except http.client.HTTPException as error:
+                raise ConnectionError(f"{host} ended the WebSocket handshake.") from error
+        if not status:
+            raise ConnectionError(f"{host} ended the WebSocket handshake.")
+        if " 101 " not in f"{status} " or headers["Sec-WebSocket-Accept"] != _accept_key(key):
             raise ConnectionError(
                 f"{host}{path} answered {status!r} instead of a WebSocket handshake."
             )
-        self._ready = self._decoder.feed(rest)
 
     def receive(self, timeout: float) -> str | bytes | None:
-        """Wait for the next message.
-
-        Args:
-            timeout: Seconds to wait.
-
-        Returns:
-            A text or binary message, or None if none came in time.
-
-        Raises:
-            ConnectionError: If the connection ended.
-        """
+        """Wait so many seconds for a message; None if none came, ConnectionError if the end did."""
         deadline = time.monotonic() + timeout
         while True:
             while self._ready:

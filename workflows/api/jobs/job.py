@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .edit import upload_name
-from .failures import UsageError
-from .job_flags import refuse, resolve
-from .job_graph import Job, build_prompt
-from .run import Task
-from .settings import apply_settings
+from ..edit import read_json, upload_name
+from ..failures import UsageError
+from ..run import Task
+from ..settings import apply_settings
+from .flags import refuse, resolve
+from .graph import Job, build_prompt
 
 FIELDS = (
     "prompt", "cond_image", "cond_video", "audio_type", "cond_audio", "bbox", "tts_audio",
@@ -27,87 +27,54 @@ VIDEO_SUFFIXES = (
 
 
 def make_job(options: argparse.Namespace) -> Task:
-    """Make the task of `job`.
-
-    Args:
-        options: The command line.
-
-    Returns:
-        The task.
-
-    Raises:
-        UsageError: If the file or an option is refused.
-    """
-    if options.file is not None and options.input_json is not None:
-        raise refuse("input_json", options.input_json, f"the job file is {options.file} already")
-    path = options.file or options.input_json
-    if path is None:
-        raise UsageError("The job file is missing.", field="FILE", hint="dev.py job FILE")
+    """Make the task of `job`; UsageError if the file or an option is refused."""
+    path = _path(options)
     value = read_job(path)
     run = resolve(options, follows_video="cond_video" in value)
     files = Files(path.resolve().parent, parse_maps(options.map))
     job = convert(value, files, options.audio_mode)
     prompt = build_prompt(job, run, toy=options.toy)
-    notes = []
-    if options.toy:
-        left_out = [f for f in ("ckpt_dir", "lora_dir", "quant", "size") if getattr(options, f)]
-        if left_out:
-            notes.append(f"--toy: the toy's own models and size, so not {', '.join(left_out)}.")
-    save_as = ""
-    if options.save_file:
-        save_as = options.save_file.removesuffix(".mp4")
-        for node in prompt.values():
-            if "filename_prefix" in node["inputs"]:
-                node["inputs"]["filename_prefix"] = f"video/{Path(save_as).name}"
+    save_as = (options.save_file or "").removesuffix(".mp4")
+    for node in prompt.values():
+        if save_as and "filename_prefix" in node["inputs"]:
+            node["inputs"]["filename_prefix"] = f"video/{Path(save_as).name}"
+    real = [f for f in ("ckpt_dir", "lora_dir", "quant", "size") if getattr(options, f)]
+    note = f"--toy: the toy's own models and size, so not {', '.join(real)}."
     return Task(
         prompt=apply_settings(prompt, options.set),
         uploads=files.uploads,
         save_as=save_as,
         host_arguments=run.host_arguments,
-        notes=tuple(notes),
+        notes=(note,) if options.toy and real else (),
     )
 
 
+def _path(options: argparse.Namespace) -> Path:
+    if options.file is not None and options.input_json is not None:
+        raise refuse("input_json", options.input_json, f"the job file is {options.file} already")
+    path = options.file or options.input_json
+    if path is None:
+        raise UsageError("The job file is missing.", field="FILE", hint="dev.py job FILE")
+    return path
+
+
 def read_job(path: Path) -> dict:
-    """Read a job file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its fields.
-
-    Raises:
-        UsageError: If it is no job.
-    """
+    """Read the fields of a job file; UsageError if it is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path, "FILE")
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).", field="FILE") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}.", field="FILE") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path} is no job: an object with prompt and so on.", field="FILE")
     for name in value:
         if name not in FIELDS:
-            raise UsageError(
-                f"{path}: {name} is not known.", field=name, hint=f"Fields: {', '.join(FIELDS)}."
-            )
+            hint = f"Fields: {', '.join(FIELDS)}."
+            raise UsageError(f"{path}: {name} is not known.", field=name, hint=hint)
     return value
 
 
 def parse_maps(texts: Sequence[str]) -> dict[str, str]:
-    """Read `--map OLD=NEW`.
-
-    Args:
-        texts: All of them.
-
-    Returns:
-        New beginnings of paths by old ones.
-
-    Raises:
-        UsageError: If an equals sign is missing.
-    """
+    """Read each `--map OLD=NEW`: new beginnings of paths by old ones."""
     pairs = {}
     for text in texts:
         old, equals, new = text.partition("=")
@@ -121,29 +88,13 @@ class Files:
     """Finds the files of a job and names them on the host."""
 
     def __init__(self, folder: Path, maps: Mapping[str, str]) -> None:
-        """Remember where to look.
-
-        Args:
-            folder: Of the job file.
-            maps: From `parse_maps`.
-        """
+        """Remember where to look: the folder of the job file, and what `parse_maps` gave."""
         self.uploads: dict[str, Path] = {}
         self._folder = folder
         self._maps = maps
 
     def add(self, text: object, field: str) -> str:
-        """Find a file.
-
-        Args:
-            text: The path in the job.
-            field: The job's field.
-
-        Returns:
-            Its name on the host.
-
-        Raises:
-            UsageError: If it is not there.
-        """
+        """Find the file of a field and give its name on the host; UsageError if it is not there."""
         if not isinstance(text, str) or not text:
             raise UsageError(f"{field} is {json.dumps(text)}; it takes a path.", field=field)
         found = next((path for path in self._places(text) if path.is_file()), None)
@@ -182,9 +133,6 @@ def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
         files: Finds them.
         audio_mode: localfile, tts, or None: by what the job has.
 
-    Returns:
-        The job.
-
     Raises:
         UsageError: If a field is missing or wrong; it is named.
     """
@@ -195,32 +143,19 @@ def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
             field="prompt",
             hint='Write a text that describes the video: "prompt": "...".',
         )
-    source_field = "cond_video" if "cond_video" in value else "cond_image"
-    if source_field not in value or {"cond_video", "cond_image"} <= value.keys():
+    sources = value.keys() & {"cond_video", "cond_image"}
+    if len(sources) != 1:
         raise UsageError("A job has either cond_image or cond_video.", field="cond_image")
-    sounds = value.get("cond_audio") or {}
-    spoken = value.get("tts_audio") or {}
-    mode = audio_mode or ("tts" if spoken and not sounds else "localfile")
-    source = files.add(value[source_field], source_field)
-    text, voices, names = "", (), ()
-    if mode == "tts":
-        text, voices = _spoken(spoken)
-        persons = PERSONS[: len(voices)]
-    else:
-        names = _sounds(sounds, files)
-        persons = PERSONS[: len(names)]
-    audio_type = value.get("audio_type", "para" if len(persons) == 1 or voices else None)
-    if audio_type not in PLACEMENTS:
-        raise UsageError(
-            f"audio_type is {json.dumps(audio_type)}; it takes para (together) or add (in turn).",
-            field="audio_type",
-        )
+    (field,) = sources
+    source = files.add(value[field], field)
+    text, voices, sounds = _heard(value, files, audio_mode)
+    persons = PERSONS[: len(voices or sounds)]
     return Job(
         prompt=prompt,
         source=source,
         is_video=PurePosixPath(source).suffix.lower() in VIDEO_SUFFIXES,
-        sounds=names,
-        placement=PLACEMENTS[audio_type],
+        sounds=sounds,
+        placement=_placement(value, needed=len(sounds) == 2),
         # The reference ignores the boxes of one speaker.
         boxes=_boxes(value["bbox"], persons) if value.get("bbox") and len(persons) > 1 else "",
         text=text,
@@ -228,7 +163,14 @@ def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
     )
 
 
-def _sounds(sounds: object, files: Files) -> tuple[str, ...]:
+def _heard(
+    value: Mapping, files: Files, audio_mode: str | None
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """A text and names of voices, or else sounds."""
+    sounds = value.get("cond_audio") or {}
+    spoken = value.get("tts_audio") or {}
+    if (audio_mode or ("tts" if spoken and not sounds else "localfile")) == "tts":
+        return *_spoken(spoken), ()
     if not isinstance(sounds, dict) or set(sounds) not in (set(PERSONS), {PERSONS[0]}):
         raise UsageError(
             "cond_audio needs person1, and person2 for two speakers.",
@@ -236,7 +178,8 @@ def _sounds(sounds: object, files: Files) -> tuple[str, ...]:
             hint="A job that speaks a text has tts_audio and runs with --audio_mode tts.",
         )
     # By name: the order in the file says nothing.
-    return tuple(files.add(sounds[name], f"cond_audio.{name}") for name in PERSONS[: len(sounds)])
+    names = (files.add(sounds[name], f"cond_audio.{name}") for name in PERSONS[: len(sounds)])
+    return "", (), tuple(names)
 
 
 def _spoken(spoken: object) -> tuple[str, tuple[str, ...]]:
@@ -245,29 +188,37 @@ def _spoken(spoken: object) -> tuple[str, tuple[str, ...]]:
         raise UsageError(
             "tts_audio needs a text.", field="tts_audio", hint='Write "text": "(s1) ... (s2) ...".'
         )
-    voices = tuple(PurePosixPath(str(spoken[name])).stem for name in VOICES if spoken.get(name))
-    if not voices or not spoken.get(VOICES[0]):
+    if not spoken.get(VOICES[0]):
         raise UsageError(f"tts_audio needs {VOICES[0]}.", field="tts_audio")
-    return spoken["text"], voices
+    voices = (PurePosixPath(str(spoken[name])).stem for name in VOICES if spoken.get(name))
+    return spoken["text"], tuple(voices)
+
+
+def _placement(value: Mapping, *, needed: bool) -> Literal["together", "in turn"]:
+    audio_type = value.get("audio_type", None if needed else "para")
+    if audio_type not in PLACEMENTS:
+        raise UsageError(
+            f"audio_type is {json.dumps(audio_type)}; it takes para (together) or add (in turn).",
+            field="audio_type",
+        )
+    return PLACEMENTS[audio_type]
 
 
 def _boxes(boxes: object, persons: Sequence[str]) -> str:
     """Boxes as MultiTalk Speakers takes them. The job's are row 1, column 1, row 2, column 2."""
     if not isinstance(boxes, dict) or set(boxes) != set(persons):
         raise UsageError(f"bbox needs one box for each of {', '.join(persons)}.", field="bbox")
-    lines = []
-    for person in persons:
-        box = boxes[person]
-        plain = isinstance(box, list) and len(box) == 4
-        if not plain or not all(type(n) in (int, float) for n in box):
-            raise UsageError(
-                f"bbox.{person} is {json.dumps(box)}; it takes 4 numbers.", field="bbox"
-            )
-        top, left, bottom, right = (int(number) for number in box)
-        if min(top, left) < 0 or bottom <= top or right <= left:
-            raise UsageError(
-                f"bbox.{person} is {box}; it takes top, left, bottom, right in pixels: rows first.",
-                field="bbox",
-            )
-        lines.append(f"{left}, {top}, {right - left}, {bottom - top}")
-    return "\n".join(lines)
+    return "\n".join(_box(boxes[person], f"bbox.{person}") for person in persons)
+
+
+def _box(box: object, name: str) -> str:
+    numbers = box if isinstance(box, list) else []
+    if [type(n) in (int, float) for n in numbers] != [True] * 4:
+        raise UsageError(f"{name} is {json.dumps(box)}; it takes 4 numbers.", field="bbox")
+    top, left, bottom, right = map(int, numbers)
+    if min(top, left) < 0 or bottom <= top or right <= left:
+        raise UsageError(
+            f"{name} is {box}; it takes top, left, bottom, right in pixels: rows first.",
+            field="bbox",
+        )
+    return f"{left}, {top}, {right - left}, {bottom - top}"

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ...multitalk.model.architecture import is_audio_name
-from ...multitalk.model.lora import LoraMatch, describe_match, match_lora, require_match
+from ...multitalk.model.lora import LoraMatch, match_lora
+from ...multitalk.model.lora_report import describe_match, require_match
 from ...weights.header import read_header
 from ..host import LORA_FOLDERS, find_file
 from .audio_hooks import KEY
@@ -144,8 +145,9 @@ def _add_patches(
     }
     if not targets:
         return
+    reshaped = match.reshaped
     renamed = {
-        name: state[key].reshape(match.reshaped.get(key, state[key].shape))
+        name: state[key].reshape(reshaped.get(key, state[key].shape))
         for key, name in match.names.items()
     }
     patches = comfy.lora.load_lora(renamed, targets, log_missing=False)

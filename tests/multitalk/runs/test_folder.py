@@ -220,7 +220,7 @@ def test_lock_ends_with_a_killed_process(tmp_path):
         f"""
         import pathlib, sys, time, types
         pack = types.ModuleType("pack"); pack.__path__ = [{str(ROOT)!r}]; sys.modules["pack"] = pack
-        from pack.multitalk.run_lock import RunLock
+        from pack.multitalk.runs.lock import RunLock
         lock = RunLock(pathlib.Path({str(tmp_path)!r}))
         print("locked", flush=True); time.sleep(600)
         """
@@ -275,7 +275,7 @@ def test_record_holds_no_path_and_no_time(studio, tmp_path):
     assert set(record) == {"start", "shape", "drift", "left_drift", "frames", "state"}
 
 
-@pytest.mark.parametrize("module", ["resume", "run_files", "run_lock", "lossless"])
+@pytest.mark.parametrize("module", ["runs/folder", "runs/files", "runs/lock", "video/lossless"])
 def test_no_clock_is_asked(module):
     tree = ast.parse((ROOT / "multitalk" / f"{module}.py").read_text())
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -248,10 +248,10 @@ def _split_keys(keys: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[st
     stems: dict[str, dict[str, str]] = {}
     unknown = []
     for key in keys:
-        if (found := split_suffix(key)) is None:
-            unknown.append(key)
-        else:
+        if found := split_suffix(key):
             stems.setdefault(found[0], {})[found[1]] = key
+        else:
+            unknown.append(key)
     return stems, unknown
 
 
@@ -268,6 +268,5 @@ def _stranger(name: str, reason: str) -> str:
     return "belongs to a text encoder" if name.startswith(_ENCODER_PREFIXES) else reason
 
 
-def _most_common(numbers: Iterable[int | None]) -> int | None:
-    counts = Counter(number for number in numbers if number is not None)
-    return counts.most_common(1)[0][0] if counts else None
+def _most_common(numbers: Iterable[int]) -> int | None:
+    return next((number for number, _ in Counter(numbers).most_common(1)), None)

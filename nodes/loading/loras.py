@@ -110,19 +110,13 @@ def count_changed_weights(model: comfy.model_patcher.ModelPatcher) -> int:
 
     Base weights that come with an audio part and replace those of the MODEL do not count.
     """
-    return sum(
-        any(not _replaces(change[1]) for change in changes)
-        for patcher in (model, *model.get_additional_models_with_key(KEY))
-        for changes in patcher.patches.values()
-    ) + sum(
-        isinstance(value, torch.nn.Parameter)  # what the host cannot patch; see add_changes
-        for patcher in (model, *model.get_additional_models_with_key(KEY))
-        for value in patcher.object_patches.values()
-    )
-
-
-def _replaces(change: Any) -> bool:
-    return isinstance(change, tuple) and change[0] == "set"
+    count = 0
+    for patcher in (model, *model.get_additional_models_with_key(KEY)):
+        for changes in patcher.patches.values():
+            count += any(not isinstance(c[1], tuple) or c[1][0] != "set" for c in changes)
+        objects = patcher.object_patches.values()  # what the host cannot patch; see add_changes
+        count += sum(isinstance(value, torch.nn.Parameter) for value in objects)
+    return count
 
 
 def _parameters(module: Any) -> dict[str, tuple[int, ...]]:

@@ -87,13 +87,7 @@ def unpack_state(data: bytes, index: int) -> WindowState:
     """What `pack_state` packed, of window `index`."""
     from safetensors.torch import load
 
-    tensors = load(data)
-    return WindowState(
-        index=index,
-        tail=tensors["tail"],
-        noise=tensors["noise"],
-        colors=tensors["colors"],
-    )
+    return WindowState(index=index, **load(data))
 
 
 @contextlib.contextmanager

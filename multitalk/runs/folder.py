@@ -277,14 +277,13 @@ def continue_windows(
 def _is_record(value: dict[str, Any]) -> bool:
     """Whether a JSON object is the record of a window."""
     sums = [value.get(key) for key in ("frames", "state")]
+    numbers = [value.get(key) for key in ("start", "drift", "left_drift")]
     shape = value.get("shape")
     return (
         all(isinstance(item, dict) and {"size", "sha256"} <= item.keys() for item in sums)
         and isinstance(shape, list)
         and len(shape) == 4
-        and all(
-            isinstance(value.get(key), (int, float)) for key in ("start", "drift", "left_drift")
-        )
+        and all(isinstance(number, (int, float)) for number in numbers)
     )
 
 

@@ -12,7 +12,8 @@ from pack.nodes.loading.loras import add_lora
 from pack.nodes.loading.modules import assign, store
 from pack.nodes.loading.quantized import QuantizedOps
 from pack.tests.golden_host import CPU, audio_config, build_model, denoiser, host_model
-from pack.weights.quanto import collect_quanto, dequantize_rows, read_map
+from pack.weights.quanto import dequantize_rows
+from pack.weights.quanto_files import collect_quanto, read_map
 
 
 def patched_weights(model):

@@ -32,7 +32,7 @@ FRAGMENTS = {
     "multitalk/model/fit.py": r"X is X in its metadata",
     "weights/contents.py": r"a shape is a list of lengths|metadata are texts",
     "weights/gguf_file.py": r"(the|a|X bytes|X of shape) .*[^.]",
-    "weights/quanto.py": r"X: X",
+    "weights/quanto_files.py": r"X: X",
     "nodes/voices.py": r"Line X, column X: X",
     "kokoro/config.py": r"(X (is|has) X, not|it has|vocab|resblock_dilation_sizes) ?.*[^.]|broken",
     "kokoro/network/model.py": r"X: X",

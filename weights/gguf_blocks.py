@@ -1,9 +1,10 @@
 """Quantized blocks of GGUF files back to numbers, on whatever device they lie.
 
 A tensor is a row of blocks of equal size; a block holds 1, 32 or 256 values as small integers and
-the scales to multiply them with. Everything is computed in float32, in the order of operations of
-the package gguf, and cast once, so that float32 results equal that package's to the bit. Kinds that
-are missing here are left to the package, on the CPU: right, but slow.
+the scales to multiply them with. The package gguf computes with NumPy, on the CPU alone: right, but
+too slow for weights that every pass needs anew. So the kinds that models come in are computed here,
+in float32 and in the package's order of operations, cast once: float32 results equal the package's
+to the bit. Other kinds are left to the package.
 
 Source: block layouts as in the package gguf 0.19, gguf/constants.py (GGML_QUANT_SIZES) and
 gguf/quants.py.

@@ -19,15 +19,8 @@ from torch import Tensor
 
 from .gguf_file import GgufTensor
 from .header import Header
-from .quanto import (
-    GroupScaled,
-    RowScaled,
-    check_quanto,
-    collect_quanto,
-    find_map,
-    group_shape,
-    read_map,
-)
+from .quanto import GroupScaled, RowScaled
+from .quanto_files import check_quanto, collect_quanto, find_map, group_shape, read_map
 
 LayoutName = Literal["float", "fp8", "scaled fp8", "host", "quanto", "GGUF"]
 

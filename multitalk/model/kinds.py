@@ -16,7 +16,7 @@ from ...weights.header import AUDIO_KEY, BASE_KEY, Header
 from ...weights.layouts import layout_of
 from ..config import BASE_IN_CHANNELS, Family
 from .architecture import count_blocks
-from .lora_names import split_suffix
+from .lora_forms import split_suffix
 
 LARGE_WIDTH = 1024  # wav2vec2-large
 _ENCODER_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -11,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..disk import refusal
 from ..generate import WindowState
 
 PARTIAL = ".partial"  # suffix of files that are being written
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -54,11 +52,6 @@ def checksum(data: bytes) -> dict[str, Any]:
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def is_intact(path: Path, expected: Mapping[str, Any]) -> bool:
-    """Whether a file is there and as it was written."""
-    return read_intact(path, expected) is not None
-
-
 def read_intact(path: Path, expected: Mapping[str, Any]) -> bytes | None:
     """Contents of a file, or None if it is not there or not as it was written.
 
@@ -94,13 +87,7 @@ def unpack_state(data: bytes, index: int) -> WindowState:
     """What `pack_state` packed, of window `index`."""
     from safetensors.torch import load
 
-    tensors = load(data)
-    return WindowState(
-        index=index,
-        tail=tensors["tail"],
-        noise=tensors["noise"],
-        colors=tensors["colors"],
-    )
+    return WindowState(index=index, **load(data))
 
 
 @contextlib.contextmanager
@@ -117,15 +104,7 @@ def explained(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            advice = "Free some space and queue the same prompt again: it goes on there."
-        elif error.errno in _CLOSED:
-            advice = "Make the output folder writable, or switch keep_progress off."
-        else:
-            advice = (
-                "Look after the disk and queue the same prompt again, or switch keep_progress off."
-            )
-        reason = error.strerror or type(error).__name__
+        reason, advice = error.strerror or type(error).__name__, refusal(error).advice
         raise OSError(
             error.errno, f"The run folder {folder} {what} ({reason}). {advice}"
         ) from error

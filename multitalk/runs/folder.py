@@ -16,7 +16,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -29,7 +28,6 @@ from .files import (
     PARTIAL,
     checksum,
     explained,
-    is_intact,
     pack_state,
     read_intact,
     read_json,
@@ -116,12 +114,7 @@ class RunFolder:
         """The folder itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close it."""
         self.close()
 
@@ -212,11 +205,11 @@ class RunFolder:
             if not path.exists():
                 continue
             record = read_json(path)
-            if record is None or not _is_record(record) or not is_intact(frames, record["frames"]):
+            if record and _is_record(record) and read_intact(frames, record["frames"]) is not None:
+                records[index] = record
+            else:
                 damaged.append(str(index + 1))
                 path.unlink()
-            else:
-                records[index] = record
         if damaged:
             self.notes.append(
                 f"damaged and made again: window {', '.join(damaged)} in {self.path.name}"
@@ -284,14 +277,13 @@ def continue_windows(
 def _is_record(value: dict[str, Any]) -> bool:
     """Whether a JSON object is the record of a window."""
     sums = [value.get(key) for key in ("frames", "state")]
+    numbers = [value.get(key) for key in ("start", "drift", "left_drift")]
     shape = value.get("shape")
     return (
         all(isinstance(item, dict) and {"size", "sha256"} <= item.keys() for item in sums)
         and isinstance(shape, list)
         and len(shape) == 4
-        and all(
-            isinstance(value.get(key), (int, float)) for key in ("start", "drift", "left_drift")
-        )
+        and all(isinstance(number, (int, float)) for number in numbers)
     )
 
 

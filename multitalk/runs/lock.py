@@ -2,6 +2,10 @@
 
 The lock is the operating system's, on a file in the folder: it ends with the process that holds it,
 however that ends, so no lock outlives a crash, and no clock is asked.
+
+The package filelock was tried in its place, in the versions that hosts have: up to 3.25 whoever
+waits wipes the owner's name off the file; 3.20 takes a disk without locks for a lock that is held
+and keeps a file that is gone; from 3.25 on such a disk may get a marker that outlives a crash.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..config import FRAME_RATE
@@ -51,13 +50,13 @@ class RunReport:
 
     def headline(self) -> str:
         """The plan in one line."""
-        return "; ".join(plan_lines(self.plan, self.settings, self.num_speakers, self.num_passes))
+        return "; ".join(self._plan_lines())
 
     def text(self) -> str:
         """The whole report, a fact per line: what, how, memory, what happened, colors."""
         steps, made = self.settings.guidance.steps, sum(window.made for window in self.windows)
         lines = [
-            *plan_lines(self.plan, self.settings, self.num_speakers, self.num_passes),
+            *self._plan_lines(),
             f"made now: {made} of {self.plan.num_windows} windows, {self.calls} network passes",
         ]
         if self.settings.step_cache is not None:
@@ -66,53 +65,43 @@ class RunReport:
         if self.peak_bytes is not None:
             lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GB")
         lines += self.notes
-        lines += drift_lines(self.windows, matched=self.settings.drift.color_strength > 0)
-        return "\n".join(lines)
+        return "\n".join(lines + self._drift_lines())
 
+    def _plan_lines(self) -> list[str]:
+        """Frames, windows and steps of the run."""
+        plan, settings, guided = self.plan, self.settings, self.settings.guidance
+        return [
+            f"video: {_count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
+            f"({plan.num_frames / FRAME_RATE:.2f} s), {_count(self.num_speakers, 'speaker')}",
+            f"windows: {plan.num_windows} of {plan.size.window} frames "
+            f"(overlap {plan.size.overlap})",
+            f"sampling: {_count(guided.steps, 'step')} of "
+            f"{_count(self.num_passes, 'pass', 'passes')}, {settings.sampler}, "
+            f"shift {guided.shift:g}, text {guided.text_guidance:g}, "
+            f"audio {guided.audio_guidance:g}, seed {settings.seed}",
+        ]
 
-def plan_lines(
-    plan: WindowPlan, settings: RunSettings, num_speakers: int, num_passes: int
-) -> list[str]:
-    """Frames, windows and steps of a run."""
-    guided = settings.guidance
-    return [
-        f"video: {_count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
-        f"({plan.num_frames / FRAME_RATE:.2f} s), {_count(num_speakers, 'speaker')}",
-        f"windows: {plan.num_windows} of {plan.size.window} frames (overlap {plan.size.overlap})",
-        f"sampling: {_count(guided.steps, 'step')} of {_count(num_passes, 'pass', 'passes')}, "
-        f"{settings.sampler}, shift {guided.shift:g}, text {guided.text_guidance:g}, "
-        f"audio {guided.audio_guidance:g}, seed {settings.seed}",
-    ]
-
-
-def drift_lines(windows: Sequence[WindowFacts], *, matched: bool) -> list[str]:
-    """Color distance to the picture window by window, many windows with a summary first.
-
-    Args:
-        windows: In order.
-        matched: Whether colors were matched; then also what was left afterwards.
-
-    Returns:
-        A heading and lines of at most NUMBERS_PER_LINE windows.
-    """
-    if not windows:
-        return []
-    shown = [
-        f"{w.drift:.1f} -> {w.left_drift:.1f}" if matched else f"{w.drift:.1f}" for w in windows
-    ]
-    how = "before -> after matching" if matched else "matching is off"
-    lines = [f"colour distance to the picture, {how} (2 is just visible):"]
-    if len(windows) <= NUMBERS_PER_LINE:
-        return [*lines, f"  {', '.join(shown)}"]
-    order = sorted(range(len(windows)), key=lambda index: windows[index].drift)
-    least, worst = order[0], order[: -1 - NUM_WORST : -1]
-    lines.append(f"  least: {shown[least]} in window {least + 1}")
-    lines.append("  most: " + ", ".join(f"{shown[i]} in window {i + 1}" for i in worst))
-    lines.append(f"  last: {shown[-1]}")
-    for begin in range(0, len(windows), NUMBERS_PER_LINE):
-        part = shown[begin : begin + NUMBERS_PER_LINE]
-        lines.append(f"  from window {begin + 1}: {', '.join(part)}")
-    return lines
+    def _drift_lines(self) -> list[str]:
+        """Color distance to the picture window by window; a summary of many comes first."""
+        windows, matched = self.windows, self.settings.drift.color_strength > 0
+        if not windows:
+            return []
+        shown = [
+            f"{w.drift:.1f} -> {w.left_drift:.1f}" if matched else f"{w.drift:.1f}" for w in windows
+        ]
+        how = "before -> after matching" if matched else "matching is off"
+        lines = [f"colour distance to the picture, {how} (2 is just visible):"]
+        if len(windows) <= NUMBERS_PER_LINE:
+            return [*lines, f"  {', '.join(shown)}"]
+        order = sorted(range(len(windows)), key=lambda index: windows[index].drift)
+        least, worst = order[0], order[: -1 - NUM_WORST : -1]
+        lines.append(f"  least: {shown[least]} in window {least + 1}")
+        lines.append("  most: " + ", ".join(f"{shown[i]} in window {i + 1}" for i in worst))
+        lines.append(f"  last: {shown[-1]}")
+        for begin in range(0, len(windows), NUMBERS_PER_LINE):
+            part = shown[begin : begin + NUMBERS_PER_LINE]
+            lines.append(f"  from window {begin + 1}: {', '.join(part)}")
+        return lines
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

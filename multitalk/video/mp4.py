@@ -5,6 +5,7 @@ their sound. Each window is encoded whole (its first frame needs no earlier one)
 fragment in memory and added in one write, so that a run that is stopped, killed or out of disk
 leaves a file that plays up to a window's end. At the end the packets are copied, without encoding
 again, into an ordinary mp4 with an index in front, which takes the growing file's place at once.
+A plain PyAV writer that stays open was tried: killed, it lost the last two windows.
 
 Picture: H.264 with x264's own quality, 4:2:0, colors as PyAV turns RGB into it; the host saves
 the same way. Same frames give the same bytes, see `_open_streams`.
@@ -12,7 +13,6 @@ the same way. Same frames give the same bytes, see `_open_streams`.
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -20,13 +20,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..config import FRAME_RATE
+from ..disk import refusal
 from ..sound.audio import Sound
 from .encoded_sound import PRIMING_SAMPLES, SoundEncoder
 
@@ -39,18 +39,6 @@ X264_THREADS = 4  # part of the result: another number gives other bytes
 HEAD_FLAGS = "use_metadata_tags+empty_moov+delay_moov+default_base_moof+skip_trailer"
 LATER_FLAGS = "empty_moov+frag_discont+default_base_moof+skip_trailer"
 FINAL_FLAGS = "use_metadata_tags+faststart"
-
-CAUSES = {
-    errno.ENOSPC: ("the disk is full", "Free some space"),
-    errno.EDQUOT: ("your share of the disk is used up", "Free some space"),
-    errno.EFBIG: ("the file would be larger than is allowed there", "Choose another folder"),
-    errno.EROFS: ("the disk is read-only", "Choose another folder"),
-    errno.EACCES: ("writing to the folder is not allowed", "Allow it or choose another folder"),
-    errno.EPERM: ("writing to the folder is not allowed", "Allow it or choose another folder"),
-    errno.ENOENT: ("it or its folder is not there", "Make the folder or choose another"),
-    errno.ENOTDIR: ("a part of the folder's name is a file", "Choose another folder"),
-    errno.EEXIST: ("a file of that name is there already", "Choose another name"),
-}
 
 
 class VideoFile:
@@ -111,12 +99,7 @@ class VideoFile:
     def __enter__(self) -> VideoFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         with suppress(OSError):
             self._file.close()
             if not self.frames_written:
@@ -269,8 +252,7 @@ class VideoFile:
 
     def _failure(self, error: Exception) -> OSError:
         """The sentence for a refused write: why, what is safe and what to do."""
-        number = getattr(error, "errno", None)
-        cause, remedy = CAUSES.get(number or 0, (str(error), "Look at the disk"))
+        cause, remedy, _ = refusal(error)
         if not self.frames_written:
             safe = "No frame was written"
         elif not self.path.exists():

@@ -12,12 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.lora
 import comfy.model_base
-import comfy.model_management
 import comfy.model_patcher
 import comfy.patcher_extension
-import comfy.utils
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ...multitalk.model.architecture import is_audio_name
-from ...multitalk.model.lora import LoraMatch, describe_match, match_lora, require_match
+from ...multitalk.model.lora import LoraMatch, match_lora
+from ...multitalk.model.lora_report import describe_match, require_match
 from ...weights.header import read_header
 from ..host import LORA_FOLDERS, find_file
 from .audio_hooks import KEY
@@ -109,19 +110,13 @@ def count_changed_weights(model: comfy.model_patcher.ModelPatcher) -> int:
 
     Base weights that come with an audio part and replace those of the MODEL do not count.
     """
-    return sum(
-        any(not _replaces(change[1]) for change in changes)
-        for patcher in (model, *model.get_additional_models_with_key(KEY))
-        for changes in patcher.patches.values()
-    ) + sum(
-        isinstance(value, torch.nn.Parameter)  # what the host cannot patch; see add_changes
-        for patcher in (model, *model.get_additional_models_with_key(KEY))
-        for value in patcher.object_patches.values()
-    )
-
-
-def _replaces(change: Any) -> bool:
-    return isinstance(change, tuple) and change[0] == "set"
+    count = 0
+    for patcher in (model, *model.get_additional_models_with_key(KEY)):
+        for changes in patcher.patches.values():
+            count += any(not isinstance(c[1], tuple) or c[1][0] != "set" for c in changes)
+        objects = patcher.object_patches.values()  # what the host cannot patch; see add_changes
+        count += sum(isinstance(value, torch.nn.Parameter) for value in objects)
+    return count
 
 
 def _parameters(module: Any) -> dict[str, tuple[int, ...]]:
@@ -144,8 +139,9 @@ def _add_patches(
     }
     if not targets:
         return
+    reshaped = match.reshaped
     renamed = {
-        name: state[key].reshape(match.reshaped.get(key, state[key].shape))
+        name: state[key].reshape(reshaped.get(key, state[key].shape))
         for key, name in match.names.items()
     }
     patches = comfy.lora.load_lora(renamed, targets, log_missing=False)

@@ -17,14 +17,8 @@ from pack.tests.weights.quanto_weights import (
     same,
     tensors_of,
 )
-from pack.weights.quanto import (
-    RowScaled,
-    check_quanto,
-    collect_quanto,
-    find_map,
-    quantize_weight,
-    read_map,
-)
+from pack.weights.quanto import RowScaled, quantize_weight
+from pack.weights.quanto_files import check_quanto, collect_quanto, find_map, read_map
 
 GOLDENS = ["int8", "fp8", "int8_partial"]
 

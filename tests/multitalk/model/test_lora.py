@@ -6,8 +6,9 @@ import pytest
 from safetensors import safe_open
 
 from pack.multitalk.model.diffusers_names import diffusers_name
-from pack.multitalk.model.lora import describe_match, match_lora, require_match
-from pack.multitalk.model.lora_names import FORMS
+from pack.multitalk.model.lora import match_lora
+from pack.multitalk.model.lora_forms import FORMS
+from pack.multitalk.model.lora_report import describe_match, require_match
 
 DIM, FFN, TEXT, BLOCKS = 48, 80, 24, 4
 Q = "diffusion_model.blocks.0.self_attn.q"

@@ -3,13 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pack.multitalk.model.diffusers_names import diffusers_name
-from pack.multitalk.model.lora_names import (
-    SUFFIXES,
-    find_layer,
-    index_layers,
-    split_suffix,
-    suffix_style,
-)
+from pack.multitalk.model.lora_forms import SUFFIXES, split_suffix, suffix_style
+from pack.multitalk.model.lora_names import find_layer, index_layers
 
 PARAMETERS = [
     "patch_embedding.weight", "patch_embedding.bias", "head.modulation", "head.head.weight",

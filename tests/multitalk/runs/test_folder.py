@@ -220,7 +220,7 @@ def test_lock_ends_with_a_killed_process(tmp_path):
         f"""
         import pathlib, sys, time, types
         pack = types.ModuleType("pack"); pack.__path__ = [{str(ROOT)!r}]; sys.modules["pack"] = pack
-        from pack.multitalk.run_lock import RunLock
+        from pack.multitalk.runs.lock import RunLock
         lock = RunLock(pathlib.Path({str(tmp_path)!r}))
         print("locked", flush=True); time.sleep(600)
         """
@@ -231,6 +231,35 @@ def test_lock_ends_with_a_killed_process(tmp_path):
             RunLock(tmp_path)
         child.kill()
     RunLock(tmp_path).release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is of POSIX systems")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_disk_without_locks_is_a_warning_and_no_refusal(tmp_path, monkeypatch, caplog, number):
+    def refuse(_handle, _how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    RunLock(tmp_path).release()
+    assert f"the disk of {tmp_path} has no locks" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is of POSIX systems")
+def test_lock_file_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    import fcntl
+
+    lock, removed = fcntl.flock, []
+
+    def lock_too_late(handle, how):
+        if not removed:
+            removed.append((tmp_path / "lock").unlink())
+        lock(handle, how)
+
+    monkeypatch.setattr("fcntl.flock", lock_too_late)
+    held = RunLock(tmp_path)
+    with pytest.raises(ValueError, match=f"process {os.getpid()} on"):
+        RunLock(tmp_path)
+    held.release()
 
 
 def test_full_disk_loses_no_finished_window(studio, expected, tmp_path):
@@ -275,7 +304,7 @@ def test_record_holds_no_path_and_no_time(studio, tmp_path):
     assert set(record) == {"start", "shape", "drift", "left_drift", "frames", "state"}
 
 
-@pytest.mark.parametrize("module", ["resume", "run_files", "run_lock", "lossless"])
+@pytest.mark.parametrize("module", ["runs/folder", "runs/files", "runs/lock", "video/lossless"])
 def test_no_clock_is_asked(module):
     tree = ast.parse((ROOT / "multitalk" / f"{module}.py").read_text())
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -25,6 +25,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from .dtypes import NAMES
+
 QuantoKind = Literal["qint8", "qfloat8_e4m3fn", "qfloat8_e5m2", "qint4"]
 
 _Shapes = Mapping[str, tuple[int, ...]]
@@ -37,11 +39,7 @@ _KINDS: dict[tuple[str, str], QuantoKind] = {
     (_DATA, "F8_E5M2"): "qfloat8_e5m2",
     (_PACKED, "U8"): "qint4",
 }
-_FLOATS = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-_DTYPES = {  # as headers of safetensors files name them
-    torch.int8: "I8", torch.uint8: "U8", torch.float8_e4m3fn: "F8_E4M3",
-    torch.float8_e5m2: "F8_E5M2", **_FLOATS,
-}  # fmt: skip
+_FLOATS = ("F32", "F16", "BF16")
 _GROUP_SIZES = (128, 96, 64, 32)  # qint4 takes the first that divides a row, else the row
 # How the authors' files begin, and their maps.
 _MAP_NAMES = {"dit_model_": "dit_model_map_", "quant_model_": "quantization_map_", "t5_": "t5_map_"}
@@ -135,7 +133,7 @@ def quantize_weight(weight: Tensor, kind: QuantoKind) -> RowScaled | GroupScaled
         ValueError: If the weight is no matrix or of another dtype.
         RuntimeError: If optimum-quanto is not installed.
     """
-    if weight.ndim != 2 or weight.dtype not in _FLOATS:
+    if weight.ndim != 2 or NAMES.get(weight.dtype) not in _FLOATS:
         raise ValueError(
             f"This weight is {list(weight.shape)} of {weight.dtype}; only matrices of float32, "
             "float16 or bfloat16 can be quantised. Load the model in one of these."
@@ -313,7 +311,7 @@ def _check_layer(
         allowed = " or ".join(dtype for part, dtype in _KINDS if part == parts[0])
         raise ValueError(_wrong(data, shapes, dtypes, f"a matrix of {allowed}"))
     rows, columns = shapes[data]
-    found, floats = shapes[scale], tuple(_FLOATS.values())
+    found, floats = shapes[scale], _FLOATS
     fitting = [(rows, 1), ()]
     if shift:
         fitting = [(2 * rows, 1), (2 * rows - 1, 1), *([(1, columns)] if rows == 1 else [])]
@@ -376,7 +374,7 @@ def collect_quanto(
         ValueError: As `check_quanto`, or if the file was made for quantized activations.
     """
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    dtypes = {key: _DTYPES.get(tensor.dtype, str(tensor.dtype)) for key, tensor in tensors.items()}
+    dtypes = {key: NAMES.get(tensor.dtype, str(tensor.dtype)) for key, tensor in tensors.items()}
     found = check_quanto(shapes, dtypes, kinds, name=name)
     out: dict[str, Tensor | RowScaled | GroupScaled] = {}
     for key, tensor in tensors.items():

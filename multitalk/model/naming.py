@@ -74,23 +74,12 @@ def name_tensors(header: Header) -> ModelHeader:
         ValueError: If two tensors get the same name.
     """
     marks = plain_names(header.shapes)
-    keys = (BASE_KEY, AUDIO_KEY)
-    prefix = next((p for p in _PREFIXES if any(p + key in marks for key in keys)), "")
-    diffusers = DIFFUSERS_KEY in marks
-    named: dict[str, str] = {}  # published name -> name in the file
-    others: list[str] = []
-    for stored in header.shapes:
-        if prefix and stored.startswith(_OTHER_PARTS):
-            others.append(stored)
-            continue
-        name = stored.removeprefix(prefix)
-        name = (official_name(name) if diffusers else None) or name
-        if name in named:
-            raise ValueError(
-                f"{header.name} holds {name} twice, as {named[name]} and as {stored}. "
-                "Download it again, or choose another file."
-            )
-        named[name] = stored
+    prefix = next((p for p in _PREFIXES if {p + BASE_KEY, p + AUDIO_KEY} & marks), "")
+    others = tuple(name for name in header.shapes if prefix and name.startswith(_OTHER_PARTS))
+    mine = dict.fromkeys(header.shapes)
+    for name in others:
+        del mine[name]
+    named = _published_names(header.name, mine, prefix, diffusers=DIFFUSERS_KEY in marks)
     return ModelHeader(
         name=header.name,
         shapes={name: header.shapes[stored] for name, stored in named.items()},
@@ -100,5 +89,22 @@ def name_tensors(header: Header) -> ModelHeader:
         sources={name: header.sources[stored] for name, stored in named.items()},
         num_bytes=header.num_bytes,
         prefix=prefix,
-        other_parts=tuple(others),
+        other_parts=others,
     )
+
+
+def _published_names(
+    file: str, names: Iterable[str], prefix: str, *, diffusers: bool
+) -> dict[str, str]:
+    """Published name -> name in the file."""
+    named: dict[str, str] = {}
+    for stored in names:
+        name = stored.removeprefix(prefix)
+        name = (official_name(name) if diffusers else None) or name
+        if name in named:
+            raise ValueError(
+                f"{file} holds {name} twice, as {named[name]} and as {stored}. "
+                "Download it again, or choose another file."
+            )
+        named[name] = stored
+    return named

@@ -103,9 +103,10 @@ def store(
             "GGUF's at once, which no layer can hold. Choose a base and an audio part without "
             "base weights inside."
         )
+    names = _quantizable(parameters)
     if quantization is not None and ("own" if quantization.host_format else "host") in kinds:
         quantization = None  # no layer could hold both
-        if any(is_block_linear(key) and is_plain(value) for key, value in parameters.items()):
+        if names:
             logger.warning(
                 "[MultiTalk] %s is quantised in part, in another way than weight_dtype asks for; "
                 "it stays as it is.", name
@@ -113,12 +114,17 @@ def store(
     tensors: dict[str, Tensor] = {}
     for key in list(parameters):
         value = parameters.pop(key)
-        if quantization is not None and is_block_linear(key) and is_plain(value):
+        if quantization is not None and key in names:
             value = _quantize(value, quantization, dtype)
             kinds.add(_needs(value))
         tensors.update(_tensors(key, value, dtype))
-    operations: OpsKind = max(kinds, key=_KINDS.index, default="plain")
-    return StateDict(tensors=tensors, operations=operations)
+    found: tuple[OpsKind, ...] = tuple(kind for kind in _KINDS if kind in kinds)
+    return StateDict(tensors=tensors, operations=found[-1] if found else "plain")
+
+
+def _quantizable(parameters: Mapping[str, Stored]) -> set[str]:
+    """Names of block matrices that are stored as floats of 16 bit or more."""
+    return {key for key, v in parameters.items() if is_block_linear(key) and is_plain(v)}
 
 
 def _needs(value: Stored) -> OpsKind:
@@ -136,8 +142,9 @@ def is_plain(value: Stored) -> TypeGuard[Tensor]:
 
 
 def _quantize(
-    matrix: Tensor, quantization: Quantization, dtype: torch.dtype
+    matrix: Stored, quantization: Quantization, dtype: torch.dtype
 ) -> HostQuantized | RowScaled | GroupScaled:
+    assert isinstance(matrix, Tensor)
     if quantization.quanto_kind is not None:
         small = dtype if dtype in (torch.float16, torch.bfloat16, torch.float32) else torch.bfloat16
         return quantize_weight(matrix.to(small), quantization.quanto_kind)

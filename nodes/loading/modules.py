@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,8 +118,12 @@ def store(
             value = _quantize(value, quantization, dtype)
             kinds.add(_needs(value))
         tensors.update(_tensors(key, value, dtype))
-    found: tuple[OpsKind, ...] = tuple(kind for kind in _KINDS if kind in kinds)
-    return StateDict(tensors=tensors, operations=found[-1] if found else "plain")
+    return StateDict(tensors=tensors, operations=_strongest(kinds))
+
+
+def _strongest(kinds: Collection[OpsKind]) -> OpsKind:
+    found: list[OpsKind] = ["plain", *(kind for kind in _KINDS if kind in kinds)]
+    return found[-1]
 
 
 def _quantizable(parameters: Mapping[str, Stored]) -> set[str]:

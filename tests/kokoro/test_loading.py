@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from pack.kokoro.config import KokoroConfig
 from pack.kokoro.network.files import find_files, plain_weights, read_weights
 from pack.kokoro.network.model import load_files, load_kokoro
+from pack.kokoro.voices import read_voice
 from pack.tests.multitalk.tolerances import close
 from pack.tools.make.small_kokoro import (
     SMALL,

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..weights.suffixes import SAFETENSORS_SUFFIX
 from .config import MAX_PHONEMES
-from .network.files import SAFETENSORS_SUFFIX, read_weights
+from .network.files import read_weights
 
 STYLE_WIDTH = 256
 VOICE_SHAPE = (MAX_PHONEMES, 1, STYLE_WIDTH)

@@ -56,10 +56,10 @@ class MultiTalkFileReport(io.ComfyNode):
         """Read the header and describe it."""
         check_names(unknown)
         from ..multitalk.model.kinds import describe
-        from ..weights.header import read_header
+        from ..multitalk.model.naming import read_model_header
 
         key, name = _place(file)
-        report = describe(read_header(find_file(name, [key])))
+        report = describe(read_model_header(find_file(name, [key])))
         return io.NodeOutput(report, ui=ui.PreviewText(report))
 
 

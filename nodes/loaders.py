@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_patcher
 import folder_paths
@@ -24,13 +23,15 @@ from .host import (
     IN_BASE,
     LORA_FOLDERS,
     file_stamps,
-    find_file,
     list_files,
     send_text,
 )
 from .loading.audio_hooks import AttachedAudio, attach_audio, check_model
 from .loading.quantizations import QUANTIZATIONS
 from .values import check_choice, check_inputs, check_names
+
+if TYPE_CHECKING:
+    from ..multitalk.model.model_files import AudioFile
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -140,7 +141,7 @@ class MultiTalkLoadModel(io.ComfyNode):
                     tooltip="What the files are, and what each LoRA changes and leaves out.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
             enable_expand=True,
         )
 
@@ -171,14 +172,14 @@ class MultiTalkLoadModel(io.ComfyNode):
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
         from ..multitalk.model.kinds import describe
         from .loading.loras import report_loras
-        from .loading.model_files import check_model_files, network_parameters
+        from .loading.model_files import find_model_files
 
         check_names(unknown)
         check_inputs({"loras": loras})
-        base_header, audio_header = check_model_files(base, audio_part)
+        found = find_model_files(base, audio_part, cls.hidden.dynprompt)
         chosen = _read_loras(loras)
-        headers = [base_header] if audio_part == IN_BASE else [base_header, audio_header]
-        changes = report_loras(chosen, network_parameters(base_header, audio_header))
+        headers = [found.base] if audio_part == IN_BASE else [found.base, found.audio.header]
+        changes = report_loras(chosen, found.network)
         report = "\n\n".join(text for text in [*map(describe, headers), changes] if text)
         logger.info("[MultiTalk] %s", report)
         if changes:
@@ -225,6 +226,7 @@ class MultiTalkReadFiles(io.ComfyNode):
                 io.String.Input("family", tooltip="As in MultiTalk Load Model."),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="Base with audio part.")],
+            hidden=[io.Hidden.dynprompt],
             is_dev_only=True,
         )
 
@@ -240,15 +242,13 @@ class MultiTalkReadFiles(io.ComfyNode):
         """Check both headers, then load."""
         check_names(unknown)
         from .loading.base_model import load_base
-        from .loading.model_files import check_model_files, find_audio_part
+        from .loading.model_files import find_model_files
 
         check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
         check_choice("family", family, ("auto", *FAMILIES))
-        check_model_files(base, audio_part)
-        base_path = find_file(base, BASE_FOLDERS)
-        audio_path = find_audio_part(base, audio_part)
-        model = load_base(str(base_path), str(audio_path), weight_dtype)
-        return io.NodeOutput(_with_audio(model, str(audio_path), family, weight_dtype))
+        found = find_model_files(base, audio_part, cls.hidden.dynprompt)
+        model = load_base(found, weight_dtype)
+        return io.NodeOutput(_with_audio(model, found.audio, family, weight_dtype))
 
 
 class MultiTalkAddLoras(io.ComfyNode):
@@ -292,21 +292,18 @@ class MultiTalkAddLoras(io.ComfyNode):
 
 
 def _with_audio(
-    model: comfy.model_patcher.ModelPatcher, path: str, family: str, weight_dtype: str
+    model: comfy.model_patcher.ModelPatcher, file: AudioFile, family: str, weight_dtype: str
 ) -> comfy.model_patcher.ModelPatcher:
-    from ..multitalk.model.fit import audio_part_config
-    from ..weights.header import read_header
     from .loading.audio_part import load_audio_part
     from .loading.model_files import choose_family
 
-    header = read_header(Path(path))
-    config = audio_part_config(header)
-    check_model(model, config, header.name)
+    check_model(model, file.config, file.name)
     dtype = model.model.get_dtype_inference()
-    part = load_audio_part(path, dtype, weight_dtype)
-    chosen = choose_family(header, family)
-    logger.info("[MultiTalk] audio part %s, %s rules, %s", header.name, chosen, dtype)
-    return attach_audio(model, part, AttachedAudio(name=header.name, family=chosen, config=config))
+    part = load_audio_part(file, dtype, weight_dtype)
+    chosen = choose_family(file, family)
+    logger.info("[MultiTalk] audio part %s, %s rules, %s", file.name, chosen, dtype)
+    attached = AttachedAudio(name=file.name, family=chosen, config=file.config)
+    return attach_audio(model, part, attached)
 
 
 class MultiTalkAttach(io.ComfyNode):
@@ -328,6 +325,7 @@ class MultiTalkAttach(io.ComfyNode):
                 _weight_dtype_input("the file"),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For MultiTalk Sampler.")],
+            hidden=[io.Hidden.dynprompt],
         )
 
     @classmethod
@@ -338,11 +336,9 @@ class MultiTalkAttach(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, audio_part: str, model: Any = None, **_inputs: Any) -> list[str]:
         """Refuse a wrong audio file before the base is read."""
-        from ..multitalk.model.fit import audio_part_config, check_audio_parameters
-        from ..weights.header import read_header
+        from .loading.model_files import find_audio_file
 
-        header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
-        check_audio_parameters(header, audio_part_config(header))
+        find_audio_file(audio_part, cls.hidden.dynprompt)
         return ["model"] if model is None else []
 
     @classmethod
@@ -357,8 +353,8 @@ class MultiTalkAttach(io.ComfyNode):
         """Load the audio part and attach it to a clone; base weights in its file win."""
         check_names(unknown)
         from .loading.audio_part import replace_weights
+        from .loading.model_files import find_audio_file
 
         check_inputs({"model": model}, "model")
-        path = str(find_file(audio_part, AUDIO_PART_FOLDERS))
-        attached = _with_audio(model, path, family, weight_dtype)
-        return io.NodeOutput(replace_weights(attached, path))
+        file = find_audio_file(audio_part, cls.hidden.dynprompt)
+        return io.NodeOutput(replace_weights(_with_audio(model, file, family, weight_dtype), file))

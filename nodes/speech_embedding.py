@@ -78,10 +78,11 @@ def load_encoder(path: Path) -> LoadedEncoder:
         ValueError: If the file is no wav2vec2-base encoder.
     """
     from ..multitalk.model.fit import encoder_settings, encoder_sizes
-    from ..weights.header import file_identity, open_tensors, read_header
+    from ..multitalk.model.naming import model_identity, read_model_header
+    from ..weights.header import open_tensors
     from .loading.modules import map_safetensors
 
-    header = read_header(path)
+    header = read_model_header(path)
     layers, width = encoder_sizes(header)
     settings = encoder_settings(header)
     state = {
@@ -100,7 +101,7 @@ def load_encoder(path: Path) -> LoadedEncoder:
         width=width,
         do_normalize=settings.do_normalize,
         name=path.name,
-        identity=f"{file_identity(path)} {settings.config} {settings.do_normalize}",
+        identity=f"{model_identity(path)} {settings.config} {settings.do_normalize}",
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .dtypes import FLOATS, TORCH, WHOLE
 from .gguf_blocks import require_gguf
 
 _MAGIC = b"GGUF"
@@ -36,10 +37,7 @@ _NUMBERS = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
-_PLAIN = {
-    "F32": torch.float32, "F16": torch.float16, "F64": torch.float64, "I8": torch.int8,
-    "I16": torch.int16, "I32": torch.int32, "I64": torch.int64,
-}  # fmt: skip
+_PLAIN = (FLOATS | WHOLE) - {"BF16"}  # BF16 comes as bytes, as from the package
 # Linux refuses a copy-on-write mapping larger than the memory unless told to reserve nothing;
 # Python names the flag from 3.13 on.
 _RESERVE_NOTHING = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
@@ -273,5 +271,5 @@ def _data(content: Tensor, entry: _Entry, shape: tuple[int, ...]) -> Tensor:
     """Values or blocks, as views of the mapped data."""
     data = content[entry.offset : entry.offset + entry.num_bytes]
     if entry.kind in _PLAIN:
-        return data.view(_PLAIN[entry.kind]).reshape(shape)
+        return data.view(TORCH[entry.kind]).reshape(shape)
     return data.reshape(*entry.shape[:-1], entry.row_bytes)

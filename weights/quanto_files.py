@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-import torch
 from torch import Tensor
 
+from .dtypes import NAMES
 from .quanto import GroupScaled, QuantoKind, RowScaled, column_of
 
 _Shapes = Mapping[str, tuple[int, ...]]
@@ -31,11 +31,6 @@ _KINDS: dict[tuple[str, str], QuantoKind] = {
     (_PACKED, "U8"): "qint4",
 }
 _FLOATS = ("F32", "F16", "BF16")
-_DTYPES = {  # as headers of safetensors files name them
-    torch.int8: "I8", torch.uint8: "U8", torch.float8_e4m3fn: "F8_E4M3",
-    torch.float8_e5m2: "F8_E5M2", torch.float32: "F32", torch.float16: "F16",
-    torch.bfloat16: "BF16",
-}  # fmt: skip
 _GROUP_SIZES = (128, 96, 64, 32)  # qint4 takes the first that divides a row, else the row
 # How the authors' files begin, and their maps.
 _MAP_NAMES = {"dit_model_": "dit_model_map_", "quant_model_": "quantization_map_", "t5_": "t5_map_"}
@@ -273,7 +268,7 @@ def collect_quanto(
         ValueError: As `check_quanto`, or if the file was made for quantized activations.
     """
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    dtypes = {key: _DTYPES.get(tensor.dtype, str(tensor.dtype)) for key, tensor in tensors.items()}
+    dtypes = {key: NAMES.get(tensor.dtype, str(tensor.dtype)) for key, tensor in tensors.items()}
     check_quanto(shapes, dtypes, kinds, name=name)
     for key, tensor in tensors.items():
         if key.endswith(_ACTIVATION_SCALES) and bool((tensor != 1).any()):

@@ -7,9 +7,6 @@ repackages). Source: kokoro.md section 1. Nothing but tensors is ever unpickled.
 
 from __future__ import annotations
 
-import pickle
-import struct
-import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-PICKLE_SUFFIXES = (".pth", ".pt")
-SAFETENSORS_SUFFIX = ".safetensors"
+from ...weights import pickles
+from ...weights.strict import find_misfit, tensor_shapes
+from ...weights.suffixes import SAFETENSORS_SUFFIX
+
 WEIGHT_SUFFIXES = (".pth", SAFETENSORS_SUFFIX)
 PARTS = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
 EXAMPLE = "kokoro-v1_0.pth"
@@ -91,8 +90,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     suffix = path.suffix.lower()
     if suffix == SAFETENSORS_SUFFIX:
         return _read_safetensors(path)
-    if suffix in PICKLE_SUFFIXES:
-        return flatten(_unpickle(path), path.name)
+    if suffix in (".pth", ".pt"):
+        other = "is never run. Download it from where the model was published."
+        return flatten(pickles.read_pickle(path, other=other), path.name)
     raise ValueError(
         f"{path.name} is neither a .pth, .pt nor .safetensors file. Choose for example {EXAMPLE}."
     )
@@ -110,33 +110,12 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _unpickle(path: Path) -> object:
-    """Load a PyTorch file that holds tensors only; mapped if it is of the format since 1.6."""
-    try:
-        with path.open("rb") as file:
-            mapped = file.read(4) == b"PK\3\4"
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path.name} is no PyTorch file, or holds more than tensors; anything else could be "
-            "a program, and is never run. Download it from where the model was published."
-        ) from error
-    except (
-        RuntimeError, EOFError, ValueError, TypeError, LookupError, OSError, AttributeError,
-        AssertionError, OverflowError, MemoryError, struct.error, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
-        raise ValueError(
-            f"{path.name} is no PyTorch file, or is damaged. Download it again."
-        ) from error
-
-
-def flatten(value: object, name: str, prefix: str = "") -> dict[str, Tensor]:
+def flatten(value: object, name: str) -> dict[str, Tensor]:
     """Tensors of nested dictionaries by dotted names.
 
     Args:
         value: A tensor, or a mapping of values.
         name: What it was read from, for messages.
-        prefix: Name of the value.
 
     Returns:
         Tensors by name; a lone tensor has the name `tensor`.
@@ -144,17 +123,14 @@ def flatten(value: object, name: str, prefix: str = "") -> dict[str, Tensor]:
     Raises:
         ValueError: If there is anything but tensors and mappings.
     """
-    if isinstance(value, Tensor):
-        return {prefix or "tensor": value}
-    if not isinstance(value, Mapping):
+
+    def refuse(key: str, other: object) -> None:
         raise ValueError(
-            f"{name} holds a {type(value).__name__} under {prefix!r}, not only tensors. "
+            f"{name} holds a {type(other).__name__} under {key!r}, not only tensors. "
             f"Choose for example {EXAMPLE}."
         )
-    out: dict[str, Tensor] = {}
-    for key, inner in value.items():
-        out.update(flatten(inner, name, f"{prefix}.{key}" if prefix else str(key)))
-    return out
+
+    return pickles.flatten(value, refuse=refuse)
 
 
 def plain_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -218,16 +194,12 @@ def check_names(
         ValueError: With up to 10 missing, unexpected and misshapen names, what the file seems to
             be, and what to choose.
     """
-    missing = [name for name in expected if name not in tensors and name not in optional]
-    unexpected = [name for name in tensors if name not in expected]
-    shapes = [
-        f"{name} is {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
-        for name in expected
-        if name in tensors and tensors[name].shape != expected[name].shape
-    ]
-    if not missing and not unexpected and not shapes:
+    misfit = find_misfit(tensor_shapes(tensors), tensor_shapes(expected), optional)
+    if not misfit:
         return
-    lists = {"Missing": missing, "Unexpected": unexpected, "Wrong shape": shapes}
+    lists = {
+        "Missing": misfit.missing, "Unexpected": misfit.surplus, "Wrong shape": misfit.misshapen
+    }  # fmt: skip
     details = " ".join(f"{title}: {_some(names)}." for title, names in lists.items() if names)
     raise ValueError(f"{_describe(tensors)} {details}")
 

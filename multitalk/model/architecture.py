@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ...weights.strict import tensor_shapes
 from ..config import AudioPartConfig
 from .audio_attention import build_audio_part
 
@@ -91,8 +92,7 @@ def base_parameters(sizes: BaseSizes) -> Shapes:
 
 def audio_parameters(config: AudioPartConfig) -> Shapes:
     """Every parameter of an audio part of these sizes."""
-    state = build_audio_part(config, device="meta").state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return tensor_shapes(build_audio_part(config, device="meta").state_dict())
 
 
 def is_audio_name(name: str) -> bool:

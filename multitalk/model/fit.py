@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...weights.header import AUDIO_KEY, BASE_KEY, Header
-from ...weights.layouts import parameter_shapes
+from ...weights.contents import Shape, Shapes
+from ...weights.header import Header
+from ...weights.strict import find_misfit
 from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
 from ..sound.wav2vec2 import BASE_CONFIG
 from .architecture import (
@@ -22,14 +23,8 @@ from .architecture import (
     count_blocks,
     is_audio_name,
 )
-from .kinds import (
-    KINDS,
-    LARGE_WIDTH,
-    Kind,
-    base_variant,
-    count_encoder_layers,
-    kind_of,
-)
+from .kinds import LARGE_WIDTH, Kind, base_variant, count_encoder_layers, kind_of, row_of
+from .naming import AUDIO_KEY, BASE_KEY, ModelHeader
 
 BASE_HEAD_WIDTH = 128
 _BASE_EXAMPLE = "wan2.1_i2v_480p_14B_fp16.safetensors"
@@ -44,7 +39,7 @@ def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None
     kind = kind_of(header)
     if kind == wanted or (kind == "whole model" and wanted in ("WAN base model", "audio part")):
         return
-    row = next((row for row in KINDS if row.kind == kind), None)
+    row = row_of(kind)
     found = "an unknown kind of file" if kind == "unknown" else _article(kind)
     place = "" if row is None else f" It goes into {row.slot} (folder models/{row.folder})."
     raise ValueError(
@@ -85,7 +80,7 @@ def has_audio_part(header: Header) -> bool:
     return kind_of(header) in ("audio part", "whole model")
 
 
-def audio_part_config(header: Header) -> AudioPartConfig:
+def audio_part_config(header: ModelHeader) -> AudioPartConfig:
     """Sizes of an audio part.
 
     Args:
@@ -99,7 +94,7 @@ def audio_part_config(header: Header) -> AudioPartConfig:
         ValueError: If the file is no audio part, or its shapes contradict each other.
     """
     _require_kind(header, "audio part", "audio_part", "multitalk.safetensors")
-    shapes = parameter_shapes(header)
+    shapes = header.parameters
     try:
         hidden, first_width = shapes[AUDIO_KEY]
         token_width = shapes["audio_proj.norm.weight"][0]
@@ -139,7 +134,9 @@ def _setting(header: Header, key: str, default: int) -> int:
     return value
 
 
-def check_parameters(base: Header, audio: Header, config: AudioPartConfig) -> None:
+def check_parameters(
+    base: ModelHeader, audio: ModelHeader, config: AudioPartConfig
+) -> dict[str, Shape]:
     """Compare every name and shape of a base and an audio part with what the network has.
 
     Args:
@@ -148,10 +145,13 @@ def check_parameters(base: Header, audio: Header, config: AudioPartConfig) -> No
             parameters in it win over the base's.
         config: Sizes of the audio part.
 
+    Returns:
+        Shapes of the whole network, by name.
+
     Raises:
         ValueError: With the first missing, unexpected and wrong-shaped parameters.
     """
-    check_audio_parameters(audio, config)
+    network = check_audio_parameters(audio, config)
     base_shapes = _select(base, audio=False)
     try:
         sizes = base_sizes(base_shapes)
@@ -168,50 +168,34 @@ def check_parameters(base: Header, audio: Header, config: AudioPartConfig) -> No
         extra = _select(audio, audio=False)
         wanted = {name: expected[name] for name in extra if name in expected}
         _compare(audio.name, extra, wanted, what="audio part for this base")
+    return {**expected, **network}
 
 
-def check_audio_parameters(audio: Header, config: AudioPartConfig) -> None:
+def check_audio_parameters(audio: ModelHeader, config: AudioPartConfig) -> dict[str, Shape]:
     """Compare every name and shape of an audio part with what the network has.
+
+    Returns:
+        Shapes of the network's audio part, by name.
 
     Raises:
         ValueError: With the first missing, unexpected and wrong-shaped parameters.
     """
-    shapes = _select(audio, audio=True)
-    _compare(audio.name, shapes, audio_parameters(config), what="complete audio part")
+    expected = audio_parameters(config)
+    _compare(audio.name, _select(audio, audio=True), expected, what="complete audio part")
+    return expected
 
 
-def _select(header: Header, *, audio: bool) -> dict[str, tuple[int, ...]]:
-    shapes = parameter_shapes(header)
-    return {name: shape for name, shape in shapes.items() if is_audio_name(name) == audio}
+def _select(header: ModelHeader, *, audio: bool) -> dict[str, Shape]:
+    return {n: shape for n, shape in header.parameters.items() if is_audio_name(n) == audio}
 
 
-def _compare(
-    name: str,
-    found: Mapping[str, tuple[int, ...]],
-    expected: Mapping[str, tuple[int, ...]],
-    *,
-    what: str,
-) -> None:
-    missing = [key for key in expected if key not in found]
-    surplus = [key for key in found if key not in expected]
-    wrong = [
-        f"{key} is {list(found[key])}, expected {list(shape)}"
-        for key, shape in expected.items()
-        if key in found and not _same_shape(found[key], shape)
-    ]
-    if missing or surplus or wrong:
+def _compare(name: str, found: Shapes, expected: Shapes, *, what: str) -> None:
+    if misfit := find_misfit(found, expected):
         raise ValueError(
-            f"{name} is no {what}. Missing: {missing[:_MAX_NAMED]}. Unexpected: "
-            f"{surplus[:_MAX_NAMED]}. Wrong shape: {wrong[:_MAX_SHAPES]}. Download the file again, "
-            "or choose another."
+            f"{name} is no {what}. Missing: {misfit.missing[:_MAX_NAMED]}. Unexpected: "
+            f"{misfit.surplus[:_MAX_NAMED]}. Wrong shape: {misfit.misshapen[:_MAX_SHAPES]}. "
+            "Download the file again, or choose another."
         )
-
-
-def _same_shape(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Equal, but for the columns (-1) of matrices with several values in a byte."""
-    if len(found) == 2 and found[1] == -1:
-        return len(expected) == 2 and found[0] == expected[0]
-    return found == expected
 
 
 def check_fit(base: Header, config: AudioPartConfig, audio_name: str) -> None:
@@ -245,9 +229,7 @@ def encoder_sizes(header: Header) -> tuple[int, int]:
     _require_kind(
         header, "speech encoder", "the speech encoder", "wav2vec2-chinese-base_fp16.safetensors"
     )
-    names = {name.removeprefix("wav2vec2."): shape for name, shape in header.shapes.items()}
-    width = (names.get("encoder.layer_norm.bias") or (0,))[0]
-    layers = count_encoder_layers(names)
+    layers, width = count_encoder_layers(header)
     if width == LARGE_WIDTH:
         raise ValueError(
             f"{header.name} is wav2vec2-large ({layers} layers of {width}); MultiTalk was trained "

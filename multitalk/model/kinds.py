@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from ...weights.header import AUDIO_KEY, BASE_KEY, Header
+from ...weights.header import Header
 from ...weights.layouts import layout_of
-from ..config import BASE_IN_CHANNELS, Family
+from ..config import BASE_IN_CHANNELS, FAMILIES, Family
 from .architecture import count_blocks
 from .lora_forms import split_suffix
+from .naming import AUDIO_KEY, BASE_KEY, ModelHeader, plain_names
 
 LARGE_WIDTH = 1024  # wav2vec2-large
 _ENCODER_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
@@ -124,14 +125,9 @@ VARIANTS: tuple[Variant, ...] = (
 )
 
 
-def plain_names(header: Header) -> set[str]:
-    """Names with those of quantized tensors as if they were plain."""
-    return {name.removesuffix("._data").removesuffix("._data") for name in header.shapes}
-
-
 def kind_of(header: Header) -> Kind:
     """What a file is."""
-    names = plain_names(header)
+    names = plain_names(header.shapes)
     if names and 2 * sum(split_suffix(name) is not None for name in names) >= len(names):
         return "LoRA"
     for row in KINDS:
@@ -145,7 +141,7 @@ def kind_of(header: Header) -> Kind:
 
 def base_variant(header: Header) -> str:
     """Which WAN model a base is: "I2V" for the one that MultiTalk was trained on."""
-    names = plain_names(header)
+    names = plain_names(header.shapes)
     patch = header.shapes.get("patch_embedding.weight", (0, 0))
     channels = patch[1] if len(patch) > 1 else 0
     for variant in VARIANTS:
@@ -157,6 +153,11 @@ def base_variant(header: Header) -> str:
     return "I2V" if has_picture or not needs_clip(header) else "WAN 2.2 I2V"
 
 
+def row_of(kind: Kind) -> KindRow | None:
+    """Where a kind of file goes; None for unknown ones."""
+    return next((row for row in KINDS if row.kind == kind), None)
+
+
 def needs_clip(header: Header) -> bool:
     """Whether a base wants CLIP vision: all but those whose metadata says `"clip": "none"`."""
     return header.config("multitalk").get("clip") != "none"
@@ -164,16 +165,16 @@ def needs_clip(header: Header) -> bool:
 
 def encoder_variant(header: Header) -> str:
     """wav2vec2-base, wav2vec2-large, or the sizes of another encoder."""
-    names = {name.removeprefix("wav2vec2."): shape for name, shape in header.shapes.items()}
-    width = (names.get("encoder.layer_norm.bias") or (0,))[0]
-    layers = count_encoder_layers(names)
+    layers, width = count_encoder_layers(header)
     known = {(12, 768): "wav2vec2-base", (24, LARGE_WIDTH): "wav2vec2-large"}
     return known.get((layers, width), f"wav2vec2, {layers} layers of {width}")
 
 
-def count_encoder_layers(names: Iterable[str]) -> int:
-    """Transformer layers of a wav2vec2 encoder."""
-    return 1 + max((int(m[1]) for m in map(_ENCODER_LAYER.match, names) if m), default=-1)
+def count_encoder_layers(header: Header) -> tuple[int, int]:
+    """Transformer layers of a wav2vec2 encoder, and their width; 0 if its names do not tell."""
+    names = {name.removeprefix("wav2vec2."): shape for name, shape in header.shapes.items()}
+    width = (names.get("encoder.layer_norm.bias") or (0,))[0]
+    return 1 + max((int(m[1]) for m in map(_ENCODER_LAYER.match, names) if m), default=-1), width
 
 
 def layout_words(header: Header) -> str:
@@ -192,7 +193,7 @@ def layout_words(header: Header) -> str:
 
 
 def _base_words(header: Header) -> str:
-    variant, names = base_variant(header), plain_names(header)
+    variant, names = base_variant(header), plain_names(header.shapes)
     width = (header.shapes.get(BASE_KEY) or (0,))[-1]
     note = "" if variant == "I2V" else "; MultiTalk needs WAN 2.1 I2V"
     return f"WAN {variant}, {count_blocks(names)} blocks of width {width}{note}"
@@ -200,24 +201,22 @@ def _base_words(header: Header) -> str:
 
 def _audio_words(header: Header) -> str:
     shape = header.shapes.get("blocks.0.norm_x.weight") or (0,)
+    source = "name" if _stated_family(header) is None else "metadata"
     return (
-        f"{count_blocks(plain_names(header))} blocks of width {shape[0]}; MultiTalk and "
-        f"InfiniteTalk files look alike, by its {_family_source(header)} this is "
-        f"{guess_family(header)}"
+        f"{count_blocks(plain_names(header.shapes))} blocks of width {shape[0]}; MultiTalk and "
+        f"InfiniteTalk files look alike, by its {source} this is {guess_family(header)}"
     )
 
 
 def guess_family(header: Header) -> Family:
     """MultiTalk or InfiniteTalk: metadata, else the file name; keys and shapes are the same."""
-    stated = header.config("multitalk").get("family")
-    if stated in ("multitalk", "infinitetalk"):
-        return stated
-    return "infinitetalk" if "infinite" in header.name.lower() else "multitalk"
+    named: Family = "infinitetalk" if "infinite" in header.name.lower() else "multitalk"
+    return _stated_family(header) or named
 
 
-def _family_source(header: Header) -> str:
+def _stated_family(header: Header) -> Family | None:
     stated = header.config("multitalk").get("family")
-    return "metadata" if stated in ("multitalk", "infinitetalk") else "name"
+    return next((family for family in FAMILIES if family == stated), None)
 
 
 _DETAILS: dict[str, Callable[[Header], str]] = {
@@ -228,7 +227,7 @@ _DETAILS: dict[str, Callable[[Header], str]] = {
 }
 
 
-def describe(header: Header) -> str:
+def describe(header: ModelHeader) -> str:
     """A report on a file, for people.
 
     Args:
@@ -248,7 +247,7 @@ def describe(header: Header) -> str:
     )
     if header.other_parts:
         lines.append(f"also {len(header.other_parts)} tensors of other models, which are not used")
-    row = next((row for row in KINDS if row.kind == kind), None)
+    row = row_of(kind)
     if row is not None:
         lines.append(f"goes into: {row.slot}; folder models/{row.folder}")
     if row is not None and row.slot.startswith("the host's") and layout_of(header) == "quanto":

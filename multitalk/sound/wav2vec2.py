@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from ...weights.strict import find_misfit, tensor_shapes
 from ..config import FRAME_RATE, SAMPLE_RATE_HZ
 from ..frames import count_frames
 from .audio import Tracks, encoder_waveform
@@ -102,20 +103,14 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
         model = Wav2Vec2Model(model_config)
     tensors = {name: tensor.float() for name, tensor in clean_keys(state).items()}
     expected = model.state_dict()
-    missing = [name for name in expected if name not in tensors and name not in _OPTIONAL]
     for name in _OPTIONAL:
         if name not in expected:
             tensors.pop(name, None)
-    surplus = [name for name in tensors if name not in expected]
-    shapes = [
-        f"{name} is {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
-        for name in expected
-        if name in tensors and tensors[name].shape != expected[name].shape
-    ]
-    if missing or surplus or shapes:
+    if misfit := find_misfit(tensor_shapes(tensors), tensor_shapes(expected), _OPTIONAL):
         raise ValueError(
             "This file is no wav2vec2 encoder of the sizes it states. "
-            f"Missing: {missing[:5]}. Unexpected: {surplus[:5]}. Wrong shape: {shapes[:3]}. "
+            f"Missing: {misfit.missing[:5]}. Unexpected: {misfit.surplus[:5]}. "
+            f"Wrong shape: {misfit.misshapen[:3]}. "
             "Use chinese-wav2vec2-base as a safetensors file."
         )
     for name in _OPTIONAL:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import comfy.lora
@@ -13,9 +12,9 @@ import comfy.utils
 import torch
 
 from ...multitalk.model.audio_attention import build_audio_part
-from ...multitalk.model.fit import audio_part_config, check_audio_parameters
 from ...multitalk.model.kinds import kind_of
-from ...weights.header import read_header
+from ...multitalk.model.model_files import AudioFile
+from ...weights.strict import tensor_shapes
 from .modules import (
     assign,
     choose_operations,
@@ -29,7 +28,7 @@ from .quantized import patch
 
 
 def load_audio_part(
-    path: str,
+    file: AudioFile,
     dtype: torch.dtype,
     weight_dtype: str = "default",
     *,
@@ -38,7 +37,7 @@ def load_audio_part(
     """Load an audio part into a host model patcher.
 
     Args:
-        path: A file of any layout that holds an audio part, alone or beside a base.
+        file: The audio part, alone or beside a base.
         dtype: Dtype that the base computes in; weights that are not quantized are kept in it, so
             nothing is cast per call.
         weight_dtype: A key of QUANTIZATIONS.
@@ -48,49 +47,45 @@ def load_audio_part(
         The patcher; the module is on the offload device.
 
     Raises:
-        ValueError: If names or shapes do not fit, or it cannot be quantized as asked.
+        ValueError: If the file changed since it was checked, or cannot be quantized as asked.
     """
-    header = read_header(Path(path))
-    config = audio_part_config(header)
-    check_audio_parameters(header, config)
     device = comfy.model_management.get_torch_device()
     offload = comfy.model_management.unet_offload_device()
-    parameters = read_parameters(header, audio=True)
+    parameters = read_parameters(file.header, audio=True)
     quantization = QUANTIZATIONS[weight_dtype]
-    state = store(parameters, quantization=quantization, dtype=dtype, name=header.name)
+    state = store(parameters, quantization=quantization, dtype=dtype, name=file.name)
     operations = choose_operations(state.operations, dtype, dtype, device)
     where = meta_or_none(state.operations)
-    part = build_audio_part(config, operations, device=where, dtype=dtype)
+    part = build_audio_part(file.config, operations, device=where, dtype=dtype)
     comfy.model_management.archive_model_dtypes(part)
     patcher = patch(part, device, offload, disable_dynamic=disable_dynamic)
-    assign(part, state, dtype, paged=patcher.is_dynamic(), name=header.name)
+    assign(part, state, dtype, paged=patcher.is_dynamic(), name=file.name)
     if not comfy.model_management.is_device_cpu(offload):
         part.to(offload)
-    patcher.cached_patcher_init = (load_audio_part, (path, dtype, weight_dtype))
+    patcher.cached_patcher_init = (load_audio_part, (file, dtype, weight_dtype))
     return patcher
 
 
 def replace_weights(
-    model: comfy.model_patcher.ModelPatcher, path: str
+    model: comfy.model_patcher.ModelPatcher, file: AudioFile
 ) -> comfy.model_patcher.ModelPatcher:
     """Let base weights that lie beside an audio part win over those of a MODEL.
 
     Args:
         model: The MODEL.
-        path: File of the audio part. A whole model's base stays unused: the MODEL is the base.
+        file: The audio part. A whole model's base stays unused: the MODEL is the base.
 
     Returns:
         The MODEL itself if there are none, else a clone.
     """
-    header = read_header(Path(path))
-    if kind_of(header) != "audio part":
+    if kind_of(file.header) != "audio part":
         return model
-    extra = read_parameters(header, audio=False)
+    extra = read_parameters(file.header, audio=False)
     if not extra:
         return model
     clone: comfy.model_patcher.ModelPatcher = model.clone()
     inner = clone.model.diffusion_model
-    shapes = {name: tuple(parameter.shape) for name, parameter in inner.named_parameters()}
+    shapes = tensor_shapes(dict(inner.named_parameters()))
     numbers = to_numbers(extra, shapes, clone.model.get_dtype_inference())
     changes = {f"diffusion_model.{key}": ("set", (t,)) for key, t in numbers.items()}
     for key in add_changes(clone, changes):  # LoRAs that the MODEL has change the new weights

@@ -11,7 +11,6 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import comfy.model_detection
@@ -20,11 +19,12 @@ import comfy.model_patcher
 import comfy.utils
 import torch
 
-from ...multitalk.model.architecture import BaseSizes, Shapes, base_parameters, base_sizes
-from ...weights.header import Header, read_header
-from ...weights.layouts import Stored, parameter_shapes
+from ...multitalk.model.architecture import base_parameters
+from ...multitalk.model.model_files import ModelFiles
+from ...weights.contents import Shapes
+from ...weights.dtypes import FP8_DTYPES
+from ...weights.layouts import Stored
 from .modules import (
-    FP8,
     assign,
     choose_operations,
     is_plain,
@@ -39,14 +39,12 @@ logger = logging.getLogger("multitalk.nodes")
 
 
 def load_base(
-    base: str, audio_part: str, weight_dtype: str, *, disable_dynamic: bool = False
+    files: ModelFiles, weight_dtype: str, *, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
     """Load a base model.
 
     Args:
-        base: Path of its file; the first part of several stands for all.
-        audio_part: Path of the file with the audio part: the same for a whole model. Base
-            weights in it win.
+        files: Base and audio part; base weights beside the audio part win.
         weight_dtype: A key of QUANTIZATIONS.
         disable_dynamic: Use the host's plain patcher (asked for by the host itself).
 
@@ -54,48 +52,46 @@ def load_base(
         The host's patcher of a WAN 2.1 model, on the offload device.
 
     Raises:
-        ValueError: If a file does not fit the network, or cannot be quantized as asked.
+        ValueError: If a file changed since it was checked, or cannot be quantized as asked.
     """
-    header = read_header(Path(base))
-    parameters = read_parameters(header, audio=False)
-    if audio_part != base:
-        parameters.update(read_parameters(read_header(Path(audio_part)), audio=False))
+    name = files.base.name
+    parameters: dict[str, Stored] = {}
+    for header in files.headers:
+        parameters.update(read_parameters(header, audio=False))
     quantization = QUANTIZATIONS[weight_dtype]
     device = comfy.model_management.get_torch_device()
-    sizes = base_sizes(parameter_shapes(header))
-    shapes = base_parameters(sizes)
-    config = _detect(header, sizes, shapes)
+    shapes = base_parameters(files.sizes)
+    config = _detect(files, shapes)
     count = sum(math.prod(shape) for shape in shapes.values())
     kept, compute = _choose_dtypes(config, parameters, quantization, count)
-    state = store(parameters, quantization=quantization, dtype=compute, name=header.name)
+    state = store(parameters, quantization=quantization, dtype=compute, name=name)
     if state.operations != "plain":
         config.custom_operations = choose_operations(state.operations, kept, compute, device)
     offload = comfy.model_management.unet_offload_device()
     model = config.get_model({}, "", device=meta_or_none(state.operations))
     model.device = offload
     patcher = patch(model, device, offload, disable_dynamic=disable_dynamic)
-    assign(model.diffusion_model, state, kept, paged=patcher.is_dynamic(), name=header.name)
+    assign(model.diffusion_model, state, kept, paged=patcher.is_dynamic(), name=name)
     if not comfy.model_management.is_device_cpu(offload):
         model.to(offload)
-    patcher.cached_patcher_init = (load_base, (base, audio_part, weight_dtype))
-    logger.info("[MultiTalk] base %s, %s weights, computes in %s", header.name, state.operations,
-                compute)  # fmt: skip
+    patcher.cached_patcher_init = (load_base, (files, weight_dtype))
+    logger.info("[MultiTalk] base %s, %s weights, computes in %s", name, state.operations, compute)
     return patcher
 
 
-def _detect(header: Header, sizes: BaseSizes, shapes: Shapes) -> Any:
+def _detect(files: ModelFiles, shapes: Shapes) -> Any:
     """The host's configuration of this model, from shapes alone."""
     empty = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    heads = header.config("transformer").get("num_heads")
-    transformer: dict[str, int] = {"text_dim": sizes.text_width}
+    heads = files.base.config("transformer").get("num_heads")
+    transformer: dict[str, int] = {"text_dim": files.sizes.text_width}
     if type(heads) is int and heads > 0:
         transformer["num_heads"] = heads
     metadata = {"config": json.dumps({"transformer": transformer})}
     config = comfy.model_detection.model_config_from_unet(empty, "", metadata=metadata)
     if config is None:
         raise ValueError(
-            f"ComfyUI does not know {header.name} as a WAN 2.1 model. Update ComfyUI, or choose "
-            "for example wan2.1_i2v_480p_14B_fp16.safetensors."
+            f"ComfyUI does not know {files.base.name} as a WAN 2.1 model. Update ComfyUI, or "
+            "choose for example wan2.1_i2v_480p_14B_fp16.safetensors."
         )
     return config
 
@@ -115,7 +111,8 @@ def _choose_dtypes(
         supported_dtypes=supported,
         weight_dtype=None if quantized else comfy.utils.weight_dtype(plain),
     )
-    kept = torch.bfloat16 if kept in FP8 else kept  # the host's flag; matrices alone may be fp8
+    if kept in FP8_DTYPES:  # the host's flag; matrices alone may be fp8
+        kept = torch.bfloat16
     device = comfy.model_management.get_torch_device()
     cast = comfy.model_management.unet_manual_cast(None if quantized else kept, device, supported)
     config.set_inference_dtype(kept, cast, device=device)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...multitalk.model.architecture import is_audio_name
 from ...multitalk.model.lora import LoraMatch, match_lora
 from ...multitalk.model.lora_report import describe_match, require_match
-from ...weights.header import read_header
+from ...multitalk.model.naming import read_model_header
 from ..host import LORA_FOLDERS, find_file
 from .audio_hooks import KEY
 from .audio_part import add_changes
@@ -57,7 +57,7 @@ def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str
         if strength == 0:
             lines.append(f"{name}: strength 0, left out")
             continue
-        match = match_lora(read_header(find_file(name, LORA_FOLDERS)).shapes, parameters)
+        match = match_lora(read_model_header(find_file(name, LORA_FOLDERS)).shapes, parameters)
         require_match(match, name)
         lines.append(describe_match(match, name, strength))
     return "\n".join(lines)

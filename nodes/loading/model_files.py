@@ -1,28 +1,18 @@
-"""Checks of weight files before anything is read but their beginnings.
+"""The weight files that a node names, looked at once per queue and before anything is loaded.
 
 Imported where it is used, so that the host starts fast.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from ...multitalk.config import Family
-from ...multitalk.model.architecture import audio_parameters, base_parameters, base_sizes
-from ...multitalk.model.fit import (
-    audio_part_config,
-    check_base,
-    check_encoder_fit,
-    check_fit,
-    check_parameters,
-    has_audio_part,
-)
-from ...multitalk.model.kinds import guess_family
+from ...multitalk.model.fit import check_encoder_fit
+from ...multitalk.model.model_files import AudioFile, ModelFiles
 from ...multitalk.sound.wav2vec2 import Speech
-from ...weights.header import Header, read_header
-from ...weights.layouts import parameter_shapes
-from ..host import AUDIO_PART_FOLDERS, BASE_FOLDERS, IN_BASE, find_file, upstream
+from ..checked import once
+from ..host import AUDIO_PART_FOLDERS, BASE_FOLDERS, IN_BASE, file_stamps, find_file, upstream
 
 _LOADERS = ("MultiTalkLoadModel", "MultiTalkAttach")
 
@@ -50,57 +40,42 @@ def check_files(speech: Speech, dynprompt: Any, node_id: str) -> Family | None:
         return None
     name, base = loaders[0]["audio_part"], loaders[0].get("base")
     if isinstance(base, str):
-        header = check_model_files(base, name)[1]
+        audio = find_model_files(base, name, dynprompt).audio
     else:
-        header = read_header(find_file(name, AUDIO_PART_FOLDERS))
-    config = audio_part_config(header)
+        audio = find_audio_file(name, dynprompt)
     layers, width = speech.features.shape[2:]
-    check_encoder_fit(layers, width, config, header.name)
-    return choose_family(header, str(loaders[0].get("family", "auto")))
+    check_encoder_fit(layers, width, audio.config, audio.name)
+    return choose_family(audio, str(loaders[0].get("family", "auto")))
 
 
-def choose_family(header: Header, choice: str) -> Family:
+def choose_family(audio: AudioFile, choice: str) -> Family:
     """The family that a user chose, or else the one that metadata or file name tell."""
-    return guess_family(header) if choice == "auto" else cast("Family", choice)
+    return audio.family if choice == "auto" else cast("Family", choice)
 
 
-def find_audio_part(base: str, audio_part: str) -> Path:
-    """The file that holds the audio part: its own, or the base's."""
-    if audio_part == IN_BASE:
-        return find_file(base, BASE_FOLDERS)
-    return find_file(audio_part, AUDIO_PART_FOLDERS)
-
-
-def check_model_files(base: str, audio_part: str) -> tuple[Header, Header]:
-    """Refuse a wrong base or audio file, or two that do not belong together, from the headers.
+def find_model_files(base: str, audio_part: str, dynprompt: Any) -> ModelFiles:
+    """Base and audio file by their names, checked.
 
     Args:
         base: File name.
         audio_part: File name, or IN_BASE.
-
-    Returns:
-        The headers of the base and of the file that holds the audio part.
+        dynprompt: The host's running prompt: its nodes share what was read.
 
     Raises:
-        ValueError: With what the file is and what is expected.
+        FileNotFoundError: If there is no such file.
+        ValueError: If one is wrong or they do not belong together.
     """
-    base_header = read_header(find_file(base, BASE_FOLDERS))
-    check_base(base_header)
-    if audio_part == IN_BASE and not has_audio_part(base_header):
-        raise ValueError(
-            f"{base_header.name} holds no audio part; audio_part is {IN_BASE}. Choose for example "
-            "multitalk.safetensors in audio_part."
-        )
-    header = base_header
+    base_path = find_file(base, BASE_FOLDERS)
+    stamps = [(base_path, file_stamps([base], BASE_FOLDERS))]
+    audio_path = None
     if audio_part != IN_BASE:
-        header = read_header(find_file(audio_part, AUDIO_PART_FOLDERS))
-    config = audio_part_config(header)
-    check_fit(base_header, config, header.name)
-    check_parameters(base_header, header, config)
-    return base_header, header
+        audio_path = find_file(audio_part, AUDIO_PART_FOLDERS)
+        stamps.append((audio_path, file_stamps([audio_part], AUDIO_PART_FOLDERS)))
+    return once(dynprompt, (ModelFiles, *stamps), lambda: ModelFiles.read(base_path, audio_path))
 
 
-def network_parameters(base: Header, audio: Header) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the whole network that two checked files make."""
-    sizes = base_sizes(parameter_shapes(base))
-    return {**base_parameters(sizes), **audio_parameters(audio_part_config(audio))}
+def find_audio_file(name: str, dynprompt: Any) -> AudioFile:
+    """As `find_model_files` for an audio part that goes onto any MODEL."""
+    path = find_file(name, AUDIO_PART_FOLDERS)
+    key = (AudioFile, path, file_stamps([name], AUDIO_PART_FOLDERS))
+    return once(dynprompt, key, lambda: AudioFile.read(path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,17 +23,18 @@ from comfy.quant_ops import QuantizedTensor
 from torch import Tensor
 
 from ...multitalk.model.architecture import is_audio_name, is_block_linear
+from ...weights.dtypes import FP8_DTYPES
 from ...weights.gguf_blocks import dequantize_blocks
 from ...weights.gguf_file import GgufTensor
 from ...weights.header import Header, open_tensors
-from ...weights.layouts import HostQuantized, Stored, collect
+from ...weights.host_format import HostQuantized
+from ...weights.layouts import Stored, collect
 from ...weights.quanto import GroupScaled, RowScaled, quantize_weight
 from .quantizations import Quantization
 from .quantized import QuantizedOps, wrap
 
 logger = logging.getLogger("multitalk.nodes")
 
-FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _HOST_LAYOUTS = {
     "float8_e4m3fn": "TensorCoreFP8E4M3Layout",
     "float8_e5m2": "TensorCoreFP8E5M2Layout",
@@ -43,6 +44,8 @@ _HOST_LAYOUTS = {
 # What the modules of a model must be able to do: hold floats of one dtype, cast floats, hold
 # weights in the host's formats, or in ours.
 OpsKind = Literal["plain", "cast", "host", "own"]
+_KINDS: tuple[OpsKind, ...] = ("plain", "cast", "host", "own")  # each does what those before it do
+_SCALES = ("weight_scale", "weight_scale_2", "input_scale", "weight_s_rel")  # stay as they are
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,61 +96,59 @@ def store(
     Raises:
         ValueError: If the file mixes layouts that exclude each other.
     """
-    own = any(isinstance(v, (RowScaled, GroupScaled, GgufTensor)) for v in parameters.values())
-    host = any(isinstance(v, HostQuantized) for v in parameters.values())
-    if own and host:
+    kinds = {_needs(value) for value in parameters.values()}
+    if {"own", "host"} <= kinds:
         raise ValueError(
             f"{name}: its matrices are stored in ComfyUI's format and in optimum-quanto's or "
             "GGUF's at once, which no layer can hold. Choose a base and an audio part without "
             "base weights inside."
         )
-    quantization = _allowed(quantization, parameters, own=own, host=host, name=name)
+    names = _quantizable(parameters)
+    if quantization is not None and ("own" if quantization.host_format else "host") in kinds:
+        quantization = None  # no layer could hold both
+        if names:
+            logger.warning(
+                "[MultiTalk] %s is quantised in part, in another way than weight_dtype asks for; "
+                "it stays as it is.", name
+            )  # fmt: skip
     tensors: dict[str, Tensor] = {}
-    casts = False
     for key in list(parameters):
         value = parameters.pop(key)
-        if quantization is not None and is_block_linear(key) and is_plain(value):
+        if quantization is not None and key in names:
             value = _quantize(value, quantization, dtype)
-            own = own or not isinstance(value, HostQuantized)
-            host = host or isinstance(value, HostQuantized)
-        if isinstance(value, HostQuantized):
-            tensors.update(_host_tensors(key, value))
-        elif isinstance(value, Tensor):
-            tensors[key] = value
-            casts = casts or value.dtype in FP8
-        else:
-            tensors[key] = _own_tensor(value, dtype)
-    kind: OpsKind = "own" if own else "host" if host else "cast" if casts else "plain"
-    return StateDict(tensors=tensors, operations=kind)
+            kinds.add(_needs(value))
+        tensors.update(_tensors(key, value, dtype))
+    return StateDict(tensors=tensors, operations=_strongest(kinds))
 
 
-def _allowed(
-    quantization: Quantization | None,
-    parameters: Mapping[str, Stored],
-    *,
-    own: bool,
-    host: bool,
-    name: str,
-) -> Quantization | None:
-    """None if the file is quantized in a way that no layer could hold beside this one."""
-    if quantization is None or not (own if quantization.host_format else host):
-        return quantization
-    if any(is_block_linear(key) and is_plain(value) for key, value in parameters.items()):
-        logger.warning(
-            "[MultiTalk] %s is quantised in part, in another way than weight_dtype asks for; it "
-            "stays as it is.", name
-        )  # fmt: skip
-    return None
+def _strongest(kinds: Collection[OpsKind]) -> OpsKind:
+    found: list[OpsKind] = ["plain", *(kind for kind in _KINDS if kind in kinds)]
+    return found[-1]
+
+
+def _quantizable(parameters: Mapping[str, Stored]) -> set[str]:
+    """Names of block matrices that are stored as floats of 16 bit or more."""
+    return {key for key, v in parameters.items() if is_block_linear(key) and is_plain(v)}
+
+
+def _needs(value: Stored) -> OpsKind:
+    """What a module must be able to do to hold a parameter."""
+    if isinstance(value, HostQuantized):
+        return "host"
+    if isinstance(value, Tensor):
+        return "plain" if is_plain(value) else "cast"
+    return "own"
 
 
 def is_plain(value: Stored) -> TypeGuard[Tensor]:
     """Whether a parameter is stored as floats of 16 bit or more."""
-    return isinstance(value, Tensor) and value.dtype not in FP8
+    return isinstance(value, Tensor) and value.dtype not in FP8_DTYPES
 
 
 def _quantize(
-    matrix: Tensor, quantization: Quantization, dtype: torch.dtype
+    matrix: Stored, quantization: Quantization, dtype: torch.dtype
 ) -> HostQuantized | RowScaled | GroupScaled:
+    assert isinstance(matrix, Tensor)
     if quantization.quanto_kind is not None:
         small = dtype if dtype in (torch.float16, torch.bfloat16, torch.float32) else torch.bfloat16
         return quantize_weight(matrix.to(small), quantization.quanto_kind)
@@ -162,6 +163,13 @@ def _quantize(
         settings["full_precision_matrix_mult"] = True
     tensors = {"weight": made._qdata, "weight_scale": made._params.scale}
     return HostQuantized(settings=settings, tensors=tensors)
+
+
+def _tensors(key: str, value: Stored, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What a parameter is called and kept as in a state dict."""
+    if isinstance(value, HostQuantized):
+        return _host_tensors(key, value)
+    return {key: value if isinstance(value, Tensor) else _own_tensor(value, dtype)}
 
 
 def _host_tensors(key: str, value: HostQuantized) -> dict[str, Tensor]:
@@ -200,10 +208,8 @@ def to_numbers(
             layer = layers.Linear(columns, rows, bias=False)
             layer.load_state_dict(_host_tensors("weight", value))
             out[key] = layer.weight.dequantize()
-        elif isinstance(value, Tensor):
-            out[key] = value
         else:
-            own = _own_tensor(value, dtype)
+            own = _tensors(key, value, dtype)[key]
             out[key] = own.dequantize() if isinstance(own, QuantizedTensor) else own
     return out
 
@@ -255,17 +261,10 @@ def assign(
     Raises:
         ValueError: If a name or a shape does not fit.
     """
-    own_dtypes = {key: parameter.dtype for key, parameter in module.named_parameters()}
-    tensors = state.tensors
-    for key, tensor in tensors.items():
-        if isinstance(tensor, QuantizedTensor) or not tensor.is_floating_point():
-            continue
-        scale = key.endswith(("weight_scale", "weight_scale_2", "input_scale", "weight_s_rel"))
-        if scale or tensor.dtype in FP8 or paged:
-            continue
-        tensors[key] = tensor.to(own_dtypes.get(key, dtype))
+    if not paged:
+        _cast_plain(state.tensors, module, dtype)
     try:
-        found = module.load_state_dict(tensors, strict=False, assign=True)
+        found = module.load_state_dict(state.tensors, strict=False, assign=True)
     except RuntimeError as error:
         raise ValueError(
             f"{name} does not fit the network: {error}. Download it again, or choose another."
@@ -280,9 +279,17 @@ def assign(
     _remember_dtypes(module)
 
 
+def _cast_plain(tensors: dict[str, Tensor], module: torch.nn.Module, dtype: torch.dtype) -> None:
+    own_dtypes = {key: parameter.dtype for key, parameter in module.named_parameters()}
+    for key, tensor in tensors.items():
+        is_stored = isinstance(tensor, QuantizedTensor) or not tensor.is_floating_point()
+        if not (is_stored or key.endswith(_SCALES) or tensor.dtype in FP8_DTYPES):
+            tensors[key] = tensor.to(own_dtypes.get(key, dtype))
+
+
 def _remember_dtypes(module: torch.nn.Module) -> None:
     """Tell the host's pager in which dtype fp8 matrices are kept; the others it knows."""
     for layer in module.modules():
         for name, parameter in layer.named_parameters(recurse=False):
-            if parameter.dtype in FP8:
+            if parameter.dtype in FP8_DTYPES:
                 setattr(layer, f"{name}_comfy_model_dtype", parameter.dtype)

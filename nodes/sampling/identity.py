@@ -19,9 +19,9 @@ import folder_paths
 import torch
 from torch import Tensor
 
+from ...multitalk.model.naming import model_identity
 from ...multitalk.settings import RunSettings
 from ...multitalk.sound.wav2vec2 import Speech
-from ...weights.header import file_identity
 from ..host import MODEL_SUFFIXES, is_link
 
 _MODEL_SOCKETS = {
@@ -117,7 +117,7 @@ def _literal(value: object) -> object:
         for key in folder_paths.folder_names_and_paths:
             path = folder_paths.get_full_path(key, value)
             if path is not None:
-                return {"file": value, "contents": file_identity(Path(path))}
+                return {"file": value, "contents": model_identity(Path(path))}
     if isinstance(value, Mapping):
         return {str(name): _literal(entry) for name, entry in value.items()}
     return value

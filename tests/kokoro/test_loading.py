@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from pack.kokoro.config import KokoroConfig
 from pack.kokoro.network.files import find_files, plain_weights, read_weights
 from pack.kokoro.network.model import load_files, load_kokoro
+from pack.kokoro.voices import read_voice
 from pack.tests.multitalk.tolerances import close
 from pack.tools.make.small_kokoro import (
     SMALL,
@@ -292,3 +294,16 @@ def test_model_loads_and_speaks_under_inference_mode(model):
     with torch.inference_mode():  # as the host runs every node
         loaded = load_kokoro(published_state(model), SMALL)
     assert loaded.synthesize([0, 43, 0], torch.zeros(256)).waveform.isfinite().all()
+
+
+@pytest.mark.parametrize("read", [read_weights, read_voice])
+def test_archive_whose_table_does_not_fit_its_records_is_refused(tmp_path, read):
+    path = tmp_path / "some.pt"
+    torch.save(torch.zeros(510, 1, 256), path)
+    whole = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        record = next(r for r in archive.infolist() if "/data/" in r.filename)
+    whole[record.header_offset + 30] ^= 1  # a bit of its name, which PyTorch does not compare
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"^some\.pt is no PyTorch file, or is damaged\. Download"):
+        read(path)

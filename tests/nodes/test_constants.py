@@ -64,6 +64,7 @@ def sample(host, other_files, *, settle=True, voices=2):
     from pack.multitalk.config import ApgConfig
     from pack.multitalk.generate import Motion
     from pack.multitalk.guidance import plan_guidance
+    from pack.multitalk.model.model_files import AudioFile
     from pack.multitalk.schedule import shifted_sigmas
     from pack.nodes.loading.audio_hooks import AttachedAudio, attach_audio
     from pack.nodes.loading.audio_part import load_audio_part
@@ -73,7 +74,7 @@ def sample(host, other_files, *, settle=True, voices=2):
     model = comfy.sd.load_diffusion_model(str(path), {"dtype": torch.bfloat16})
     model.model.manual_cast_dtype = None  # compute in bfloat16 on the CPU as on a GPU
     file = host.root / "assets" / "toy" / "model_patches" / "multitalk_toy_audio.safetensors"
-    part = load_audio_part(str(file), torch.bfloat16)
+    part = load_audio_part(AudioFile.read(file), torch.bfloat16)
     attached = AttachedAudio(name="toy", family="multitalk", config=part.model.config)
     model = attach_audio(model, part, attached)
     generator = torch.Generator().manual_seed(0)

@@ -56,7 +56,7 @@ def test_bound_says_which_layouts_lose_nothing(bench, table, row):
 def test_metadata_are_read_from_every_layout_that_has_them(host, bench, table, row):
     folder = "model_patches" if table == "audio" else "diffusion_models"
     path = bench.folder / folder / getattr(bench, table)[row].file
-    header = host.module("weights.header").read_header(path)
+    header = host.module("multitalk.model.naming").read_model_header(path)
     if table != "audio":
         assert header.config("transformer")["num_heads"] == 2
     if table != "base":

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pack.tools.host.prompts import TOY
-from pack.weights.header import file_identity
+from pack.weights.parts import file_identity
 
 pytestmark = pytest.mark.host
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from pack.multitalk.model.naming import read_model_header as read_header
 from pack.tests.conftest import ROOT
 from pack.tools.toy.export import FILES
-from pack.weights.header import read_header
 
 TOY = ROOT / "assets" / "toy"
 METRICS = {

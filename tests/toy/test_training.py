@@ -48,8 +48,8 @@ def trained(host, tmp_path_factory):
 def test_every_file_is_what_the_loaders_expect(trained):
     from pack.multitalk.model.fit import audio_part_config, check_base, check_fit
     from pack.multitalk.model.kinds import kind_of, needs_clip
+    from pack.multitalk.model.naming import read_model_header as read_header
     from pack.tools.toy.export import FILES
-    from pack.weights.header import read_header
 
     headers = {name: read_header(trained[1] / file) for name, file in FILES.items()}
     check_base(headers["base"])

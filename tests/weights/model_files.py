@@ -19,7 +19,7 @@ from safetensors import safe_open
 from toy import build_audio, build_base
 
 from pack.weights.gguf_file import GgufTensor
-from pack.weights.layouts import HostQuantized
+from pack.weights.host_format import HostQuantized
 
 DIM, BLOCKS, IMAGE_WIDTH, TEXT_WIDTH = 128, 2, 32, 64
 E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2

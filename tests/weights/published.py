@@ -9,7 +9,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from pack.weights.header import Header
+from pack.multitalk.model.naming import ModelHeader
 
 MANIFESTS = Path(__file__).with_name("manifests")
 BLOCKS = 40
@@ -45,7 +45,7 @@ def is_audio_matrix(name):
 def header(shapes, dtypes="BF16", name="some.safetensors", **fields):
     """A header; `dtypes` is one for all, or asked by name."""
     kinds = {key: dtypes(key) if callable(dtypes) else dtypes for key in shapes}
-    return Header(name=name, shapes=shapes, dtypes=kinds, **{"metadata": {}, **fields})
+    return ModelHeader(name=name, shapes=shapes, dtypes=kinds, **{"metadata": {}, **fields})
 
 
 def tensors(found, name="some.safetensors", **fields):

@@ -9,15 +9,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from pack.weights.contents import (
-    files_of,
-    is_later_part,
-    is_part,
-    parts_contents,
-    safetensors_contents,
-)
+from pack.multitalk.model.naming import is_audio_part
+from pack.weights import parts
+from pack.weights.parts import files_of, is_later_part, is_part
+from pack.weights.safetensors_file import safetensors_contents
 
 KEY = "audio_proj.proj1.weight"
+
+
+def parts_contents(path):
+    return parts.parts_contents(path, is_audio_part)
 
 
 def entry(dtype="F32", shape=(1,), span=(0, 4)):

@@ -9,6 +9,7 @@ import pytest
 
 from pack.multitalk.model.architecture import is_audio_name
 from pack.multitalk.model.fit import audio_part_config, check_base, check_fit, check_parameters
+from pack.multitalk.model.naming import read_model_header as read_header
 from pack.tests.weights.damage import (
     KINDS,
     damage_gguf,
@@ -22,7 +23,7 @@ from pack.tests.weights.model_files import (
     read_safetensors,
     write_model,
 )
-from pack.weights.header import open_tensors, read_header
+from pack.weights.header import open_tensors
 from pack.weights.layouts import collect
 
 SEED, PER_KIND = 20261125, 5  # 8 layouts x 5 kinds x 5 = 200 files

@@ -6,10 +6,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pack.multitalk.model.naming import read_model_header as read_header
+from pack.multitalk.model.parameters import parameter_shapes
 from pack.tests.weights.model_files import read_safetensors
 from pack.tests.weights.published import base_shapes, tensors
-from pack.weights.header import open_tensors, read_header
-from pack.weights.layouts import HOST_FORMATS, collect, layout_of, parameter_shapes
+from pack.weights.header import open_tensors
+from pack.weights.host_format import HOST_FORMATS
+from pack.weights.layouts import collect, layout_of
 
 E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2
 A, B = "blocks.0.ffn.0", "blocks.1.ffn.0"

@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from pack.multitalk.model.naming import read_model_header as read_header
+from pack.multitalk.model.parameters import parameter_shapes
 from pack.tests.weights.model_files import (
     LAYOUTS,
     audio_state,
@@ -22,8 +24,9 @@ from pack.tests.weights.published import (
     tensors,
 )
 from pack.weights.gguf_file import GgufTensor
-from pack.weights.header import open_tensors, read_header
-from pack.weights.layouts import HostQuantized, collect, layout_of, parameter_shapes, quanto_map
+from pack.weights.header import open_tensors
+from pack.weights.host_format import HostQuantized
+from pack.weights.layouts import collect, layout_of, quanto_map
 from pack.weights.quanto import RowScaled
 
 E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pack.weights.contents import named_tensors, pickle_contents
+from pack.weights.pickles import named_tensors, pickle_contents
 
 STATE = {"b.weight": torch.ones(2, 3, dtype=torch.bfloat16), "a": torch.arange(4)}
 

@@ -117,6 +117,10 @@ def measure(path, weight_dtype, loader):
     import comfy.cli_args
     import comfy.sd
 
+    from pack.multitalk.config import AudioPartConfig
+    from pack.multitalk.model.architecture import base_sizes
+    from pack.multitalk.model.model_files import AudioFile, ModelFiles
+    from pack.multitalk.model.naming import read_model_header
     from pack.nodes.loading.base_model import load_base
 
     comfy.cli_args.args.bf16_unet = True  # a CPU alone would keep float32
@@ -129,7 +133,16 @@ def measure(path, weight_dtype, loader):
         if loader == "host":
             model = comfy.sd.load_diffusion_model(str(path))
         else:
-            model = load_base(str(path), str(path), weight_dtype)
+            header = read_model_header(path)
+            sizes = base_sizes(header.parameters)
+            audio = AudioPartConfig(dim=sizes.dim, num_heads=1, num_layers=sizes.num_layers)
+            files = ModelFiles(
+                base=header,
+                audio=AudioFile(header=header, config=audio),  # in the base, which has none
+                sizes=sizes,
+                network={},
+            )
+            model = load_base(files, weight_dtype)
     seconds = time.perf_counter() - begin
     watch.stop.set()
     watch.join()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pack.multitalk.config import FRAME_RATE, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from pack.multitalk.model.naming import read_model_header
 from pack.tools.host.prompts import TOY, node, sampler_inputs
 from pack.tools.lab.cast import Clip, Line
-from pack.weights.header import read_header
 
 if TYPE_CHECKING:
     from pack.tools.host.inprocess import Host
@@ -53,7 +53,7 @@ def toy_settings(**changes: Any) -> Settings:
     Args:
         changes: Fields of Settings that shall be different.
     """
-    header = read_header(ROOT / "assets" / "toy" / "diffusion_models" / TOY["base"])
+    header = read_model_header(ROOT / "assets" / "toy" / "diffusion_models" / TOY["base"])
     stored = header.settings["multitalk"]
     names = ("steps", "shift", "text_guidance", "audio_guidance", "window", "overlap")
     return Settings(**{name: stored[name] for name in names} | changes)

@@ -23,10 +23,10 @@ from toy import file_bytes
 from tqdm import tqdm
 
 from pack.multitalk.config import LOUDNESS_LUFS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from pack.multitalk.model.naming import read_model_header
 from pack.multitalk.sound.audio import Sound, Track, Tracks, encoder_waveform
 from pack.multitalk.sound.wav2vec2 import build_encoder, embed_tracks, encode_waveform
 from pack.tools.toy.speech import load_bank, opening_curve
-from pack.weights.header import read_header
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
@@ -92,7 +92,7 @@ def load_encoder(folder: Path) -> Wav2Vec2Model:
         The encoder, float32, frozen, on the CPU.
     """
     path = folder / "encoder.safetensors"
-    return build_encoder(read_header(path).settings, load_file(path))
+    return build_encoder(read_model_header(path).settings, load_file(path))
 
 
 def compose(tracks: list[np.ndarray], random: np.random.Generator) -> np.ndarray:

@@ -18,8 +18,9 @@ from pack.multitalk.model.fit import (
     has_audio_part,
 )
 from pack.multitalk.model.kinds import guess_family, kind_of, needs_clip
+from pack.multitalk.model.naming import ModelHeader as Header
+from pack.multitalk.model.naming import read_model_header as read_header
 from pack.multitalk.sound.wav2vec2 import BASE_CONFIG
-from pack.weights.header import Header, read_header
 
 RELEASED = AudioPartConfig(dim=5120, num_heads=40, num_layers=40)
 TOY = AudioPartConfig(

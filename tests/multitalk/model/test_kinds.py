@@ -16,6 +16,7 @@ from pack.multitalk.model.kinds import (
     kind_of,
     layout_words,
 )
+from pack.multitalk.model.naming import read_model_header as read_header
 from pack.tests.weights.published import (
     audio_shapes,
     base_shapes,
@@ -29,7 +30,6 @@ from pack.tests.weights.published import (
     scaled,
     tensors,
 )
-from pack.weights.header import read_header
 
 HOST_NOTE = {"format": "pt", "_quantization_metadata": '{"layers": {}}'}
 

@@ -1,0 +1,99 @@
+"""The files of a model, looked at once: headers, sizes and the network that they make together.
+
+Every constructor refuses files that are of another kind, damaged, or do not belong together, so
+whoever holds one of these objects need not check again. Nothing but headers is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...weights.contents import Shapes
+from ..config import AudioPartConfig, Family
+from .architecture import BaseSizes, base_sizes
+from .fit import (
+    audio_part_config,
+    check_audio_parameters,
+    check_base,
+    check_fit,
+    check_parameters,
+    has_audio_part,
+)
+from .kinds import guess_family
+from .naming import ModelHeader, read_model_header
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioFile:
+    """A file with an audio part, alone or beside a base, that is complete."""
+
+    header: ModelHeader
+    config: AudioPartConfig
+
+    @classmethod
+    def read(cls, path: Path) -> AudioFile:
+        """Look at a file of any layout.
+
+        Raises:
+            ValueError: If it is no audio part, or not complete.
+        """
+        header = read_model_header(path)
+        config = audio_part_config(header)
+        check_audio_parameters(header, config)
+        return cls(header=header, config=config)
+
+    @property
+    def name(self) -> str:
+        """File name."""
+        return self.header.name
+
+    @property
+    def family(self) -> Family:
+        """The family that metadata or file name tell."""
+        return guess_family(self.header)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFiles:
+    """Base and audio part that belong together; for a whole model both are of one file."""
+
+    base: ModelHeader
+    audio: AudioFile
+    sizes: BaseSizes
+    network: Shapes  # every parameter of base and audio part
+
+    @classmethod
+    def read(cls, base: Path, audio_part: Path | None) -> ModelFiles:
+        """Look at two files, or at one that holds both.
+
+        Args:
+            base: File in the base slot; the first part of several stands for all.
+            audio_part: File in the audio slot; None: the base's own. Base parameters in it win.
+
+        Raises:
+            ValueError: With what a file is and what is expected.
+        """
+        header = audio = read_model_header(base)
+        check_base(header)
+        if audio_part is None and not has_audio_part(header):
+            raise ValueError(
+                f"{header.name} holds no audio part; audio_part is (in base). Choose for example "
+                "multitalk.safetensors in audio_part."
+            )
+        if audio_part not in (None, base):
+            audio = read_model_header(audio_part)
+        config = audio_part_config(audio)
+        check_fit(header, config, audio.name)
+        network = check_parameters(header, audio, config)
+        return cls(
+            base=header,
+            audio=AudioFile(header=audio, config=config),
+            sizes=base_sizes(header.parameters),
+            network=network,
+        )
+
+    @property
+    def headers(self) -> tuple[ModelHeader, ...]:
+        """Of the base and of the audio part, each file once."""
+        return (self.base,) if self.audio.header is self.base else (self.base, self.audio.header)

@@ -1,0 +1,178 @@
+"""Models in several safetensors files, name-00001-of-00007, with or without an index.
+
+What lies beside numbered parts without an index may belong to them too; which file does is asked
+of the caller. Source: checkpoints.md section 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+
+from .contents import Contents
+from .safetensors_file import safetensors_contents
+from .suffixes import SAFETENSORS_SUFFIX
+
+IDENTITY_BYTES = 1 << 20  # at each end of a file; headers and many tensors lie there
+
+_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors")
+_INDEX_SUFFIX = SAFETENSORS_SUFFIX + ".index.json"
+
+# Told the names of a file's tensors: does it belong to the numbered parts beside it?
+Belongs = Callable[[Collection[str]], bool]
+
+
+def is_part(name: str) -> bool:
+    """Whether a file name is one of several parts of a model."""
+    return _PART.fullmatch(name) is not None
+
+
+def is_later_part(name: str) -> bool:
+    """Whether a file name is a part of several, but not the first."""
+    match = _PART.fullmatch(name.replace("\\", "/").rpartition("/")[2])
+    return match is not None and int(match["number"]) != 1
+
+
+def files_of(path: Path) -> list[Path]:
+    """All files that are read with this one: the other parts of a model and their index."""
+    match = _PART.fullmatch(path.name)
+    if match is None:
+        return [path]
+    parts = path.parent.glob(f"*-of-{match['count']}.safetensors")
+    return sorted({path, *parts, *path.parent.glob("*" + _INDEX_SUFFIX)})
+
+
+def file_identity(path: Path, belongs: Belongs | None = None) -> str:
+    """Tell a model from others by its contents, without reading all of them.
+
+    Args:
+        path: File of any layout; one of several parts stands for all.
+        belongs: As for `parts_contents`.
+
+    Returns:
+        A hex digest of size, beginning and end of every file of the model. Names, places, times
+        and the order of parts do not matter: it is the same on every machine.
+
+    Raises:
+        ValueError: If a part is missing or the index cannot be used.
+    """
+    names = [path.name]
+    if is_part(path.name):
+        index = _find_index(path)
+        names = _numbered_parts(path, belongs) if index is None else _indexed_parts(path, *index)
+    digests = sorted(_end_digest(path.with_name(name)) for name in names)
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _end_digest(path: Path) -> bytes:
+    """Digest of size, beginning and end of one file."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest = hashlib.sha256(size.to_bytes(8, "little"))
+        for place in (0, max(0, size - IDENTITY_BYTES)):
+            file.seek(place)
+            digest.update(file.read(IDENTITY_BYTES))
+    return digest.digest()
+
+
+def parts_contents(path: Path, belongs: Belongs | None = None) -> Contents:
+    """All parts of a sharded model: by the index if there is one, else by their names.
+
+    Args:
+        path: Any of the parts.
+        belongs: Asked about the other safetensors files in the folder if there is no index; the
+            only one that does belong is read as a part.
+
+    Returns:
+        Their tensors.
+
+    Raises:
+        ValueError: If a part is missing or damaged, or the index cannot be used.
+    """
+    index = _find_index(path)
+    if index is not None:
+        return _indexed_contents(path, *index)
+    merged = Contents(entries={}, metadata={})
+    for name in _numbered_parts(path, belongs):  # later files win
+        part = safetensors_contents(path.with_name(name))
+        merged.entries.update(part.entries)
+        merged.metadata.update(part.metadata)
+    return merged
+
+
+def _numbered_parts(path: Path, belongs: Belongs | None) -> list[str]:
+    """All parts by their names, and what belongs to them."""
+    match = _PART.fullmatch(path.name)
+    assert match is not None, path.name
+    count = int(match["count"])
+    names = [f"{match['stem']}-{n:05}-of-{match['count']}.safetensors" for n in range(1, count + 1)]
+    _require_parts(path, names)
+    if belongs is None:
+        return names
+    others = sorted({file.name for file in path.parent.glob("*.safetensors")}.difference(names))
+    found = [name for name in others if belongs(_names_in(path.with_name(name)))]
+    return [*names, *(found if len(found) == 1 else [])]
+
+
+def _names_in(path: Path) -> Collection[str]:
+    try:
+        return safetensors_contents(path).entries
+    except ValueError:
+        return ()  # a damaged neighbor is no reason to refuse these parts
+
+
+def _find_index(path: Path) -> tuple[Path, dict[str, str]] | None:
+    """The index in the folder that names this part, and its map of tensors to files."""
+    for file in sorted(path.parent.glob("*" + _INDEX_SUFFIX)):
+        try:
+            names = json.loads(file.read_text("utf-8"))["weight_map"]
+            places = {str(tensor): str(part) for tensor, part in names.items()}
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise ValueError(
+                f"{file.name} beside {path.name} is no index of tensors. Download it again, or "
+                "delete it: the parts are found by their names too."
+            ) from error
+        if path.name in places.values():
+            return file, places
+    return None
+
+
+def _indexed_parts(path: Path, index: Path, places: Mapping[str, str]) -> list[str]:
+    """All parts that an index names."""
+    names = list(dict.fromkeys(places.values()))
+    outside = [name for name in names if not name or Path(name).name != name]
+    if outside:
+        raise ValueError(
+            f"{index.name} names a file outside its folder: {outside[0]!r}. Put all parts into one "
+            "folder and correct the index, or delete it."
+        )
+    _require_parts(path, names)
+    return names
+
+
+def _indexed_contents(path: Path, index: Path, places: Mapping[str, str]) -> Contents:
+    names = _indexed_parts(path, index, places)
+    parts = {name: safetensors_contents(path.with_name(name)) for name in names}
+    lost = [tensor for tensor, name in places.items() if tensor not in parts[name].entries]
+    if lost:
+        raise ValueError(
+            f"{index.name} says that {lost[0]} lies in {places[lost[0]]}, but it does not "
+            f"({len(lost)} such tensors). Download index and parts of the same model."
+        )
+    metadata = {key: value for part in parts.values() for key, value in part.metadata.items()}
+    entries = {tensor: parts[name].entries[tensor] for tensor, name in places.items()}
+    return Contents(entries=entries, metadata=metadata)
+
+
+def _require_parts(path: Path, names: Iterable[str]) -> None:
+    names = list(names)
+    missing = [name for name in names if not path.with_name(name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{path.name} is one of {len(names)} parts, and {len(missing)} are missing: "
+            f"{', '.join(missing[:3])}. Download them into the same folder."
+        )

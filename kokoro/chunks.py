@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .config import MAX_PHONEMES
 from .symbols import Token
 
-MAX_PHONEMES = 510
 MAX_SENTENCE_CHARACTERS = 400
 # Where a piece that is too long is cut, best first: sentence ends, colons, commas and dashes.
 CUTS = (frozenset("!.?\u2026"), frozenset(":;"), frozenset(",\u2014"))

@@ -76,7 +76,7 @@ def describe(line: int, column: int) -> str:
     return f"Line {line}, column {column}"
 
 
-def clean_text(text: str) -> str:
+def drop_unseen(text: str) -> str:
     """Text with plain line ends and without control characters, halves of pairs and unseen marks.
 
     Args:

@@ -27,7 +27,7 @@ from .symbols import (
     FLAPS,
     MARKS,
     Token,
-    clean_text,
+    drop_unsaid,
     fold_english,
     is_mark,
     keep_symbols,
@@ -175,7 +175,7 @@ class MisakiPhonemes:
 
     def tokens(self, text: str) -> list[Token]:
         """Words and marks; for languages other than English the whole text is one token."""
-        phonemes, found = self.read(clean_text(text))
+        phonemes, found = self.read(drop_unsaid(text))
         if not self.english or found is None:
             said = keep_symbols(phonemes)
             return [Token(text=text, phonemes=said or None, blank=False)] if said else []
@@ -277,7 +277,7 @@ def _changed(token: Token, **changes: str | bool | None) -> Token:
 
 def typed_word(word: str, phonemes: str, *, blank: bool) -> list[Token]:
     """A word whose phonemes the user typed; none if no symbol of them is known."""
-    said = keep_symbols(clean_text(phonemes).replace("g", "\u0261").strip())
+    said = keep_symbols(drop_unsaid(phonemes).replace("g", "\u0261").strip())
     return [Token(text=word, phonemes=said, blank=blank)] if said else []
 
 

@@ -32,8 +32,8 @@ from .notation import (
     SPECIAL,
     Options,
     Place,
-    clean_text,
     describe,
+    drop_unseen,
     parse_options,
     parse_pause,
 )
@@ -83,7 +83,7 @@ def parse_script(text: str, names: Sequence[str] = ()) -> Script:
         ValueError: If something cannot be understood; says where, and shows the line.
     """
     reader = _Reader(names)
-    for number, line in enumerate(clean_text(text).split("\n"), start=1):
+    for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
         reader.read_line(number, line)
     return reader.finish()
 

@@ -79,7 +79,7 @@ class Token:
     blank: bool  # followed by a blank
 
 
-def clean_text(text: str) -> str:
+def drop_unsaid(text: str) -> str:
     """Take out of a text what nobody says.
 
     Args:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..kokoro.network.files import find_files
 from ..kokoro.network.model import load_files
-from ..kokoro.notation import clean_text
+from ..kokoro.notation import drop_unseen
 from ..kokoro.roles import name_key
 from ..kokoro.script import Script, Turn, parse_script, schedule_turns
 from ..kokoro.spoken import Spoken
@@ -178,7 +178,7 @@ def read_cast(text: str) -> dict[str, str]:
     """
     cast: dict[str, str] = {}
     # Halves of pairs would be quoted in refusals, and the host cannot write them into its log.
-    for number, line in enumerate(clean_text(text).split("\n"), start=1):
+    for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
         if not line.strip():
             continue
         name, equals, voice = (part.strip() for part in line.partition("="))

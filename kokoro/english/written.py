@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..symbols import MARKS, clean_text, fold_marks
+from ..symbols import MARKS, drop_unsaid, fold_marks
 from . import numbers
 from .abbreviations import (
     ABBREVIATIONS,
@@ -88,7 +88,7 @@ def _with_blank(item: Item) -> Item:
 def _prepare(text: str) -> str:
     # Fractions, small raised digits, wide letters and the digits of other scripts.
     plain = []
-    for c in clean_text(text):
+    for c in drop_unsaid(text):
         kind = unicodedata.category(c)
         if kind == "Nd":
             plain.append(str(unicodedata.digit(c)))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..spoken import Spoken, Word
-from ..symbols import MARKS, Token, clean_text, fold_espeak, fold_marks
+from ..symbols import MARKS, Token, drop_unsaid, fold_espeak, fold_marks
 from .process import VoiceEntry, break_runs, known_voices, read_ipa, synthesize
 
 VARIANTS = (*(f"m{i}" for i in range(1, 8)), *(f"f{i}" for i in range(1, 6)))
@@ -50,7 +50,7 @@ class EspeakVoice:
             ValueError: If language, variant, speed or pitch is impossible.
             RuntimeError: If espeak-ng is not installed.
         """
-        rate, text = self._check(), break_runs(clean_text(text))
+        rate, text = self._check(), break_runs(drop_unsaid(text))
         identifier = find_voice(known_voices("The espeak-ng voice"), self.language).identifier
         if self.variant is not None:
             identifier += f"+{self.variant}"
@@ -156,7 +156,7 @@ class EspeakPhonemes:
 
     def tokens(self, text: str) -> list[Token]:
         """Words and marks with their phonemes."""
-        pieces = split_pieces(clean_text(text))
+        pieces = split_pieces(drop_unsaid(text))
         stretches = [
             list(group)
             for mark, group in itertools.groupby(range(len(pieces)), lambda i: pieces[i].mark)

@@ -15,13 +15,12 @@ from pack.multitalk.sound import wav2vec2
 from pack.multitalk.sound.audio import (
     Sound,
     encoder_waveform,
-    measure_loudness,
-    normalize_loudness,
     place_tracks,
     resample,
     start_times,
     to_mono,
 )
+from pack.multitalk.sound.loudness import measure_loudness, normalize_loudness
 from pack.tests.golden_index import exact
 
 

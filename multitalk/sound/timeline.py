@@ -15,7 +15,8 @@ from torch import Tensor
 from ..config import FRAME_RATE, MIN_LOUDNESS_S
 from ..speakers import COLORS
 from .audio import Track, Tracks
-from .levels import FLOOR_DB, find_speech, frame_levels, track_loudness
+from .levels import FLOOR_DB, find_speech, frame_levels
+from .loudness import track_loudness
 
 WIDTH_PX = 1200
 ROW_PX = 52  # per speaker
@@ -222,7 +223,8 @@ def _columns(
 
 def _loudness_words(track: Track) -> str:
     """What is said of a recording's loudness."""
-    loudness, waveform = track_loudness(track.sound), track.sound.waveform
+    waveform = track.sound.waveform
+    loudness = track_loudness(waveform, track.sound.sample_rate)
     if loudness is None:
         return f"below {MIN_LOUDNESS_S:g} s" if waveform.any() else "silent"
     lowest, highest = waveform.aminmax()

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .color import color_distance, color_statistics, match_statistics
 from .config import Family
-from .frames import count_latent_frames, latent_size, pad_with_grey
+from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
 from .settings import DriftControl
 from .windows import WindowPlan, window_speech
 
@@ -69,6 +69,30 @@ class FinishedWindow:
     state: WindowState
     drift: float  # color distance to the picture as decoded, in Lab units
     left_drift: float  # the same after colors were matched
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoWindow:
+    """New frames of one window as they go into the video."""
+
+    index: int
+    start: int  # number of the first of these frames in the video
+    frames: Tensor  # [F, H, W, 3] uint8
+    drift: float  # color distance to the picture as decoded, in Lab units
+    left_drift: float  # the same after colors were matched
+    made: bool  # in this run; False: it was there already
+
+
+def as_video_window(window: FinishedWindow) -> VideoWindow:
+    """Round a finished window to 8 bits."""
+    return VideoWindow(
+        index=window.index,
+        start=window.start,
+        frames=to_bytes(window.frames),
+        drift=window.drift,
+        left_drift=window.left_drift,
+        made=True,
+    )
 
 
 class NoiseSource(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
+from einops import repeat
 from torch import Tensor
 
 from ..config import (
@@ -198,7 +199,7 @@ def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Track
     for track in tracks:
         waveform = resample(track.sound.waveform, track.sound.sample_rate, rate)
         if len(waveform) < channels:
-            waveform = to_mono(waveform).expand(channels, -1)
+            waveform = repeat(to_mono(waveform), "a -> c a", c=channels)
         _add_at(mix, waveform, round(track.start_s * rate))
     return Tracks(tracks=tracks, mix=Sound(waveform=mix, sample_rate=rate))
 

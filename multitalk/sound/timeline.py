@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from einops import repeat
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -196,7 +197,7 @@ def _draw_sound(
     bright, back = np.array(COLORS[index % len(COLORS)]), np.array(ROW)
     dim = back + (bright - back) * QUIET
     colors = np.round(dim + (bright - dim) * shares[:, None]).astype(np.uint8)
-    bar = Image.fromarray(np.broadcast_to(colors, (len(rows), *colors.shape)).copy())
+    bar = Image.fromarray(repeat(colors, "w rgb -> h w rgb", h=len(rows)))
     image.paste(bar, (NAMES_PX * SCALE, round((row_px(index) - SOUND_PX / 2) * SCALE)), mask)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..config import FRAME_RATE, SAMPLE_RATE_HZ
@@ -100,12 +101,26 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
     model_config._attn_implementation = "sdpa"  # memory linear in length
     with torch.device("meta"):
         model = Wav2Vec2Model(model_config)
-    tensors = {name: tensor.float() for name, tensor in clean_keys(state).items()}
-    expected = model.state_dict()
-    missing = [name for name in expected if name not in tensors and name not in _OPTIONAL]
+    tensors = _fit_tensors(clean_keys(state), model.state_dict())
+    model.load_state_dict(tensors, strict=True, assign=True)
+    model.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+    return cast("Wav2Vec2Model", model.eval())
+
+
+def _fit_tensors(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Exactly the tensors that the model has, float32: a mask that features never use is made."""
+    tensors = {name: tensor.float() for name, tensor in state.items()}
     for name in _OPTIONAL:
         if name not in expected:
             tensors.pop(name, None)
+        elif name not in tensors:
+            tensors[name] = torch.zeros(expected[name].shape)
+    _compare(tensors, expected)
+    return tensors
+
+
+def _compare(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    missing = [name for name in expected if name not in tensors]
     surplus = [name for name in tensors if name not in expected]
     shapes = [
         f"{name} is {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
@@ -118,12 +133,6 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
             f"Missing: {missing[:5]}. Unexpected: {surplus[:5]}. Wrong shape: {shapes[:3]}. "
             "Use chinese-wav2vec2-base as a safetensors file."
         )
-    for name in _OPTIONAL:
-        if name in expected and name not in tensors:
-            tensors[name] = torch.zeros(expected[name].shape)
-    model.load_state_dict(tensors, strict=True, assign=True)
-    model.requires_grad_(False)  # noqa: FBT003 - torch's own signature
-    return cast("Wav2Vec2Model", model.eval())
 
 
 def normalize_waveform(waveform: Tensor) -> Tensor:
@@ -190,7 +199,7 @@ def _project(
     resampled = torch.nn.functional.interpolate(
         features, size=num_frames, mode="linear", align_corners=True
     )
-    projected = model.feature_projection(resampled.transpose(1, 2))
+    projected = model.feature_projection(rearrange(resampled, "b c f -> b f c"))
     return projected[0] if isinstance(projected, tuple) else projected
 
 

@@ -122,7 +122,7 @@ class SeededNoise:
         self._generator = torch.Generator("cpu").manual_seed(seed)
 
     def window(self, shape: Sequence[int]) -> Tensor:
-        """Standard normal numbers, [shape] float32."""
+        """Standard normal numbers, float32."""
         return torch.randn(*shape, generator=self._generator)
 
     motion = window
@@ -242,9 +242,7 @@ class _WindowMaker:
                 index=index,
                 tail=frames[-plan.size.overlap :].clone(),
                 noise=self._noise.state(),
-                colors=own.cpu()[None]
-                if state is None
-                else torch.cat([state.colors, own.cpu()[None]]),
+                colors=torch.cat([*([] if state is None else [state.colors]), own.cpu()[None]]),
             ),
             drift=color_distance(own, self._picture_colors),
             left_drift=color_distance(

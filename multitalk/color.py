@@ -103,22 +103,6 @@ def color_distance(statistics: Tensor, reference: Tensor) -> float:
     return float((statistics[0] - reference[0].to(statistics)).norm())
 
 
-def match_colors(frames: Tensor, reference: Tensor, *, strength: float) -> Tensor:
-    """Give each frame the color statistics of the reference picture.
-
-    Args:
-        frames: [F, H, W, 3] in 0..1.
-        reference: [H, W, 3] in 0..1; frames are matched on its device, one at a time.
-        strength: As `match_statistics`.
-
-    Returns:
-        As `match_statistics`.
-    """
-    if strength == 0:
-        return frames
-    return match_statistics(frames, _measure(_to_lab(reference.clamp(0, 1))), strength=strength)
-
-
 def match_statistics(frames: Tensor, target: Tensor, *, strength: float) -> Tensor:
     """Give each frame certain color statistics.
 

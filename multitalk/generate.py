@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .color import color_distance, color_statistics, match_statistics
 from .config import Family
-from .frames import count_latent_frames, latent_size, pad_with_grey
+from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
 from .settings import DriftControl
 from .windows import WindowPlan, window_speech
 
@@ -71,6 +71,30 @@ class FinishedWindow:
     left_drift: float  # the same after colors were matched
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoWindow:
+    """New frames of one window as they go into the video."""
+
+    index: int
+    start: int  # number of the first of these frames in the video
+    frames: Tensor  # [F, H, W, 3] uint8
+    drift: float  # color distance to the picture as decoded, in Lab units
+    left_drift: float  # the same after colors were matched
+    made: bool  # in this run; False: it was there already
+
+
+def as_video_window(window: FinishedWindow) -> VideoWindow:
+    """Round a finished window to 8 bits."""
+    return VideoWindow(
+        index=window.index,
+        start=window.start,
+        frames=to_bytes(window.frames),
+        drift=window.drift,
+        left_drift=window.left_drift,
+        made=True,
+    )
+
+
 class NoiseSource(Protocol):
     """Where random numbers come from."""
 
@@ -98,7 +122,7 @@ class SeededNoise:
         self._generator = torch.Generator("cpu").manual_seed(seed)
 
     def window(self, shape: Sequence[int]) -> Tensor:
-        """Standard normal numbers, [shape] float32."""
+        """Standard normal numbers, float32."""
         return torch.randn(*shape, generator=self._generator)
 
     motion = window
@@ -218,9 +242,7 @@ class _WindowMaker:
                 index=index,
                 tail=frames[-plan.size.overlap :].clone(),
                 noise=self._noise.state(),
-                colors=own.cpu()[None]
-                if state is None
-                else torch.cat([state.colors, own.cpu()[None]]),
+                colors=torch.cat([*([] if state is None else [state.colors]), own.cpu()[None]]),
             ),
             drift=color_distance(own, self._picture_colors),
             left_drift=color_distance(

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from einops import repeat
 from torch import Tensor
 
 from .config import AUDIO_RADIUS, VAE_TIME, Family, WindowSize
-from .model.audio_attention import audio_windows
 
 MIRROR_EXTRA = 3  # frames that the reference mirrors beyond the need, and MultiTalk loses
 MAX_REFERENCE_FRAMES = 1000
@@ -144,6 +144,27 @@ def plan_reference(
     )
 
 
+def audio_windows(tracks: Sequence[Tensor], start: int, num_frames: int) -> Tensor:
+    """Gather the neighbourhood of each frame of a window.
+
+    Args:
+        tracks: Features [F_s, M, E] of each speaker.
+        start: First frame of the window.
+        num_frames: Frames of the window.
+
+    Returns:
+        [S, F, 5, M, E]; indices past the ends of a track take its first or last frame.
+    """
+    offsets = range(-AUDIO_RADIUS, AUDIO_RADIUS + 1)
+    frames = range(start, start + num_frames)
+    rows = []
+    for track in tracks:
+        last = len(track) - 1
+        index = [[min(max(frame + o, 0), last) for o in offsets] for frame in frames]
+        rows.append(track[torch.tensor(index)])  # [F, 5, M, E]
+    return torch.stack(rows)
+
+
 def window_speech(
     plan: WindowPlan, index: int, tracks: Sequence[Tensor], silence: Tensor | None
 ) -> Tensor:
@@ -185,4 +206,5 @@ def _take_frames(track: Tensor, needed: range, mirrored: int, silence: Tensor | 
     taken = track[torch.tensor(places, dtype=torch.long)]
     if silence is None:
         return taken
-    return torch.cat([taken, silence.expand(len(needed) - len(places), -1, -1)])
+    after = repeat(silence, "m e -> f m e", f=len(needed) - len(places))
+    return torch.cat([taken, after])

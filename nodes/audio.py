@@ -12,11 +12,11 @@ from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
 from ..multitalk.sound.audio import (
     Sound,
     check_sound,
-    normalize_loudness,
     parse_offsets,
     place_tracks,
     start_times,
 )
+from ..multitalk.sound.loudness import normalize_loudness
 from .sockets import Tracks, from_sound, to_sound
 from .values import check_inputs, check_names
 

@@ -8,21 +8,20 @@ import pytest
 import torch
 
 from pack.multitalk import config, frames, guidance, speakers, windows
-from pack.multitalk.color import match_colors
 from pack.multitalk.model import audio_attention
 from pack.multitalk.schedule import shifted_sigmas
 from pack.multitalk.sound import wav2vec2
 from pack.multitalk.sound.audio import (
     Sound,
     encoder_waveform,
-    measure_loudness,
-    normalize_loudness,
     place_tracks,
     resample,
     start_times,
     to_mono,
 )
+from pack.multitalk.sound.loudness import measure_loudness, normalize_loudness
 from pack.tests.golden_index import exact
+from pack.tests.multitalk.colors import match_colors
 
 
 def audio_windows(case):
@@ -43,7 +42,7 @@ def audio_windows(case):
     part.load_state_dict({n.removeprefix("audio_proj."): t for n, t in case.weights.items()})
     for name, sub in sizes["cases"].items():
         tracks = list(case[f"{name}.embeddings"])
-        gathered = audio_attention.audio_windows(tracks, sub["window_start"], sub["frames"])
+        gathered = windows.audio_windows(tracks, sub["window_start"], sub["frames"])
         first, latter = audio_attention.group_by_latent_frame(gathered)
         exact(gathered, case[f"{name}.windows"])
         exact(first, case[f"{name}.first"])

@@ -18,12 +18,12 @@ from pack.multitalk.config import ApgConfig, AudioPartConfig, WindowSize
 from pack.multitalk.frames import fit_frames
 from pack.multitalk.generate import Models, Scene, SeededNoise, generate
 from pack.multitalk.guidance import plan_guidance
-from pack.multitalk.model.audio_attention import audio_windows, build_audio_part
+from pack.multitalk.model.audio_attention import build_audio_part
 from pack.multitalk.schedule import shifted_sigmas
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.speakers import half_masks, latent_masks, reference_box_masks
 from pack.multitalk.stepcache import COEFFICIENTS, StepCacheSettings
-from pack.multitalk.windows import plan_reference
+from pack.multitalk.windows import audio_windows, plan_reference
 from pack.nodes.loading.audio_hooks import AttachedAudio, attach_audio
 from pack.nodes.sampling.block_cache import RunCache
 from pack.nodes.sampling.denoiser import RunInputs, window_denoiser

@@ -33,7 +33,7 @@ FRAGMENTS = {
     "weights/contents.py": r"a shape is a list of lengths|metadata are texts",
     "weights/gguf_file.py": r"(the|a|X bytes|X of shape) .*[^.]",
     "weights/quanto_files.py": r"X: X",
-    "nodes/voices.py": r"Line X, column X: X",
+    "kokoro/dialogue.py": r"X: X",
     "kokoro/config.py": r"(X (is|has) X, not|it has|vocab|resblock_dilation_sizes) ?.*[^.]|broken",
     "kokoro/network/model.py": r"X: X",
     "kokoro/network/files.py": r"X X",

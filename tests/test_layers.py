@@ -45,7 +45,7 @@ BELOW = {
 NODE_FLOORS = [
     {"sockets", "host", "values", "widgets", "checked"},
     {"loading"},
-    {"sampling"},
+    {"sampling", "voices"},
 ]
 PHONEME_SYMBOLS = {"symbols.py", "test_phonemes.py", "test_pronunciation.py"}  # not ASCII
 

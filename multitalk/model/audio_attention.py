@@ -12,11 +12,11 @@ Source: denoiser.md sections 4 to 6; Kong et al. 2025, "Let Them Talk" (MultiTal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from ..config import AUDIO_RADIUS, AUDIO_WINDOW, VAE_TIME, AudioPartConfig
@@ -37,27 +37,6 @@ def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return nn.functional.scaled_dot_product_attention(q, k, v)
 
 
-def audio_windows(tracks: Sequence[Tensor], start: int, num_frames: int) -> Tensor:
-    """Gather the neighbourhood of each frame of a window.
-
-    Args:
-        tracks: Features [F_s, M, E] of each speaker.
-        start: First frame of the window.
-        num_frames: Frames of the window.
-
-    Returns:
-        [S, F, 5, M, E]; indices past the ends of a track take its first or last frame.
-    """
-    offsets = range(-AUDIO_RADIUS, AUDIO_RADIUS + 1)
-    frames = range(start, start + num_frames)
-    rows = []
-    for track in tracks:
-        last = len(track) - 1
-        index = [[min(max(frame + o, 0), last) for o in offsets] for frame in frames]
-        rows.append(track[torch.tensor(index)])  # [F, 5, M, E]
-    return torch.stack(rows)
-
-
 def group_by_latent_frame(windows: Tensor) -> tuple[Tensor, Tensor]:
     """Split frame neighbourhoods into what each latent frame reads.
 
@@ -69,7 +48,7 @@ def group_by_latent_frame(windows: Tensor) -> tuple[Tensor, Tensor]:
         latent frame, [S, n, 8, M, E]: of its four frames the first gives offsets -2..0, the middle
         two give 0, the last gives 0..2.
     """
-    later = windows[:, 1:].unflatten(1, (-1, VAE_TIME))  # [S, n, 4, 5, M, E]
+    later = rearrange(windows[:, 1:], "s (n four) five m e -> s n four five m e", four=VAE_TIME)
     centre = AUDIO_RADIUS
     latter = torch.cat(
         [
@@ -108,13 +87,13 @@ class AudioProjection(nn.Module):
         first, latter = group_by_latent_frame(windows)
         hidden = torch.cat(
             [
-                torch.relu(self.proj1(first.flatten(2))),
-                torch.relu(self.proj1_vf(latter.flatten(2))),
+                torch.relu(self.proj1(rearrange(first, "s t a m e -> s t (a m e)"))),
+                torch.relu(self.proj1_vf(rearrange(latter, "s t a m e -> s t (a m e)"))),
             ],
             dim=1,
         )  # [S, T, hidden]
         tokens = self.proj3(torch.relu(self.proj2(hidden)))
-        return self.norm(tokens.unflatten(-1, (self.num_tokens, -1)))
+        return self.norm(rearrange(tokens, "s t (k e) -> s t k e", k=self.num_tokens))
 
 
 class AudioCrossAttention(nn.Module):
@@ -303,4 +282,4 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
 
 def join_speakers(tokens: Tensor) -> Tensor:
     """Join speakers along the token axis: [B, S, T, K, E] to [B, T, S*K, E]."""
-    return tokens.transpose(1, 2).flatten(2, 3)
+    return tokens.transpose(1, 2).flatten(2, 3)  # in every call: plain torch

@@ -14,15 +14,12 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ..frames import to_bytes
-from ..generate import FinishedWindow, WindowState
+from ..generate import FinishedWindow, VideoWindow, WindowState, as_video_window
 from ..video.lossless import decode_frames, encode_frames
 from .files import (
     PARTIAL,
@@ -40,30 +37,6 @@ RUN_FILE = "run.json"
 FORMAT = 1  # of the folder; part of the digest
 STATE_BYTES = 4 << 30  # states beyond that are thinned out: every second goes, the last two stay
 _DIGEST_LETTERS = 20
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoWindow:
-    """New frames of one window as they go into the video."""
-
-    index: int
-    start: int  # number of the first of these frames in the video
-    frames: Tensor  # [F, H, W, 3] uint8
-    drift: float  # color distance to the picture as decoded, in Lab units
-    left_drift: float  # the same after colors were matched
-    made: bool  # in this run; False: it was there already
-
-
-def as_video_window(window: FinishedWindow) -> VideoWindow:
-    """Round a finished window to 8 bits."""
-    return VideoWindow(
-        index=window.index,
-        start=window.start,
-        frames=to_bytes(window.frames),
-        drift=window.drift,
-        left_drift=window.left_drift,
-        made=True,
-    )
 
 
 def run_name(identity: Mapping[str, str]) -> str:

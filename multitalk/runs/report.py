@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..config import FRAME_RATE
+from ..generate import VideoWindow
 from ..settings import RunSettings
 from ..windows import WindowPlan
-from .folder import VideoWindow
 
 NUMBERS_PER_LINE = 10  # windows of a line; beyond, a summary comes first
 NUM_WORST = 3  # windows named in the summary

@@ -1,4 +1,4 @@
-"""Sound: mono, resampling, loudness, and several speakers on one time line."""
+"""Sound: mono, resampling, and several speakers on one time line."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
+from einops import repeat
 from torch import Tensor
 
 from ..config import (
     FRAME_RATE,
-    LOUDNESS_LUFS,
     MAX_SPEAKERS,
-    MIN_LOUDNESS_S,
     SAMPLE_RATE_HZ,
     SAMPLES_PER_FRAME,
 )
 from ..frames import count_frames
+from .loudness import normalize_loudness
 
-MAX_LOUDNESS_CHANNELS = 5
 MAX_OFFSET_S = 3600
 # Decimals with a small exponent, or a fraction: exact numbers of a huge exponent take for ever.
 _SECONDS = re.compile(
     r"[-+]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})(e[-+]?\d{1,2})?|\d{1,20}/\d{1,20}", re.I
 )
-UNMEASURABLE_LUFS = 100.0  # |loudness| beyond this is silence (minus infinity)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,63 +115,6 @@ def resample(waveform: Tensor, from_hz: int, to_hz: int) -> Tensor:
     return torch.from_numpy(out).float()
 
 
-def measure_loudness(waveform: Tensor, sample_rate: int) -> float | None:
-    """Integrated loudness after ITU-R BS.1770-4.
-
-    Args:
-        waveform: [C, A] float32, up to 5 channels.
-        sample_rate: Hz.
-
-    Returns:
-        LUFS, or None for silence and for sounds shorter than one block of 0.4 s.
-
-    Raises:
-        ValueError: If there are more channels than BS.1770 weighs.
-    """
-    if len(waveform) > MAX_LOUDNESS_CHANNELS:
-        raise ValueError(
-            f"The sound has {len(waveform)} channels; loudness is defined for up to "
-            f"{MAX_LOUDNESS_CHANNELS}. Mix it down to stereo first."
-        )
-    num_samples = waveform.shape[-1]
-    if num_samples < math.ceil(MIN_LOUDNESS_S * sample_rate):
-        return None
-    import pyloudnorm
-
-    samples = waveform.T.double().cpu().numpy()
-    # pyloudnorm takes the logarithm of zero for silence and says so; None is our answer to that.
-    import numpy as np
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        loudness = float(pyloudnorm.Meter(sample_rate).integrated_loudness(samples))
-    return loudness if abs(loudness) <= UNMEASURABLE_LUFS else None
-
-
-def normalize_loudness(
-    waveform: Tensor, sample_rate: int, *, target_lufs: float = LOUDNESS_LUFS
-) -> tuple[Tensor, float | None]:
-    """Bring a sound to a loudness.
-
-    Args:
-        waveform: [C, A] float32.
-        sample_rate: Hz.
-        target_lufs: Loudness wanted.
-
-    Returns:
-        The waveform times one gain, not limited, and the loudness before; silence and sounds
-        shorter than 0.4 s come back untouched, with None.
-    """
-    loudness = measure_loudness(waveform, sample_rate)
-    if loudness is None:
-        return waveform, None
-    return waveform * loudness_gain(loudness, target_lufs=target_lufs), loudness
-
-
-def loudness_gain(loudness: float | None, *, target_lufs: float = LOUDNESS_LUFS) -> float:
-    """The factor from a loudness in LUFS to another; 1 where it could not be measured."""
-    return 1.0 if loudness is None else 10 ** ((target_lufs - loudness) / 20)
-
-
 def start_times(
     durations_s: Sequence[Fraction], *, in_turn: bool, gap_s: float = 0.0
 ) -> list[Fraction]:
@@ -258,7 +199,7 @@ def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Track
     for track in tracks:
         waveform = resample(track.sound.waveform, track.sound.sample_rate, rate)
         if len(waveform) < channels:
-            waveform = to_mono(waveform).expand(channels, -1)
+            waveform = repeat(to_mono(waveform), "a -> c a", c=channels)
         _add_at(mix, waveform, round(track.start_s * rate))
     return Tracks(tracks=tracks, mix=Sound(waveform=mix, sample_rate=rate))
 

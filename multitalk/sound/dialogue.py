@@ -1,12 +1,14 @@
 """Turns of a dialogue on one time line: a full-length track per speaker, and their sum.
 
 A track holds digital silence wherever its speaker is silent, and the speech encoder hears it: that
-is what the reference does (audio.md sections 5 and 6).
+is what the reference does (audio.md sections 5 and 6). Who schedules the turns sees to it that
+nobody speaks over the own words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
@@ -14,6 +16,98 @@ from torch import Tensor
 
 from ..config import MAX_SPEAKERS
 from .audio import Sound, Track, Tracks
+from .loudness import loudness_gain, measure_loudness
+from .timeline import Span, draw_timeline
+
+MAX_DIALOGUE_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpokenTurn:
+    """What one speaker says, and when."""
+
+    speaker: int  # from 0
+    start: int  # first sample on the time line
+    waveform: Tensor  # [A] float32
+    text: str
+    words: Sequence[tuple[float, float, str]]  # start and end in seconds of the turn, and word
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialogue:
+    """A spoken script."""
+
+    tracks: Tracks
+    picture: Tensor  # [H, W, 3] who speaks when
+    timings: str  # a line per word: start and end in seconds, speaker, word
+
+
+def make_dialogue(
+    turns: Sequence[SpokenTurn],
+    names: Sequence[str],
+    sample_rate: int,
+    *,
+    end_pause_s: float,
+    level: bool,
+) -> Dialogue:
+    """Lay spoken turns on one time line.
+
+    Args:
+        turns: In the order of the script, all at one rate.
+        names: One per speaker; some may stay silent.
+        sample_rate: Hz.
+        end_pause_s: Silence after the last turn.
+        level: Bring each speaker to -23 LUFS, measured over the own turns.
+
+    Returns:
+        Tracks, picture and timings.
+
+    Raises:
+        ValueError: If the whole is longer than an hour.
+    """
+    ends = [turn.start + len(turn.waveform) for turn in turns]
+    end_pause = round(end_pause_s * sample_rate)
+    length_s = (max(ends) + end_pause) / sample_rate
+    if length_s > MAX_DIALOGUE_S:
+        raise ValueError(
+            f"The dialogue is {length_s:.0f} s long; up to {MAX_DIALOGUE_S:.0f} s are possible. "
+            "Make pauses shorter, or write several dialogues."
+        )
+    waveforms = [turn.waveform for turn in turns]
+    speakers = [turn.speaker for turn in turns]
+    if level:
+        waveforms = _level(waveforms, speakers, sample_rate)
+    starts = [turn.start for turn in turns]
+    tracks = lay_turns(waveforms, starts, speakers, len(names), end_pause=end_pause)
+    spans = [
+        Span(
+            speaker=turn.speaker,
+            start_s=turn.start / sample_rate,
+            end_s=end / sample_rate,
+            text=turn.text,
+        )
+        for turn, end in zip(turns, ends, strict=True)
+    ]
+    words = [
+        (span.start_s + start_s, span.start_s + end_s, f"{names[span.speaker]}: {word}")
+        for turn, span in zip(turns, spans, strict=True)
+        for start_s, end_s, word in turn.words
+    ]
+    words.sort(key=lambda word: word[0])
+    return Dialogue(
+        tracks=dialogue_tracks(tracks, sample_rate),
+        picture=draw_timeline(names, spans, length_s),
+        timings="\n".join(f"{start_s:.3f} {end_s:.3f} {word}" for start_s, end_s, word in words),
+    )
+
+
+def _level(waveforms: Sequence[Tensor], speakers: Sequence[int], rate: int) -> list[Tensor]:
+    """Each speaker's turns times one gain, measured over these turns alone."""
+    gains = {}
+    for speaker in set(speakers):
+        own = [w for w, s in zip(waveforms, speakers, strict=True) if s == speaker]
+        gains[speaker] = loudness_gain(measure_loudness(torch.cat(own)[None], rate))
+    return [w * gains[s] for w, s in zip(waveforms, speakers, strict=True)]
 
 
 def lay_turns(
@@ -27,8 +121,8 @@ def lay_turns(
     """Lay turns on the tracks of their speakers.
 
     Args:
-        waveforms: One [A] float32 per turn, all at the same rate.
-        starts: First sample of each turn on the time line.
+        waveforms: One [A] float32 per turn, at least one, all at the same rate.
+        starts: First sample of each turn on the time line; turns of one speaker do not overlap.
         speakers: Who speaks each turn, from 0.
         num_speakers: Number of tracks; some may stay silent.
         end_pause: Samples of silence after the last turn.
@@ -36,49 +130,13 @@ def lay_turns(
     Returns:
         [S, A] float32, exactly zero where a speaker is silent; A reaches to the end of the turn
         that ends last, and `end_pause` further.
-
-    Raises:
-        ValueError: If there is no turn, a speaker or start is impossible, or two turns of one
-            speaker overlap.
     """
-    if not waveforms:
-        raise ValueError("The dialogue has no turn. Write at least one.")
-    if not 1 <= num_speakers <= MAX_SPEAKERS:
-        raise ValueError(
-            f"The dialogue has {num_speakers} speakers; 1 to {MAX_SPEAKERS} are possible. "
-            "Give the words to fewer."
-        )
+    assert num_speakers <= MAX_SPEAKERS, f"{num_speakers} speakers; {MAX_SPEAKERS} are possible"
     ends = [start + len(wave) for start, wave in zip(starts, waveforms, strict=True)]
-    _check_places(starts, ends, speakers, num_speakers)
     tracks = torch.zeros(num_speakers, max(ends) + end_pause)
     for waveform, start, end, speaker in zip(waveforms, starts, ends, speakers, strict=True):
         tracks[speaker, start:end] = waveform
     return tracks
-
-
-def _check_places(
-    starts: Sequence[int], ends: Sequence[int], speakers: Sequence[int], num_speakers: int
-) -> None:
-    busy_until = [0] * num_speakers
-    order = sorted(range(len(starts)), key=lambda index: (starts[index], ends[index]))
-    for index in order:
-        speaker = speakers[index]
-        if not 0 <= speaker < num_speakers:
-            raise ValueError(
-                f"Turn {index + 1} belongs to speaker {speaker + 1}, but there are {num_speakers}. "
-                "Give it to one of them."
-            )
-        if starts[index] < 0:
-            raise ValueError(
-                f"Turn {index + 1} begins {-starts[index]} samples before the time line. "
-                "Make its overlap shorter."
-            )
-        if starts[index] < busy_until[speaker]:
-            raise ValueError(
-                f"Turn {index + 1} begins before speaker {speaker + 1} has ended the own turn "
-                "before. Make the overlap shorter."
-            )
-        busy_until[speaker] = ends[index]
 
 
 def dialogue_tracks(tracks: Tensor, sample_rate: int) -> Tracks:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from einops import repeat
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..config import FRAME_RATE, MIN_LOUDNESS_S
 from ..speakers import COLORS
 from .audio import Track, Tracks
-from .levels import FLOOR_DB, find_speech, frame_levels, track_loudness
+from .levels import FLOOR_DB, find_speech, frame_levels
+from .loudness import track_loudness
 
 WIDTH_PX = 1200
 ROW_PX = 52  # per speaker
@@ -195,7 +197,7 @@ def _draw_sound(
     bright, back = np.array(COLORS[index % len(COLORS)]), np.array(ROW)
     dim = back + (bright - back) * QUIET
     colors = np.round(dim + (bright - dim) * shares[:, None]).astype(np.uint8)
-    bar = Image.fromarray(np.broadcast_to(colors, (len(rows), *colors.shape)).copy())
+    bar = Image.fromarray(repeat(colors, "w rgb -> h w rgb", h=len(rows)))
     image.paste(bar, (NAMES_PX * SCALE, round((row_px(index) - SOUND_PX / 2) * SCALE)), mask)
 
 
@@ -222,7 +224,8 @@ def _columns(
 
 def _loudness_words(track: Track) -> str:
     """What is said of a recording's loudness."""
-    loudness, waveform = track_loudness(track.sound), track.sound.waveform
+    waveform = track.sound.waveform
+    loudness = track_loudness(waveform, track.sound.sample_rate)
     if loudness is None:
         return f"below {MIN_LOUDNESS_S:g} s" if waveform.any() else "silent"
     lowest, highest = waveform.aminmax()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ...weights.strict import find_misfit, tensor_shapes
@@ -101,24 +102,28 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
     model_config._attn_implementation = "sdpa"  # memory linear in length
     with torch.device("meta"):
         model = Wav2Vec2Model(model_config)
-    tensors = {name: tensor.float() for name, tensor in clean_keys(state).items()}
-    expected = model.state_dict()
+    tensors = _fit_tensors(clean_keys(state), model.state_dict())
+    model.load_state_dict(tensors, strict=True, assign=True)
+    model.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+    return cast("Wav2Vec2Model", model.eval())
+
+
+def _fit_tensors(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Exactly the tensors that the model has, float32: a mask that features never use is made."""
+    tensors = {name: tensor.float() for name, tensor in state.items()}
     for name in _OPTIONAL:
         if name not in expected:
             tensors.pop(name, None)
-    if misfit := find_misfit(tensor_shapes(tensors), tensor_shapes(expected), _OPTIONAL):
+        elif name not in tensors:
+            tensors[name] = torch.zeros(expected[name].shape)
+    if misfit := find_misfit(tensor_shapes(tensors), tensor_shapes(expected)):
         raise ValueError(
             "This file is no wav2vec2 encoder of the sizes it states. "
             f"Missing: {misfit.missing[:5]}. Unexpected: {misfit.surplus[:5]}. "
             f"Wrong shape: {misfit.misshapen[:3]}. "
             "Use chinese-wav2vec2-base as a safetensors file."
         )
-    for name in _OPTIONAL:
-        if name in expected and name not in tensors:
-            tensors[name] = torch.zeros(expected[name].shape)
-    model.load_state_dict(tensors, strict=True, assign=True)
-    model.requires_grad_(False)  # noqa: FBT003 - torch's own signature
-    return cast("Wav2Vec2Model", model.eval())
+    return tensors
 
 
 def normalize_waveform(waveform: Tensor) -> Tensor:
@@ -185,7 +190,7 @@ def _project(
     resampled = torch.nn.functional.interpolate(
         features, size=num_frames, mode="linear", align_corners=True
     )
-    projected = model.feature_projection(resampled.transpose(1, 2))
+    projected = model.feature_projection(rearrange(resampled, "b c f -> b f c"))
     return projected[0] if isinstance(projected, tuple) else projected
 
 

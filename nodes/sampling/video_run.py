@@ -21,11 +21,13 @@ from ...multitalk.generate import (
     NoiseSource,
     Scene,
     SeededNoise,
+    VideoWindow,
     WindowState,
+    as_video_window,
     generate,
 )
 from ...multitalk.guidance import plan_guidance
-from ...multitalk.runs.folder import RunFolder, VideoWindow, as_video_window, continue_windows
+from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport
 from ...multitalk.settings import RunSettings
 from ...multitalk.sound.wav2vec2 import Speech

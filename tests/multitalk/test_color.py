@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pack.multitalk.color import match_colors
+from pack.tests.multitalk.colors import match_colors
 from pack.tests.multitalk.tolerances import close
 
 WHITE = (0.95047, 1.0, 1.08883)

@@ -6,12 +6,12 @@ from fractions import Fraction
 import pytest
 import torch
 
-from pack.multitalk.color import match_colors
 from pack.multitalk.config import WindowSize
 from pack.multitalk.generate import Scene, SeededNoise, generate
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.sound.audio import Sound, Track, Tracks, fit_sound
 from pack.multitalk.windows import plan_exact, plan_reference
+from pack.tests.multitalk.colors import match_colors
 from pack.tests.multitalk.stand_ins import STEPS, CountedNoise, Painter
 
 SIZES = {

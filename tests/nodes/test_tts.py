@@ -112,7 +112,7 @@ def test_speakers_sound_different_and_a_cast_decides(host):
 
 
 def test_loudness_is_levelled_for_each_speaker_only_if_asked(host):
-    from pack.multitalk.sound.audio import measure_loudness
+    from pack.multitalk.sound.loudness import measure_loudness
 
     script = "Anna: This is a somewhat longer sentence.\nBen: And this one is quite long too."
     loudness = {}

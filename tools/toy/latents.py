@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from pack.multitalk.generate import LATENT_CHANNELS
-from pack.multitalk.model.audio_attention import audio_windows
 from pack.multitalk.speakers import Box, latent_masks, masks_from_boxes, token_masks
+from pack.multitalk.windows import audio_windows
 from pack.tools.toy.clips import WINDOW, ClipBank, make_clip, open_clips
 from pack.tools.toy.encoder import features, load_encoder
 from pack.tools.toy.frozen_vae import decode, encode, load_folded, normalize

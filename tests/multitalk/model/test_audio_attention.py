@@ -11,7 +11,6 @@ from pack.multitalk.model.audio_attention import (
     AudioCrossAttention,
     AudioProjection,
     SpeakerAxis,
-    audio_windows,
     build_audio_part,
     group_by_latent_frame,
     join_speakers,
@@ -22,6 +21,7 @@ from pack.multitalk.model.audio_attention import (
     speaker_map,
     speaker_positions,
 )
+from pack.multitalk.windows import audio_windows
 from pack.tests.multitalk.tolerances import close
 
 TOY = AudioPartConfig(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pack.multitalk.config import WindowSize
-from pack.multitalk.runs.folder import VideoWindow
+from pack.multitalk.generate import VideoWindow
 from pack.multitalk.runs.report import RunReport, clock
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.stepcache import StepCacheSettings

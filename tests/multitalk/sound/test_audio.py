@@ -12,22 +12,15 @@ from pack.multitalk.sound.audio import (
     check_sound,
     encoder_waveform,
     fit_sound,
-    measure_loudness,
-    normalize_loudness,
     parse_offsets,
     place_tracks,
     resample,
     start_times,
     to_mono,
 )
+from pack.multitalk.sound.loudness import normalize_loudness
+from pack.tests.multitalk.sound.tones import RATE, tone
 from pack.tests.multitalk.tolerances import close
-
-RATE = 16000
-
-
-def tone(seconds, rate=RATE, *, amplitude=0.1, hertz=440.0, channels=1):
-    times = torch.arange(round(seconds * rate), dtype=torch.float64) / rate
-    return (amplitude * torch.sin(2 * math.pi * hertz * times)).float().expand(channels, -1)
 
 
 def constant(value, samples, rate=RATE, *, channels=1):
@@ -81,51 +74,6 @@ def test_resampled_tone_is_the_tone_at_the_other_rate():
     out = resample(tone(0.5, 48000), 48000, RATE)
     inner = slice(1000, -1000)  # the filter rings at both ends
     assert float((out - tone(0.5, RATE))[:, inner].abs().max()) < 1e-4
-
-
-def test_loudness_of_a_full_scale_tone_is_that_of_the_standard():
-    # ITU-R BS.1770-4: a 0 dBFS sine of 997 Hz in one front channel reads -3.01 LKFS.
-    waveform = tone(2, 48000, amplitude=1.0, hertz=997.0)
-    assert measure_loudness(waveform, 48000) == pytest.approx(-3.01, abs=0.05)
-
-
-def test_two_equal_channels_are_3_decibels_louder():
-    one = measure_loudness(tone(1), RATE)
-    two = measure_loudness(tone(1, channels=2), RATE)
-    assert two - one == pytest.approx(10 * math.log10(2), abs=1e-4)
-
-
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000])
-def test_loudness_needs_one_block(rate):
-    block = -(-2 * rate // 5)  # 0.4 s
-    waveform = tone(1, rate)
-    assert measure_loudness(waveform[:, :block], rate) is not None
-    assert measure_loudness(waveform[:, : block - 1], rate) is None
-
-
-@pytest.mark.parametrize(
-    "waveform",
-    [torch.zeros(1, RATE), torch.zeros(2, RATE), tone(1, amplitude=1e-6), tone(0.3), tone(0)],
-    ids=["silence", "stereo silence", "below the gate", "short", "empty"],
-)
-def test_what_cannot_be_measured_is_returned_unchanged(waveform):
-    out, before = normalize_loudness(waveform, RATE)
-    assert before is None
-    assert out is waveform
-
-
-@pytest.mark.parametrize("target", [-23.0, -16.0, -5.0])
-def test_loudness_is_reached_with_one_gain(target):
-    waveform = tone(1, channels=2)
-    out, before = normalize_loudness(waveform, RATE, target_lufs=target)
-    assert before == measure_loudness(waveform, RATE)
-    close(out, waveform * 10 ** ((target - before) / 20))
-    assert measure_loudness(out, RATE) == pytest.approx(target, abs=1e-3)
-
-
-def test_loud_target_is_not_limited():
-    out, _ = normalize_loudness(tone(1), RATE, target_lufs=6.0)
-    assert float(out.max()) > 1
 
 
 def test_speakers_begin_together():
@@ -293,8 +241,3 @@ def test_gap_is_as_exact_as_typed(gap, frames, samples):
     placed = place_tracks(sounds, starts)
     assert starts[1] == 1 + Fraction(str(gap))
     assert (placed.num_frames, placed.mix.waveform.shape[1]) == (frames, samples)
-
-
-def test_surround_sound_is_measured_or_refused_in_our_words():
-    with pytest.raises(ValueError, match="6 channels"):
-        measure_loudness(torch.rand(6, 16000) - 0.5, 16000)

@@ -38,28 +38,6 @@ def test_turn_without_sound_is_allowed():
     assert tracks.all()
 
 
-@pytest.mark.parametrize(
-    ("starts", "speakers", "num_speakers", "message"),
-    [
-        ([0, 9], [0, 0], 1, "Turn 2 begins before speaker 1 has ended the own turn before"),
-        ([9, 0], [0, 0], 1, "Turn 1 begins before speaker 1 has ended"),
-        ([0, -2], [0, 1], 2, "Turn 2 begins 2 samples before the time line"),
-        ([0, 10], [0, 2], 2, "Turn 2 belongs to speaker 3, but there are 2"),
-        ([0, 10], [-1, 0], 2, "Turn 1 belongs to speaker 0, but there are 2"),
-        ([0, 10], [0, 1], 7, "7 speakers; 1 to 6 are possible"),
-        ([0, 10], [0, 1], 0, "0 speakers; 1 to 6 are possible"),
-    ],
-)
-def test_impossible_place_is_refused(starts, speakers, num_speakers, message):
-    with pytest.raises(ValueError, match=message):
-        lay_turns([noise(10), noise(10)], starts, speakers, num_speakers)
-
-
-def test_dialogue_without_turns_is_refused():
-    with pytest.raises(ValueError, match="has no turn"):
-        lay_turns([], [], [], 1)
-
-
 @pytest.mark.parametrize("num_speakers", [1, 2, 6])
 def test_mix_is_exactly_the_sum_of_the_tracks(num_speakers):
     tracks = noise(num_speakers, 30_001)

@@ -1,0 +1,121 @@
+"""A script said aloud: which speaker has which voice, and every turn in its voice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from .script.names import name_key
+from .script.notation import describe, drop_unseen
+from .script.turns import Turn
+from .spoken import Spoken
+from .synthesis import Manner, Synthesizer
+
+MAX_CHARACTERS = 60_000  # of a text or script: about an hour, and espeak-ng cannot be interrupted
+
+Progress = Callable[[int, int, int], None]  # turn from 0, pieces done, pieces in all
+
+
+def check_length(text: str, name: str) -> None:
+    """Refuse a text that takes hours to say.
+
+    Args:
+        text: What is to be said.
+        name: What the user calls it.
+
+    Raises:
+        ValueError: If it is longer than `MAX_CHARACTERS`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(
+            f"{name} has {len(text)} characters; up to {MAX_CHARACTERS} are possible, about an "
+            "hour of speech. Cut it into several parts."
+        )
+
+
+def read_cast(text: str) -> dict[str, str]:
+    """Names and voices of a cast list; a name alone gets a voice by itself.
+
+    Raises:
+        ValueError: If it is too long, a line is no "Name = voice", or a name comes twice.
+    """
+    check_length(text, "voices")
+    cast: dict[str, str] = {}
+    # Halves of pairs would be quoted in refusals, and the host cannot write them into its log.
+    for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
+        if not line.strip():
+            continue
+        name, equals, voice = (part.strip() for part in line.partition("="))
+        if not name or (equals and not voice):
+            raise ValueError(
+                f"voices, line {number}: {line.strip()[:40]!r} gives no speaker a voice. "
+                "Write Name = voice, for example Anna = af_bella."
+            )
+        if name in cast:
+            raise ValueError(f"voices, line {number}: {name[:40]} is there twice. Remove one.")
+        cast[name] = voice
+    return cast
+
+
+def choose_voices(
+    speakers: Sequence[str], cast: Mapping[str, str], defaults: Sequence[str]
+) -> list[str]:
+    """A voice for every speaker.
+
+    Args:
+        speakers: Names.
+        cast: As `read_cast`.
+        defaults: Voices for those who have none there, in order; what the cast uses is left out.
+
+    Returns:
+        One per speaker; empty if there is no voice at all.
+    """
+    known = {name_key(name): voice for name, voice in cast.items()}
+    free = [voice for voice in defaults if voice not in cast.values()] or list(defaults)
+    chosen: list[str] = []
+    for name in speakers:
+        voice = known.get(name_key(name), "")
+        if not voice and free:
+            voice = free[sum(other in free for other in chosen) % len(free)]
+        chosen.append(voice)
+    return chosen
+
+
+def say_turns(
+    synthesizer: Synthesizer,
+    turns: Sequence[Turn],
+    voices: Sequence[str],
+    manner: Manner,
+    progress: Progress,
+) -> list[Spoken]:
+    """Say every turn of a script.
+
+    Args:
+        synthesizer: What can say a text.
+        turns: In the order of the script.
+        voices: A voice per speaker, for turns that name none.
+        manner: How, where a turn does not say otherwise; its voice is not used, and its seed is
+            that of the first turn.
+        progress: Called after each piece.
+
+    Returns:
+        One per turn, all at one rate.
+
+    Raises:
+        ValueError: If a turn cannot be said like this; says where it stands.
+    """
+    spoken = []
+    for number, turn in enumerate(turns):
+        own = replace(
+            manner,
+            voice=turn.voice or voices[turn.speaker],
+            language=turn.language or manner.language,
+            speed=manner.speed if turn.speed is None else turn.speed,
+            seed=manner.seed + number,
+        )
+        try:
+            spoken.append(synthesizer.say(turn.text, own, partial(progress, number)))
+        except ValueError as error:
+            raise ValueError(f"{describe(turn.line, turn.column)}: {error}") from error
+    return spoken

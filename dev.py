@@ -306,6 +306,7 @@ def checks(python: Path) -> list[list[str]]:
     """
     return [
         ["ruff", "check", "."],
+        ["ruff", "check", "--preview", "--select", "PLW1514", "."],  # encodings; the rest is stable
         ["ruff", "format", "--check", "."],
         ["basedpyright", "--pythonpath", str(python)],
     ]

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.host
 
 
 def executed_loaders():
-    module = next(m for n, m in sys.modules.items() if n.endswith("host_nodes"))
+    module = next(m for n, m in sys.modules.items() if n.endswith("nodes_for_tests"))
     return module.EXECUTED
 
 

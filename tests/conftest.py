@@ -57,6 +57,12 @@ def pytest_addoption(parser):
         help="store the node schemas that tests/nodes/test_schemas.py compares with",
     )
 
+    parser.addoption(
+        "--every-pair",
+        action="store_true",
+        help="test a LoRA on all pairs of base and audio layouts, not on every third",
+    )
+
 
 @pytest.fixture(scope="session")
 def goldens_dir(request):

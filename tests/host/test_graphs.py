@@ -58,6 +58,7 @@ SAMPLERS = ("MultiTalkSampler", "MultiTalkSampleToVideo")
 THUMBNAIL_BYTES = 60_000
 FRAME_RATE = 25
 QUICK = ("toy_two_speakers_boxes", "toy_long_video")  # small; the others show full quality
+SMALL = {"size.width": 64, "size.height": 48}
 AAC_SAMPLES = 1024
 
 
@@ -101,6 +102,11 @@ def empty_models(server):
 
 def api(name):
     return json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="ascii"))
+
+
+def sampler_of(prompt):
+    (sampler,) = [node for node in prompt.values() if node["class_type"] in SAMPLERS]
+    return sampler
 
 
 def bare(prompt):
@@ -218,6 +224,7 @@ def test_toy_dialogue_makes_a_video_whose_tracks_follow_the_script(client, tmp_p
     prompt = api("toy_dialogue")
     (key,) = [key for key, n in prompt.items() if n["class_type"] == "MultiTalkDialogue"]
     prompt[key]["inputs"]["script"] = "Anna: Hello!\nBen: Yes?"  # short, for a quick test
+    sampler_of(prompt)["inputs"] |= SMALL
     entry = client.run(prompt)
     (file,) = [f for f in files_of(entry) if f["filename"].endswith(".mp4")]
     assert entry["outputs"][key]["images"]  # the time line
@@ -235,12 +242,9 @@ def test_toy_graph_makes_a_video_as_long_as_its_sound(name, client, tmp_path):
     import soundfile
 
     prompt = api(name)
-    size = (144, 96)
     if name in QUICK:
-        (sampler,) = [n for n in prompt.values() if n["class_type"] in SAMPLERS]
-        size = (64, 48)
-        small = {"preset.steps": 1, "size.width": size[0], "size.height": size[1]}
-        sampler["inputs"] |= small
+        sampler_of(prompt)["inputs"] |= SMALL | {"preset.steps": 1}
+    size = (64, 48) if name in QUICK else (144, 96)
     entry = client.run(prompt)
     (file,) = [f for f in files_of(entry) if f["filename"].endswith(".mp4")]
     assert (file["subfolder"], file["type"]) == ("video", "output")

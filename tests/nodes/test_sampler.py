@@ -16,8 +16,7 @@ from pack.tools.host.prompts import node, talk
 
 pytestmark = pytest.mark.host
 # The toy's VAE is what a run waits for.
-SMALL = {"size__width": 32, "size__height": 32}
-WIDE = {"size__width": 64, "size__height": 32}
+SMALL = {"size__width": 64, "size__height": 32}
 WINDOWS = {"multitalk": (81, 25), "infinitetalk": (81, 9)}
 
 
@@ -172,7 +171,7 @@ def middle_frames(frames, steps, windows=4):
 
 
 def test_every_window_ends_in_a_preview_of_its_middle_frame(host):
-    prompt = talk(seconds=0.8, voices=2, flat_vae=False, **WIDE, picture=(64, 32))
+    prompt = talk(seconds=0.8, voices=2, flat_vae=False, **SMALL, picture=(64, 32))
     result = host.run(prompt)
     previews = previews_of(result)
     wanted = list(middle_frames(frames_of(result), steps=2))
@@ -188,7 +187,7 @@ def test_latent_previews_go_on_while_a_window_is_made(host, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod
 
     monkeypatch.setattr(latent_preview, "default_preview_method", LatentPreviewMethod.Latent2RGB)
-    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, **WIDE))
+    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, **SMALL))
     previews = previews_of(result)
     assert [value for value, *_ in previews] == [1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8]
     for (_, _, picture, _), (_, frame) in zip(

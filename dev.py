@@ -29,11 +29,7 @@ MAX_WORKERS = 4  # processes of the test suite
 
 
 def main() -> int:
-    """Run the command line.
-
-    Returns:
-        Exit code.
-    """
+    """Run the command line; returns the exit code."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         version = ".".join(map(str, sys.version_info[:2]))
         print(f"dev.py needs Python 3.11, 3.12 or 3.13; this is {version}.", file=sys.stderr)
@@ -65,31 +61,28 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         arguments: All after the program's name.
 
     Returns:
-        The options, with `command` as the function to call, and what is for pytest.
+        The options, with `command` as the function to call, and what that function hands on: to
+        pytest, or to a program with options of its own.
     """
     parser = argparse.ArgumentParser(prog="dev.py", description="Run, test and show the pack.")
     commands = parser.add_subparsers(dest="name", required=True)
-    one = commands.add_parser("demo", help="make a talking video with the toy model")
-    one.add_argument("--two", action="store_true", help="two speakers")
-    one.add_argument("--ui", action="store_true", help="leave the graph editor running afterwards")
-    one.add_argument("--output", type=Path, default=WORK / "demo", help="folder for the mp4")
-    one.add_argument("--preview", type=Path, help="folder for an animation and a contact sheet")
-    one.set_defaults(command=demo)
-    one = commands.add_parser("run", help="run a graph through the API; `run --help` says how")
-    one.set_defaults(command=api)
-    one = commands.add_parser("job", help="run a job file of the reference; `job --help`")
-    one.set_defaults(command=api)
-    one = commands.add_parser("serve", help="run ComfyUI with this pack and the graph editor")
-    one.add_argument("--port", type=int, default=0, help=f"default: {SERVE_PORT}, or a free one")
-    one.set_defaults(command=serve)
-    one = commands.add_parser("test", help="run everything CI runs; other arguments go to pytest")
-    one.set_defaults(command=test)
-    one = commands.add_parser("lint", help="run only ruff and basedpyright")
-    one.set_defaults(command=lint)
-    one = commands.add_parser("train", help="train the toy; `train --help` lists the stages")
-    one.set_defaults(command=train)
-    one = commands.add_parser("lab", help="measure the toy; `lab --help` lists the options")
-    one.set_defaults(command=lab)
+    one = {}
+    for name, (command, words) in COMMANDS.items():
+        one[name] = commands.add_parser(name, help=words)
+        one[name].set_defaults(command=command)
+    one["demo"].add_argument("--two", action="store_true", help="two speakers")
+    one["demo"].add_argument(
+        "--ui", action="store_true", help="leave the graph editor running afterwards"
+    )
+    one["demo"].add_argument(
+        "--output", type=Path, default=WORK / "demo", help="folder for the mp4"
+    )
+    one["demo"].add_argument(
+        "--preview", type=Path, help="folder for an animation and a contact sheet"
+    )
+    one["serve"].add_argument(
+        "--port", type=int, default=0, help=f"default: {SERVE_PORT}, or a free one"
+    )
     if arguments[:1] and arguments[0] in ("train", "lab", "run", "job"):  # --help is theirs too
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
@@ -110,14 +103,11 @@ def thread_settings() -> dict[str, str]:
 
 
 def host(port: int, arguments: Sequence[str] = ()) -> HostProcess:
-    """Describe a host with this pack, its base folder in .work/host.
+    """A host with this pack, its base folder in .work/host, not started yet.
 
     Args:
         port: TCP port; 0 for a free one.
         arguments: More for ComfyUI, where it computes on a GPU.
-
-    Returns:
-        The host, not started yet.
     """
     from pack.tools.host.client import HostProcess, HostSettings
     from pack.tools.host.environment import has_bf16, own_checkout, prepare, sees_gpu
@@ -145,21 +135,14 @@ def host(port: int, arguments: Sequence[str] = ()) -> HostProcess:
 
 
 def editor_port() -> int:
-    """Choose the port for people: ComfyUI's usual one if nobody uses it.
-
-    Returns:
-        The port, or 0 for any free one.
-    """
+    """ComfyUI's usual port if nobody uses it, else 0: any free one."""
     from pack.tools.host.process import port_is_free
 
     return SERVE_PORT if port_is_free(SERVE_PORT) else 0
 
 
 def stay(running: HostProcess) -> None:
-    """Print the editor's address and wait for Ctrl-C or the host's end.
-
-    Args:
-        running: A host that has started.
+    """Print the editor's address and wait for Ctrl-C.
 
     Raises:
         HostError: If the host ends by itself.
@@ -177,40 +160,14 @@ def stay(running: HostProcess) -> None:
 
 
 def api(options: argparse.Namespace, rest: list[str]) -> int:
-    """Run a graph or a job file, see workflows/api/command.py.
-
-    Args:
-        options: name: run or job.
-        rest: The arguments behind it.
-
-    Returns:
-        Exit code.
-    """
+    """Run a graph or a job file, see workflows/api/command.py."""
     from pack.workflows.api.command import main as run_command
 
-    return run_command([options.name, *rest], host_with)
-
-
-def host_with(arguments: Sequence[str]) -> HostProcess:
-    """Describe a host like `host`, with more arguments for ComfyUI.
-
-    Args:
-        arguments: About the GPU's memory; a host on the CPU takes none of them.
-
-    Returns:
-        The host, not started yet.
-    """
-    return host(0, arguments)
+    return run_command([options.name, *rest], lambda arguments: host(0, arguments))
 
 
 def demo(options: argparse.Namespace, _rest: list[str]) -> int:
     """Make a talking video with the toy model and print its path.
-
-    Args:
-        options: two, ui, output.
-
-    Returns:
-        Exit code.
 
     Raises:
         HostError: If the graph is missing, fails or makes no video.
@@ -246,26 +203,13 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
 
 
 def make_preview(python: Path, film: Path, folder: Path) -> None:
-    """Write an animation and a contact sheet of a film.
-
-    Args:
-        python: The interpreter that has the libraries for it.
-        film: The mp4.
-        folder: Where to; made if missing.
-    """
+    """Write an animation and a contact sheet of a film into a folder."""
     command = [str(python), str(ROOT / "tools" / "make" / "preview.py"), str(film), str(folder)]
     subprocess.run([*command, "--name", film.stem], check=True)
 
 
 def serve(options: argparse.Namespace, _rest: list[str]) -> int:
-    """Run the host with this pack and the graph editor until Ctrl-C.
-
-    Args:
-        options: port.
-
-    Returns:
-        Exit code.
-    """
+    """Run the host with this pack and the graph editor until Ctrl-C."""
     with_pack = host(options.port or editor_port())
     print(f"Starting ComfyUI (log: {with_pack.log}) ...", flush=True)
     with with_pack as running:
@@ -274,15 +218,12 @@ def serve(options: argparse.Namespace, _rest: list[str]) -> int:
 
 
 def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int:
-    """Run Python modules one after the other, all of them.
+    """Run Python modules one after the other, all of them; the exit code of the first that failed.
 
     Args:
         python: The interpreter.
-        commands: Module name and arguments.
+        commands: Module names with their arguments.
         env: Environment variables.
-
-    Returns:
-        Exit code of the first that failed, else 0.
     """
     codes = []
     for command in commands:
@@ -296,27 +237,17 @@ def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int
 
 
 def checks(python: Path) -> list[list[str]]:
-    """List the checks that need no run of the code.
-
-    Args:
-        python: The interpreter whose packages basedpyright shall see.
-
-    Returns:
-        Module names and arguments.
-    """
+    """Checks that need no run of the code; basedpyright sees that interpreter's packages."""
     return [
         ["ruff", "check", "."],
+        ["ruff", "check", "--preview", "--select", "PLW1514", "."],  # encodings; the rest is stable
         ["ruff", "format", "--check", "."],
         ["basedpyright", "--pythonpath", str(python)],
     ]
 
 
 def lint(_options: argparse.Namespace, _rest: list[str]) -> int:
-    """Run ruff and basedpyright.
-
-    Returns:
-        Exit code of the first that failed, else 0.
-    """
+    """Run ruff and basedpyright."""
     from pack.tools.host.environment import prepare
 
     python, _ = prepare()
@@ -324,14 +255,7 @@ def lint(_options: argparse.Namespace, _rest: list[str]) -> int:
 
 
 def test(_options: argparse.Namespace, rest: list[str]) -> int:
-    """Run everything CI runs.
-
-    Args:
-        rest: Arguments for pytest.
-
-    Returns:
-        Exit code of the first that failed, else 0.
-    """
+    """Run everything CI runs; `rest` goes to pytest."""
     from pack.tools.host.environment import prepare
 
     python, checkout = prepare()
@@ -348,36 +272,35 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def train(_options: argparse.Namespace, rest: list[str]) -> int:
-    """Train the toy, see tools/toy/train.py.
-
-    Args:
-        rest: Stage and options of the training program.
-
-    Returns:
-        Its exit code.
-    """
-    from pack.tools.host.environment import prepare
-
-    python, checkout = prepare()
-    program = [str(python), str(ROOT / "tools" / "toy" / "train.py"), "--host", str(checkout)]
-    return subprocess.run([*program, *rest], cwd=ROOT, check=False).returncode
+    """Train the toy, see tools/toy/train.py."""
+    return run_tool("toy/train.py", rest, {})
 
 
 def lab(_options: argparse.Namespace, rest: list[str]) -> int:
-    """Measure the toy, see tools/lab/lab.py.
+    """Measure the toy, see tools/lab/lab.py."""
+    return run_tool("lab/lab.py", rest, thread_settings())
 
-    Args:
-        rest: Options of the laboratory.
 
-    Returns:
-        Its exit code.
-    """
+def run_tool(name: str, rest: list[str], env: dict[str, str]) -> int:
+    """Run a program of tools/ with ComfyUI at hand; returns its exit code."""
     from pack.tools.host.environment import prepare
 
     python, checkout = prepare()
-    env = {**os.environ, **thread_settings(), "COMFYUI_DIR": str(checkout)}
-    program = [str(python), str(ROOT / "tools" / "lab" / "lab.py")]
-    return subprocess.run([*program, *rest], cwd=ROOT, env=env, check=False).returncode
+    command = [str(python), str(ROOT / "tools" / name), *rest]
+    env = {**os.environ, **env, "COMFYUI_DIR": str(checkout)}
+    return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+
+
+COMMANDS = {
+    "demo": (demo, "make a talking video with the toy model"),
+    "run": (api, "run a graph through the API; `run --help` says how"),
+    "job": (api, "run a job file of the reference; `job --help`"),
+    "serve": (serve, "run ComfyUI with this pack and the graph editor"),
+    "test": (test, "run everything CI runs; other arguments go to pytest"),
+    "lint": (lint, "run only ruff and basedpyright"),
+    "train": (train, "train the toy; `train --help` lists the stages"),
+    "lab": (lab, "measure the toy; `lab --help` lists the options"),
+}
 
 
 if __name__ == "__main__":

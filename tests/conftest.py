@@ -57,6 +57,12 @@ def pytest_addoption(parser):
         help="store the node schemas that tests/nodes/test_schemas.py compares with",
     )
 
+    parser.addoption(
+        "--every-pair",
+        action="store_true",
+        help="test a LoRA on all pairs of base and audio layouts, not on every third",
+    )
+
 
 @pytest.fixture(scope="session")
 def goldens_dir(request):
@@ -69,3 +75,17 @@ def host():
     from pack.tools.host.inprocess import start_host
 
     return start_host(ROOT)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    from pack.tests.sharing import Sharing
+
+    return Sharing(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):  # a process among several
+        from pack.tests.sharing import rank
+
+        items.sort(key=lambda item: rank(item.nodeid))

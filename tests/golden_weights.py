@@ -11,7 +11,8 @@ from pack.nodes.loading.audio_hooks import KEY, AttachedAudio, attach_audio
 from pack.nodes.loading.loras import add_lora
 from pack.nodes.loading.modules import assign, store
 from pack.nodes.loading.quantized import QuantizedOps
-from pack.tests.golden_host import CPU, audio_config, build_model, denoiser, host_model
+from pack.tests.golden_host import denoiser
+from pack.tools.host.models import CPU, audio_config, build_model, host_model
 from pack.weights.quanto import dequantize_rows
 from pack.weights.quanto_files import collect_quanto, read_map
 

@@ -1,8 +1,9 @@
-"""Who imports whom in the pack, read from the code: the map that the layer test holds."""
+"""Who imports whom in the pack, read from the code; `python tests/layers.py` prints the map."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,3 +61,25 @@ def find_circle(arrows: dict[str, set[str]]) -> list[str]:
         return []
 
     return next((circle for name in sorted(arrows) if (circle := walk(name, []))), [])
+
+
+def describe() -> Iterator[str]:
+    """The map: every room with what its files are for, and the rooms it imports."""
+    arrows: dict[str, set[str]] = {}
+    for path in sources(*PACKAGES):
+        room = room_of(name_of(path))
+        others = {room_of(other) for other in imports(path) & MODULES} - {room, room.split(".")[0]}
+        arrows.setdefault(room, set()).update(others)
+    for path in sources(*PACKAGES):
+        module = name_of(path)
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        depth = module.count(".")
+        yield f"{'  ' * depth}{module.split('.')[-1]}: {doc.partition(chr(10))[0]}"
+        if path.name == "__init__.py" or (depth == 1 and room_of(module) == module):
+            below = ", ".join(sorted(arrows.get(module, ())))
+            if below:
+                yield f"{'  ' * depth}    -> {below}"
+
+
+if __name__ == "__main__":
+    print("\n".join(describe()))

@@ -1,9 +1,14 @@
-"""A disk that is full, as far as one process is concerned."""
+"""Limits that a test puts on what it runs: a full disk, bytes read, calls made, no endless loop."""
 
 from __future__ import annotations
 
+import cProfile
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +23,56 @@ def full_disk(limit: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@dataclass
+class Count:
+    """Calls of Python's and of C's functions, once the block is over."""
+
+    calls: int = 0
+
+
+@contextmanager
+def count_calls() -> Iterator[Count]:
+    """Count the calls made meanwhile: work that no busy core changes.
+
+    A loop inside C is not seen; `no_endless_loop` is for these.
+    """
+    count, profile = Count(), cProfile.Profile()
+    profile.enable()
+    try:
+        yield count
+    finally:
+        profile.disable()
+        count.calls = sum(entry.callcount for entry in profile.getstats())
+
+
+@contextmanager
+def no_endless_loop(seconds: float = 60.0) -> Iterator[None]:
+    """Stop what computes for `seconds` of this process's own time; far above what it needs."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"still at work after {seconds} s of computing")
+
+    if not hasattr(signal, "SIGVTALRM"):  # Windows
+        yield
+        return
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def bytes_read() -> int:
+    """Bytes that this process has asked of files; what is mapped counts as `resident_bytes`."""
+    fields = Path("/proc/self/io").read_text(encoding="ascii").split()
+    return int(fields[fields.index("rchar:") + 1])
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in use now."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

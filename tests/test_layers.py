@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import statistics
 import subprocess
 import sys
 
 import pytest
+from radon.complexity import cc_visit
 
 from pack.tests.layers import (
     MODULES,
@@ -21,6 +23,8 @@ from pack.tests.layers import (
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
+MEDIAN_FILE_LINES = (100, 250)
+MAX_COMPLEXITY = 12  # by radon, which counts conditions and comprehensions; ruff holds mccabe's
 HOST_MODULES = {
     "comfy",
     "comfy_api",
@@ -110,6 +114,35 @@ def test_rooms_are_small(folder):
             if isinstance(node, ast.FunctionDef) and node.name != "define_schema":
                 length = (node.end_lineno or 0) - node.lineno + 1
                 assert length <= MAX_FUNCTION_LINES, f"{path.name}: {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("folder", ["weights", "multitalk", "nodes"])
+def test_functions_are_simple(folder):
+    complex_ones = [
+        f"{name_of(path)}.{block.fullname}: {block.complexity}"
+        for path in sources(folder)
+        for block in functions_of(path.read_text(encoding="utf-8"))
+        if block.complexity > MAX_COMPLEXITY
+    ]
+    assert complex_ones == []
+
+
+def functions_of(text):
+    """Functions and methods, radon's view of them; a class's own number is their average."""
+    blocks = cc_visit(text)
+    return [block for block in blocks if not hasattr(block, "methods")]
+
+
+def test_complexity_is_noticed():
+    branches = "".join(f"        if x == {n} and x:\n            return {n}\n" for n in range(6))
+    (found,) = functions_of(f"class A:\n    def f(x):\n{branches}")
+    assert (found.fullname, found.complexity) == ("A.f", 13)
+
+
+def test_files_are_neither_scraps_nor_lumps():
+    lengths = [len(p.read_text(encoding="utf-8").splitlines()) for p in sources(*PACKAGES)]
+    low, high = MEDIAN_FILE_LINES
+    assert low <= statistics.median(lengths) <= high
 
 
 PROBE = """

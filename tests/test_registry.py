@@ -25,7 +25,7 @@ SYSTEMS = {"Operating System :: OS Independent"}
 HOST_BRINGS = ("torch", "torchvision", "torchaudio", "torchsde", "xformers")
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 FOLDERS = {
-    *("assets", "kokoro", "locales", "multitalk", "nodes", "subgraphs", "web"),
+    *("assets", "docs", "kokoro", "locales", "multitalk", "nodes", "subgraphs", "web"),
     *("weights", "workflows"),
 }
 LARGEST_BYTES = 20_000_000
@@ -133,13 +133,13 @@ def test_archive_holds_what_runs_and_nothing_of_the_workshop(archive):
         *("workflows/toy_one_speaker.json", "workflows/toy_one_speaker.jpg"),
         *("workflows/api/__main__.py", "workflows/api/prompts.schema.json"),
         *("workflows/api/README.md", "workflows/api/toy_one_speaker.json"),
-        "workflows/api/jobs/flags.py",
+        *("workflows/api/jobs/flags.py", "weights/header.py", "docs/README.md"),
         *("subgraphs/MultiTalk loaders.json", "assets/examples/scenes.json"),
         "assets/toy/diffusion_models/multitalk_toy_base.safetensors",
     ):
         assert name in archive, f"{name} is missing"
     workshop = re.compile(
-        r"(tests|\.ci|\.github|\.venv|\.host|\.work)/|dev\.py|CONTRIBUTING\.md|\.git"
+        r"(tests|tools|\.ci|\.github|\.venv|\.host|\.work)/|dev\.py|CONTRIBUTING\.md|\.git"
     )
     assert [name for name in archive if workshop.match(name)] == []
     assert {name.split("/")[0] for name in archive if "/" in name} == FOLDERS

@@ -3,7 +3,7 @@
 The beginning is walked here and not by the package's GGUFReader, which follows a damaged count
 through the whole file; the package tells names and block sizes of the kinds. Versions 2 and 3.
 
-Source: the GGUF specification (ggml, docs/gguf.md); checkpoints.md section 5.
+Source: the GGUF specification of ggml; checkpoints.md section 5.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The parameters of a WAN 2.1 transformer and of the audio part: names and shapes for any size.
 
-Names: wan21_i2v_14b_base.json and multitalk_audio_part.json of the specification.
+Names: wan21_i2v_14b_base.json and multitalk_audio_part.json in tests/weights/manifests.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is this file, in which slot does it belong, and how does it store its weights?
 
 Two tables answer from names, shapes and metadata alone: `KINDS` and `VARIANTS`. A new kind of file
-is a new row. Names: checkpoints.md and the manifests of the specification.
+is a new row. Names: checkpoints.md, tests/weights/manifests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pack in a running host without any cache: load time, events, interruption, refusals."""
+"""The pack in a running host without any cache: loading, events, interruption, refusals."""
 
 from __future__ import annotations
 
@@ -43,11 +43,12 @@ def toy(**changes):
     return prompt
 
 
-def test_the_host_counts_little_for_the_pack(running):
+def test_the_host_has_loaded_the_pack(running):
+    """What loading costs is counted in tests/nodes/test_network.py."""
     process, _ = running
-    found = re.search(r"([\d.]+) seconds: .*multitalk-nodes", process.log_text())
+    found = re.search(r"[\d.]+ seconds(.*): .*multitalk-nodes", process.log_text())
     assert found
-    assert float(found.group(1)) <= 0.1  # printed with one decimal: below 0.15
+    assert "FAILED" not in found.group(1)
 
 
 def read(client, path):

@@ -15,11 +15,13 @@ import torch
 from pack.tools.host.prompts import node, talk
 
 pytestmark = pytest.mark.host
+# The toy's VAE is what a run waits for.
+SMALL = {"size__width": 64, "size__height": 32}
 WINDOWS = {"multitalk": (81, 25), "infinitetalk": (81, 9)}
 
 
 def counters():
-    return next(module for name, module in sys.modules.items() if name.endswith("host_nodes"))
+    return next(module for name, module in sys.modules.items() if name.endswith("nodes_for_tests"))
 
 
 def frames_of(result):
@@ -77,10 +79,10 @@ def test_embedding_counts_frames_on_the_source_rate(host, seconds, voices, rate)
 
 
 def test_two_runs_and_two_caches_give_equal_tensors(host):
-    prompt = talk(voices=2, seconds=0.8, flat_vae=False)
+    prompt = talk(voices=2, seconds=0.8, flat_vae=False, **SMALL)
     executor = host.executor()
     first = frames_of(host.run(prompt, executor))
-    warm = talk(voices=2, seconds=0.8, flat_vae=False)
+    warm = talk(voices=2, seconds=0.8, flat_vae=False, **SMALL)
     warm["video"]["inputs"]["filename_prefix"] = "video/again"
     again = host.run(warm, executor)
     assert again.executed == ["video"]  # everything before is cached
@@ -169,7 +171,7 @@ def middle_frames(frames, steps, windows=4):
 
 
 def test_every_window_ends_in_a_preview_of_its_middle_frame(host):
-    prompt = talk(seconds=0.8, voices=2, flat_vae=False, size__width=128, picture=(128, 64))
+    prompt = talk(seconds=0.8, voices=2, flat_vae=False, **SMALL, picture=(64, 32))
     result = host.run(prompt)
     previews = previews_of(result)
     wanted = list(middle_frames(frames_of(result), steps=2))
@@ -185,7 +187,7 @@ def test_latent_previews_go_on_while_a_window_is_made(host, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod
 
     monkeypatch.setattr(latent_preview, "default_preview_method", LatentPreviewMethod.Latent2RGB)
-    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, size__width=128))
+    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, **SMALL))
     previews = previews_of(result)
     assert [value for value, *_ in previews] == [1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8]
     for (_, _, picture, _), (_, frame) in zip(
@@ -193,7 +195,7 @@ def test_latent_previews_go_on_while_a_window_is_made(host, monkeypatch):
     ):
         assert torch.equal(picture, frame)
     for index in (0, 1):
-        assert previews[index][2].shape == (8, 16, 3)  # whole, one pixel per cell
+        assert previews[index][2].shape == (4, 8, 3)  # whole, one pixel per cell
 
 
 def test_interrupt_is_honoured_within_one_pass(host):

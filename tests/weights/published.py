@@ -1,6 +1,6 @@
 """Headers of the files that users have, from the manifests of names and shapes beside this file.
 
-The manifests are copies of those of the specification (checkpoints.md).
+checkpoints.md says where the files are to be had.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Peak(threading.Thread):
 
     @staticmethod
     def read():
-        text = Path("/proc/self/status").read_text()
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
         return int(text.split("RssAnon:")[1].split()[0]) * 1024
 
     def run(self):

@@ -87,7 +87,7 @@ def first_file(folder):
 
 def read_memory():
     """Anonymous and shared memory of this process, bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     fields = {line.split(":")[0]: line for line in lines}
     return sum(int(fields[name].split()[1]) * 1024 for name in ("RssAnon", "RssShmem"))
 

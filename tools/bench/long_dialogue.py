@@ -31,7 +31,7 @@ LOOK_EVERY_S = 60
 
 def resident_mb():
     """Resident memory of this process, in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
     return 0.0

@@ -56,7 +56,7 @@ def prompt_of(kind, num_frames):
 
 def resident(pid):
     """Resident bytes of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024
     raise ProcessLookupError(pid)

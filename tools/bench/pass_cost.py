@@ -46,7 +46,7 @@ def naive_map(q, k, masks, *, attention=None):
 
 def variants():
     """Name -> callable that runs one pass."""
-    from pack.tests.golden_host import build_model, random_weights
+    from pack.tools.host.models import build_model, random_weights
 
     model = build_model(SIZES, random_weights(SIZES))
     import comfy.samplers  # noqa: F401 - host is ready

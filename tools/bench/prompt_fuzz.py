@@ -92,7 +92,7 @@ class Host:
         self.process = HostProcess(self.settings)
         self.process.start()
         pid = self.process._process.pid  # the limit is for this bench alone
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[0])
         limit = pages * resource.getpagesize() + (MEMORY_GIB << 30)
         resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
         self.client = HostClient(self.process.address)

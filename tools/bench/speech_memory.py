@@ -100,7 +100,7 @@ WAYS = {"pieces": encode_pieces, "whole": encode_whole, "node": embed}
 
 
 def memory_bytes(field):
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
 
 
@@ -109,7 +109,7 @@ def measure(way, minutes):
     """Encode in this process; prints peak over rest, bytes of the result, CPU seconds."""
     model, waveform = build_model(), make_sound(minutes * 60)
     WAYS[way](model, waveform[:16000], 25)
-    Path("/proc/self/clear_refs").write_text("5")  # sets the mark back
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # sets the mark back
     rest, begin = memory_bytes("VmRSS"), time.process_time()
     features = WAYS[way](model, waveform, minutes * 60 * 25)
     seconds, peak = time.process_time() - begin, memory_bytes("VmHWM") - rest

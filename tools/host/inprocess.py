@@ -11,7 +11,6 @@ import os
 import socket
 import sys
 import tempfile
-import time
 import uuid
 import warnings
 from dataclasses import dataclass, field
@@ -62,7 +61,7 @@ class Host:
     base: Path  # the host's base directory
     pack_name: str  # name of the pack's package in sys.modules
     recorder: Recorder
-    load_seconds: float  # what loading the pack cost
+    load_modules: set[str]  # what loading the pack imported
     load_sockets: list[Any]  # connections that loading the pack tried
 
     def module(self, name: str) -> Any:
@@ -129,13 +128,13 @@ def start_host(root: Path, *, bf16_vae: bool = False) -> Host:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        seconds, sockets = asyncio.run(_load_pack(nodes, root))
+        modules, sockets = asyncio.run(_load_pack(nodes, root))
     return Host(
         root=root,
         base=base,
         pack_name=str(root).replace(".", "_x_"),
         recorder=recorder,
-        load_seconds=seconds,
+        load_modules=modules,
         load_sockets=sockets,
     )
 
@@ -177,15 +176,15 @@ async def _load_extras(nodes: Any, checkout: Path) -> None:
         assert await nodes.load_custom_node(str(path), module_parent="comfy_extras"), extra
 
 
-async def _load_pack(nodes: Any, root: Path) -> tuple[float, list[Any]]:
-    """Load the pack and the test nodes; seconds and connections of the pack alone."""
+async def _load_pack(nodes: Any, root: Path) -> tuple[set[str], list[Any]]:
+    """Load the pack and the test nodes; imports and connections of the pack alone."""
     attempts: list[Any] = []
     connect = socket.socket.connect
     socket.socket.connect = lambda *args: attempts.append(args)  # type: ignore[method-assign]
-    begin = time.perf_counter()
+    before = set(sys.modules)
     assert await nodes.load_custom_node(str(root), module_parent="custom_nodes"), "pack"
-    seconds = time.perf_counter() - begin
+    modules = set(sys.modules) - before
     socket.socket.connect = connect  # type: ignore[method-assign]
     test_nodes = str(root / "tools" / "host" / "nodes_for_tests.py")
     assert await nodes.load_custom_node(test_nodes, module_parent="custom_nodes"), "test nodes"
-    return seconds, attempts
+    return modules, attempts

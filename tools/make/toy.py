@@ -2,7 +2,7 @@
 
 `python tools/make/toy.py DIR [--seed N] [--dim 128] ...`. Nothing here uses the pack, the host or
 transformers: keys and shapes are written down again from what the real files hold, so these files
-also check the loaders. The builders take other sizes for tests, and the toy's training (tests/toy)
+also check the loaders. The builders take other sizes for tests, and the toy's training (tools/toy)
 starts from them. Transformer, audio part and speech encoder are noise that stays bounded; the VAE
 is a hand-made transform that shows a blurred picture (toy_vae.py).
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[2]
+COMFYUI = Path(os.environ.get("COMFYUI_DIR", ROOT / ".host"))
 pack = types.ModuleType("pack")
 pack.__path__ = [str(ROOT)]
 sys.modules["pack"] = pack
@@ -32,7 +33,7 @@ def parse_arguments(stages: list[str]) -> argparse.Namespace:
     parser.add_argument("stage", choices=[*stages, "all"])
     parser.add_argument("--folder", type=Path, default=ROOT / ".work" / "toy", help="work folder")
     parser.add_argument("--out", type=Path, help="for export; default: assets/toy")
-    parser.add_argument("--host", type=Path, default=ROOT / ".host", help="ComfyUI")
+    parser.add_argument("--host", type=Path, default=COMFYUI, help="ComfyUI")
     parser.add_argument("--seed", type=int, default=0, help="seed of every stage")
     parser.add_argument("--second", type=int, default=0, help="another seed for the denoiser alone")
     parser.add_argument("--threads", type=int, default=1, help="torch threads, or processes")

@@ -383,5 +383,6 @@ def resident_mib():
     status = Path("/proc/self/status")
     if not status.exists():
         return 0.0
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    lines = status.read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024

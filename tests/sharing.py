@@ -1,0 +1,71 @@
+"""Which tests run in one process when several share the suite, and what begins first.
+
+A start of ComfyUI costs 10 to 20 seconds of computing. Files that ask the same running ComfyUI over
+HTTP, or read the same random models, stay together; a process that has the host inside takes other
+files that need it, and one that has not leaves them to it. What takes longest begins first, so that
+no process waits for another at the end.
+"""
+
+from __future__ import annotations
+
+import re
+
+from xdist.scheduler import LoadFileScheduling
+
+# Groups of files, dearest first: name, what they need, pattern of their test ids.
+GROUPS = (
+    ("server", "server", r"tests/host/test_(api_run|blueprints|graphs|mutations)\.py"),
+    ("layouts", "host", r"tests/nodes/test_layout"),
+)
+HOST = re.compile(r"tests/(nodes|lab|toy)/|tests/test_goldens\.py|tests/weights/test_host")
+# Single files that take longest, dearest first.
+SLOW = (
+    *("tests/test_goldens.py", "tests/lab/test_sync.py", "tests/nodes/test_long_video.py"),
+    *("tests/host/test_kills.py", "tests/host/test_install_paths.py", "tests/host/test_server.py"),
+    "tests/weights/test_damaged_files.py",
+)
+
+
+def group_of(nodeid: str) -> str:
+    """Tests of one group run one after the other in one process."""
+    names = (name for name, _, pattern in GROUPS if re.match(pattern, nodeid))
+    return next(names, nodeid.split("::", 1)[0])
+
+
+def need_of(group: str) -> str:
+    """What a group starts: ComfyUI over HTTP, in the process, or nothing."""
+    needs = {name: need for name, need, _ in GROUPS}
+    return needs.get(group, "host" if HOST.match(group) else "")
+
+
+def rank(nodeid: str) -> tuple[int, int, str]:
+    """Place in the queue: groups, slow files, what needs the host, the rest."""
+    group = group_of(nodeid)
+    dear = [*(name for name, _, _ in GROUPS), *SLOW]
+    return dear.index(group) if group in dear else len(dear), not need_of(group), group
+
+
+class Sharing(LoadFileScheduling):
+    """Shares groups, in the order of the collection; a process goes on with what it has started."""
+
+    def __init__(self, config, log=None) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+        self.started = {}  # by process
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+    def _assign_work_unit(self, node) -> None:
+        own = self.started.setdefault(node, {""})
+        others = set().union(*self.started.values()) - own
+        wishes = (
+            lambda need: need in own - {""},
+            lambda need: need not in others | {""},
+            lambda need: need == "",
+            lambda need: True,
+        )
+        group = next(g for wish in wishes for g in self.workqueue if wish(need_of(g)))
+        own.add(need_of(group))
+        self.workqueue.move_to_end(group, last=False)
+        super()._assign_work_unit(node)

@@ -12,11 +12,11 @@ import comfy.utils
 import torch
 from torch import Tensor
 
+from ...multitalk.cast import Cast
 from ...multitalk.generate import WindowRequest
 from ...multitalk.guidance import GuidancePlan
 from ...multitalk.schedule import shifted_sigmas
 from ...multitalk.settings import RunSettings
-from ...multitalk.sound.wav2vec2 import Speech
 from ..host import StepProgress
 from .block_cache import RunCache
 from .economy import Economy
@@ -35,8 +35,7 @@ class RunInputs:
     positive: list[Any]
     negative: list[Any]
     image: Tensor  # [F, H, W, 3]; one picture, or the source video of InfiniteTalk
-    speech: Speech
-    masks: Tensor | None  # [S, H, W] on the picture
+    cast: Cast
 
 
 def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:

@@ -16,7 +16,7 @@ WINDOWS = 7
 
 
 def host_nodes():
-    return next(module for name, module in sys.modules.items() if name.endswith("host_nodes"))
+    return next(module for name, module in sys.modules.items() if name.endswith("nodes_for_tests"))
 
 
 def output_folder():

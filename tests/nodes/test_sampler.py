@@ -19,7 +19,7 @@ WINDOWS = {"multitalk": (81, 25), "infinitetalk": (81, 9)}
 
 
 def counters():
-    return next(module for name, module in sys.modules.items() if name.endswith("host_nodes"))
+    return next(module for name, module in sys.modules.items() if name.endswith("nodes_for_tests"))
 
 
 def frames_of(result):

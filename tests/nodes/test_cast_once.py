@@ -40,9 +40,9 @@ def test_run_node_makes_one_cast_per_queue(host, casts):
 def test_every_run_node_makes_its_own(host, casts):
     prompt = talk(voices=2, seconds=0.3)
     prompt["other"] = node("MultiTalkSampleToVideo", **prompt["sampler"]["inputs"])
-    prompt["other"]["inputs"]["size.width"] = 32
+    prompt["other"]["inputs"]["size.width"] = 128
     assert host.run(prompt).ok
-    assert sorted(cast.cells.shape[2] for cast in casts) == [4, 8]
+    assert sorted(cast.cells.shape[2] for cast in casts) == [8, 16]
 
 
 def test_lists_of_masks_are_told_apart(host, casts):

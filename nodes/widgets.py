@@ -104,18 +104,20 @@ GUIDANCE = (
         "is quickest.",
     ),
 )
-_STEPS = Widget(
-    name="steps",
-    default=_FULL.steps,
-    limits=(1, 200),
-    words="Steps from noise to picture, per window: more are finer and slower.",
-)
-_SHIFT = Widget(
-    name="shift",
-    default=7.0,
-    limits=(0.1, 100.0, 0.1),
-    words="Larger spends more steps on the rough shapes, fewer on detail. A number without unit: "
-    "7 at size 480 and 11 at 720 without a LoRA, 2 with one for few steps.",
+_SCHEDULE = (
+    Widget(
+        name="steps",
+        default=_FULL.steps,
+        limits=(1, 200),
+        words="Steps from noise to picture, per window: more are finer and slower.",
+    ),
+    Widget(
+        name="shift",
+        default=7.0,
+        limits=(0.1, 100.0, 0.1),
+        words="Larger spends more steps on the rough shapes, fewer on detail. A number without "
+        "unit: 7 at size 480 and 11 at 720 without a LoRA, 2 with one for few steps.",
+    ),
 )
 _SIDES = tuple(
     Widget(
@@ -130,7 +132,7 @@ SETTINGS = (
     Widget(
         name="preset",
         default="full",
-        parts={**dict.fromkeys(PRESETS, ()), "custom": (_STEPS, _SHIFT, *GUIDANCE)},
+        parts={**dict.fromkeys(PRESETS, ()), "custom": (*_SCHEDULE, *GUIDANCE)},
         words="full: 40 steps without LoRA. FusionX: 8 steps, lightx2v: 4 steps, each with the "
         "LoRA of that name at strength 1. custom: your own numbers.",
         becomes="guidance",

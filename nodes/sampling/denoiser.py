@@ -116,13 +116,9 @@ def window_denoiser(
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:
     """Entries of the host's CONDITIONING that differ between windows."""
-    shape = request.condition.shape
-    unknown = torch.ones(1, 1, *shape[2:])
+    unknown = torch.ones(1, 1, *request.condition.shape[2:])
     unknown[:, :, : request.known_latent_frames] = 0
-    values: dict[str, Any] = {
-        "concat_latent_image": request.condition,
-        "concat_mask": unknown,
-    }
+    values: dict[str, Any] = {"concat_latent_image": request.condition, "concat_mask": unknown}
     if request.picture_embedding is not None:
         values["clip_vision_output"] = request.picture_embedding
     return values

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import comfy.model_management
 import folder_paths
@@ -112,12 +111,7 @@ class VideoRun:
             self.report.notes += self._folder.notes
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the run folder; it stays unless the video was `done`."""
         if self._folder is not None:
             self._folder.close()

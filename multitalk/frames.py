@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -193,3 +193,23 @@ def to_bytes(frames: Tensor) -> Tensor:
 def from_bytes(frames: Tensor) -> Tensor:
     """The opposite of `to_bytes`: uint8 to float32 in 0..1; the way back is exact."""
     return frames.float().div_(255)
+
+
+def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Tensor]:
+    """Frames of a picture or source video at the size of the video, resized when asked for.
+
+    Args:
+        image: [F, H, W, 3] in 0..1; the last frame stands for all that follow.
+        height: Target rows.
+        width: Target columns.
+
+    Returns:
+        A callable from frame number to frame [1, height, width, 3].
+    """
+    first = fit_frames(image[:1], height, width)
+
+    def frame(number: int) -> Tensor:
+        index = min(number, len(image) - 1)
+        return fit_frames(image[index : index + 1], height, width) if index else first
+
+    return frame

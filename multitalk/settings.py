@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .config import (
     PRESETS,
@@ -15,10 +17,28 @@ from .config import (
     SizeClass,
     WindowSize,
     default_shift,
+    size_class,
 )
 from .frames import bucket_size, check_shape, check_size
-from .stepcache import StepCacheSettings
-from .windows import check_window_size
+from .stepcache import COEFFICIENTS, StepCacheSettings
+from .windows import (
+    MAX_REFERENCE_FRAMES,
+    WindowPlan,
+    check_window_size,
+    plan_exact,
+    plan_reference,
+)
+
+RECORD_VERSION = 1  # of `to_record`
+# A record of version 1 is digested in the notation that runs were named by before there were
+# records, so that those go on.
+_KINDS_OF_VERSION_1 = {
+    "guidance": "GuidanceSettings",
+    "size": "WindowSize",
+    "step_cache": "StepCacheSettings",
+    "apg": "ApgConfig",
+    "drift": "DriftControl",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +51,7 @@ class GuidanceSettings:
     audio_guidance: float
 
 
-def resolve_video_size(choice: Mapping[str, object], height: int, width: int) -> tuple[int, int]:
+def resolve_video_size(choice: Mapping[str, Any], height: int, width: int) -> tuple[int, int]:
     """Height and width of the video.
 
     Args:
@@ -46,22 +66,20 @@ def resolve_video_size(choice: Mapping[str, object], height: int, width: int) ->
         ValueError: If a custom side is no multiple of 16, or the picture of quite another shape.
     """
     size = choice.get("size")
-    if size == "custom":
-        wanted = int(str(choice["height"])), int(str(choice["width"]))
-        check_size(*wanted)
-        check_shape((height, width), wanted)
-        return wanted
     classes: tuple[SizeClass, ...] = ("480", "720")
-    for known in classes:
-        if size == known:
-            found = bucket_size(height, width, size=known)
-            check_shape((height, width), found)
-            return found
-    raise ValueError(f"size is {size!r}; use 480, 720 or custom.")
+    if size == "custom":
+        found = int(choice["height"]), int(choice["width"])
+        check_size(*found)
+    elif size in classes:
+        found = bucket_size(height, width, size=size)
+    else:
+        raise ValueError(f"size is {size!r}; use 480, 720 or custom.")
+    check_shape((height, width), found)
+    return found
 
 
 def resolve_guidance(
-    choice: Mapping[str, object], height: int, width: int, *, step_cache: float
+    choice: Mapping[str, Any], height: int, width: int, *, step_cache: float
 ) -> GuidanceSettings:
     """Steps, shift and scales of a preset.
 
@@ -80,10 +98,10 @@ def resolve_guidance(
     name = str(choice.get("preset"))
     if name == "custom":
         return GuidanceSettings(
-            steps=int(str(choice["steps"])),
-            shift=float(str(choice["shift"])),
-            text_guidance=float(str(choice["text_guidance"])),
-            audio_guidance=float(str(choice["audio_guidance"])),
+            steps=int(choice["steps"]),
+            shift=float(choice["shift"]),
+            text_guidance=float(choice["text_guidance"]),
+            audio_guidance=float(choice["audio_guidance"]),
         )
     preset = PRESETS.get(name)
     if preset is None:
@@ -111,6 +129,14 @@ def resolve_windows(family: Family, *, window: int, overlap: int) -> WindowSize:
     size = WindowSize(window=window or trained.window, overlap=overlap or trained.overlap)
     check_window_size(size)
     return size
+
+
+def resolve_step_cache(threshold: float, height: int, width: int) -> StepCacheSettings | None:
+    """Step cache for a size of the video; a threshold of 0 means none."""
+    if threshold <= 0:
+        return None
+    coefficients = COEFFICIENTS[size_class(height, width)]
+    return StepCacheSettings(threshold=threshold, coefficients=coefficients)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,3 +168,95 @@ class RunSettings:
     drift: DriftControl = field(default_factory=DriftControl)
     reference_length: bool = False
     short_last_window: bool = False
+
+
+def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> WindowPlan:
+    """Windows of a run.
+
+    Args:
+        settings: Numbers and choices.
+        num_frames: Frames that the speech covers.
+        num_speakers: Voices.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: If the speech is too short for reference mode.
+    """
+    if settings.reference_length:
+        return plan_reference(
+            [num_frames] * num_speakers,
+            settings.size,
+            family=settings.family,
+            max_frames=MAX_REFERENCE_FRAMES,
+        )
+    return plan_exact(num_frames, settings.size, short_last_window=settings.short_last_window)
+
+
+def to_record(settings: RunSettings) -> dict[str, Any]:
+    """Settings under names that outlive those of the code; runs on disk are told apart by them.
+
+    Names, their order and the kinds of numbers are a promise. A setting that is new is added at the
+    end, and only where it differs from what runs did before there was such a setting.
+
+    Args:
+        settings: Numbers and choices.
+
+    Returns:
+        Numbers, texts, and records of the parts.
+    """
+    guided, cache, apg, drift = settings.guidance, settings.step_cache, settings.apg, settings.drift
+    return {
+        "version": RECORD_VERSION,
+        "height": settings.height,
+        "width": settings.width,
+        "guidance": {
+            "steps": guided.steps,
+            "shift": guided.shift,
+            "text_guidance": guided.text_guidance,
+            "audio_guidance": guided.audio_guidance,
+        },
+        "size": {"window": settings.size.window, "overlap": settings.size.overlap},
+        "family": settings.family,
+        "seed": settings.seed,
+        "sampler": settings.sampler,
+        "audio_strength": settings.audio_strength,
+        "step_cache": None
+        if cache is None
+        else {
+            "threshold": cache.threshold,
+            "coefficients": cache.coefficients,
+            "always_computed": cache.always_computed,
+        },
+        "apg": None
+        if apg is None
+        else {
+            "momentum": apg.momentum,
+            "norm_threshold": apg.norm_threshold,
+            "eta": apg.eta,
+        },
+        "drift": {
+            "color_strength": drift.color_strength,
+            "color_reference": drift.color_reference,
+            "image_tokens": drift.image_tokens,
+        },
+        "reference_length": settings.reference_length,
+        "short_last_window": settings.short_last_window,
+    }
+
+
+def digest_settings(settings: RunSettings) -> str:
+    """Hex digest of everything but the seed, which is told apart by itself."""
+    record = to_record(settings) | {"seed": 0}
+    del record["version"]
+    return hashlib.sha256(_notation("RunSettings", record).encode()).hexdigest()
+
+
+def _notation(kind: str, record: Mapping[str, Any]) -> str:
+    """A record of version 1 as text."""
+    fields = (
+        f"{name}={_notation(_KINDS_OF_VERSION_1[name], v) if isinstance(v, dict) else repr(v)}"
+        for name, v in record.items()
+    )
+    return f"{kind}({', '.join(fields)})"

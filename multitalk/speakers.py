@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .config import MAX_SPEAKERS, TOKEN_PX, VAE_SPACE
-from .frames import fit_masks
+from .config import MAX_SPEAKERS, TOKEN_PX
+from .frames import fit_masks, latent_size
 
 HALF_MARGIN = 0.05  # share of a half that the default split leaves free on each side
 SWALLOWED = 0.9  # a speaker may lie inside another up to this share of the own area
 MAX_BOX_PX = 1e9  # larger numbers, and what is no number, are no places in a picture
+BOX_SIDES = ("x", "y", "width", "height")
 COLORS = (
     (230, 75, 60),
     (50, 120, 220),
@@ -52,25 +57,54 @@ def parse_boxes(text: str) -> list[Box]:
         ValueError: If a line does not hold four numbers; names the line.
     """
     lines = [line.strip() for line in text.replace(";", "\n").splitlines()]
+    return [
+        _parse_box(number, line)
+        for number, line in enumerate((line for line in lines if line), start=1)
+    ]
+
+
+def _parse_box(number: int, line: str) -> Box:
+    try:
+        x, y, width, height = (float(part) for part in line.replace(",", " ").split())
+    except ValueError:
+        x = y = width = height = math.nan
+    if not all(_is_place(value) for value in (x, y, width, height)):
+        raise ValueError(
+            f"Box {number} is {line[:40]!r}; a box is four numbers: x, y, width, height in "
+            "pixels. Write for example: 120, 80, 300, 360"
+        )
+    return Box(x=x, y=y, width=width, height=height)
+
+
+def boxes_from_items(items: Sequence[Mapping[str, Any]]) -> list[Box]:
+    """Boxes of a detector, or of a program that writes them as it does.
+
+    Args:
+        items: x, y, width and height in pixels by name; a detector adds a score or a label.
+
+    Returns:
+        Boxes in the order given; those of a detector from left to right.
+
+    Raises:
+        ValueError: If a box lacks one of x, y, width, height.
+    """
     boxes = []
-    for number, line in enumerate((line for line in lines if line), start=1):
-        parts = line.replace(",", " ").split()
-        try:
-            x, y, width, height = (_finite(part) for part in parts)
-        except ValueError as error:
+    for number, item in enumerate(items, start=1):
+        missing = [key for key in BOX_SIDES if not _is_place(item.get(key))]
+        if missing:
             raise ValueError(
-                f"Box {number} is {line[:40]!r}; a box is four numbers: x, y, width, height in "
-                "pixels. Write for example: 120, 80, 300, 360"
-            ) from error
-        boxes.append(Box(x=x, y=y, width=width, height=height))
+                f"Box {number} has no {', '.join(missing)}; a box needs x, y, width and height in "
+                "pixels. Connect a node that gives BOUNDING_BOX."
+            )
+        boxes.append(Box(**{key: item[key] for key in BOX_SIDES}))
+    if any("score" in item or "label" in item for item in items):
+        boxes.sort(key=lambda box: box.x + box.width / 2)
     return boxes
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not abs(number) <= MAX_BOX_PX:  # nor a number at all
-        raise ValueError(text)
-    return number
+def _is_place(value: object) -> bool:
+    """Whether a value is a number, and one that a picture may have; nan is neither."""
+    return isinstance(value, int | float) and abs(value) <= MAX_BOX_PX
 
 
 def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Tensor, list[str]]:
@@ -93,20 +127,19 @@ def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Ten
         )
     masks, notes = torch.zeros(len(boxes), height, width), []
     for index, box in enumerate(boxes):
-        left, top = max(0, round(box.x)), max(0, round(box.y))
-        right, bottom = min(width, round(box.x + box.width)), min(height, round(box.y + box.height))
-        if right <= left or bottom <= top:
+        left, right = round(box.x), round(box.x + box.width)
+        top, bottom = round(box.y), round(box.y + box.height)
+        rows = slice(max(0, top), min(height, bottom))
+        columns = slice(max(0, left), min(width, right))
+        if rows.stop <= rows.start or columns.stop <= columns.start:
             raise ValueError(
                 f"The box of speaker {index + 1} ({box}) holds no pixel of the picture, which is "
                 f"{width} wide and {height} high. Boxes are x, y, width, height in pixels of the "
                 "picture, x counted from the left and y from the top; move it inside."
             )
-        if (left, top) != (round(box.x), round(box.y)) or (right, bottom) != (
-            round(box.x + box.width),
-            round(box.y + box.height),
-        ):
+        if (rows, columns) != (slice(top, bottom), slice(left, right)):
             notes.append(f"Speaker {index + 1}: the box ({box}) was clipped to the picture.")
-        masks[index, top:bottom, left:right] = 1
+        masks[index, rows, columns] = 1
     return masks, notes
 
 
@@ -161,24 +194,34 @@ def check_masks(masks: Tensor) -> None:
         raise ValueError(
             f"{len(masks)} masks are given; up to {MAX_SPEAKERS} are possible. Remove some."
         )
-    areas = (masks > 0).flatten(1).float()
-    sizes = areas.sum(1)
-    for index, size in enumerate(sizes.tolist()):
+    shared = _shared_pixels(masks)
+    for index, size in enumerate(shared.diagonal().tolist()):
         if size == 0:
             raise ValueError(
                 f"The mask of speaker {index + 1} is empty; it must cover that speaker's head. "
                 "Paint it or draw a box."
             )
-    shared = areas @ areas.T
-    for index in range(len(masks)):
-        for other in range(len(masks)):
-            share = float(shared[index, other] / sizes[index])
-            if index != other and share > SWALLOWED:
-                raise ValueError(
-                    f"Speaker {index + 1} lies to {share:.0%} inside speaker {other + 1}; at most "
-                    f"{SWALLOWED:.0%} may overlap, or sound cannot be told apart. "
-                    "Make the masks or boxes smaller, or swap them if they are wrong."
-                )
+    for index, other in itertools.permutations(range(len(masks)), 2):
+        share = float(shared[index, other] / shared[index, index])
+        if share > SWALLOWED:
+            raise ValueError(
+                f"Speaker {index + 1} lies to {share:.0%} inside speaker {other + 1}; at most "
+                f"{SWALLOWED:.0%} may overlap, or sound cannot be told apart. "
+                "Make the masks or boxes smaller, or swap them if they are wrong."
+            )
+
+
+def _shared_pixels(masks: Tensor) -> Tensor:
+    """How many pixels two speakers share, [S, S]; how many one has, on the diagonal."""
+    areas = rearrange(masks > 0, "speaker row column -> speaker (row column)").float()
+    return areas @ areas.T
+
+
+def resize_masks(masks: Tensor, height: int, width: int) -> Tensor:
+    """[S, H, W] to [S, height, width] by nearest neighbour, without crop."""
+    if masks.shape[1:] == (height, width):
+        return masks
+    return torch.nn.functional.interpolate(masks[None], (height, width), mode="nearest")[0]
 
 
 def latent_masks(masks: Tensor, height: int, width: int) -> Tensor:
@@ -193,8 +236,7 @@ def latent_masks(masks: Tensor, height: int, width: int) -> Tensor:
         [S+1, h, w] zeros and ones.
     """
     fitted = fit_masks(masks, height, width)
-    grid = (height // VAE_SPACE, width // VAE_SPACE)
-    cells = torch.nn.functional.interpolate(fitted[None], grid, mode="nearest")[0] > 0
+    cells = resize_masks(fitted, *latent_size(height, width)) > 0
     background = ~cells.any(0, keepdim=True)
     return torch.cat([cells, background]).float()
 
@@ -208,9 +250,8 @@ def token_masks(cells: Tensor) -> Tensor:
     Returns:
         [S+1, n] zeros and ones, row by row.
     """
-    grid = (cells.shape[1] // 2, cells.shape[2] // 2)
-    tokens = torch.nn.functional.interpolate(cells[None].float(), grid, mode="nearest")[0]
-    return (tokens > 0).float().flatten(1)
+    tokens = resize_masks(cells.float(), cells.shape[1] // 2, cells.shape[2] // 2) > 0
+    return rearrange(tokens, "speaker row column -> speaker (row column)").float()
 
 
 def check_token_masks(tokens: Tensor, height: int, width: int) -> None:
@@ -252,10 +293,9 @@ def draw_speakers(picture: Tensor, masks: Tensor) -> Tensor:
     size = max(12, min(image.size) // 8)
     font = ImageFont.load_default(size)
     for index, mask in enumerate(masks > 0):
-        rows, columns = torch.nonzero(mask, as_tuple=True)
-        centre = (int(columns.float().mean()), int(rows.float().mean()))
+        row, column = _centre(mask)
         draw.text(
-            centre,
+            (int(column), int(row)),
             str(index + 1),
             font=font,
             anchor="mm",
@@ -271,19 +311,23 @@ def describe_masks(masks: Tensor, notes: Sequence[str]) -> str:
     height, width = masks.shape[1:]
     lines = []
     for index, mask in enumerate(masks > 0):
-        rows, columns = torch.nonzero(mask, as_tuple=True)
+        row, column = _centre(mask)
         lines.append(
             f"Speaker {index + 1}: {mask.float().mean():.0%} of the picture, centre at "
-            f"{columns.float().mean() / width:.0%} from the left, "
-            f"{rows.float().mean() / height:.0%} from the top."
+            f"{column / width:.0%} from the left, {row / height:.0%} from the top."
         )
-    flat = (masks > 0).flatten(1).float()
-    for index in range(len(masks)):
-        for other in range(index + 1, len(masks)):
-            share = float((flat[index] * flat[other]).sum() / flat[index].sum())
-            if share > 0:
-                lines.append(
-                    f"Speakers {index + 1} and {other + 1} overlap in {share:.0%} of speaker "
-                    f"{index + 1}."
-                )
+    shared = _shared_pixels(masks)
+    for index, other in itertools.combinations(range(len(masks)), 2):
+        share = float(shared[index, other] / shared[index, index])
+        if share > 0:
+            lines.append(
+                f"Speakers {index + 1} and {other + 1} overlap in {share:.0%} of speaker "
+                f"{index + 1}."
+            )
     return "\n".join([*lines, *notes])
+
+
+def _centre(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean row and column of what a mask [H, W] covers."""
+    rows, columns = torch.nonzero(mask, as_tuple=True)
+    return rows.float().mean(), columns.float().mean()

@@ -208,3 +208,23 @@ def _take_frames(track: Tensor, needed: range, mirrored: int, silence: Tensor | 
         return taken
     after = repeat(silence, "m e -> f m e", f=len(needed) - len(places))
     return torch.cat([taken, after])
+
+
+def plan_one(start: int, num_latent_frames: int) -> WindowPlan:
+    """A single window out of a longer speech.
+
+    Args:
+        start: Frame of the speech that the window begins at.
+        num_latent_frames: Length of its latent.
+
+    Returns:
+        A plan of one window; what it hears before and after is the speech around it.
+    """
+    frames = (num_latent_frames - 1) * VAE_TIME + 1
+    return WindowPlan(
+        size=WindowSize(window=frames, overlap=1),
+        starts=(start,),
+        num_frames=frames,
+        last_window=frames,
+        mirrored=(),
+    )

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..multitalk.config import VAE_SPACE, VAE_TIME, ApgConfig, WindowSize
+from ..multitalk.cast import check_voices
+from ..multitalk.config import VAE_SPACE
 from ..multitalk.generate import Motion
 from ..multitalk.guidance import plan_guidance
-from ..multitalk.sound.wav2vec2 import Speech
-from ..multitalk.speakers import latent_masks
-from ..multitalk.windows import WindowPlan, window_speech
+from ..multitalk.windows import plan_one, window_speech
 from .loading.audio_hooks import attached_audio
-from .sampling.lazy import check_visible, check_voices, missing_lazy, plain
+from .sampling.lazy import missing_lazy, plain
 from .sockets import to_masks
 from .values import check_inputs
-from .widgets import advanced_inputs, guidance_inputs, media_inputs, model_inputs
+from .widgets import (
+    APG,
+    AUDIO_STRENGTH,
+    GUIDANCE,
+    START_FRAME,
+    inputs_of,
+    media_inputs,
+    model_inputs,
+)
 
 if TYPE_CHECKING:
     from .sampling.talk_guider import AudioInputs
@@ -51,16 +57,7 @@ class MultiTalkGuider(io.ComfyNode):
                 negative,
                 speech,
                 masks,
-                *guidance_inputs(),
-                io.Int.Input(
-                    "start_frame",
-                    default=0,
-                    min=0,
-                    max=1_000_000,
-                    tooltip="First frame of the speech that this window hears; 25 frames are a "
-                    "second.",
-                ),
-                *(i for i in advanced_inputs() if i.id in ("audio_strength", "apg")),
+                *inputs_of((*GUIDANCE, START_FRAME, AUDIO_STRENGTH, APG)),
             ],
             outputs=[
                 io.Guider.Output(display_name="guider", tooltip="For Sampler Custom Advanced.")
@@ -73,7 +70,8 @@ class MultiTalkGuider(io.ComfyNode):
         """Check what needs no model, then ask for the models."""
         inputs = plain(inputs)
         check_inputs(inputs, "speech")
-        check_voices(inputs["speech"], inputs.get("masks"))
+        masks = inputs.get("masks")
+        check_voices(inputs["speech"], None if masks is None else to_masks(masks))
         from .loading.model_files import check_files
 
         check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
@@ -88,14 +86,11 @@ class MultiTalkGuider(io.ComfyNode):
         check_inputs(inputs, "speech", "model")
         model, positive = inputs["model"], inputs.get("positive") or []
         family, latent = attached_audio(model).family, start_latent(positive)
-        audio = window_audio(inputs, latent)
-        plan = plan_guidance(
-            inputs["text_guidance"],
-            inputs["audio_guidance"],
-            apg=ApgConfig() if inputs.get("apg", False) else None,
-        )
-        begin = Motion(latents=latent[:, :, :1], noise=None)
+        audio = _window_audio(inputs, cls.hidden, latent)
+        text_guidance, audio_guidance = (row.read(inputs) for row in GUIDANCE)
+        plan = plan_guidance(text_guidance, audio_guidance, apg=APG.read(inputs))
         negative = inputs.get("negative") or with_text(positive, empty_conditioning(model))
+        begin = Motion(latents=latent[:, :, :1], noise=None)
         motion = begin if family == "infinitetalk" else None
         return io.NodeOutput(TalkGuider(model, positive, negative, audio, plan, motion=motion))
 
@@ -115,35 +110,16 @@ def start_latent(positive: list[Any]) -> Tensor:
     return latent
 
 
-def window_audio(inputs: dict[str, Any], latent: Tensor) -> AudioInputs:
+def _window_audio(inputs: dict[str, Any], hidden: Any, latent: Tensor) -> AudioInputs:
     """Speech and speakers of the window that `latent` [1, 16, T, h, w] belongs to."""
+    from .sampling.run_setup import cast_of
     from .sampling.talk_guider import AudioInputs
-    from .sampling.video_run import speakers_and_tracks
 
-    speech: Speech = inputs["speech"]
-    masks = inputs.get("masks")
-    rows, columns = (VAE_SPACE * side for side in latent.shape[-2:])
-    tracks, used = speakers_and_tracks(
-        speech, None if masks is None else to_masks(masks), torch.zeros(1, rows, columns, 3)
-    )
-    cells = None if used is None else latent_masks(used, rows, columns)
-    if cells is not None:
-        check_visible(speech, cells)
+    num_latent_frames, rows, columns = latent.shape[2:]
+    cast = cast_of(inputs, hidden, (VAE_SPACE * rows, VAE_SPACE * columns))
+    plan = plan_one(START_FRAME.read(inputs), num_latent_frames)
     return AudioInputs(
-        speech=one_window(speech, tracks, inputs["start_frame"], latent.shape[2]),
-        cells=cells,
-        strength=inputs.get("audio_strength", 1.0),
+        speech=window_speech(plan, 0, cast.tracks, cast.speech.silence),
+        cells=cast.cells,
+        strength=AUDIO_STRENGTH.read(inputs),
     )
-
-
-def one_window(speech: Speech, tracks: list[Tensor], start: int, latent_frames: int) -> Tensor:
-    """Speech [S, F, 5, M, E] of a window of `latent_frames`, from frame `start` on."""
-    frames = (latent_frames - 1) * VAE_TIME + 1
-    plan = WindowPlan(
-        size=WindowSize(window=frames, overlap=1),
-        starts=(start,),
-        num_frames=frames,
-        last_window=frames,
-        mirrored=(),
-    )
-    return window_speech(plan, 0, tracks, speech.silence)

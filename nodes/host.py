@@ -39,6 +39,7 @@ _GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")
 # Folders that other packs keep the speech encoder in; the host does not know them.
 _ENCODER_FOLDERS_OF_OTHERS = ("wav2vec2", "transformers")
 _VOICE_FOLDERS = ("kokoro", "Kokorotts")  # ours, and that of another pack
+GIB = 1 << 30  # bytes; messages call it GB
 MODEL_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 

@@ -16,7 +16,15 @@ from ..multitalk.sound.audio import Sound, fit_sound
 from .host import PREFIX, graph_metadata, new_video
 from .sockets import from_sound
 from .values import check_prefix
-from .widgets import advanced_inputs, keep_inputs, media_inputs, model_inputs, setting_inputs
+from .widgets import (
+    ADVANCED,
+    KEEP_FINISHED,
+    KEEP_PROGRESS,
+    SETTINGS,
+    inputs_of,
+    media_inputs,
+    model_inputs,
+)
 
 if TYPE_CHECKING:
     from .sampling.video_run import VideoRun
@@ -24,13 +32,8 @@ if TYPE_CHECKING:
 
 def _inputs() -> list[Any]:
     """Inputs of both samplers."""
-    return [
-        *model_inputs(),
-        *media_inputs(),
-        *setting_inputs(),
-        *advanced_inputs(),
-        *keep_inputs(),
-    ]
+    widgets = inputs_of((*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED))
+    return [*model_inputs(), *media_inputs(), *widgets]
 
 
 def _report_output() -> Any:

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..multitalk.sound.audio import Sound
-from ..multitalk.speakers import MAX_BOX_PX, Box
+from ..multitalk.speakers import Box, boxes_from_items
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -78,20 +78,9 @@ def to_masks(masks: Tensor) -> Tensor:
     return masks[None] if masks.ndim == 2 else masks
 
 
-def resize_masks(masks: Tensor, height: int, width: int) -> Tensor:
-    """[S, H, W] to [S, height, width] by nearest neighbour, without crop."""
-    if masks.shape[1:] == (height, width):
-        return masks
-    return torch.nn.functional.interpolate(masks[None], (height, width), mode="nearest")[0]
-
-
 def to_frames(image: Tensor) -> Tensor:
     """Host IMAGE [F, H, W, C] to [F, H, W, 3] float32 on the CPU, without copying needlessly."""
     return image[..., :3].to("cpu", torch.float32)
-
-
-def _is_place(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) <= MAX_BOX_PX
 
 
 def to_boxes(value: object) -> list[Box]:
@@ -111,15 +100,4 @@ def to_boxes(value: object) -> list[Box]:
     items = [value] if isinstance(value, Mapping) else value
     if not isinstance(items, list | tuple) or not all(isinstance(i, Mapping) for i in items):
         raise ValueError("detections holds no boxes. Connect a node that gives BOUNDING_BOX.")
-    boxes = []
-    for number, item in enumerate(items, start=1):
-        missing = [key for key in ("x", "y", "width", "height") if not _is_place(item.get(key))]
-        if missing:
-            raise ValueError(
-                f"Box {number} has no {', '.join(missing)}; a box needs x, y, width and height in "
-                "pixels. Connect a node that gives BOUNDING_BOX."
-            )
-        boxes.append(Box(x=item["x"], y=item["y"], width=item["width"], height=item["height"]))
-    if any("score" in item or "label" in item for item in items):
-        boxes.sort(key=lambda box: box.x + box.width / 2)
-    return boxes
+    return boxes_from_items(items)

@@ -10,14 +10,16 @@ from torch import Tensor
 
 from ..multitalk.config import MAX_SPEAKERS
 from ..multitalk.speakers import (
+    Box,
     check_masks,
     describe_masks,
     draw_speakers,
     half_masks,
     masks_from_boxes,
     parse_boxes,
+    resize_masks,
 )
-from .sockets import resize_masks, to_boxes, to_frames, to_masks
+from .sockets import to_boxes, to_frames, to_masks
 from .values import check_inputs, check_names
 
 MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
@@ -107,30 +109,40 @@ def _find_masks(
     single: dict[str, Tensor],
 ) -> tuple[Tensor, list[str]]:
     """Masks [S, H, W] from whichever of the four ways was used."""
+    height, width = picture.shape[:2]
     singles = [single[name] for name in MASK_NAMES if single.get(name) is not None]
-    given = {
-        "boxes": bool(boxes.strip()),
-        "detections": detections is not None,
-        "masks": masks is not None,
-        "single_masks": bool(singles),
+    ways = {
+        "boxes": boxes.strip() or None,
+        "detections": detections,
+        "masks": masks,
+        "single_masks": singles or None,
     }
-    used = [name for name, there in given.items() if there]
+    way = _only_way([name for name, value in ways.items() if value is not None])
+    if way == "masks":
+        return resize_masks(to_masks(ways[way]), height, width), []
+    if way == "single_masks":
+        first = [resize_masks(to_masks(mask)[:1], height, width) for mask in singles]
+        return torch.cat(first), []
+    if way is None:
+        return half_masks(height, width), ["No boxes or masks: left half and right half."]
+    found = to_boxes(detections) if way == "detections" else parse_boxes(boxes)
+    return masks_from_boxes(_somebody(found), height, width)
+
+
+def _only_way(used: list[str]) -> str | None:
+    """The one way that was used, or none."""
     if len(used) > 1:
         raise ValueError(
             f"Speakers are given twice, by {' and '.join(used)}; one way is allowed. "
             "Disconnect or empty the other."
         )
-    size = picture.shape[0], picture.shape[1]
-    if masks is not None:
-        return resize_masks(to_masks(masks), *size), []
-    if singles:
-        return torch.cat([resize_masks(to_masks(mask)[:1], *size) for mask in singles]), []
-    if given["boxes"] or given["detections"]:
-        typed = parse_boxes(boxes) if given["boxes"] else to_boxes(detections)
-        if not typed:
-            raise ValueError(
-                "The detector found nobody; one box per speaker is needed. Lower its threshold, "
-                "or write boxes by hand."
-            )
-        return masks_from_boxes(typed, *size)
-    return half_masks(*size), ["No boxes or masks: left half and right half."]
+    return used[0] if used else None
+
+
+def _somebody(boxes: list[Box]) -> list[Box]:
+    if not boxes:
+        raise ValueError(
+            "The detector found nobody; one box per speaker is needed. Lower its threshold, "
+            "or write boxes by hand."
+        )
+    return boxes

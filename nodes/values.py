@@ -125,18 +125,22 @@ def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:
         if inputs.get(name) is None:
             raise ValueError(f"{name} is free; it takes {SOCKETS[name].advice}.")
     for name, value in inputs.items():
-        socket = SOCKETS.get(name)
-        if socket is not None and value is not None and not socket.fits(value):
-            raise ValueError(f"{name} is {shown(value)}; it takes {socket.advice}.")
-        if name in ("image", "images") and value is not None and len(value) == 0:
-            raise ValueError(f"{name} is an empty batch; connect a picture.")
-        numbers = value.items() if isinstance(value, Mapping) else [(name, value)]
-        for what, number in numbers:
+        if value is not None:
+            _check_kind(name, value)
+        for what, number in value.items() if isinstance(value, Mapping) else [(name, value)]:
             if isinstance(number, float) and not math.isfinite(number):
                 raise ValueError(f"{what} is {number}; it takes a number. Write for example 1.")
 
 
-def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+def _check_kind(name: str, value: Any) -> None:
+    socket = SOCKETS.get(name)
+    if socket is not None and not socket.fits(value):
+        raise ValueError(f"{name} is {shown(value)}; it takes {socket.advice}.")
+    if name in ("image", "images") and len(value) == 0:
+        raise ValueError(f"{name} is an empty batch; connect a picture.")
+
+
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """Refuse a text that is none of the choices, where the host does not compare them.
 
     Raises:
@@ -144,7 +148,7 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """
     known = list(choices)
     if value not in known:
-        raise ValueError(f"{name} is {shown(value)}; use {', '.join(known)}.")
+        raise ValueError(f"{name} is {shown(value)}; use {', '.join(map(str, known))}.")
 
 
 def check_names(unknown: Mapping[str, Any]) -> None:

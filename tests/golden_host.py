@@ -191,8 +191,7 @@ def loop(case):
         positive=conditioning(case["in.text_positive"], sizes),
         negative=conditioning(case["in.text_negative"], sizes),
         image=images,
-        speech=None,
-        masks=None,
+        cast=None,
     )
     denoise = loop_denoiser(inputs, settings, cells)
 

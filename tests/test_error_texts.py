@@ -37,7 +37,6 @@ FRAGMENTS = {
     "kokoro/config.py": r"(X (is|has) X, not|it has|vocab|resblock_dilation_sizes) ?.*[^.]|broken",
     "kokoro/network/model.py": r"X: X",
     "kokoro/network/files.py": r"X X",
-    "multitalk/speakers.py": r"text",
     "multitalk/runs/files.py": r"The run folder X X \(X\)\. X",
     "multitalk/video/mp4.py": r"The video file X could not be written: X\. X\. X and run again\.",
     "nodes/values.py": r"X is (X|free); it takes X\.",

@@ -12,11 +12,11 @@ import comfy.utils
 import torch
 from torch import Tensor
 
+from ...multitalk.cast import Cast
 from ...multitalk.generate import WindowRequest
 from ...multitalk.guidance import GuidancePlan
 from ...multitalk.schedule import shifted_sigmas
 from ...multitalk.settings import RunSettings
-from ...multitalk.sound.wav2vec2 import Speech
 from ..host import StepProgress
 from .block_cache import RunCache
 from .economy import Economy
@@ -35,8 +35,7 @@ class RunInputs:
     positive: list[Any]
     negative: list[Any]
     image: Tensor  # [F, H, W, 3]; one picture, or the source video of InfiniteTalk
-    speech: Speech
-    masks: Tensor | None  # [S, H, W] on the picture
+    cast: Cast
 
 
 def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
@@ -117,13 +116,9 @@ def window_denoiser(
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:
     """Entries of the host's CONDITIONING that differ between windows."""
-    shape = request.condition.shape
-    unknown = torch.ones(1, 1, *shape[2:])
+    unknown = torch.ones(1, 1, *request.condition.shape[2:])
     unknown[:, :, : request.known_latent_frames] = 0
-    values: dict[str, Any] = {
-        "concat_latent_image": request.condition,
-        "concat_mask": unknown,
-    }
+    values: dict[str, Any] = {"concat_latent_image": request.condition, "concat_mask": unknown}
     if request.picture_embedding is not None:
         values["clip_vision_output"] = request.picture_embedding
     return values

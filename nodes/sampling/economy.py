@@ -12,14 +12,13 @@ from torch import Tensor
 
 from ...multitalk.config import VAE_SPACE
 from ...multitalk.generate import FinishedWindow
+from ..host import GIB
 
 logger = logging.getLogger("multitalk.nodes")
 
 # Smaller than the 256 pixels of the host's own second attempt.
 TILE_PX = 192
 TILE_OVERLAP_PX = 48
-
-_GIB = 1 << 30
 
 
 class Economy:
@@ -75,8 +74,8 @@ class Economy:
         return True
 
     def _sentence(self, reason: str) -> str:
-        free = comfy.model_management.get_free_memory(self._device) / _GIB
-        total = comfy.model_management.get_total_memory(self._device) / _GIB
+        free = comfy.model_management.get_free_memory(self._device) / GIB
+        total = comfy.model_management.get_total_memory(self._device) / GIB
         return (
             f"Memory ran out in window {self._window + 1} of {self._num_windows}, even with a VAE "
             f"in tiles and one guidance pass at a time: {free:.1f} of {total:.1f} GB are free now "

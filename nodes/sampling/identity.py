@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ import folder_paths
 import torch
 from torch import Tensor
 
+from ...multitalk.cast import Cast
 from ...multitalk.model.naming import model_identity
-from ...multitalk.settings import RunSettings
-from ...multitalk.sound.wav2vec2 import Speech
+from ...multitalk.settings import RunSettings, digest_settings
 from ..host import MODEL_SUFFIXES, is_link
 
 _MODEL_SOCKETS = {
@@ -34,19 +33,14 @@ _MODEL_SOCKETS = {
 
 
 def run_identity(
-    settings: RunSettings,
-    image: Tensor,
-    speech: Speech,
-    masks: Tensor | None,
-    graph: tuple[Any, str],
+    settings: RunSettings, image: Tensor, cast: Cast, graph: tuple[Any, str]
 ) -> dict[str, str]:
     """Digests of all ingredients of a video.
 
     Args:
         settings: Numbers and choices.
         image: [F, H, W, 3] picture or source video.
-        speech: Voices.
-        masks: [S, H, W] or None.
+        cast: Voices and their masks.
         graph: The host's running prompt, and the id of the sampling node in it.
 
     Returns:
@@ -57,10 +51,10 @@ def run_identity(
     known: dict[str, str] = {}
     return {
         "seed": str(settings.seed),
-        "settings": _digest(repr(replace(settings, seed=0)).encode()),
+        "settings": digest_settings(settings),
         "picture": _tensor_digest(image),
-        "voices": speech.identity,
-        "speakers": "none" if masks is None else _tensor_digest(masks),
+        "voices": cast.speech.identity,
+        "speakers": "none" if cast.masks is None else _tensor_digest(cast.masks),
         "versions": f"{pack_version()}, ComfyUI {comfyui_version.__version__}, "
         f"torch {torch.__version__}",
         **{

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from torch import Tensor
 
-from ...multitalk.config import (
-    COLOR_REFERENCES,
-    FAMILIES,
-    IMAGE_TOKENS,
-    ApgConfig,
-    Family,
-    size_class,
-)
+from ...multitalk.cast import Cast
+from ...multitalk.config import Family
 from ...multitalk.settings import (
     DriftControl,
     RunSettings,
+    plan_video,
     resolve_guidance,
+    resolve_step_cache,
     resolve_video_size,
     resolve_windows,
 )
-from ...multitalk.speakers import latent_masks
-from ...multitalk.stepcache import COEFFICIENTS, StepCacheSettings
+from ..checked import once
 from ..loading.audio_hooks import attached_audio
-from ..sockets import resize_masks, to_frames, to_masks
+from ..sockets import to_frames, to_masks
 from ..values import check_inputs
+from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
-from .lazy import check_models, check_visible, check_voices, missing_lazy, plain
-from .video_run import KeepOptions, VideoRun, plan_video, speakers_and_tracks
+from .lazy import missing_lazy, plain
+from .video_run import KeepOptions, VideoRun
 
 LAZY = ("model", "vae", "positive", "negative", "clip_vision")
-
-Choice = TypeVar("Choice", bound=str)
 
 
 def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
@@ -49,14 +42,16 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
     Raises:
         ValueError: If something cannot work, with what to do.
     """
-    inputs = plain(inputs)
-    check_inputs(inputs, "image", "speech")
-    check_voices(inputs["speech"], inputs.get("masks"))
     from ..loading.model_files import check_files
 
-    family = check_files(inputs["speech"], hidden.dynprompt, hidden.unique_id)
+    inputs = plain(inputs)
+    check_inputs(inputs, "image", "speech")
+    speech = inputs["speech"]
+    family = check_files(speech, hidden.dynprompt, hidden.unique_id)
     # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
-    plan_video(inputs["speech"], resolve_settings(inputs, family or "infinitetalk"))
+    settings = resolve_settings(inputs, family or "infinitetalk")
+    cast_of(inputs, hidden, (settings.height, settings.width))
+    plan_video(settings, speech.num_frames, speech.num_speakers)
     return missing_lazy(inputs, LAZY)
 
 
@@ -74,18 +69,18 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         ValueError: If models, media and settings do not fit each other.
     """
     check_inputs(inputs, "image", "speech", "model", "vae")
-    model, speech = inputs["model"], inputs["speech"]
-    image, masks = to_frames(inputs["image"]), picture_masks(inputs)
+    model, image = inputs["model"], to_frames(inputs["image"])
     settings = resolve_settings(inputs, attached_audio(model).family)
-    check_models(model, inputs.get("clip_vision"), image, settings)
+    cast = cast_of(inputs, hidden, (settings.height, settings.width))
+    _check_models(model, inputs.get("clip_vision"), image, settings)
     keep = None
-    if inputs.get("keep_progress", False):
+    if KEEP_PROGRESS.read(inputs):
         from .identity import run_identity  # reads files of weights: not when the host starts
 
         graph = (hidden.dynprompt, hidden.unique_id)
         keep = KeepOptions(
-            identity=run_identity(settings, image, speech, masks, graph),
-            finished=bool(inputs.get("keep_finished", False)),
+            identity=run_identity(settings, image, cast, graph),
+            finished=KEEP_FINISHED.read(inputs),
         )
     run = RunInputs(
         model=model,
@@ -94,76 +89,79 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         positive=inputs.get("positive") or empty_conditioning(model),
         negative=inputs.get("negative") or empty_conditioning(model),
         image=image,
-        speech=speech,
-        masks=masks,
+        cast=cast,
     )
     return VideoRun(run, settings, node_id=hidden.unique_id, keep=keep)
 
 
-def _choice(inputs: dict[str, Any], name: str, choices: Sequence[Choice]) -> Choice:
-    """A widget of fixed choices; the first is the default."""
-    value = inputs.get(name, choices[0])
-    for choice in choices:
-        if value == choice:
-            return choice
-    raise ValueError(f"{name} is {value!r}; use {', '.join(choices)}.")
+def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast:
+    """The cast of a node, made once per queue.
 
+    Args:
+        inputs: speech, and masks and image if there are any.
+        hidden: The node's hidden values.
+        video: Height and width.
 
-def picture_masks(inputs: dict[str, Any]) -> Tensor | None:
-    """Masks [S, H, W] at the size of the picture: editors and detectors often give another."""
-    if inputs.get("masks") is None:
-        return None
-    return resize_masks(to_masks(inputs["masks"]), *inputs["image"].shape[1:3])
+    Returns:
+        Voices and their places.
+
+    Raises:
+        ValueError: If voices and masks do not fit each other or the video.
+    """
+    speech, masks, image = inputs["speech"], inputs.get("masks"), inputs.get("image")
+    picture = None if image is None else (image.shape[1], image.shape[2])
+    key = ("cast", hidden.unique_id, id(speech), id(masks), video, picture)
+
+    def make() -> tuple[Cast, object]:
+        given = None if masks is None else to_masks(masks)
+        return Cast(speech, given, picture=picture, video=video), masks
+
+    # The masks are kept too: an id tells things apart only while they live.
+    return once(hidden.dynprompt, key, make)[0]
 
 
 def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     """Numbers and choices of the widgets.
 
     Args:
-        inputs: Widgets by name, and image, speech, masks.
+        inputs: Widgets by name, and image.
         family: Of the weights.
 
     Returns:
-        The settings; checked against picture and masks.
+        The settings.
 
     Raises:
-        ValueError: If something is out of range, contradicts something else, or a speaker vanishes
-            at the size of the video.
+        ValueError: If something is out of range, unknown, or contradicts something else.
     """
-    image = inputs["image"]
-    height, width = resolve_video_size(
-        inputs.get("size") or {"size": "480"}, image.shape[1], image.shape[2]
-    )
-    rule = inputs.get("rule", "auto")
-    chosen = cast("Family", rule) if rule in FAMILIES else family
-    threshold = float(inputs.get("step_cache", 0.0))
-    _, used = speakers_and_tracks(inputs["speech"], picture_masks(inputs), image)
-    if used is not None:
-        check_visible(inputs["speech"], latent_masks(used, height, width))
+    chosen = {row.becomes or row.name: row.read(inputs) for row in (*SETTINGS, *ADVANCED)}
+
+    def part(of: str) -> dict[str, Any]:
+        names = [name for name in chosen if name.startswith(f"{of}.")]
+        return {name.partition(".")[2]: chosen.pop(name) for name in names}
+
+    height, width = resolve_video_size(chosen.pop("video"), *inputs["image"].shape[1:3])
+    family, threshold = chosen.pop("family") or family, chosen.pop("step_cache")
     return RunSettings(
         height=height,
         width=width,
-        guidance=resolve_guidance(
-            inputs.get("preset") or {"preset": "full"}, height, width, step_cache=threshold
-        ),
-        size=resolve_windows(
-            chosen, window=inputs.get("window", 0), overlap=inputs.get("overlap", 0)
-        ),
-        family=chosen,
-        seed=int(inputs["seed"]),
-        sampler=inputs.get("sampler", "euler"),
-        audio_strength=float(inputs.get("audio_strength", 1.0)),
-        step_cache=StepCacheSettings(
-            threshold=threshold, coefficients=COEFFICIENTS[size_class(height, width)]
-        )
-        if threshold > 0
-        else None,
-        apg=ApgConfig() if inputs.get("apg", False) else None,
-        drift=DriftControl(
-            color_strength=float(inputs.get("colour_match", 1.0)),
-            color_reference=_choice(inputs, "colour_reference", COLOR_REFERENCES),
-            image_tokens=_choice(inputs, "image_tokens", IMAGE_TOKENS),
-        ),
-        reference_length=inputs.get("length", "exact") == "reference",
-        short_last_window=inputs.get("last_window", "full") == "short",
+        family=family,
+        guidance=resolve_guidance(chosen.pop("guidance"), height, width, step_cache=threshold),
+        size=resolve_windows(family, **part("size")),
+        step_cache=resolve_step_cache(threshold, height, width),
+        drift=DriftControl(**part("drift")),
+        **chosen,
     )
+
+
+def _check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSettings) -> None:
+    """Refuse a missing CLIP vision, and a video for MultiTalk weights."""
+    if model.model.diffusion_model.img_emb is not None and clip_vision is None:
+        raise ValueError(
+            "This base expects CLIP vision, and nothing is connected to clip_vision; "
+            "connect clip_vision_h with the host's Load CLIP Vision."
+        )
+    if len(image) > 1 and settings.family == "multitalk":
+        raise ValueError(
+            f"image holds {len(image)} pictures; MultiTalk takes one, only InfiniteTalk follows a "
+            "video. Connect one picture, or load an InfiniteTalk audio part."
+        )

@@ -156,15 +156,9 @@ class TalkGuider(comfy.samplers.CFGGuider):
             if heard not in made:
                 windows = speech if heard else torch.zeros_like(speech[:1])
                 made[heard] = part.audio_proj(windows)[None]  # [1, S, T, K, E]
+            tokens = {TOKENS: comfy.conds.CONDRegular(made[heard])}
             self.conds[name] = [
-                {
-                    **cond,
-                    "model_conds": {
-                        **cond["model_conds"],
-                        TOKENS: comfy.conds.CONDRegular(made[heard]),
-                    },
-                }
-                for cond in conds
+                {**cond, "model_conds": {**cond["model_conds"], **tokens}} for cond in conds
             ]
 
     def _settle_conds(self, device: torch.device) -> None:

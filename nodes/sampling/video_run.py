@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import comfy.model_management
 import folder_paths
 import torch
 from torch import Tensor
 
-from ...multitalk.frames import count_latent_frames, fit_frames, from_bytes, latent_size
+from ...multitalk.frames import count_latent_frames, from_bytes, latent_size, picture_source
 from ...multitalk.generate import (
     LATENT_CHANNELS,
     FinishedWindow,
@@ -29,11 +28,8 @@ from ...multitalk.generate import (
 from ...multitalk.guidance import plan_guidance
 from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport
-from ...multitalk.settings import RunSettings
-from ...multitalk.sound.wav2vec2 import Speech
-from ...multitalk.speakers import half_masks, latent_masks
-from ...multitalk.windows import MAX_REFERENCE_FRAMES, WindowPlan, plan_exact, plan_reference
-from ..host import StepProgress, memory_peak, send_text, start_memory_peak
+from ...multitalk.settings import RunSettings, plan_video
+from ..host import GIB, StepProgress, memory_peak, send_text, start_memory_peak
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
@@ -42,54 +38,6 @@ logger = logging.getLogger("multitalk.nodes")
 
 FRAMES_AT_ONCE = 32  # when 8 bit frames become the output
 RUNS_FOLDER = "multitalk_runs"  # in the output folder
-
-
-def speakers_and_tracks(
-    speech: Speech, masks: Tensor | None, image: Tensor
-) -> tuple[list[Tensor], Tensor | None]:
-    """Tracks and masks that the network gets.
-
-    Args:
-        speech: Features per speaker.
-        masks: [S, H, W] or None.
-        image: [F, H, W, 3].
-
-    Returns:
-        Tracks [F, M, E] and masks [S, H, W]: without masks two speakers get the two halves; one
-        speaker with a mask gets a silent second one, who has the rest of the picture.
-    """
-    tracks = list(speech.features)
-    if masks is None:
-        return tracks, half_masks(*image.shape[1:3]) if len(tracks) > 1 else None
-    if len(tracks) == 1:
-        tracks.append(speech.silence.expand_as(tracks[0]))
-        masks = torch.cat([masks, (masks[:1] <= 0).float()])
-    return tracks, masks
-
-
-def plan_video(speech: Speech, settings: RunSettings) -> WindowPlan:
-    """Windows of the run."""
-    if settings.reference_length:
-        return plan_reference(
-            [speech.num_frames] * speech.num_speakers,
-            settings.size,
-            family=settings.family,
-            max_frames=MAX_REFERENCE_FRAMES,
-        )
-    return plan_exact(
-        speech.num_frames, settings.size, short_last_window=settings.short_last_window
-    )
-
-
-def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Tensor]:
-    """Frames of a picture or source video at the size of the video, resized when asked for."""
-    first = fit_frames(image[:1], height, width)
-
-    def frame(number: int) -> Tensor:
-        index = min(number, len(image) - 1)
-        return fit_frames(image[index : index + 1], height, width) if index else first
-
-    return frame
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,11 +71,10 @@ class VideoRun:
         """
         from ..loading.loras import count_changed_weights  # reads weights: not when the host starts
 
-        self.plan = plan_video(inputs.speech, settings)
+        speech = inputs.cast.speech
+        self.plan = plan_video(settings, speech.num_frames, speech.num_speakers)
         self._inputs, self._settings, self._node_id, self._keep = inputs, settings, node_id, keep
         self._noise = noise if noise is not None else SeededNoise(settings.seed)
-        self._tracks, masks = speakers_and_tracks(inputs.speech, inputs.masks, inputs.image)
-        self._cells = None if masks is None else latent_masks(masks, *self.size_px)
         guided = settings.guidance
         self._guidance = plan_guidance(
             guided.text_guidance, guided.audio_guidance, apg=settings.apg
@@ -138,7 +85,7 @@ class VideoRun:
         self.report = RunReport(
             plan=self.plan,
             settings=settings,
-            num_speakers=inputs.speech.num_speakers,
+            num_speakers=speech.num_speakers,
             num_passes=len(self._guidance.passes),
             lora_keys=count_changed_weights(inputs.model),
         )
@@ -166,12 +113,7 @@ class VideoRun:
             self.report.notes += self._folder.notes
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the run folder; it stays unless the video was `done`."""
         if self._folder is not None:
             self._folder.close()
@@ -216,12 +158,13 @@ class VideoRun:
         logger.info("[MultiTalk] %s", "; ".join(lines))
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
+        cast = self._inputs.cast
         return generate(
             self.plan,
             Scene(
                 source=picture_source(self._inputs.image, *self.size_px),
-                tracks=self._tracks,
-                silence=self._inputs.speech.silence,
+                tracks=cast.tracks,
+                silence=cast.speech.silence,
             ),
             models,
             self._noise,
@@ -240,7 +183,7 @@ class VideoRun:
             denoise=window_denoiser(
                 inputs,
                 self._settings,
-                self._cells,
+                inputs.cast.cells,
                 progress,
                 guidance=self._guidance,
                 cache=self._cache,
@@ -254,8 +197,8 @@ class VideoRun:
         height, width = self.size_px
         window = count_latent_frames(self.plan.size.window), *latent_size(height, width)
         shape = (len(self._guidance.passes), LATENT_CHANNELS, *window)
-        step = self._inputs.model.model.memory_required(shape) / (1 << 30)
-        frames = self.plan.num_frames * height * width * 3 / (1 << 30)
+        step = self._inputs.model.model.memory_required(shape) / GIB
+        frames = self.plan.num_frames * height * width * 3 / GIB
         return (
             f"about {step:.1f} GB for a step beside the weights, {frames:.2f} GB for all frames "
             "as 8 bit"

@@ -4,13 +4,18 @@ import dataclasses
 
 import pytest
 
-from pack.multitalk.config import WindowSize
+from pack.multitalk.config import ApgConfig, WindowSize
 from pack.multitalk.settings import (
+    DriftControl,
     GuidanceSettings,
     RunSettings,
+    digest_settings,
+    plan_video,
     resolve_guidance,
+    resolve_step_cache,
     resolve_video_size,
     resolve_windows,
+    to_record,
 )
 
 
@@ -129,3 +134,82 @@ def test_run_is_exact_full_and_uncached_unless_told():
     assert (run.audio_strength, run.drift.color_strength) == (1.0, 1.0)
     assert not run.reference_length
     assert not run.short_last_window
+
+
+@pytest.mark.parametrize(
+    ("threshold", "side", "first"), [(0.2, 640, 2.57151496e5), (0.3, 960, 8.10705460e3)]
+)
+def test_step_cache_has_the_numbers_of_the_size(threshold, side, first):
+    found = resolve_step_cache(threshold, side, side)
+    assert (found.threshold, found.coefficients[0]) == (threshold, first)
+    assert resolve_step_cache(0.0, side, side) is None
+
+
+def settings(**changes):
+    """Those of the widgets as they are, for a square picture and MultiTalk weights."""
+    run = {
+        "height": 640, "width": 640, "family": "multitalk", "seed": 42, "sampler": "euler",
+        "guidance": resolve_guidance({"preset": "full"}, 640, 640, step_cache=0.0),
+        "size": resolve_windows("multitalk", window=0, overlap=0),
+    }  # fmt: skip
+    return RunSettings(**run | changes)
+
+
+EVERYTHING_ELSE = {
+    "height": 832, "width": 480, "family": "infinitetalk", "seed": 7, "sampler": "dpmpp_2m",
+    "guidance": GuidanceSettings(steps=30, shift=11.0, text_guidance=5.0, audio_guidance=3.5),
+    "size": WindowSize(window=49, overlap=13), "audio_strength": 1.2,
+    "step_cache": resolve_step_cache(0.2, 832, 480), "apg": ApgConfig(),
+    "drift": DriftControl(
+        color_strength=0.5, color_reference="running mean", image_tokens="picture"
+    ),
+    "reference_length": True, "short_last_window": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest"),
+    [
+        ({}, "06bde63b98f00ac99a04e533d35d81cb6a1cdf9bc538d088b26362cfe4b3aded"),
+        (EVERYTHING_ELSE, "2e715f9f7e9ad34e3335c120ddab942d6a215b006ab36ba7e481a65901ad3233"),
+    ],
+    ids=["as they are", "everything else"],
+)
+def test_runs_that_were_begun_before_there_were_records_go_on(changes, digest):
+    # Made at commit 068ed9e, where the text of the dataclass was digested.
+    assert digest_settings(settings(**changes)) == digest
+
+
+def test_the_seed_is_told_apart_by_itself():
+    assert digest_settings(settings(seed=1)) == digest_settings(settings(seed=2))
+
+
+@pytest.mark.parametrize("name", [name for name in EVERYTHING_ELSE if name != "seed"])
+def test_every_setting_counts(name):
+    changed = settings(**{name: EVERYTHING_ELSE[name]})
+    assert digest_settings(changed) != digest_settings(settings())
+
+
+def test_no_setting_is_forgotten_in_the_record():
+    def leaves(value):
+        parts = value.values() if isinstance(value, dict) else [value]
+        return [leaf for part in parts for leaf in (leaves(part) if part is not value else [part])]
+
+    run = settings(**EVERYTHING_ELSE)
+    record = to_record(run)
+    assert record.pop("version") == 1
+    assert leaves(record) == leaves(dataclasses.asdict(run))
+
+
+@pytest.mark.parametrize(
+    ("changes", "frames", "windows"),
+    [
+        ({}, 100, 2),
+        ({"short_last_window": True}, 100, 2),
+        ({"reference_length": True}, 97, 2),
+    ],
+)
+def test_plan_follows_the_settings(changes, frames, windows):
+    plan = plan_video(settings(**changes), 100, 2)
+    assert (plan.num_frames, plan.num_windows) == (frames, windows)
+    assert plan.last_window == (45 if "short_last_window" in changes else 81)

@@ -84,6 +84,24 @@ def test_refused_before_the_base_is_read(host, other_files, changes, message):
     assert message in refuse(host, talk(**changes))
 
 
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("rule", "auto, multitalk, infinitetalk."),
+        ("length", "exact, reference."),
+        ("last_window", "full, short."),
+        ("colour_reference", "picture, source frame, running mean."),
+        ("image_tokens", "window, picture."),
+        ("sampler", "euler, "),
+    ],
+)
+def test_unknown_choice_is_refused_where_the_host_compares_none(host, name, choices):
+    prompt = talk()
+    prompt["choice"] = node("TestChoice", text="x")  # what comes over a link, it does not compare
+    prompt["sampler"]["inputs"][name] = ["choice", 0]
+    assert f"{name} is 'x'; use {choices}" in refuse(host, prompt)
+
+
 def test_a_box_out_of_the_picture(host):
     prompt = talk(voices=2)
     prompt["who"] = node(

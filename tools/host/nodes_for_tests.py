@@ -275,6 +275,22 @@ class TestText(io.ComfyNode):
         return io.NodeOutput([[torch.randn(1, 7, 64, generator=generator), {}]])
 
 
+class TestChoice(io.ComfyNode):
+    """A text that fits any socket, so that the host compares it with no choices."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestChoice",
+            inputs=[io.String.Input("text")],
+            outputs=[io.AnyType.Output()],
+        )
+
+    @classmethod
+    def execute(cls, text):
+        return io.NodeOutput(text)
+
+
 class TestFirstModel(io.ComfyNode):
     """A switch that always takes its first MODEL and never asks for the second."""
 
@@ -335,6 +351,7 @@ class TestExtension(ComfyExtension):
             TestClipVision,
             TestShowSpeech,
             TestText,
+            TestChoice,
             TestFirstModel,
             TestKeepFrames,
             TestFlatVae,

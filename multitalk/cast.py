@@ -1,0 +1,98 @@
+"""Who speaks where: the voices of a run, and the places they have in its video."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .config import VAE_SPACE
+from .sound.wav2vec2 import Speech
+from .speakers import (
+    check_masks,
+    check_token_masks,
+    half_masks,
+    latent_masks,
+    resize_masks,
+    token_masks,
+)
+
+
+class Cast:
+    """Voices and their places: made of what fits together, or not at all.
+
+    Attributes:
+        speech: Features and sound of the voices.
+        masks: [S, H, W] on the picture, one per voice as they were given; None: none were.
+        tracks: Features [F, M, E] of every speaker that the network gets. One voice with a mask
+            brings a silent second speaker along, who has the rest of the picture.
+        cells: [S+1, h, w] zeros and ones on the latent grid of the video, background last; None
+            for one speaker without a mask. Two without masks have the halves of the picture.
+    """
+
+    def __init__(
+        self,
+        speech: Speech,
+        masks: Tensor | None,
+        *,
+        picture: tuple[int, int] | None,
+        video: tuple[int, int],
+    ) -> None:
+        """Give every voice its place.
+
+        Args:
+            speech: The voices.
+            masks: [S, H, W] of any size, or None; editors and detectors often give another size
+                than the picture's.
+            picture: Height and width of the picture; None: the masks have its size.
+            video: Height and width.
+
+        Raises:
+            ValueError: If voices and masks do not fit each other, a mask cannot tell speakers
+                apart, or a voice has no place left in the video.
+        """
+        check_voices(speech, masks)
+        if masks is not None and picture is not None:
+            masks = resize_masks(masks, *picture)
+        self.speech, self.masks = speech, masks
+        self.tracks = list(speech.features)
+        if masks is None and len(self.tracks) > 1:
+            masks = half_masks(*(picture or video))
+        elif masks is not None and len(self.tracks) == 1:
+            self.tracks.append(speech.silence.expand_as(self.tracks[0]))
+            masks = torch.cat([masks, (masks[:1] <= 0).float()])
+        self.cells = None if masks is None else latent_masks(masks, *video)
+        if self.cells is not None:
+            _check_visible(speech.num_speakers, self.cells)
+
+
+def check_voices(speech: Speech, masks: Tensor | None) -> None:
+    """Refuse masks that do not fit the voices.
+
+    Args:
+        speech: The voices.
+        masks: [S, H, W], or None.
+
+    Raises:
+        ValueError: If there are more voices than masks or the reverse, or a mask is unusable.
+    """
+    voices = speech.num_speakers
+    if masks is None:
+        if voices > 2:
+            raise ValueError(
+                f"{voices} voices but no masks; with three or more speakers everyone needs a mask. "
+                "Connect MultiTalk Speakers."
+            )
+        return
+    if len(masks) != voices:
+        raise ValueError(
+            f"{voices} voices but {len(masks)} masks; every speaker needs one of each. "
+            "Add the missing one in MultiTalk Tracks or MultiTalk Speakers."
+        )
+    check_masks(masks)
+
+
+def _check_visible(num_voices: int, cells: Tensor) -> None:
+    """Refuse a voice that vanishes on the token grid; the silent rest of the picture may."""
+    tokens = token_masks(cells)
+    voices = torch.cat([tokens[:num_voices], tokens[-1:]])
+    check_token_masks(voices, VAE_SPACE * cells.shape[1], VAE_SPACE * cells.shape[2])

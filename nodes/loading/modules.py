@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,7 +96,7 @@ def store(
     Raises:
         ValueError: If the file mixes layouts that exclude each other.
     """
-    kinds = {_needs(value) for value in parameters.values()}
+    kinds: set[OpsKind] = {"plain", *map(_needs, parameters.values())}
     if {"own", "host"} <= kinds:
         raise ValueError(
             f"{name}: its matrices are stored in ComfyUI's format and in optimum-quanto's or "
@@ -118,12 +118,7 @@ def store(
             value = _quantize(value, quantization, dtype)
             kinds.add(_needs(value))
         tensors.update(_tensors(key, value, dtype))
-    return StateDict(tensors=tensors, operations=_strongest(kinds))
-
-
-def _strongest(kinds: Collection[OpsKind]) -> OpsKind:
-    found: list[OpsKind] = ["plain", *(kind for kind in _KINDS if kind in kinds)]
-    return found[-1]
+    return StateDict(tensors=tensors, operations=max(kinds, key=_KINDS.index))
 
 
 def _quantizable(parameters: Mapping[str, Stored]) -> set[str]:

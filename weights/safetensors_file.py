@@ -23,11 +23,7 @@ _MAX_AXES = 8
 
 
 def safetensors_contents(path: Path) -> Contents:
-    """One safetensors file.
-
-    Raises:
-        ValueError: If it is none, damaged, truncated, or holds an unknown kind of numbers.
-    """
+    """One file; ValueError if it is none, damaged, truncated, or holds unknown kinds of numbers."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")

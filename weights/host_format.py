@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -82,15 +82,19 @@ def host_shapes(header: Header) -> dict[str, Shape]:
             raise _missing_scale(header, name, module + CONFIG_SUFFIX)
         else:
             out[name] = (shape[0], -1) if packed else shape
+    _require_matrices(header, modules)
+    for module, settings in marked.items():
+        _check_format(header, module, settings)
+    return out
+
+
+def _require_matrices(header: Header, modules: Collection[str]) -> None:
     for module in modules:
         if f"{module}.weight" not in header.shapes:
             raise ValueError(
                 f"{header.name}: {module} is said to be quantised, but {module}.weight is missing. "
                 "Download the file again."
             )
-    for module, settings in marked.items():
-        _check_format(header, module, settings)
-    return out
 
 
 def _lies_beside(name: str) -> bool:

@@ -142,11 +142,11 @@ def _check_format(header: Header, module: str, settings: Mapping[str, object]) -
             raise _missing_scale(header, f"{module}.weight", f"{module}.{scale}")
     if not (known.blocks or known.packed):
         rows = header.shapes[f"{module}.weight"][:1]
-        for name in (f"{module}.weight_scale", f"{module}.input_scale"):
-            shape = header.shapes.get(name, ())
+        for scale in (f"{module}.weight_scale", f"{module}.input_scale"):
+            shape = header.shapes.get(scale, ())
             fits = math.prod(shape) == 1 or shape in (rows, (*rows, 1))
-            if not fits or header.dtypes.get(name, "F32") not in FLOATS:
-                raise _no_scale(header, name, "one float, or one per row")
+            if not fits or header.dtypes.get(scale, "F32") not in FLOATS:
+                raise _no_scale(header, scale, "one float, or one per row")
     return known
 
 

@@ -5,6 +5,7 @@ Names: wan21_i2v_14b_base.json and multitalk_audio_part.json in tests/weights/ma
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -45,7 +46,6 @@ def count_blocks(names: Iterable[str]) -> int:
 def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
     """Sizes of a base model; LookupError if a parameter that tells one is missing or too flat."""
     image = shapes.get("img_emb.proj.0.bias")
-    patch = PATCH[0] * PATCH[1] * PATCH[2]
     return BaseSizes(
         dim=shapes["head.modulation"][-1],
         num_layers=count_blocks(shapes),
@@ -53,7 +53,7 @@ def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
         text_width=shapes["text_embedding.0.weight"][1],
         time_width=shapes["time_embedding.0.weight"][1],
         in_channels=shapes["patch_embedding.weight"][1],
-        out_channels=shapes["head.head.bias"][0] // patch,
+        out_channels=shapes["head.head.bias"][0] // math.prod(PATCH),
         image_width=None if image is None else image[0],
     )
 
@@ -68,7 +68,7 @@ def base_parameters(sizes: BaseSizes) -> Shapes:
     _add_layer(out, "time_embedding.2", dim, dim)
     _add_layer(out, "time_projection.1", 6 * dim, dim)
     out["head.modulation"] = (1, 2, dim)
-    _add_layer(out, "head.head", sizes.out_channels * PATCH[0] * PATCH[1] * PATCH[2], dim)
+    _add_layer(out, "head.head", sizes.out_channels * math.prod(PATCH), dim)
     if sizes.image_width is not None:
         _add_layer(out, "img_emb.proj.0", sizes.image_width)
         _add_layer(out, "img_emb.proj.1", sizes.image_width, sizes.image_width)

@@ -12,8 +12,9 @@ Source: denoiser.md sections 4 to 6; Kong et al. 2025, "Let Them Talk" (MultiTal
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -24,15 +25,9 @@ from ..config import AUDIO_RADIUS, AUDIO_WINDOW, VAE_TIME, AudioPartConfig
 LATTER_WINDOW = AUDIO_WINDOW + VAE_TIME - 1  # 8 audio frames for the four frames of a latent frame
 
 
-class Attention(Protocol):
-    """Exact attention: q, k, v [B, N, L, D] to [B, N, L, D]."""
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor: ...  # noqa: D102
-
-
-def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Torch's scaled dot product attention, [B, N, L, D]."""
-    return nn.functional.scaled_dot_product_attention(q, k, v)
+# Exact attention: q, k, v [B, N, L, D] to [B, N, L, D].
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+plain_attention: Attention = nn.functional.scaled_dot_product_attention
 
 
 def group_by_latent_frame(windows: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,22 +16,8 @@ from ...weights.header import Header
 from ...weights.strict import find_misfit
 from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
 from ..sound.wav2vec2 import BASE_CONFIG
-from .architecture import (
-    audio_parameters,
-    base_parameters,
-    base_sizes,
-    count_blocks,
-    is_audio_name,
-)
-from .kinds import (
-    LARGE_WIDTH,
-    Kind,
-    base_variant,
-    count_encoder_layers,
-    in_channels,
-    kind_of,
-    row_of,
-)
+from .architecture import audio_parameters, base_parameters, base_sizes, count_blocks, is_audio_name
+from .kinds import LARGE_WIDTH, Kind, base_variant, count_encoder_layers, kind_of, row_of
 from .naming import AUDIO_KEY, BASE_KEY, ModelHeader
 
 BASE_HEAD_WIDTH = 128
@@ -69,8 +55,10 @@ def check_base(header: Header) -> None:
         )
     _require_kind(header, "WAN base model", "base", _BASE_EXAMPLE)
     if (variant := base_variant(header)) != "I2V":
+        shape = header.shapes.get("patch_embedding.weight", ())
+        channels = shape[1] if len(shape) > 1 else 0
         raise ValueError(
-            f"{header.name} is a WAN model of another kind ({variant}, {in_channels(header)} input "
+            f"{header.name} is a WAN model of another kind ({variant}, {channels} input "
             f"channels); base takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image "
             f"embedding). Choose for example {_BASE_EXAMPLE}."
         )

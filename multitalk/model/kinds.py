@@ -141,19 +141,14 @@ def kind_of(header: Header) -> Kind:
 def base_variant(header: Header) -> str:
     """Which WAN model a base is: "I2V" for the one that MultiTalk was trained on."""
     names = plain_names(header.shapes)
-    channels = in_channels(header)
+    patch = header.shapes.get("patch_embedding.weight", (0, 0))
+    channels = patch[1] if len(patch) > 1 else 0
     for variant in VARIANTS:
         if variant.key in names or variant.in_channels == channels:
             return variant.label
     if channels != BASE_IN_CHANNELS:
         return "unknown variant"
     return "I2V" if "img_emb.proj.0.bias" in names or not needs_clip(header) else "WAN 2.2 I2V"
-
-
-def in_channels(header: Header) -> int:
-    """Input channels of a WAN model; 0 if its shapes do not tell."""
-    shape = header.shapes.get("patch_embedding.weight", ())
-    return shape[1] if len(shape) > 1 else 0
 
 
 def row_of(kind: Kind) -> KindRow | None:

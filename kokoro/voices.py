@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..weights.suffixes import SAFETENSORS_SUFFIX
+from ..weights.contents import SAFETENSORS_SUFFIX
 from .config import MAX_PHONEMES
 from .network.files import read_weights
 

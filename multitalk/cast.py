@@ -39,12 +39,8 @@ class Cast:
     ) -> None:
         """Give every voice its place.
 
-        Args:
-            speech: The voices.
-            masks: [S, H, W] of any size, or None; editors and detectors often give another size
-                than the picture's.
-            picture: Height and width of the picture; None: the masks have its size.
-            video: Height and width.
+        Masks [S, H, W] may have any size: editors and detectors often give another than that of
+        the picture; None for the picture: they have its size. Sizes are height and width.
 
         Raises:
             ValueError: If voices and masks do not fit each other, a mask cannot tell speakers
@@ -61,16 +57,15 @@ class Cast:
             self.tracks.append(speech.silence.expand_as(self.tracks[0]))
             masks = torch.cat([masks, (masks[:1] <= 0).float()])
         self.cells = None if masks is None else latent_masks(masks, *video)
-        if self.cells is not None:
-            _check_visible(speech.num_speakers, self.cells)
+        if self.cells is not None:  # the silent rest of the picture may vanish, no voice may
+            tokens = token_masks(self.cells)
+            voices = torch.cat([tokens[: speech.num_speakers], tokens[-1:]])
+            height, width = self.cells.shape[1:]
+            check_token_masks(voices, VAE_SPACE * height, VAE_SPACE * width)
 
 
 def check_voices(speech: Speech, masks: Tensor | None) -> None:
-    """Refuse masks that do not fit the voices.
-
-    Args:
-        speech: The voices.
-        masks: [S, H, W], or None.
+    """Refuse masks [S, H, W] that do not fit the voices.
 
     Raises:
         ValueError: If there are more voices than masks or the reverse, or a mask is unusable.
@@ -89,10 +84,3 @@ def check_voices(speech: Speech, masks: Tensor | None) -> None:
             "Add the missing one in MultiTalk Tracks or MultiTalk Speakers."
         )
     check_masks(masks)
-
-
-def _check_visible(num_voices: int, cells: Tensor) -> None:
-    """Refuse a voice that vanishes on the token grid; the silent rest of the picture may."""
-    tokens = token_masks(cells)
-    voices = torch.cat([tokens[:num_voices], tokens[-1:]])
-    check_token_masks(voices, VAE_SPACE * cells.shape[1], VAE_SPACE * cells.shape[2])

@@ -19,8 +19,8 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
+from ..weights.contents import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from ..weights.parts import files_of, is_later_part
-from ..weights.suffixes import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

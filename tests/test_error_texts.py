@@ -30,7 +30,8 @@ JARGON = re.compile(
 # Parts of sentences that a caller puts between what was given and what to do, in these files.
 FRAGMENTS = {
     "multitalk/model/fit.py": r"X is X in its metadata",
-    "weights/contents.py": r"a shape is a list of lengths|metadata are texts",
+    "weights/safetensors_file.py": r"a shape is a list of lengths|metadata are texts",
+    "weights/pickles.py": r"X is no PyTorch file, or holds more than tensors; .*, and X",
     "weights/gguf_file.py": r"(the|a|X bytes|X of shape) .*[^.]",
     "weights/quanto_files.py": r"X: X",
     "kokoro/dialogue.py": r"X: X",

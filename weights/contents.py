@@ -1,4 +1,4 @@
-"""What the files of a model hold, whatever their format."""
+"""What files of weights hold, whatever their format, and how their names end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pathlib import Path
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
+
+SAFETENSORS_SUFFIX = ".safetensors"
+SAFETENSORS_SUFFIXES = (SAFETENSORS_SUFFIX, ".sft")
+PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
+GGUF_SUFFIX = ".gguf"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

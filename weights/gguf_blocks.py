@@ -38,16 +38,9 @@ class BlockKind:
 def dequantize_blocks(
     data: Tensor, kind: str, shape: tuple[int, ...], dtype: torch.dtype
 ) -> Tensor:
-    """Values of quantized blocks.
+    """Values [*shape] of blocks one after another in uint8 data of any shape, which is only read.
 
-    Args:
-        data: Blocks one after another, uint8 of any shape; only read.
-        kind: As in gguf.GGMLQuantizationType, for example "Q8_0".
-        shape: Of the result.
-        dtype: Of the result.
-
-    Returns:
-        Values [*shape] on the device of the data.
+    The kind is one of gguf.GGMLQuantizationType, for example "Q8_0"; the device stays.
 
     Raises:
         ValueError: If the kind is unknown, or the data has another size than the shape asks for.
@@ -66,14 +59,7 @@ def dequantize_blocks(
 
 
 def require_gguf() -> Any:
-    """The package gguf.
-
-    Returns:
-        The module.
-
-    Raises:
-        RuntimeError: If it is not installed.
-    """
+    """The package gguf; RuntimeError if it is not installed."""
     try:
         return importlib.import_module("gguf")
     except ImportError as error:
@@ -85,25 +71,18 @@ def require_gguf() -> Any:
 def _dequantize_with_package(data: Tensor, kind: str, shape: tuple[int, ...]) -> Tensor:
     """Values [*shape] float32 on the CPU of a kind that has no row in the table."""
     gguf = require_gguf()
-    number = gguf.GGMLQuantizationType.__members__.get(kind)
-    if number is None:
-        raise ValueError(_unknown(kind))
-    sizes = gguf.GGML_QUANT_SIZES[number]
-    _check_size(data, kind, shape, sizes)
     try:
+        number = gguf.GGMLQuantizationType[kind]
+        sizes = gguf.GGML_QUANT_SIZES[number]
+        _check_size(data, kind, shape, sizes)
         blocks = data.reshape(-1, sizes[1]).contiguous().cpu()
-        values = gguf.quants.dequantize(blocks.numpy(), number)
-    except NotImplementedError as error:
-        raise ValueError(_unknown(kind)) from error
-    return torch.from_numpy(values).reshape(shape)
-
-
-def _unknown(kind: str) -> str:
-    return (
-        f"The GGUF kind {kind} cannot be read; {', '.join(BLOCK_KINDS)} can, and what the "
-        "installed package gguf dequantises. Choose a file of such a kind, or update the package: "
-        "pip install --upgrade gguf"
-    )
+        return torch.from_numpy(gguf.quants.dequantize(blocks.numpy(), number)).reshape(shape)
+    except (KeyError, NotImplementedError) as error:
+        raise ValueError(
+            f"The GGUF kind {kind} cannot be read; {', '.join(BLOCK_KINDS)} can, and what the "
+            "installed package gguf dequantises. Choose a file of such a kind, or update the "
+            "package: pip install --upgrade gguf"
+        ) from error
 
 
 def _check_size(data: Tensor, kind: str, shape: tuple[int, ...], sizes: tuple[int, int]) -> None:
@@ -123,15 +102,9 @@ def _half(blocks: Tensor, start: int) -> Tensor:
 
 
 def _unpack(packed: Tensor, bits: int, group: int) -> Tensor:
-    """Fields of some bits.
+    """Fields [L, n * 8 / bits] uint8 of 1, 2 or 4 bits from bytes [L, n].
 
-    Args:
-        packed: Bytes [L, n] uint8, n a multiple of the group.
-        bits: Of a field: 1, 2 or 4.
-        group: Bytes whose lowest fields come first, then their next fields, and so on.
-
-    Returns:
-        Fields [L, n * 8 / bits] uint8.
+    Of each group of bytes the lowest fields come first, then their next fields, and so on.
     """
     shifts = torch.arange(0, 8, bits, dtype=torch.uint8, device=packed.device)
     fields = packed.reshape(len(packed), packed.shape[1] // group, 1, group) >> shifts[:, None]

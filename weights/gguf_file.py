@@ -93,13 +93,7 @@ class _Cursor:
 
 
 def read_gguf(path: Path) -> tuple[dict[str, GgufTensor], dict[str, str]]:
-    """Map a GGUF file into memory.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Tensors by the names in the file, metadata without lists.
+    """Map a GGUF file into memory: its tensors by name, and its metadata without lists.
 
     Raises:
         ValueError: If it is no GGUF file, of an unknown version, damaged or truncated.
@@ -225,12 +219,9 @@ def _read_entries(
         if 0 in shape or width % block_values:
             raise ValueError(f"the shape {list(shape)} of {name!r} holds no blocks of {kind}")
         row_bytes = width // block_values * block_bytes
+        size = math.prod(shape[:-1]) * row_bytes
         entries[name] = _Entry(
-            shape=shape,
-            kind=kind,
-            row_bytes=row_bytes,
-            num_bytes=math.prod(shape[:-1]) * row_bytes,
-            offset=offset,
+            shape=shape, kind=kind, row_bytes=row_bytes, num_bytes=size, offset=offset
         )
     return entries
 

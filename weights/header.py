@@ -1,8 +1,7 @@
 """Files of weights: what they hold, from their beginning alone, and their tensors, mapped lazily.
 
-Safetensors (one file, or several parts), GGUF, and PyTorch files. `read_header` reads names, shapes
-and metadata; `open_tensors` maps the data into memory and reads none of it. Source: checkpoints.md
-sections 1 to 5.
+Safetensors (one file, or several parts), GGUF, and PyTorch files. Source: checkpoints.md sections
+1 to 5.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from .contents import Contents, Entry, Shapes
+from .contents import GGUF_SUFFIX, PICKLE_SUFFIXES, Contents, Entry, Shapes
 from .gguf_file import GgufTensor, read_gguf
 from .parts import Belongs, is_part, parts_contents
 from .pickles import named_tensors, pickle_contents
 from .safetensors_file import safetensors_contents
-from .suffixes import GGUF_SUFFIX, PICKLE_SUFFIXES
 
 Format = Literal["safetensors", "GGUF", "PyTorch"]
 # Maps a safetensors file: names -> tensors whose data is read when it is used.
@@ -63,13 +61,7 @@ class Header:
 def read_header(path: Path, belongs: Belongs | None = None) -> Header:
     """Tell what a file holds, without reading its data.
 
-    Args:
-        path: A .safetensors, .sft, .gguf, .pth, .pt, .bin or .ckpt file. The first part of
-            several (name-00001-of-00007.safetensors) stands for all of them.
-        belongs: As for `parts.parts_contents`.
-
-    Returns:
-        Names, shapes, dtypes and metadata.
+    One part of several stands for all of them; `belongs` is as for `parts.parts_contents`.
 
     Raises:
         ValueError: If the file is damaged, truncated, of another kind, or parts are missing.
@@ -107,14 +99,7 @@ def _gguf_contents(path: Path) -> Contents:
 
 
 def open_tensors(header: Header, read: Reader) -> dict[str, Tensor | GgufTensor]:
-    """Map the tensors of a file into memory; their data is read when it is used.
-
-    Args:
-        header: Of the file.
-        read: Maps one safetensors file.
-
-    Returns:
-        Tensors by the names of the header.
+    """Map the tensors of a file into memory, by the names of its header.
 
     Raises:
         ValueError: If the file changed since its header was read.

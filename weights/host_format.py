@@ -1,7 +1,8 @@
-"""Matrices in the quantized formats of the host (ComfyUI).
+"""Matrices in the quantized formats of the host (ComfyUI), and in the older scaled fp8.
 
 `<module>.comfy_quant` (JSON as bytes) or a list in the metadata names format and module; beside
-`<module>.weight` lie `<module>.weight_scale` and others. Source: checkpoints.md section 4.
+`<module>.weight` lie `<module>.weight_scale` and others. In the older convention a matrix has
+`<module>.scale_weight` beside it; it becomes the host's own fp8. Source: checkpoints.md section 4.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor
 
 from .contents import Shape
-from .dtypes import FLOATS, PACKED
+from .dtypes import FLOATS, FP8, FP8_DTYPES, PACKED
 from .header import Header
 
 CONFIG_SUFFIX = ".comfy_quant"
 METADATA_KEY = "_quantization_metadata"
+MARKER = "scaled_fp8"  # fp8; two elements: multiply in full precision always
+SCALE_SUFFIX, _INPUT_SUFFIX = ".scale_weight", ".scale_input"
 _EXTRAS = (
     "weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale", "weight_s_rel",
     "weight_s_channel", "weight_codebook",
@@ -76,18 +79,13 @@ def host_shapes(header: Header) -> dict[str, Shape]:
                     "download it again."
                 )
         elif packed and module not in modules:
-            raise missing_scale(header.name, name, module + CONFIG_SUFFIX)
+            raise _missing_scale(header, name, module + CONFIG_SUFFIX)
         else:
             out[name] = (shape[0], -1) if packed else shape
     _require_matrices(header, modules)
     for module, settings in marked.items():
-        check_host_format(header, module, settings)
+        _check_format(header, module, settings)
     return out
-
-
-def _lies_beside(name: str) -> bool:
-    """Whether a tensor belongs to a quantized matrix and is none."""
-    return name.rpartition(".")[2] in _EXTRAS or name.endswith(CONFIG_SUFFIX)
 
 
 def _require_matrices(header: Header, modules: Collection[str]) -> None:
@@ -97,6 +95,11 @@ def _require_matrices(header: Header, modules: Collection[str]) -> None:
                 f"{header.name}: {module} is said to be quantised, but {module}.weight is missing. "
                 "Download the file again."
             )
+
+
+def _lies_beside(name: str) -> bool:
+    """Whether a tensor belongs to a quantized matrix and is none."""
+    return name.rpartition(".")[2] in _EXTRAS or name.endswith(CONFIG_SUFFIX)
 
 
 def _metadata_layers(header: Header) -> dict[str, dict[str, object]]:
@@ -119,12 +122,8 @@ def _metadata_layers(header: Header) -> dict[str, dict[str, object]]:
     return layers
 
 
-def check_host_format(header: Header, module: str, settings: Mapping[str, object]) -> HostFormat:
-    """Refuse a quantized layer that the host cannot read.
-
-    Raises:
-        ValueError: If its format is unknown, its matrix has another dtype, or a scale is missing.
-    """
+def _check_format(header: Header, module: str, settings: Mapping[str, object]) -> HostFormat:
+    """Refuse a quantized layer that the host cannot read."""
     name = settings.get("format")
     known = HOST_FORMATS.get(name) if isinstance(name, str) else None
     if known is None:
@@ -140,33 +139,27 @@ def check_host_format(header: Header, module: str, settings: Mapping[str, object
         )
     for scale in known.scales:
         if f"{module}.{scale}" not in header.shapes:
-            raise missing_scale(header.name, f"{module}.weight", f"{module}.{scale}")
+            raise _missing_scale(header, f"{module}.weight", f"{module}.{scale}")
     if not (known.blocks or known.packed):
-        _check_plain_scales(header, module)
+        rows = header.shapes[f"{module}.weight"][:1]
+        for scale in (f"{module}.weight_scale", f"{module}.input_scale"):
+            shape = header.shapes.get(scale, ())
+            fits = math.prod(shape) == 1 or shape in (rows, (*rows, 1))
+            if not fits or header.dtypes.get(scale, "F32") not in FLOATS:
+                raise _no_scale(header, scale, "one float, or one per row")
     return known
 
 
-def _check_plain_scales(header: Header, module: str) -> None:
-    rows = header.shapes[f"{module}.weight"][:1]
-    for name in (f"{module}.weight_scale", f"{module}.input_scale"):
-        shape = header.shapes.get(name, ())
-        fits = math.prod(shape) == 1 or shape in (rows, (*rows, 1))
-        if not fits or header.dtypes.get(name, "F32") not in FLOATS:
-            raise no_scale(header, name, "one float, or one per row")
-
-
-def no_scale(header: Header, name: str, expected: str) -> ValueError:
-    """The error for a scale of another shape or dtype."""
+def _no_scale(header: Header, name: str, expected: str) -> ValueError:
     return ValueError(
         f"{header.name}: {name} is {list(header.shapes[name])} of {header.dtypes[name]}; a scale "
         f"is {expected}. The file is damaged; download it again."
     )
 
 
-def missing_scale(file: str, matrix: str, scale: str) -> ValueError:
-    """The error for a quantized matrix without its scale."""
+def _missing_scale(header: Header, matrix: str, scale: str) -> ValueError:
     return ValueError(
-        f"{file}: {matrix} is quantised but its scale {scale} is missing, so its values are "
+        f"{header.name}: {matrix} is quantised but its scale {scale} is missing, so its values are "
         "unknown. Download the file again."
     )
 
@@ -187,13 +180,12 @@ def collect_host(
     for name, tensor in tensors.items():
         module, _, part = name.rpartition(".")
         if part == "weight" and module in settings:
-            known = check_host_format(header, module, settings[module])
+            numbers = _check_format(header, module, settings[module]).numbers
+            if numbers is not None and tensor.dtype == torch.uint8:
+                tensor = tensor.view(numbers)  # the host would take bytes for numbers
             extras = {extra: tensors.get(f"{module}.{extra}") for extra in _EXTRAS}
             found = {extra: scale for extra, scale in extras.items() if scale is not None}
-            # The host would take bytes for numbers.
-            as_bytes = known.numbers if tensor.dtype == torch.uint8 else None
-            matrix = tensor if as_bytes is None else tensor.view(as_bytes)
-            parts = {"weight": matrix, **found}
+            parts = {"weight": tensor, **found}
             out[name] = HostQuantized(settings=settings[module], tensors=parts)
         elif not _lies_beside(name):
             out[name] = tensor
@@ -205,3 +197,56 @@ def _read_settings(header: Header, name: str, tensor: Tensor) -> dict[str, objec
         return dict(json.loads(bytes(tensor.to(torch.uint8).flatten().tolist())))
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{header.name}: {name} cannot be read. Download it again.") from error
+
+
+def scaled_shapes(header: Header) -> dict[str, Shape]:
+    """Parameters of a file in scaled fp8.
+
+    Raises:
+        ValueError: If a scale has no matrix, a matrix no scale, or a scale is no number.
+    """
+    out = {name: shape for name, shape in header.shapes.items() if not _is_scale(name)}
+    for name in header.shapes:
+        if not name.endswith((SCALE_SUFFIX, _INPUT_SUFFIX)):
+            continue
+        matrix = name.removesuffix(SCALE_SUFFIX).removesuffix(_INPUT_SUFFIX) + ".weight"
+        if len(out.get(matrix, ())) != 2:
+            raise ValueError(
+                f"{header.name}: {name} has no matrix {matrix} beside it. The file is damaged; "
+                "download it again."
+            )
+        if math.prod(header.shapes[name]) != 1 or header.dtypes[name] not in FLOATS:
+            raise _no_scale(header, name, "one float")
+    for name, shape in out.items():
+        scale = name.removesuffix(".weight") + SCALE_SUFFIX
+        if header.dtypes[name] in FP8 and len(shape) == 2 and scale not in header.shapes:
+            raise _missing_scale(header, name, scale)
+    return out
+
+
+def _is_scale(name: str) -> bool:
+    return name == MARKER or name.endswith((SCALE_SUFFIX, _INPUT_SUFFIX))
+
+
+def collect_scaled(tensors: Mapping[str, Tensor]) -> dict[str, Tensor | HostQuantized]:
+    """Put fp8 matrices together with their scales; other scaled matrices are multiplied."""
+    marker = tensors.get(MARKER)
+    full = {"full_precision_matrix_mult": True} if marker is None or marker.numel() == 2 else {}
+    out: dict[str, Tensor | HostQuantized] = {}
+    for name, tensor in tensors.items():
+        if _is_scale(name):
+            continue
+        module = name.removesuffix(".weight")
+        scale = tensors.get(module + SCALE_SUFFIX) if name.endswith(".weight") else None
+        if scale is None:
+            out[name] = tensor
+        elif tensor.dtype in FP8_DTYPES:
+            parts = {"weight": tensor, "weight_scale": scale.float().reshape(())}
+            heard = tensors.get(module + _INPUT_SUFFIX)
+            if heard is not None and heard.item() != 1:
+                parts["input_scale"] = heard.float().reshape(())
+            settings = {"format": str(tensor.dtype).removeprefix("torch."), **full}
+            out[name] = HostQuantized(settings=settings, tensors=parts)
+        else:
+            out[name] = tensor if scale.item() == 1 else tensor * scale.to(tensor.dtype)
+    return out

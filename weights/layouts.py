@@ -1,13 +1,13 @@
 """How files store parameters: plain, scaled fp8, the host's formats, optimum-quanto, GGUF.
 
 A quantized parameter is several tensors in a file: the matrix and its scales. `collect` puts them
-together under the parameter's name; `parameter_shapes` does the same with a header alone.
-Source: checkpoints.md sections 3 to 5.
+together under the parameter's name; `parameter_shapes` does the same with a header alone. Source:
+checkpoints.md sections 3 to 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal, cast
 
 import torch
@@ -17,10 +17,19 @@ from .contents import Shape
 from .dtypes import FLOATS, FP8, PACKED, WHOLE
 from .gguf_file import GgufTensor
 from .header import Header
-from .host_format import CONFIG_SUFFIX, METADATA_KEY, HostQuantized, collect_host, host_shapes
+from .host_format import (
+    CONFIG_SUFFIX,
+    MARKER,
+    METADATA_KEY,
+    SCALE_SUFFIX,
+    HostQuantized,
+    collect_host,
+    collect_scaled,
+    host_shapes,
+    scaled_shapes,
+)
 from .quanto import GroupScaled, RowScaled
 from .quanto_files import check_quanto, collect_quanto, find_map, group_shape, read_map
-from .scaled_fp8 import MARKER, SCALE_SUFFIX, collect_scaled, scaled_shapes
 
 LayoutName = Literal["float", "fp8", "scaled fp8", "host", "quanto", "GGUF"]
 Stored = Tensor | RowScaled | GroupScaled | GgufTensor | HostQuantized
@@ -51,38 +60,23 @@ def quanto_map(header: Header) -> dict[str, str] | None:
 
 
 def parameter_shapes(header: Header) -> dict[str, Shape]:
-    """The parameters of a file, whatever their layout.
-
-    Args:
-        header: Of the file.
-
-    Returns:
-        Shapes by parameter name. A matrix with several values in a byte has -1 columns.
+    """The parameters of a file, whatever their layout; packed matrices have -1 columns.
 
     Raises:
-        ValueError: If a scale is missing, stands alone, or a tensor has a dtype that this layout
-            does not allow.
+        ValueError: If a scale is missing or stands alone, or a dtype is none of the layout's.
     """
     layout, allowed = layout_of(header), FLOATS | FP8
     if layout == "GGUF":
-        shapes = dict(header.shapes)
-        allowed = frozenset(header.dtypes.values()) - WHOLE
+        shapes, allowed = dict(header.shapes), frozenset(header.dtypes.values()) - WHOLE
     elif layout == "quanto":
         shapes = _quanto_shapes(header)
     elif layout == "host":
-        shapes = host_shapes(header)
-        allowed |= PACKED
+        shapes, allowed = host_shapes(header), allowed | PACKED
     elif layout == "scaled fp8":
         shapes = scaled_shapes(header)
     else:
         shapes = {name: shape for name, shape in header.shapes.items() if name != MARKER}
-    _check_dtypes(header, shapes, allowed)
-    return shapes
-
-
-def _check_dtypes(header: Header, names: Iterable[str], allowed: Collection[str]) -> None:
-    """Refuse plain parameters that are no floats."""
-    for name in names:
+    for name in shapes:
         # Without dtype it is several tensors; its layout's own check has seen them.
         if (dtype := header.dtypes.get(name)) is not None and dtype not in allowed:
             raise ValueError(
@@ -90,6 +84,7 @@ def _check_dtypes(header: Header, names: Iterable[str], allowed: Collection[str]
                 "The file is damaged or of a layout that this pack does not know. Download it "
                 "again."
             )
+    return shapes
 
 
 def _quanto_shapes(header: Header) -> dict[str, Shape]:
@@ -105,14 +100,7 @@ def _quanto_shapes(header: Header) -> dict[str, Shape]:
 
 
 def collect(header: Header, tensors: Mapping[str, Tensor | GgufTensor]) -> dict[str, Stored]:
-    """Put together what belongs together.
-
-    Args:
-        header: Of the file, checked by `parameter_shapes`.
-        tensors: Of `open_tensors`.
-
-    Returns:
-        The parameters by name; no data is copied.
+    """The parameters of a file that `parameter_shapes` has checked; no data is copied.
 
     Raises:
         ValueError: If a quantized format is unknown.

@@ -6,16 +6,16 @@ of the caller. Source: checkpoints.md section 1.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from .contents import Contents
+from .contents import SAFETENSORS_SUFFIX, Contents
 from .safetensors_file import safetensors_contents
-from .suffixes import SAFETENSORS_SUFFIX
 
 IDENTITY_BYTES = 1 << 20  # at each end of a file; headers and many tensors lie there
 
@@ -47,15 +47,9 @@ def files_of(path: Path) -> list[Path]:
 
 
 def file_identity(path: Path, belongs: Belongs | None = None) -> str:
-    """Tell a model from others by its contents, without reading all of them.
+    """Hex digest of size, beginning and end of every file of a model of any layout.
 
-    Args:
-        path: File of any layout; one of several parts stands for all.
-        belongs: As for `parts_contents`.
-
-    Returns:
-        A hex digest of size, beginning and end of every file of the model. Names, places, times
-        and the order of parts do not matter: it is the same on every machine.
+    Names, places, times and the order of parts do not matter: it is the same on every machine.
 
     Raises:
         ValueError: If a part is missing or the index cannot be used.
@@ -63,13 +57,12 @@ def file_identity(path: Path, belongs: Belongs | None = None) -> str:
     names = [path.name]
     if is_part(path.name):
         index = _find_index(path)
-        names = _numbered_parts(path, belongs) if index is None else _indexed_parts(path, *index)
+        names = _indexed_parts(path, *index) if index else [*_numbered_parts(path, belongs)]
     digests = sorted(_end_digest(path.with_name(name)) for name in names)
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def _end_digest(path: Path) -> bytes:
-    """Digest of size, beginning and end of one file."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         digest = hashlib.sha256(size.to_bytes(8, "little"))
@@ -80,15 +73,10 @@ def _end_digest(path: Path) -> bytes:
 
 
 def parts_contents(path: Path, belongs: Belongs | None = None) -> Contents:
-    """All parts of a sharded model: by the index if there is one, else by their names.
+    """The tensors of all parts of a model: by the index if there is one, else by their names.
 
-    Args:
-        path: Any of the parts.
-        belongs: Asked about the other safetensors files in the folder if there is no index; the
-            only one that does belong is read as a part.
-
-    Returns:
-        Their tensors.
+    Without index `belongs` is asked about the other safetensors files in the folder; the only one
+    that does belong is read as a part.
 
     Raises:
         ValueError: If a part is missing or damaged, or the index cannot be used.
@@ -97,32 +85,31 @@ def parts_contents(path: Path, belongs: Belongs | None = None) -> Contents:
     if index is not None:
         return _indexed_contents(path, *index)
     merged = Contents(entries={}, metadata={})
-    for name in _numbered_parts(path, belongs):  # later files win
-        part = safetensors_contents(path.with_name(name))
+    for name, read in _numbered_parts(path, belongs).items():  # later files win
+        part = read or safetensors_contents(path.with_name(name))
         merged.entries.update(part.entries)
         merged.metadata.update(part.metadata)
     return merged
 
 
-def _numbered_parts(path: Path, belongs: Belongs | None) -> list[str]:
-    """All parts by their names, and what belongs to them."""
+def _numbered_parts(path: Path, belongs: Belongs | None) -> dict[str, Contents | None]:
+    """All parts by their names, and what belongs to them, which alone had to be read."""
     match = _PART.fullmatch(path.name)
     assert match is not None, path.name
     count = int(match["count"])
     names = [f"{match['stem']}-{n:05}-of-{match['count']}.safetensors" for n in range(1, count + 1)]
     _require_parts(path, names)
+    parts: dict[str, Contents | None] = dict.fromkeys(names)
     if belongs is None:
-        return names
-    others = sorted({file.name for file in path.parent.glob("*.safetensors")}.difference(names))
-    found = [name for name in others if belongs(_names_in(path.with_name(name)))]
-    return [*names, *(found if len(found) == 1 else [])]
-
-
-def _names_in(path: Path) -> Collection[str]:
-    try:
-        return safetensors_contents(path).entries
-    except ValueError:
-        return ()  # a damaged neighbor is no reason to refuse these parts
+        return parts
+    found: dict[str, Contents] = {}
+    for name in {file.name for file in path.parent.glob("*.safetensors")}.difference(names):
+        # A damaged neighbor is no reason to refuse these parts.
+        with contextlib.suppress(ValueError):
+            contents = safetensors_contents(path.with_name(name))
+            if belongs(contents.entries):
+                found[name] = contents
+    return parts | found if len(found) == 1 else parts
 
 
 def _find_index(path: Path) -> tuple[Path, dict[str, str]] | None:
@@ -168,8 +155,7 @@ def _indexed_contents(path: Path, index: Path, places: Mapping[str, str]) -> Con
     return Contents(entries=entries, metadata=metadata)
 
 
-def _require_parts(path: Path, names: Iterable[str]) -> None:
-    names = list(names)
+def _require_parts(path: Path, names: Collection[str]) -> None:
     missing = [name for name in names if not path.with_name(name).is_file()]
     if missing:
         raise ValueError(

@@ -21,11 +21,7 @@ _OTHER = "is never opened. Choose the .safetensors file of this model."
 
 
 def pickle_contents(path: Path) -> Contents:
-    """What a PyTorch file holds.
-
-    Raises:
-        ValueError: As `read_pickle`, or if a tensor is of a kind of numbers that is unknown.
-    """
+    """What a PyTorch file holds; ValueError as `read_pickle`, or for an unknown kind of numbers."""
     entries = {}
     for name, tensor in named_tensors(path).items():
         dtype = NAMES.get(tensor.dtype)
@@ -46,14 +42,9 @@ def named_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_pickle(path: Path, *, other: str = _OTHER) -> object:
-    """Load a PyTorch file that holds tensors only; mapped unless it is of the format before 1.6.
+    """Load a PyTorch file of tensors, or dictionaries and lists of such; mapped from format 1.6 on.
 
-    Args:
-        path: The file.
-        other: How the sentence goes on that refuses a file with anything else in it.
-
-    Returns:
-        Its value: a tensor, or dictionaries and lists of such.
+    `other` is how the sentence goes on that refuses a file with anything else in it.
 
     Raises:
         ValueError: If the file is damaged, of another kind, or holds more than tensors.
@@ -112,15 +103,9 @@ def _places_after(record: zipfile.ZipInfo, file: BinaryIO) -> tuple[int, ...]:
 def flatten(
     value: object, prefix: str = "", *, refuse: Callable[[str, object], None] | None = None
 ) -> dict[str, Tensor]:
-    """Tensors of nested dictionaries by dotted names.
+    """Tensors of nested dictionaries by dotted names; a lone tensor has the name `tensor`.
 
-    Args:
-        value: A tensor, or a mapping of values.
-        prefix: Name of the value.
-        refuse: Called with name and value of anything else; None leaves it out.
-
-    Returns:
-        Tensors by name; a lone tensor has the name `tensor`.
+    `refuse` is called with name and value of anything else; None leaves it out.
     """
     if isinstance(value, Tensor):
         return {prefix or "tensor": value}

@@ -49,16 +49,10 @@ class GroupScaled:
 
 
 def dequantize_rows(data: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """Values of a matrix with one scale per row.
+    """Values [out, in] in a dtype: data [out, in] int8 or float8 times scale [out, 1] float.
 
-    Args:
-        data: [out, in] int8 or float8.
-        scale: [out, 1] float.
-        dtype: Of the result; the scale's own gives the numbers of optimum-quanto. A narrower one
-            costs a wider copy on the CPU.
-
-    Returns:
-        data * scale, [out, in].
+    The scale's own dtype gives the numbers of optimum-quanto; a narrower one costs a wider copy on
+    the CPU.
     """
     return data.to(dtype).mul_(scale)
 
@@ -66,18 +60,9 @@ def dequantize_rows(data: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
 def dequantize_groups(
     data: Tensor, scale: Tensor, shift: Tensor, shape: tuple[int, int], dtype: torch.dtype
 ) -> Tensor:
-    """Values of a matrix with one scale and shift per group.
+    """Values [out, in] of a matrix whose parts are as in `GroupScaled`.
 
-    Args:
-        data: [ceil(n / 2), group size] uint8, packed as in `GroupScaled`.
-        scale: [n, 1] float, or [1, in].
-        shift: Like scale, float or integer.
-        shape: out, in.
-        dtype: Of the result, rounded to after each step; the scale's own gives the numbers of
-            optimum-quanto.
-
-    Returns:
-        data * scale - shift, or (data - shift) * scale for an integer shift; [out, in].
+    Each step rounds to the dtype; the scale's own gives the numbers of optimum-quanto.
     """
     half, group_size = data.shape
     num_groups = shape[0] * shape[1] // group_size
@@ -92,14 +77,9 @@ def dequantize_groups(
 
 
 def quantize_weight(weight: Tensor, kind: QuantoKind) -> RowScaled | GroupScaled:
-    """Quantize the weight of a linear layer with optimum-quanto.
+    """Quantize a weight [out, in] of float32, float16 or bfloat16 with optimum-quanto.
 
-    Args:
-        weight: [out, in] float32, float16 or bfloat16, on any device.
-        kind: The layout.
-
-    Returns:
-        The layout's tensors on the same device, the scales in the dtype of the weight.
+    The result lies on the same device, its scales have the dtype of the weight.
 
     Raises:
         ValueError: If the weight is no matrix or of another dtype.

@@ -17,10 +17,10 @@ from typing import get_args
 
 from torch import Tensor
 
+from .contents import Shapes
 from .dtypes import NAMES
 from .quanto import GroupScaled, QuantoKind, RowScaled, column_of
 
-_Shapes = Mapping[str, tuple[int, ...]]
 _ALIASES = {"qfloat8": "qfloat8_e4m3fn"}
 _DATA, _PACKED = "weight._data", "weight._data._data"
 _SCALE, _SHIFT = "weight._scale", "weight._shift"
@@ -40,15 +40,10 @@ _OF_A_LAYER = re.compile(r"\._(data|scale|shift)$|\.weight\._|\.(input|output)_s
 
 
 def find_map(path: Path) -> Path | None:
-    """The JSON map that belongs to a file.
+    """The JSON map in the folder of a quantized file; None if there is none.
 
-    Args:
-        path: A quantized file, under the name it was published with.
-
-    Returns:
-        A file in the same folder: named as the authors do (`dit_model_map_<q>.json`,
-        `quantization_map_<q>_FusionX.json`, `t5_map_<q>.json`), else as the file with .json;
-        None if there is neither.
+    It is named as the authors do (`dit_model_map_<q>.json`, `quantization_map_<q>_FusionX.json`,
+    `t5_map_<q>.json`), else as the file with .json.
     """
     stem = path.stem
     names = [stem.replace(old, new, 1) for old, new in _MAP_NAMES.items() if stem.startswith(old)]
@@ -57,13 +52,7 @@ def find_map(path: Path) -> Path | None:
 
 
 def read_map(path: Path) -> dict[str, str]:
-    """Read the JSON map of a quantized file.
-
-    Args:
-        path: The map.
-
-    Returns:
-        The kind of each quantized module, one of `QuantoKind`.
+    """Read the JSON map of a quantized file: module -> kind, one of `QuantoKind`.
 
     Raises:
         ValueError: If it is no map, or has weights of another kind or quantized activations.
@@ -74,11 +63,10 @@ def read_map(path: Path) -> dict[str, str]:
         raise ValueError(
             f"{path.name} is no map of an optimum-quanto file: it is no JSON. {_MAP_ADVICE}"
         ) from error
-    keys = {"weights", "activations"}
-    is_map = isinstance(entries, dict) and all(
-        isinstance(entry, dict) and keys <= set(entry) for entry in entries.values()
-    )
-    if not is_map:
+    if not isinstance(entries, dict) or not all(
+        isinstance(entry, dict) and {"weights", "activations"} <= set(entry)
+        for entry in entries.values()
+    ):
         raise ValueError(
             f"{path.name} is no map of an optimum-quanto file: it begins with {str(entries)[:60]}, "
             'not with {"<module>": {"weights": "qint8", "activations": "none"}. ' + _MAP_ADVICE
@@ -106,12 +94,11 @@ class _Layer:
 
     module: str
     parts: tuple[str, ...]  # matrix, scale and, if it is packed, shift
-    shapes: _Shapes  # of all tensors of the file
+    shapes: Shapes  # of all tensors of the file
     dtypes: Mapping[str, str]
 
     @property
     def tensors(self) -> list[str]:
-        """Names of its parts in the file."""
         return [f"{self.module}.{part}" for part in self.parts]
 
     def check(self, listed: str | None) -> QuantoKind:
@@ -162,7 +149,7 @@ class _Layer:
         return GroupScaled(data=data, scale=scale, shift=shift[0], shape=shape)
 
 
-def _find_layers(shapes: _Shapes, dtypes: Mapping[str, str]) -> dict[str, _Layer]:
+def _find_layers(shapes: Shapes, dtypes: Mapping[str, str]) -> dict[str, _Layer]:
     """The quantized layers of a file by module, unchecked."""
     return {
         module: _Layer(module=module, parts=parts, shapes=shapes, dtypes=dtypes)
@@ -173,18 +160,12 @@ def _find_layers(shapes: _Shapes, dtypes: Mapping[str, str]) -> dict[str, _Layer
 
 
 def check_quanto(
-    shapes: _Shapes, dtypes: Mapping[str, str], kinds: Mapping[str, str] | None, *, name: str
+    shapes: Shapes, dtypes: Mapping[str, str], kinds: Mapping[str, str] | None, *, name: str
 ) -> dict[str, QuantoKind]:
-    """Check the names, shapes and dtypes of a quantized file, as its header has them.
+    """Check a quantized file by its header; the kind of each quantized module.
 
-    Args:
-        shapes: By tensor name, without prefix.
-        dtypes: By tensor name, as safetensors has them ("I8", "F8_E4M3", "U8", "BF16" ...).
-        kinds: Of `read_map`; None if the file has no map, then the dtypes tell the kinds.
-        name: Of the file, for messages.
-
-    Returns:
-        The kind of each quantized module.
+    Dtypes are as safetensors spells them; `kinds` is of `read_map`, None if the file has no map:
+    then the dtypes tell the kinds.
 
     Raises:
         ValueError: If parts of a layer are missing, left over or of a wrong shape or dtype, the
@@ -215,7 +196,7 @@ def _check_listed(modules: Collection[str], kinds: Mapping[str, str], name: str)
             )
 
 
-def _check_strangers(layers: Mapping[str, _Layer], shapes: _Shapes, name: str) -> None:
+def _check_strangers(layers: Mapping[str, _Layer], shapes: Shapes, name: str) -> None:
     """Refuse what looks like a part of a quantized layer and is none."""
     known = {tensor for layer in layers.values() for tensor in layer.tensors}
     known |= {f"{module}{scale}" for module in layers for scale in _ACTIVATION_SCALES}
@@ -229,7 +210,7 @@ def _check_strangers(layers: Mapping[str, _Layer], shapes: _Shapes, name: str) -
             )
 
 
-def group_shape(module: str, shapes: _Shapes) -> tuple[int, int]:
+def group_shape(module: str, shapes: Shapes) -> tuple[int, int]:
     """Out and in of a packed layer: by its bias, else if only one shape has such groups."""
     num_groups, group_size = shapes[f"{module}.{_SCALE}"][0], shapes[f"{module}.{_PACKED}"][1]
     bias = shapes.get(f"{module}.bias")
@@ -247,22 +228,13 @@ def group_shape(module: str, shapes: _Shapes) -> tuple[int, int]:
 
 
 def _group_size(columns: int) -> int:
-    """Values per scale that qint4 takes for a row."""
     return next((size for size in _GROUP_SIZES if columns % size == 0), columns)
 
 
 def collect_quanto(
     tensors: Mapping[str, Tensor], kinds: Mapping[str, str] | None, *, name: str
 ) -> dict[str, Tensor | RowScaled | GroupScaled]:
-    """Put the parts of quantized weights together.
-
-    Args:
-        tensors: Of a file, by name without prefix.
-        kinds: Of `read_map`; None if the file has no map.
-        name: Of the file, for messages.
-
-    Returns:
-        The parameters by name, `<module>.weight` quantized; no data is copied.
+    """The parameters of a quantized file, `<module>.weight` quantized; no data is copied.
 
     Raises:
         ValueError: As `check_quanto`, or if the file was made for quantized activations.

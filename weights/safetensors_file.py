@@ -23,17 +23,12 @@ _MAX_AXES = 8
 
 
 def safetensors_contents(path: Path) -> Contents:
-    """One safetensors file.
-
-    Raises:
-        ValueError: If it is none, damaged, truncated, or holds an unknown kind of numbers.
-    """
+    """One file; ValueError if it is none, damaged, truncated, or holds unknown kinds of numbers."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        if size < _LENGTH_BYTES or length > min(_MAX_HEADER, size - _LENGTH_BYTES):
-            raise ValueError(_unreadable(path.name))
-        header = file.read(length)
+        fits = length <= min(_MAX_HEADER, size - _LENGTH_BYTES)
+        header = file.read(length) if fits else b"damaged"
     try:
         found: dict[str, Any] = json.loads(header.decode("utf-8"))
         metadata = dict(found.pop("__metadata__", None) or {})
@@ -45,7 +40,10 @@ def safetensors_contents(path: Path) -> Contents:
             for name, e in found.items()
         }
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        raise ValueError(_unreadable(path.name)) from error
+        raise ValueError(
+            f"{path.name} is no safetensors file, or its beginning is damaged. "
+            "Choose a .safetensors file, or download it again."
+        ) from error
     wanted = _LENGTH_BYTES + length + max((end for _, end, _ in spans), default=0)
     if wanted != size:
         raise ValueError(
@@ -88,10 +86,3 @@ def _check_spans(
                 "Download it again."
             )
         position = end
-
-
-def _unreadable(name: str) -> str:
-    return (
-        f"{name} is no safetensors file, or its beginning is damaged. "
-        "Choose a .safetensors file, or download it again."
-    )

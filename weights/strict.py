@@ -23,15 +23,9 @@ class Misfit:
 
 
 def find_misfit(found: Shapes, expected: Shapes, optional: Collection[str] = ()) -> Misfit:
-    """Compare parameters with those that a network has.
+    """Compare parameters with those that a network has; `optional` names may be absent.
 
-    Args:
-        found: Shapes by name; -1 columns (several values in a byte) fit any number.
-        expected: Shapes by name.
-        optional: Names that may be absent.
-
-    Returns:
-        All differences, in the order of the arguments.
+    The -1 columns of a matrix with several values in a byte fit any number.
     """
     return Misfit(
         missing=[name for name in expected if name not in found and name not in optional],

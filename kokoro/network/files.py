@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ...weights import pickles
+from ...weights.contents import SAFETENSORS_SUFFIX
 from ...weights.strict import find_misfit, tensor_shapes
-from ...weights.suffixes import SAFETENSORS_SUFFIX
 
 WEIGHT_SUFFIXES = (".pth", SAFETENSORS_SUFFIX)
 PARTS = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")

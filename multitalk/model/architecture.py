@@ -5,6 +5,7 @@ Names: wan21_i2v_14b_base.json and multitalk_audio_part.json in tests/weights/ma
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -43,19 +44,8 @@ def count_blocks(names: Iterable[str]) -> int:
 
 
 def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
-    """Sizes of a base model.
-
-    Args:
-        shapes: Its parameters.
-
-    Returns:
-        The sizes that a few of them tell.
-
-    Raises:
-        LookupError: If one of these parameters is missing or has too few dimensions.
-    """
+    """Sizes of a base model; LookupError if a parameter that tells one is missing or too flat."""
     image = shapes.get("img_emb.proj.0.bias")
-    patch = PATCH[0] * PATCH[1] * PATCH[2]
     return BaseSizes(
         dim=shapes["head.modulation"][-1],
         num_layers=count_blocks(shapes),
@@ -63,7 +53,7 @@ def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
         text_width=shapes["text_embedding.0.weight"][1],
         time_width=shapes["time_embedding.0.weight"][1],
         in_channels=shapes["patch_embedding.weight"][1],
-        out_channels=shapes["head.head.bias"][0] // patch,
+        out_channels=shapes["head.head.bias"][0] // math.prod(PATCH),
         image_width=None if image is None else image[0],
     )
 
@@ -71,20 +61,19 @@ def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
 def base_parameters(sizes: BaseSizes) -> Shapes:
     """Every parameter of a base model of these sizes."""
     dim, out = sizes.dim, {}
-    out["patch_embedding.weight"] = (dim, sizes.in_channels, *PATCH)
-    out["patch_embedding.bias"] = (dim,)
-    _add_linear(out, "text_embedding.0", dim, sizes.text_width)
-    _add_linear(out, "text_embedding.2", dim, dim)
-    _add_linear(out, "time_embedding.0", dim, sizes.time_width)
-    _add_linear(out, "time_embedding.2", dim, dim)
-    _add_linear(out, "time_projection.1", 6 * dim, dim)
+    _add_layer(out, "patch_embedding", dim, sizes.in_channels, *PATCH)
+    _add_layer(out, "text_embedding.0", dim, sizes.text_width)
+    _add_layer(out, "text_embedding.2", dim, dim)
+    _add_layer(out, "time_embedding.0", dim, sizes.time_width)
+    _add_layer(out, "time_embedding.2", dim, dim)
+    _add_layer(out, "time_projection.1", 6 * dim, dim)
     out["head.modulation"] = (1, 2, dim)
-    _add_linear(out, "head.head", sizes.out_channels * PATCH[0] * PATCH[1] * PATCH[2], dim)
+    _add_layer(out, "head.head", sizes.out_channels * math.prod(PATCH), dim)
     if sizes.image_width is not None:
-        _add_norm(out, "img_emb.proj.0", sizes.image_width)
-        _add_linear(out, "img_emb.proj.1", sizes.image_width, sizes.image_width)
-        _add_linear(out, "img_emb.proj.3", dim, sizes.image_width)
-        _add_norm(out, "img_emb.proj.4", dim)
+        _add_layer(out, "img_emb.proj.0", sizes.image_width)
+        _add_layer(out, "img_emb.proj.1", sizes.image_width, sizes.image_width)
+        _add_layer(out, "img_emb.proj.3", dim, sizes.image_width)
+        _add_layer(out, "img_emb.proj.4", dim)
     for number in range(sizes.num_layers):
         _add_block(out, f"blocks.{number}", sizes)
     return out
@@ -103,34 +92,28 @@ def is_audio_name(name: str) -> bool:
 def is_block_linear(name: str) -> bool:
     """Whether a parameter is a matrix of a block: nine tenths of the model, safe in 8 bit.
 
-    Everything else stays in 16 bit or more: norms, biases, modulation, patch and time and text and
-    image embedding, head, audio projection. Source: checkpoints.md section 4.
+    Everything else stays in 16 bit or more. Source: checkpoints.md section 4.
     """
     return _BLOCK_LINEAR.fullmatch(name) is not None and ".norm_" not in name
 
 
-def _add_linear(out: Shapes, name: str, rows: int, columns: int) -> None:
-    out[f"{name}.weight"] = (rows, columns)
-    out[f"{name}.bias"] = (rows,)
-
-
-def _add_norm(out: Shapes, name: str, width: int) -> None:
-    out[f"{name}.weight"] = (width,)
-    out[f"{name}.bias"] = (width,)
+def _add_layer(out: Shapes, name: str, *shape: int) -> None:
+    out[f"{name}.weight"] = shape
+    out[f"{name}.bias"] = shape[:1]
 
 
 def _add_block(out: Shapes, name: str, sizes: BaseSizes) -> None:
-    dim, has_image = sizes.dim, sizes.image_width is not None
+    dim = sizes.dim
     out[f"{name}.modulation"] = (1, 6, dim)
     for attention in ("self_attn", "cross_attn"):
         for part in "qkvo":
-            _add_linear(out, f"{name}.{attention}.{part}", dim, dim)
+            _add_layer(out, f"{name}.{attention}.{part}", dim, dim)
         for part in "qk":
             out[f"{name}.{attention}.norm_{part}.weight"] = (dim,)
-    if has_image:
-        _add_linear(out, f"{name}.cross_attn.k_img", dim, dim)
-        _add_linear(out, f"{name}.cross_attn.v_img", dim, dim)
+    if sizes.image_width is not None:
+        _add_layer(out, f"{name}.cross_attn.k_img", dim, dim)
+        _add_layer(out, f"{name}.cross_attn.v_img", dim, dim)
         out[f"{name}.cross_attn.norm_k_img.weight"] = (dim,)
-    _add_norm(out, f"{name}.norm3", dim)
-    _add_linear(out, f"{name}.ffn.0", sizes.ffn, dim)
-    _add_linear(out, f"{name}.ffn.2", dim, sizes.ffn)
+    _add_layer(out, f"{name}.norm3", dim)
+    _add_layer(out, f"{name}.ffn.0", sizes.ffn, dim)
+    _add_layer(out, f"{name}.ffn.2", dim, sizes.ffn)

@@ -12,8 +12,9 @@ Source: denoiser.md sections 4 to 6; Kong et al. 2025, "Let Them Talk" (MultiTal
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -22,26 +23,15 @@ from torch import Tensor, nn
 from ..config import AUDIO_RADIUS, AUDIO_WINDOW, VAE_TIME, AudioPartConfig
 
 LATTER_WINDOW = AUDIO_WINDOW + VAE_TIME - 1  # 8 audio frames for the four frames of a latent frame
-ROPE_BASE = 10_000.0
-FIRST_SPEAKERS = 2  # the released weights know two; three and more are an extension
 
 
-class Attention(Protocol):
-    """Exact attention: q, k, v [B, N, L, D] to [B, N, L, D]."""
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor: ...  # noqa: D102
-
-
-def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Torch's scaled dot product attention, [B, N, L, D]."""
-    return nn.functional.scaled_dot_product_attention(q, k, v)
+# Exact attention: q, k, v [B, N, L, D] to [B, N, L, D].
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+plain_attention: Attention = nn.functional.scaled_dot_product_attention
 
 
 def group_by_latent_frame(windows: Tensor) -> tuple[Tensor, Tensor]:
-    """Split frame neighbourhoods into what each latent frame reads.
-
-    Args:
-        windows: [S, F, 5, M, E], F = 4n+1.
+    """Split frame neighbourhoods [S, F, 5, M, E], F = 4n+1, into what each latent frame reads.
 
     Returns:
         The 5 audio frames of latent frame 0, [S, 1, 5, M, E], and 8 consecutive ones for each later
@@ -51,12 +41,7 @@ def group_by_latent_frame(windows: Tensor) -> tuple[Tensor, Tensor]:
     later = rearrange(windows[:, 1:], "s (n four) five m e -> s n four five m e", four=VAE_TIME)
     centre = AUDIO_RADIUS
     latter = torch.cat(
-        [
-            later[:, :, 0, : centre + 1],
-            later[:, :, 1:-1, centre],
-            later[:, :, -1, centre:],
-        ],
-        dim=2,
+        [later[:, :, 0, : centre + 1], later[:, :, 1:-1, centre], later[:, :, -1, centre:]], dim=2
     )
     return windows[:, :1], latter
 
@@ -76,22 +61,11 @@ class AudioProjection(nn.Module):
         self.norm = operations.LayerNorm(width, **factory)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Project the windows of all speakers.
-
-        Args:
-            windows: [S, F, 5, M, E].
-
-        Returns:
-            [S, T, K, E].
-        """
+        """Project the windows [S, F, 5, M, E] of all speakers to [S, T, K, E]."""
         first, latter = group_by_latent_frame(windows)
-        hidden = torch.cat(
-            [
-                torch.relu(self.proj1(rearrange(first, "s t a m e -> s t (a m e)"))),
-                torch.relu(self.proj1_vf(rearrange(latter, "s t a m e -> s t (a m e)"))),
-            ],
-            dim=1,
-        )  # [S, T, hidden]
+        first = torch.relu(self.proj1(rearrange(first, "s t a m e -> s t (a m e)")))
+        latter = torch.relu(self.proj1_vf(rearrange(latter, "s t a m e -> s t (a m e)")))
+        hidden = torch.cat([first, latter], dim=1)  # [S, T, hidden]
         tokens = self.proj3(torch.relu(self.proj2(hidden)))
         return self.norm(rearrange(tokens, "s t (k e) -> s t k e", k=self.num_tokens))
 
@@ -115,17 +89,10 @@ class AudioCrossAttention(nn.Module):
         key_rotation: Tensor | None,
         attention: Attention,
     ) -> Tensor:
-        """Attend.
+        """Attend from x [B, L, dim] to tokens [B, T, S*K, E]: [B, L, dim].
 
-        Args:
-            x: [B, L, dim], frame-major, L = T * tokens per latent frame.
-            tokens: [B, T, S*K, E].
-            query_rotation: [B, 1, L, D/2, 2] cosines and sines, or None for one speaker.
-            key_rotation: [S*K, D/2, 2], or None for one speaker.
-            attention: Exact attention.
-
-        Returns:
-            [B, L, dim].
+        L is frame-major, T * tokens per latent frame. Rotations are cosines and sines, of queries
+        [B, 1, L, D/2, 2] and of keys [S*K, D/2, 2]; None for one speaker.
         """
         B, T = tokens.shape[:2]
         heads = (self.num_heads, -1)
@@ -175,12 +142,8 @@ def speaker_map(
 ) -> Tensor:
     """How much each video token looks at each speaker's area of the first latent frame.
 
-    Args:
-        q: [B, L, N, D], rotated queries of the block's self attention.
-        k: [B, L, N, D], rotated keys.
-        token_masks: [S+1, n] zeros and ones over the n tokens of a latent frame, in q's dtype,
-            background last.
-        attention: Exact attention.
+    From rotated queries and keys [B, L, N, D] of the block's self attention, and masks [S+1, n] of
+    zeros and ones over the n tokens of a latent frame, in q's dtype, background last.
 
     Returns:
         [B, S+1, L] float32: attention to the first latent frame, averaged inside each mask and over
@@ -217,23 +180,17 @@ def speaker_axis(num_speakers: int, config: AudioPartConfig) -> SpeakerAxis:
     4i..4i+4: an extension by the community, experimental.
     """
     step = float(config.class_interval)
-    if num_speakers <= FIRST_SPEAKERS:
-        starts = (0.0, float(config.class_range - config.class_interval))[:num_speakers]
-    else:
+    starts = (0.0, config.class_range - step)[:num_speakers]
+    if num_speakers > 2:
         starts = tuple(step * index for index in range(num_speakers))
     return SpeakerAxis(starts=starts, interval=step, background=float(config.class_range // 2))
 
 
 def speaker_positions(shares: Tensor, axis: SpeakerAxis) -> Tensor:
-    """Place every video token on the speaker axis.
+    """Place every video token on the axis, [B, L] float32, by the speaker map [B, S+1, L].
 
-    Args:
-        shares: [B, S+1, L] speaker map, background last.
-        axis: Ranges of the S speakers.
-
-    Returns:
-        [B, L] float32: within the range of the speaker it looks at most (first wins ties), by how
-        much; the background position where the background wins.
+    It lies within the range of the speaker it looks at most (first wins ties), by how much; at the
+    background position where the background, which is last, wins.
     """
     speakers = shares[:, :-1]
     low, high = speakers.amin(-1, keepdim=True), speakers.amax(-1, keepdim=True)
@@ -247,34 +204,18 @@ def speaker_positions(shares: Tensor, axis: SpeakerAxis) -> Tensor:
 
 
 def rotation(positions: Tensor, width: int) -> Tensor:
-    """Cosines and sines of one-dimensional rotary positions.
-
-    Args:
-        positions: [...] float32.
-        width: Head width D.
-
-    Returns:
-        [..., D/2, 2] float32.
+    """Cosines and sines [..., D/2, 2] float32 of rotary positions [...] float32, D the head width.
 
     Source: Su et al. 2021, "RoFormer", equation 15, base 10000, adjacent channels in pairs.
     """
     exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width
-    angles = positions[..., None] * ROPE_BASE**-exponents
+    angles = positions[..., None] * 10_000.0**-exponents
     return torch.stack([angles.cos(), angles.sin()], dim=-1)
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate adjacent channel pairs.
-
-    Args:
-        x: [..., D].
-        table: [..., D/2, 2] of `rotation`, broadcast over leading axes.
-
-    Returns:
-        Like x.
-    """
-    pairs = x.float().unflatten(-1, (-1, 2))
-    even, odd = pairs.unbind(-1)
+    """Rotate adjacent channel pairs of x [..., D] by a table of `rotation`, broadcast in front."""
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     cos, sin = table.unbind(-1)
     turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
     return turned.flatten(-2).to(x.dtype)

@@ -49,31 +49,22 @@ _IN_BLOCK = re.compile(r"(blocks\.\d+\.)(.+)")
 
 
 def official_name(name: str) -> str | None:
-    """The official name of a layer or parameter that diffusers names otherwise.
+    """The official name of a layer or parameter that diffusers names otherwise, without prefix.
 
-    Args:
-        name: Diffusers name without prefix; what follows the layer, as `.weight`, is kept.
-
-    Returns:
-        The official name, or None if diffusers has no such layer.
+    What follows the layer, as `.weight`, is kept. None if diffusers has no such layer.
     """
-    block, rest = _split(name)
-    return _translate(block, rest, _BLOCK if block else _TOP)
+    return _translate(name, _TOP, _BLOCK)
 
 
 def diffusers_name(name: str) -> str | None:
     """The diffusers name of a layer or parameter with an official name; None without one."""
-    block, rest = _split(name)
-    return _translate(block, rest, _BLOCK_BACK if block else _TOP_BACK)
+    return _translate(name, _TOP_BACK, _BLOCK_BACK)
 
 
-def _split(name: str) -> tuple[str, str]:
+def _translate(name: str, top: dict[str, str], inside: dict[str, str]) -> str | None:
     found = _IN_BLOCK.fullmatch(name)
-    return (found[1], found[2]) if found else ("", name)
-
-
-def _translate(block: str, rest: str, table: dict[str, str]) -> str | None:
-    layer, tail = rest, ""
+    block, layer = found.groups() if found else ("", name)
+    table, tail = inside if found else top, ""
     while layer not in table:
         layer, dot, last = layer.rpartition(".")
         tail = dot + last + tail

@@ -16,13 +16,7 @@ from ...weights.header import Header
 from ...weights.strict import find_misfit
 from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
 from ..sound.wav2vec2 import BASE_CONFIG
-from .architecture import (
-    audio_parameters,
-    base_parameters,
-    base_sizes,
-    count_blocks,
-    is_audio_name,
-)
+from .architecture import audio_parameters, base_parameters, base_sizes, count_blocks, is_audio_name
 from .kinds import LARGE_WIDTH, Kind, base_variant, count_encoder_layers, kind_of, row_of
 from .naming import AUDIO_KEY, BASE_KEY, ModelHeader
 
@@ -51,9 +45,6 @@ def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None
 def check_base(header: Header) -> None:
     """Refuse everything that is no WAN 2.1 image-to-video transformer.
 
-    Args:
-        header: Header of the file in the base slot.
-
     Raises:
         ValueError: With what the file is and what is expected.
     """
@@ -63,16 +54,14 @@ def check_base(header: Header) -> None:
             f"audio_part and choose for example {_BASE_EXAMPLE} here."
         )
     _require_kind(header, "WAN base model", "base", _BASE_EXAMPLE)
-    variant = base_variant(header)
-    if variant == "I2V":
-        return
-    shape = header.shapes.get("patch_embedding.weight", ())
-    channels = shape[1] if len(shape) > 1 else 0
-    raise ValueError(
-        f"{header.name} is a WAN model of another kind ({variant}, {channels} input channels); "
-        f"base takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image embedding). "
-        f"Choose for example {_BASE_EXAMPLE}."
-    )
+    if (variant := base_variant(header)) != "I2V":
+        shape = header.shapes.get("patch_embedding.weight", ())
+        channels = shape[1] if len(shape) > 1 else 0
+        raise ValueError(
+            f"{header.name} is a WAN model of another kind ({variant}, {channels} input "
+            f"channels); base takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image "
+            f"embedding). Choose for example {_BASE_EXAMPLE}."
+        )
 
 
 def has_audio_part(header: Header) -> bool:
@@ -81,14 +70,10 @@ def has_audio_part(header: Header) -> bool:
 
 
 def audio_part_config(header: ModelHeader) -> AudioPartConfig:
-    """Sizes of an audio part.
+    """Sizes of an audio part from its shapes.
 
-    Args:
-        header: Header of the file in the audio slot.
-
-    Returns:
-        Sizes from shapes; the number of heads and encoder layers, which shapes do not tell, from
-        the metadata or else those of the released models.
+    They do not tell the numbers of heads and encoder layers: these are in the metadata, or else
+    those of the released models.
 
     Raises:
         ValueError: If the file is no audio part, or its shapes contradict each other.
@@ -99,7 +84,6 @@ def audio_part_config(header: ModelHeader) -> AudioPartConfig:
         hidden, first_width = shapes[AUDIO_KEY]
         token_width = shapes["audio_proj.norm.weight"][0]
         dim = shapes["blocks.0.norm_x.weight"][0]
-        rows = shapes["audio_proj.proj3.weight"][0]
         layers = _setting(header, "encoder_layers", 12)
         per_frame = first_width // AUDIO_WINDOW
         config = AudioPartConfig(
@@ -109,7 +93,7 @@ def audio_part_config(header: ModelHeader) -> AudioPartConfig:
             encoder_layers=layers,
             encoder_channels=per_frame // layers,
             hidden=hidden,
-            num_tokens=rows // token_width,
+            num_tokens=shapes["audio_proj.proj3.weight"][0] // token_width,
             token_width=token_width,
         )
     except (LookupError, ValueError, ArithmeticError) as error:
@@ -137,16 +121,9 @@ def _setting(header: Header, key: str, default: int) -> int:
 def check_parameters(
     base: ModelHeader, audio: ModelHeader, config: AudioPartConfig
 ) -> dict[str, Shape]:
-    """Compare every name and shape of a base and an audio part with what the network has.
+    """Compare every name and shape with what the network has; its shapes, by name.
 
-    Args:
-        base: Header of the base.
-        audio: Header of the file that holds the audio part: the same for a whole model. Base
-            parameters in it win over the base's.
-        config: Sizes of the audio part.
-
-    Returns:
-        Shapes of the whole network, by name.
+    For a whole model both headers are the same. Base parameters in an audio file win.
 
     Raises:
         ValueError: With the first missing, unexpected and wrong-shaped parameters.
@@ -172,10 +149,7 @@ def check_parameters(
 
 
 def check_audio_parameters(audio: ModelHeader, config: AudioPartConfig) -> dict[str, Shape]:
-    """Compare every name and shape of an audio part with what the network has.
-
-    Returns:
-        Shapes of the network's audio part, by name.
+    """As `check_parameters`, for an audio part alone.
 
     Raises:
         ValueError: With the first missing, unexpected and wrong-shaped parameters.
@@ -215,13 +189,7 @@ def check_fit(base: Header, config: AudioPartConfig, audio_name: str) -> None:
 
 
 def encoder_sizes(header: Header) -> tuple[int, int]:
-    """Layers and width of a speech encoder.
-
-    Args:
-        header: Header of the file in the encoder slot.
-
-    Returns:
-        Number of transformer layers, channels of each.
+    """Number of transformer layers of a speech encoder, and channels of each.
 
     Raises:
         ValueError: If it is no wav2vec2 encoder, or the large one.
@@ -248,14 +216,10 @@ class EncoderSettings:
 
 
 def encoder_settings(header: Header) -> EncoderSettings:
-    """Configuration of a speech encoder.
+    """Configuration of a speech encoder from the metadata of its file.
 
-    Args:
-        header: Header of its file.
-
-    Returns:
-        From the file's metadata; what is not there, from the config.json and
-        preprocessor_config.json beside it; else wav2vec2-base's, without normalization.
+    What is not there comes from the config.json and preprocessor_config.json beside it; else it is
+    wav2vec2-base's, without normalization.
 
     Raises:
         ValueError: If one of these JSON files cannot be read.
@@ -273,7 +237,6 @@ def encoder_settings(header: Header) -> EncoderSettings:
 
 
 def _read_json(folder: Path, name: str) -> dict[str, object]:
-    """A JSON file as a dictionary; empty if there is none."""
     path = folder / name
     if not path.is_file():
         return {}

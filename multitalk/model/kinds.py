@@ -1,14 +1,13 @@
 """What is this file, in which slot does it belong, and how does it store its weights?
 
-Two tables answer from names, shapes and metadata alone: `KINDS` and `VARIANTS`. A new kind of file
-is a new row. Names: checkpoints.md, tests/weights/manifests.
+A new kind of file is a new row. Names: checkpoints.md, tests/weights/manifests.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,8 +148,7 @@ def base_variant(header: Header) -> str:
             return variant.label
     if channels != BASE_IN_CHANNELS:
         return "unknown variant"
-    has_picture = "img_emb.proj.0.bias" in names
-    return "I2V" if has_picture or not needs_clip(header) else "WAN 2.2 I2V"
+    return "I2V" if "img_emb.proj.0.bias" in names or not needs_clip(header) else "WAN 2.2 I2V"
 
 
 def row_of(kind: Kind) -> KindRow | None:
@@ -228,14 +226,7 @@ _DETAILS: dict[str, Callable[[Header], str]] = {
 
 
 def describe(header: ModelHeader) -> str:
-    """A report on a file, for people.
-
-    Args:
-        header: Of the file.
-
-    Returns:
-        A few lines: what it is, its details, layout and size, and where it belongs.
-    """
+    """A few lines for people: what a file is, its layout and size, and where it belongs."""
     kind = kind_of(header)
     lines = [f"{header.name}: {kind if kind != 'unknown' else 'an unknown kind of file'}"]
     if kind in _DETAILS:
@@ -247,15 +238,12 @@ def describe(header: ModelHeader) -> str:
     )
     if header.other_parts:
         lines.append(f"also {len(header.other_parts)} tensors of other models, which are not used")
-    row = row_of(kind)
-    if row is not None:
+    if row := row_of(kind):
         lines.append(f"goes into: {row.slot}; folder models/{row.folder}")
-    if row is not None and row.slot.startswith("the host's") and layout_of(header) == "quanto":
-        lines.append("which does not read optimum-quanto files: choose an fp8 or 16 bit file there")
-    if kind == "unknown":
-        lines.append(f"its first tensors: {', '.join(_first(header.shapes))}")
+        if row.slot.startswith("the host's") and layout_of(header) == "quanto":
+            lines.append(
+                "which does not read optimum-quanto files: choose an fp8 or 16 bit file there"
+            )
+    else:
+        lines.append(f"its first tensors: {', '.join([*header.shapes][:5] or ['none'])}")
     return "\n".join(lines)
-
-
-def _first(names: Collection[str]) -> list[str]:
-    return list(names)[:5] or ["none"]

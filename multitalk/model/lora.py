@@ -198,12 +198,7 @@ class LoraMatch:
 def match_lora(shapes: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> LoraMatch:
     """Find the layer and the host's name for every key of a LoRA file.
 
-    Args:
-        shapes: Every key of the file with its shape.
-        parameters: Parameters of the model without prefix, with their shapes.
-
-    Returns:
-        The match; `applied` and `partly` are empty if nothing fits.
+    The model's parameters come without prefix.
     """
     known = index_layers(parameters)
     layers: dict[str, LayerMatch] = {}

@@ -31,14 +31,8 @@ class Layers:
 
 
 def index_layers(parameters: Iterable[str]) -> Layers:
-    """The layers of a model, under official and diffusers names.
-
-    Args:
-        parameters: Names without prefix.
-    """
-    targets = {
-        name.removesuffix(".weight"): name for name in parameters if not name.endswith(".bias")
-    }
+    """The layers of a model by its parameters, under official and diffusers names."""
+    targets = {n.removesuffix(".weight"): n for n in parameters if not n.endswith(".bias")}
     diffusers = {name: path for path in targets if (name := diffusers_name(path))}
     spelled = {**diffusers, **{path: path for path in targets}}
     return Layers(
@@ -48,11 +42,7 @@ def index_layers(parameters: Iterable[str]) -> Layers:
 
 
 def find_layer(stem: str, layers: Layers) -> tuple[str | None, tuple[str, ...]]:
-    """Find the layer that a key of a file means.
-
-    Args:
-        stem: The key without its suffix.
-        layers: Layers of the model.
+    """The layer that a key of a file, without its suffix, means.
 
     Returns:
         Module path or None, and the styles that the spelling shows, if any.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from .block_names import fold_blocks
 from .lora import LoraMatch
 
 _SIZES = {1536: " (1.3B)", 3072: " (5B)", 5120: " (14B)"}  # width -> size of the released models
@@ -14,6 +14,7 @@ _OTHER_FAMILIES = (
     "input_blocks", "output_blocks", "middle_block", "down_blocks", "up_blocks", "double_blocks",
     "single_blocks", "single_transformer_blocks", "transformer_blocks", "joint_blocks", "lora_te",
 )  # fmt: skip
+_BLOCK = re.compile(r"(.*?blocks[._])(\d+)((?:[._].*)?)")
 _MAX_REASONS = 9  # per kind, so that a report has about twenty lines
 _MAX_NAMES = 8  # per line
 
@@ -22,10 +23,6 @@ def require_match(match: LoraMatch, name: str) -> None:
     """Refuse a LoRA that would change nothing, or was made for another size of model.
 
     A file of another size may still change a layer or two whose size is the same in all models.
-
-    Args:
-        match: Match of the file.
-        name: Name of the file.
 
     Raises:
         ValueError: With what the file seems to be made for.
@@ -59,16 +56,7 @@ def _hint(match: LoraMatch, ignored: Mapping[str, str]) -> str:
 
 
 def describe_match(match: LoraMatch, name: str, strength: float) -> str:
-    """Say what a LoRA changes, for people.
-
-    Args:
-        match: Match of the file.
-        name: Name of the file.
-        strength: Factor at use.
-
-    Returns:
-        About twenty lines at most.
-    """
+    """About twenty lines at most for people: what a LoRA changes at a strength."""
     rank = "" if match.rank is None else f", rank {match.rank}"
     layers = "1 layer" if match.num_changed == 1 else f"{match.num_changed} layers"
     lines = [f"{name}: {match.style} style{rank}, strength {round(strength, 3)}; {layers} changed."]
@@ -90,3 +78,27 @@ def _describe_reasons(word: str, reasons: Mapping[str, str]) -> list[str]:
     if len(groups) > _MAX_REASONS:
         lines.append(f"{word}: {len(groups) - _MAX_REASONS} more reasons")
     return lines
+
+
+def fold_blocks(names: Iterable[str]) -> list[str]:
+    """Fold names that differ in their block number alone into one: `blocks.0-3,7.ffn.0`.
+
+    They have dots or underscores and keep the order of their first appearance.
+    """
+    numbers: dict[tuple[str, str], set[int]] = {}
+    for name in names:
+        if found := _BLOCK.fullmatch(name):
+            numbers.setdefault((found[1], found[3]), set()).add(int(found[2]))
+        else:
+            numbers.setdefault((name, ""), set())
+    return [head + _runs(sorted(found)) + tail for (head, tail), found in numbers.items()]
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)

@@ -65,11 +65,7 @@ class ModelFiles:
 
     @classmethod
     def read(cls, base: Path, audio_part: Path | None) -> ModelFiles:
-        """Look at two files, or at one that holds both.
-
-        Args:
-            base: File in the base slot; the first part of several stands for all.
-            audio_part: File in the audio slot; None: the base's own. Base parameters in it win.
+        """Look at two files, or at one that holds both, which has no audio_part beside it.
 
         Raises:
             ValueError: With what a file is and what is expected.

@@ -75,10 +75,8 @@ def name_tensors(header: Header) -> ModelHeader:
     """
     marks = plain_names(header.shapes)
     prefix = next((p for p in _PREFIXES if {p + BASE_KEY, p + AUDIO_KEY} & marks), "")
-    others = tuple(name for name in header.shapes if prefix and name.startswith(_OTHER_PARTS))
-    mine = dict.fromkeys(header.shapes)
-    for name in others:
-        del mine[name]
+    others = dict.fromkeys(n for n in header.shapes if prefix and n.startswith(_OTHER_PARTS))
+    mine = [name for name in header.shapes if name not in others]
     named = _published_names(header.name, mine, prefix, diffusers=DIFFUSERS_KEY in marks)
     return ModelHeader(
         name=header.name,
@@ -89,7 +87,7 @@ def name_tensors(header: Header) -> ModelHeader:
         sources={name: header.sources[stored] for name, stored in named.items()},
         num_bytes=header.num_bytes,
         prefix=prefix,
-        other_parts=others,
+        other_parts=tuple(others),
     )
 
 

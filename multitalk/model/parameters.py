@@ -19,14 +19,7 @@ _BLOCK = re.compile(r"^blocks\.\d+\.")
 
 
 def parameter_shapes(header: Header) -> Shapes:
-    """The parameters of a file, whatever their layout.
-
-    Returns:
-        Shapes by parameter name. A matrix with several values in a byte has -1 columns.
-
-    Raises:
-        ValueError: As `weights.layouts.parameter_shapes`, or if a file mixes kinds of floats.
-    """
+    """As `weights.layouts.parameter_shapes`; ValueError too if a file mixes kinds of floats."""
     shapes = layouts.parameter_shapes(header)
     if header.format != "GGUF":
         scales = (name for name in header.shapes if name.endswith(layouts.MATRIX_SCALES))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pack.multitalk.model.block_names import fold_blocks
+from pack.multitalk.model.lora_report import fold_blocks
 
 
 @pytest.mark.parametrize(

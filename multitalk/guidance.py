@@ -39,16 +39,7 @@ class GuidancePlan:
 
 
 def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) -> GuidancePlan:
-    """Find the passes that are needed for two scales.
-
-    Args:
-        text: Text guidance; 1 means none.
-        audio: Audio guidance; 1 means none.
-        apg: Adaptive projected guidance, or None for plain guidance.
-
-    Returns:
-        The plan; passes whose weight is zero are left out.
-    """
+    """Find the passes that two scales need; a scale of 1 means none of that guidance."""
     no_text = math.isclose(text, 1.0)
     if apg is not None:
         terms: list[tuple[float, Pass, Pass]] = (
@@ -57,21 +48,15 @@ def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) ->
             else [(text - 1, "full", "negative"), (audio - 1, "negative", "bare")]
         )
         terms = [term for term in terms if not math.isclose(term[0], 0.0, abs_tol=1e-9)]
-        used: set[Pass] = {"full"}
-        for _, positive, negative in terms:
-            used |= {positive, negative}
-        passes: tuple[Pass, ...] = tuple(name for name in PASSES if name in used)
+        used = {"full", *(name for _, *pair in terms for name in pair)}
+        passes = tuple(name for name in PASSES if name in used)
         return GuidancePlan(passes=passes, weights=(), terms=tuple(terms), apg=apg)
     weights: dict[Pass, float] = (
         {"full": audio, "silent": 1 - audio}
         if no_text
         else {"full": text, "negative": audio - text, "bare": 1 - audio}
     )
-    kept: dict[Pass, float] = {
-        name: weight
-        for name, weight in weights.items()
-        if not math.isclose(weight, 0.0, abs_tol=1e-9)
-    }
+    kept = {name: w for name, w in weights.items() if not math.isclose(w, 0.0, abs_tol=1e-9)}
     return GuidancePlan(passes=tuple(kept), weights=tuple(kept.values()), terms=(), apg=None)
 
 
@@ -83,14 +68,7 @@ class Guidance:
         self._running: dict[int, Tensor] = {}
 
     def combine(self, predictions: Mapping[Pass, Tensor]) -> Tensor:
-        """Guided velocity.
-
-        Args:
-            predictions: Velocity [B, 16, T, h, w] float32 of every pass of the plan.
-
-        Returns:
-            [B, 16, T, h, w].
-        """
+        """Guided velocity, of the velocities [B, 16, T, h, w] float32 of every pass of the plan."""
         plan = self.plan
         if plan.apg is None:
             out = predictions[plan.passes[0]] * plan.weights[0]

@@ -48,7 +48,9 @@ def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) ->
             else [(text - 1, "full", "negative"), (audio - 1, "negative", "bare")]
         )
         terms = [term for term in terms if not math.isclose(term[0], 0.0, abs_tol=1e-9)]
-        used = {"full", *(name for _, *pair in terms for name in pair)}
+        used: set[Pass] = {"full"}
+        for _, positive, negative in terms:
+            used |= {positive, negative}
         passes = tuple(name for name in PASSES if name in used)
         return GuidancePlan(passes=passes, weights=(), terms=tuple(terms), apg=apg)
     weights: dict[Pass, float] = (

@@ -100,15 +100,19 @@ class NoiseSource(Protocol):
 
     def window(self, shape: Sequence[int]) -> Tensor:
         """Initial noise of the next window."""
+        ...
 
     def motion(self, shape: Sequence[int]) -> Tensor:
         """Noise for motion latents, drawn before every model call and once after the last."""
+        ...
 
     def state(self) -> Tensor:
         """Where the stream stands, [n] uint8."""
+        ...
 
     def restore(self, state: Tensor) -> None:
         """Go on from where the stream stood."""
+        ...
 
 
 class SeededNoise:

@@ -51,14 +51,18 @@ def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) ->
         used: set[Pass] = {"full"}
         for _, positive, negative in terms:
             used |= {positive, negative}
-        passes = tuple(name for name in PASSES if name in used)
+        passes: tuple[Pass, ...] = tuple(name for name in PASSES if name in used)
         return GuidancePlan(passes=passes, weights=(), terms=tuple(terms), apg=apg)
     weights: dict[Pass, float] = (
         {"full": audio, "silent": 1 - audio}
         if no_text
         else {"full": text, "negative": audio - text, "bare": 1 - audio}
     )
-    kept = {name: w for name, w in weights.items() if not math.isclose(w, 0.0, abs_tol=1e-9)}
+    kept: dict[Pass, float] = {
+        name: weight
+        for name, weight in weights.items()
+        if not math.isclose(weight, 0.0, abs_tol=1e-9)
+    }
     return GuidancePlan(passes=tuple(kept), weights=tuple(kept.values()), terms=(), apg=None)
 
 

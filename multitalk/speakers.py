@@ -67,7 +67,7 @@ def parse_boxes(text: str) -> list[Box]:
 
 
 def boxes_from_items(items: Sequence[Mapping[str, Any]]) -> list[Box]:
-    """Boxes of a program, in the order given; those with a score or label, from left to right.
+    """Boxes of a program in the order given; those with a score or label from left to right.
 
     Raises:
         ValueError: If a box lacks one of x, y, width, height.
@@ -132,7 +132,7 @@ def reference_box_masks(boxes: Sequence[Sequence[float]], height: int, width: in
 
 
 def half_masks(height: int, width: int, *, margin: float = HALF_MARGIN) -> Tensor:
-    """Split for two speakers without boxes, [2, height, width] zeros and ones: left, right half."""
+    """Left and right half, each with a margin, as masks [2, height, width] of zeros and ones."""
     masks = torch.zeros(2, height, width)
     half = width // 2
     top, bottom = int(height * margin), int(height * (1 - margin))
@@ -197,7 +197,7 @@ def token_masks(cells: Tensor) -> Tensor:
 
 
 def check_token_masks(tokens: Tensor, height: int, width: int) -> None:
-    """Refuse speakers who vanish in a video of a size; [S+1, n], the background may be empty.
+    """Refuse speakers without a token [S+1, n] in a video; the background, the last, may have none.
 
     Raises:
         ValueError: If a speaker has no token left after resize and crop.

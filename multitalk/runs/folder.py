@@ -108,7 +108,7 @@ class RunFolder:
         )
 
     def save(self, window: FinishedWindow) -> VideoWindow:
-        """Write a window, and give it as it goes into the video; now it outlives any stop.
+        """Write a window, which then outlives any stop, and give it as it goes into the video.
 
         Raises:
             OSError: If it cannot be written; the windows before are safe, the sentence says so.

@@ -100,7 +100,7 @@ class VideoFile:
                 self.path.unlink(missing_ok=True)
 
     def write(self, frames: Tensor) -> None:
-        """Add a window [F, H, W, 3] uint8 RGB; now the file plays to its end, with sound.
+        """Add a window [F, H, W, 3] uint8 RGB; afterwards the file plays to its end, with sound.
 
         Raises:
             OSError: If the disk refuses; the windows before stay playable.

@@ -27,19 +27,14 @@ MEASURED_FRAMES = 5  # of a window, evenly spaced: enough for its mean color
 def _to_lab(rgb: Tensor, *, with_numpy: bool = False) -> Tensor:
     """[..., 3] sRGB in 0..1 to [..., 3] Lab (L 0..100)."""
     scaled = (rgb + 0.055) / 1.055
-    linear = torch.where(rgb > 0.04045, _power(scaled, 2.4, with_numpy), rgb / 12.92)
+    power = np.power(scaled.numpy(), 2.4) if with_numpy else scaled.clamp_min(0) ** 2.4
+    linear = torch.where(rgb > 0.04045, torch.as_tensor(power), rgb / 12.92)
     product = _fused_product if with_numpy else torch.matmul
     xyz = product(linear, _matrix(_RGB_TO_XYZ, rgb).T) / _matrix(_WHITE, rgb)
     root = torch.from_numpy(np.cbrt(xyz.numpy())) if with_numpy else xyz.clamp_min(0) ** (1 / 3)
     f = torch.where(xyz > _CUBE_FROM, root, _SLOPE * xyz + _OFFSET)
     x, y, z = f.unbind(-1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-1)
-
-
-def _power(base: Tensor, exponent: float, with_numpy: bool) -> Tensor:  # noqa: FBT001 - private
-    if with_numpy:
-        return torch.from_numpy(np.power(base.numpy(), exponent))
-    return base.clamp_min(0) ** exponent
 
 
 def _fused_product(rows: Tensor, matrix: Tensor) -> Tensor:
@@ -73,14 +68,10 @@ def _to_rgb(lab: Tensor) -> Tensor:
 
 
 def color_statistics(frames: Tensor, device: torch.device | None = None) -> Tensor:
-    """Colors of one picture, or of a window by up to 5 of its frames.
+    """Colors of a picture, or of up to 5 frames of a window, [F, H, W, 3] in 0..1.
 
-    Args:
-        frames: [F, H, W, 3] in 0..1.
-        device: Where they are computed, a frame at a time; None: where the frames are.
-
-    Returns:
-        [2, 3] float32: mean and population standard deviation of L, a and b, the mean over frames.
+    They are computed a frame at a time on `device`; None: where the frames are. The result is
+    [2, 3] float32: mean and population standard deviation of L, a and b, the mean over frames.
     """
     step = max(1, len(frames) // MEASURED_FRAMES)
     measured = [
@@ -91,30 +82,15 @@ def color_statistics(frames: Tensor, device: torch.device | None = None) -> Tens
 
 
 def color_distance(statistics: Tensor, reference: Tensor) -> float:
-    """Distance of two mean colors in Lab units (CIE76; about 2 is just visible).
-
-    Args:
-        statistics: [2, 3], as `color_statistics`.
-        reference: [2, 3].
-
-    Returns:
-        Euclidean distance of the means.
-    """
+    """Distance of two `color_statistics` [2, 3]: of the means, CIE76; 2 is just visible."""
     return float((statistics[0] - reference[0].to(statistics)).norm())
 
 
 def match_statistics(frames: Tensor, target: Tensor, *, strength: float) -> Tensor:
-    """Give each frame certain color statistics.
+    """Give each frame [F, H, W, 3] in 0..1 the mean and deviation [2, 3] of a target, in Lab.
 
-    Args:
-        frames: [F, H, W, 3] in 0..1.
-        target: [2, 3] mean and deviation in Lab; frames are matched on its device, one at a time.
-        strength: 0 returns the frames untouched, 1 replaces them by the matched ones.
-
-    Returns:
-        [F, H, W, 3] in 0..1 (untouched values if strength is 0). Mean and population standard
-        deviation of each Lab channel become the target's; a channel without any deviation beyond
-        rounding becomes the target's mean.
+    A channel without any deviation beyond rounding becomes the target's mean. Frames are matched
+    on the target's device, one at a time; strength 0 leaves them untouched, 1 replaces them.
 
     Source: Reinhard et al. 2001, "Color transfer between images", in CIE Lab; sampling.md 7.
     """

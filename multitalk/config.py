@@ -88,25 +88,16 @@ PRESETS: dict[str, Preset] = {
     "lightx2v": Preset(steps=4, shift=2.0, text_guidance=1.0, audio_guidance=2.0, step_cache=False),
 }
 
-SMALL_PICTURE_PX = 600_000  # up to here the 480 class: shift 7, else 720: shift 11
-SHIFT_480, SHIFT_720 = 7.0, 11.0
+SMALL_PICTURE_PX = 600_000  # up to here the 480 class, else 720
 
 SizeClass = Literal["480", "720"]
 
 
 def size_class(height: int, width: int) -> SizeClass:
-    """Tell which of the two trained size classes a picture size belongs to.
-
-    Args:
-        height: Pixels.
-        width: Pixels.
-
-    Returns:
-        "480" up to 0.6 megapixel, else "720".
-    """
+    """The trained size class that a picture size in pixels belongs to."""
     return "480" if height * width <= SMALL_PICTURE_PX else "720"
 
 
 def default_shift(height: int, width: int) -> float:
     """Timestep shift of the full preset for a picture size."""
-    return SHIFT_480 if size_class(height, width) == "480" else SHIFT_720
+    return 7.0 if size_class(height, width) == "480" else 11.0

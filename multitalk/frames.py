@@ -39,14 +39,7 @@ BUCKETS: Mapping[SizeClass, Sequence[tuple[float, tuple[int, int]]]] = {
 
 
 def count_frames(duration_s: Fraction) -> int:
-    """Number of video frames that cover a sound, in exact arithmetic.
-
-    Args:
-        duration_s: Length of the sound in seconds: samples / sample rate.
-
-    Returns:
-        ceil(duration x 25).
-    """
+    """Number of video frames that cover a sound, in exact arithmetic."""
     return math.ceil(duration_s * FRAME_RATE)
 
 
@@ -67,27 +60,16 @@ def bucket_size(
     size: SizeClass,
     buckets: Mapping[SizeClass, Sequence[tuple[float, tuple[int, int]]]] = BUCKETS,
 ) -> tuple[int, int]:
-    """Choose the output size whose shape is nearest to the picture's.
+    """Height and width of the bucket whose shape is nearest to the picture's; the earlier of two.
 
-    Args:
-        height: Rows of the source picture.
-        width: Columns of the source picture.
-        size: Size class, "480" (about 640x640) or "720" (about 960x960).
-        buckets: Table to choose from; ties go to the earlier entry.
-
-    Returns:
-        Height and width in pixels.
+    Size class "480" is about 640x640, "720" about 960x960.
     """
     ratio = height / width
     return min(buckets[size], key=lambda entry: abs(entry[0] - ratio))[1]
 
 
 def check_size(height: int, width: int) -> None:
-    """Refuse sizes that the network cannot hold.
-
-    Raises:
-        ValueError: If a side is not a positive multiple of 16.
-    """
+    """Raise ValueError for a side in pixels that is not a positive multiple of 16."""
     for name, value in (("width", width), ("height", height)):
         if value < TOKEN_PX or value % TOKEN_PX:
             below = max(TOKEN_PX, value // TOKEN_PX * TOKEN_PX)
@@ -100,11 +82,8 @@ def check_size(height: int, width: int) -> None:
 def check_shape(picture: tuple[int, int], video: tuple[int, int]) -> None:
     """Refuse a picture of which the video would show next to nothing.
 
-    Resized to cover the video it would also need that many times the memory.
-
-    Args:
-        picture: Height and width.
-        video: Height and width.
+    Resized to cover the video it would also need that many times the memory. Sizes are height and
+    width.
 
     Raises:
         ValueError: If less than a sixteenth of the picture would be seen.
@@ -127,66 +106,35 @@ def _cover(height: int, width: int, target: tuple[int, int]) -> tuple[int, int, 
 
 
 def fit_frames(frames: Tensor, height: int, width: int) -> Tensor:
-    """Resize to cover the target, then crop the centre.
+    """Resize [F, H, W, 3] in 0..1 to cover the target, then crop the centre.
 
-    Args:
-        frames: [F, H, W, 3] float in 0..1.
-        height: Target rows.
-        width: Target columns.
-
-    Returns:
-        [F, height, width, 3] float32 in 0..1, with 8 bits per channel: Pillow's antialiased
-        bilinear resize works on bytes, as the reference does.
+    The result, [F, height, width, 3] float32, has 8 bits per channel: Pillow's antialiased bilinear
+    resize works on bytes, as the reference does.
     """
     rows, columns, top, left = _cover(frames.shape[1], frames.shape[2], (height, width))
-    pixels = (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy()
-    out = torch.empty(len(pixels), height, width, 3)
-    for index, picture in enumerate(pixels):
+    out = torch.empty(len(frames), height, width, 3)
+    for index, picture in enumerate(to_bytes(frames).numpy()):
         resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
         cropped = resized.crop((left, top, left + width, top + height))
-        out[index] = torch.from_numpy(np.asarray(cropped).copy()) / 255
+        out[index] = torch.from_numpy(np.array(cropped)) / 255
     return out
 
 
 def fit_masks(masks: Tensor, height: int, width: int) -> Tensor:
-    """Resize masks to cover the target by nearest neighbour, then crop the centre.
-
-    Args:
-        masks: [S, H, W] float.
-        height: Target rows.
-        width: Target columns.
-
-    Returns:
-        [S, height, width], same values as given.
-    """
+    """Resize masks [S, H, W] to cover the target by nearest neighbour, then crop the centre."""
     rows, columns, top, left = _cover(masks.shape[1], masks.shape[2], (height, width))
     resized = torch.nn.functional.interpolate(masks[None].float(), (rows, columns), mode="nearest")
     return resized[0, :, top : top + height, left : left + width]
 
 
 def pad_with_grey(frames: Tensor, num_frames: int) -> Tensor:
-    """Append mid grey frames, the "to be generated" of Wan I2V.
-
-    Args:
-        frames: [F, H, W, 3] in 0..1.
-        num_frames: Frames wanted, at least F.
-
-    Returns:
-        [num_frames, H, W, 3].
-    """
+    """Append mid grey, the "to be generated" of Wan I2V: [F, H, W, 3] to [num_frames, H, W, 3]."""
     grey = frames.new_full((num_frames - len(frames), *frames.shape[1:]), 0.5)
     return torch.cat([frames, grey])
 
 
 def to_bytes(frames: Tensor) -> Tensor:
-    """Round frames to 8 bits.
-
-    Args:
-        frames: [F, H, W, 3] in 0..1.
-
-    Returns:
-        [F, H, W, 3] uint8 on the CPU. Half a step, 1/510, is the largest change.
-    """
+    """Round frames [F, H, W, 3] in 0..1 to uint8 on the CPU; they change by 1/510 at most."""
     return (frames.clamp(0, 1) * 255).round_().to("cpu", torch.uint8)
 
 
@@ -196,15 +144,10 @@ def from_bytes(frames: Tensor) -> Tensor:
 
 
 def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Tensor]:
-    """Frames of a picture or source video at the size of the video, resized when asked for.
+    """Frames of a picture or source video [F, H, W, 3] in 0..1, resized when asked for.
 
-    Args:
-        image: [F, H, W, 3] in 0..1; the last frame stands for all that follow.
-        height: Target rows.
-        width: Target columns.
-
-    Returns:
-        A callable from frame number to frame [1, height, width, 3].
+    The callable takes a number and gives [1, height, width, 3]; the last frame stands for all that
+    follow.
     """
     first = fit_frames(image[:1], height, width)
 

@@ -140,9 +140,7 @@ class SeededNoise:
 class Models:
     """The callables that touch models."""
 
-    encode: Callable[
-        [Tensor], Tensor
-    ]  # frames [F, H, W, 3] in 0..1 -> raw latents [1, 16, T, h, w]
+    encode: Callable[[Tensor], Tensor]  # frames [F, H, W, 3] -> raw latents [1, 16, T, h, w]
     decode: Callable[[Tensor], Tensor]  # raw latents -> frames
     embed_picture: Callable[[Tensor], object]  # frame [1, H, W, 3] -> whatever `denoise` takes
     denoise: Callable[[WindowRequest], Tensor]  # -> raw latents [1, 16, T, h, w]
@@ -162,11 +160,6 @@ class Scene:
 Attempt = Callable[[Callable[[], FinishedWindow]], FinishedWindow]
 
 
-def once(make: Callable[[], FinishedWindow]) -> FinishedWindow:
-    """The plainest attempt: make the window, and let errors pass."""
-    return make()
-
-
 def generate(
     plan: WindowPlan,
     scene: Scene,
@@ -176,24 +169,14 @@ def generate(
     family: Family,
     drift: DriftControl,
     after: WindowState | None = None,
-    attempt: Attempt = once,
+    attempt: Attempt = lambda make: make(),
 ) -> Iterator[FinishedWindow]:
-    """Make a video window by window.
+    """Make a video window by window; together the windows give exactly `plan.num_frames`.
 
-    Args:
-        plan: Which windows.
-        scene: Picture or source video, and speech.
-        models: VAE, CLIP vision and sampler.
-        noise: Random numbers.
-        family: Window rules: MultiTalk continues from the last frames of the previous window,
-            InfiniteTalk conditions every window on a frame of the source.
-        drift: What holds colors and faces.
-        after: State of the last window that is there already; None begins at the picture.
-        attempt: Calls what makes a window, and may call it again after a failure: it then makes
-            the same window from the same random numbers.
-
-    Yields:
-        New frames of each window; together with those before exactly `plan.num_frames`.
+    MultiTalk continues from the last frames of the previous window, InfiniteTalk conditions every
+    window on a frame of the source. `after` is the state of the last window that is there already;
+    None begins at the picture. `attempt` calls what makes a window, and may call it again after a
+    failure: it then makes the same window from the same random numbers.
     """
     maker = _WindowMaker(plan, scene, models, noise, family, drift)
     state = after
@@ -233,11 +216,10 @@ class _WindowMaker:
         target = self._target(condition, state)
         frames = match_statistics(decoded[skipped:], target, strength=self._drift.color_strength)
         kept = plan.kept(index)
-        new = frames[kept.start - skipped : kept.stop - skipped]
         return FinishedWindow(
             index=index,
             start=plan.starts[index] + kept.start,
-            frames=new,
+            frames=frames[kept.start - skipped : kept.stop - skipped],
             state=WindowState(
                 index=index,
                 tail=frames[-plan.size.overlap :].clone(),

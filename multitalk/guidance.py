@@ -39,16 +39,7 @@ class GuidancePlan:
 
 
 def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) -> GuidancePlan:
-    """Find the passes that are needed for two scales.
-
-    Args:
-        text: Text guidance; 1 means none.
-        audio: Audio guidance; 1 means none.
-        apg: Adaptive projected guidance, or None for plain guidance.
-
-    Returns:
-        The plan; passes whose weight is zero are left out.
-    """
+    """Find the passes that two scales need; a scale of 1 means none of that guidance."""
     no_text = math.isclose(text, 1.0)
     if apg is not None:
         terms: list[tuple[float, Pass, Pass]] = (
@@ -83,14 +74,7 @@ class Guidance:
         self._running: dict[int, Tensor] = {}
 
     def combine(self, predictions: Mapping[Pass, Tensor]) -> Tensor:
-        """Guided velocity.
-
-        Args:
-            predictions: Velocity [B, 16, T, h, w] float32 of every pass of the plan.
-
-        Returns:
-            [B, 16, T, h, w].
-        """
+        """Guided velocity, of the velocities [B, 16, T, h, w] float32 of every pass of the plan."""
         plan = self.plan
         if plan.apg is None:
             out = predictions[plan.passes[0]] * plan.weights[0]

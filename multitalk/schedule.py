@@ -8,14 +8,9 @@ from torch import Tensor
 
 
 def shifted_sigmas(steps: int, shift: float) -> Tensor:
-    """Noise levels from pure noise to clean.
+    """Noise levels from 1, pure noise, to 0, [steps + 1] float32; timesteps are 1000 times these.
 
-    Args:
-        steps: Denoising steps, at least 1.
-        shift: Timestep shift; larger spends more steps at high noise.
-
-    Returns:
-        [steps + 1] float32, first 1, last 0. Timesteps are 1000 times these.
+    A larger shift spends more steps at high noise.
 
     Source: sampling.md section 4, step 6: linspace(1000, 1, steps), then 0, each u = t / 1000 put
         through shift u / (1 + (shift - 1) u).

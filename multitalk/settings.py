@@ -52,15 +52,9 @@ class GuidanceSettings:
 
 
 def resolve_video_size(choice: Mapping[str, Any], height: int, width: int) -> tuple[int, int]:
-    """Height and width of the video.
+    """Height and width of the video for a picture of `height` and `width`.
 
-    Args:
-        choice: {"size": "480" | "720"} or {"size": "custom", "width": int, "height": int}.
-        height: Rows of the picture.
-        width: Columns of the picture.
-
-    Returns:
-        Height, width.
+    The choice is {"size": "480" | "720"} or {"size": "custom", "width": int, "height": int}.
 
     Raises:
         ValueError: If a custom side is no multiple of 16, or the picture of quite another shape.
@@ -81,16 +75,10 @@ def resolve_video_size(choice: Mapping[str, Any], height: int, width: int) -> tu
 def resolve_guidance(
     choice: Mapping[str, Any], height: int, width: int, *, step_cache: float
 ) -> GuidanceSettings:
-    """Steps, shift and scales of a preset.
+    """Steps, shift and scales of a preset for a video of `height` and `width`.
 
-    Args:
-        choice: {"preset": name}, for custom with steps, shift, text_guidance, audio_guidance.
-        height: Rows of the video.
-        width: Columns of the video.
-        step_cache: Threshold of the step cache, 0 is off.
-
-    Returns:
-        The numbers.
+    The choice is {"preset": name}, for custom with steps, shift, text_guidance, audio_guidance.
+    A threshold `step_cache` of 0 is off.
 
     Raises:
         ValueError: If the preset is unknown or has too few steps for the step cache.
@@ -171,15 +159,7 @@ class RunSettings:
 
 
 def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> WindowPlan:
-    """Windows of a run.
-
-    Args:
-        settings: Numbers and choices.
-        num_frames: Frames that the speech covers.
-        num_speakers: Voices.
-
-    Returns:
-        The plan.
+    """Windows of a run whose speech covers `num_frames` frames.
 
     Raises:
         ValueError: If the speech is too short for reference mode.
@@ -199,12 +179,6 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
 
     Names, their order and the kinds of numbers are a promise. A setting that is new is added at the
     end, and only where it differs from what runs did before there was such a setting.
-
-    Args:
-        settings: Numbers and choices.
-
-    Returns:
-        Numbers, texts, and records of the parts.
     """
     guided, cache, apg, drift = settings.guidance, settings.step_cache, settings.apg, settings.drift
     return {

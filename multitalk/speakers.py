@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .config import MAX_SPEAKERS, TOKEN_PX
-from .frames import fit_masks, latent_size
+from .frames import fit_masks, latent_size, to_bytes
 
 HALF_MARGIN = 0.05  # share of a half that the default split leaves free on each side
 SWALLOWED = 0.9  # a speaker may lie inside another up to this share of the own area
@@ -45,45 +45,29 @@ class Box:
 
 
 def parse_boxes(text: str) -> list[Box]:
-    """Read boxes typed by a user.
-
-    Args:
-        text: One box per line or semicolon: x, y, width, height in pixels.
-
-    Returns:
-        The boxes in order.
+    """Read boxes typed by a user, one per line or semicolon: x, y, width, height in pixels.
 
     Raises:
         ValueError: If a line does not hold four numbers; names the line.
     """
+    boxes = []
     lines = [line.strip() for line in text.replace(";", "\n").splitlines()]
-    return [
-        _parse_box(number, line)
-        for number, line in enumerate((line for line in lines if line), start=1)
-    ]
-
-
-def _parse_box(number: int, line: str) -> Box:
-    try:
-        x, y, width, height = (float(part) for part in line.replace(",", " ").split())
-    except ValueError:
-        x = y = width = height = math.nan
-    if not all(_is_place(value) for value in (x, y, width, height)):
-        raise ValueError(
-            f"Box {number} is {line[:40]!r}; a box is four numbers: x, y, width, height in "
-            "pixels. Write for example: 120, 80, 300, 360"
-        )
-    return Box(x=x, y=y, width=width, height=height)
+    for number, line in enumerate(filter(None, lines), start=1):
+        try:
+            x, y, width, height = (float(part) for part in line.replace(",", " ").split())
+        except ValueError:
+            x = y = width = height = math.nan
+        if not all(_is_place(value) for value in (x, y, width, height)):
+            raise ValueError(
+                f"Box {number} is {line[:40]!r}; a box is four numbers: x, y, width, height in "
+                "pixels. Write for example: 120, 80, 300, 360"
+            )
+        boxes.append(Box(x=x, y=y, width=width, height=height))
+    return boxes
 
 
 def boxes_from_items(items: Sequence[Mapping[str, Any]]) -> list[Box]:
-    """Boxes of a detector, or of a program that writes them as it does.
-
-    Args:
-        items: x, y, width and height in pixels by name; a detector adds a score or a label.
-
-    Returns:
-        Boxes in the order given; those of a detector from left to right.
+    """Boxes of a program in the order given; those with a score or label from left to right.
 
     Raises:
         ValueError: If a box lacks one of x, y, width, height.
@@ -108,15 +92,7 @@ def _is_place(value: object) -> bool:
 
 
 def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Tensor, list[str]]:
-    """Draw one mask per box.
-
-    Args:
-        boxes: One per speaker.
-        height: Rows of the picture.
-        width: Columns of the picture.
-
-    Returns:
-        [S, height, width] zeros and ones, and a sentence for each box that was clipped.
+    """One mask per box, [S, height, width] zeros and ones, and a sentence for each box clipped.
 
     Raises:
         ValueError: If there are too many boxes, or one is empty or lies outside the picture.
@@ -144,16 +120,10 @@ def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Ten
 
 
 def reference_box_masks(boxes: Sequence[Sequence[float]], height: int, width: int) -> Tensor:
-    """Masks of the reference's own job files, with its reading of box numbers.
+    """Masks of the reference's own job files, [S, height, width] zeros and ones.
 
-    Args:
-        boxes: [row start, column start, row end, column end] per speaker. Values are truncated and
-            used as slices: a negative start counts from the far edge.
-        height: Rows of the picture.
-        width: Columns of the picture.
-
-    Returns:
-        [S, height, width] zeros and ones.
+    Boxes are [row start, column start, row end, column end], read as the reference does: truncated
+    and used as slices, so a negative start counts from the far edge.
     """
     masks = torch.zeros(len(boxes), height, width)
     for mask, (top, left, bottom, right) in zip(masks, boxes, strict=True):
@@ -162,16 +132,7 @@ def reference_box_masks(boxes: Sequence[Sequence[float]], height: int, width: in
 
 
 def half_masks(height: int, width: int, *, margin: float = HALF_MARGIN) -> Tensor:
-    """Split for two speakers without boxes: left half and right half, each with a margin.
-
-    Args:
-        height: Rows of the picture.
-        width: Columns of the picture.
-        margin: Share left free at each side of a half.
-
-    Returns:
-        [2, height, width] zeros and ones.
-    """
+    """Left and right half, each with a margin, as masks [2, height, width] of zeros and ones."""
     masks = torch.zeros(2, height, width)
     half = width // 2
     top, bottom = int(height * margin), int(height * (1 - margin))
@@ -182,10 +143,7 @@ def half_masks(height: int, width: int, *, margin: float = HALF_MARGIN) -> Tenso
 
 
 def check_masks(masks: Tensor) -> None:
-    """Refuse masks that cannot tell speakers apart.
-
-    Args:
-        masks: [S, H, W]; anything above 0 belongs to the speaker.
+    """Refuse masks [S, H, W] that cannot tell speakers apart; above 0 is the speaker's.
 
     Raises:
         ValueError: If there are too many, one is empty, or one lies inside another.
@@ -225,16 +183,7 @@ def resize_masks(masks: Tensor, height: int, width: int) -> Tensor:
 
 
 def latent_masks(masks: Tensor, height: int, width: int) -> Tensor:
-    """Speaker masks on the latent grid, background last.
-
-    Args:
-        masks: [S, H, W] on the source picture.
-        height: Rows of the video.
-        width: Columns of the video.
-
-    Returns:
-        [S+1, h, w] zeros and ones.
-    """
+    """Masks [S, H, W] of the picture on the video's latent grid, [S+1, h, w], background last."""
     fitted = fit_masks(masks, height, width)
     cells = resize_masks(fitted, *latent_size(height, width)) > 0
     background = ~cells.any(0, keepdim=True)
@@ -242,25 +191,13 @@ def latent_masks(masks: Tensor, height: int, width: int) -> Tensor:
 
 
 def token_masks(cells: Tensor) -> Tensor:
-    """Masks on the token grid, flattened.
-
-    Args:
-        cells: [S+1, h, w] on the latent grid.
-
-    Returns:
-        [S+1, n] zeros and ones, row by row.
-    """
+    """Masks [S+1, h, w] of the latent grid on the token grid, [S+1, n], row by row."""
     tokens = resize_masks(cells.float(), cells.shape[1] // 2, cells.shape[2] // 2) > 0
     return rearrange(tokens, "speaker row column -> speaker (row column)").float()
 
 
 def check_token_masks(tokens: Tensor, height: int, width: int) -> None:
-    """Refuse speakers who vanish on the token grid of the video.
-
-    Args:
-        tokens: [S+1, n], background last; an empty background is fine.
-        height: Rows of the video.
-        width: Columns of the video.
+    """Refuse speakers without a token [S+1, n] in a video; the background, the last, may have none.
 
     Raises:
         ValueError: If a speaker has no token left after resize and crop.
@@ -275,20 +212,15 @@ def check_token_masks(tokens: Tensor, height: int, width: int) -> None:
 
 
 def draw_speakers(picture: Tensor, masks: Tensor) -> Tensor:
-    """Picture of who is who: every mask in its color, with its number.
+    """Picture of who is who: every mask [S, H, W] in its color, with its number.
 
-    Args:
-        picture: [H, W, 3] in 0..1.
-        masks: [S, H, W] of the same size.
-
-    Returns:
-        [1, H, W, 3] in 0..1.
+    The picture is [H, W, 3] in 0..1, the result [1, H, W, 3].
     """
     canvas = picture.clamp(0, 1).clone()
     for index, mask in enumerate(masks > 0):
         color = torch.tensor(COLORS[index % len(COLORS)]) / 255
         canvas[mask] = 0.6 * canvas[mask] + 0.4 * color
-    image = Image.fromarray((canvas * 255).round().to(torch.uint8).cpu().numpy())
+    image = Image.fromarray(to_bytes(canvas).numpy())
     draw = ImageDraw.Draw(image)
     size = max(12, min(image.size) // 8)
     font = ImageFont.load_default(size)
@@ -303,7 +235,7 @@ def draw_speakers(picture: Tensor, masks: Tensor) -> Tensor:
             stroke_width=max(1, size // 12),
             stroke_fill=COLORS[index % len(COLORS)],
         )
-    return torch.from_numpy(np.asarray(image).copy())[None].float() / 255
+    return torch.from_numpy(np.array(image))[None].float() / 255
 
 
 def describe_masks(masks: Tensor, notes: Sequence[str]) -> str:

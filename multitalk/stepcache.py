@@ -47,15 +47,7 @@ class StepCachePlan:
 
 
 def plan_steps(signals: Tensor, settings: StepCacheSettings) -> StepCachePlan:
-    """Decide for every step whether its blocks run.
-
-    Args:
-        signals: [steps, ...] float32 modulation input of each step.
-        settings: Accumulated change up to which residuals are reused, and the polynomial.
-
-    Returns:
-        The plan.
-    """
+    """Decide whether the blocks run, by the modulation input [steps, ...] float32 of each step."""
     compute, distances, accumulated = [], [], []
     total = 0.0
     for step in range(len(signals)):
@@ -98,8 +90,5 @@ class StepCache:
 
     def reuse(self, passes: Sequence[str], tokens: Tensor) -> Tensor:
         """Add the stored residuals to tokens [B, L, dim], one row per pass."""
-        rows = [
-            row + self._residuals[name].to(row.device)
-            for name, row in zip(passes, tokens.unbind(0), strict=True)
-        ]
-        return torch.stack(rows)
+        residuals = torch.stack([self._residuals[name].to(tokens.device) for name in passes])
+        return tokens + residuals

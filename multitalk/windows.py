@@ -73,16 +73,10 @@ def check_window_size(size: WindowSize) -> None:
 
 
 def plan_exact(num_frames: int, size: WindowSize, *, short_last_window: bool = False) -> WindowPlan:
-    """Plan a video of exactly `num_frames` frames.
+    """Windows at 0, W-O, 2(W-O) ... for exactly `num_frames`; the last is the first to reach them.
 
-    Args:
-        num_frames: Frames wanted, at least 1.
-        size: Window and overlap.
-        short_last_window: Sample only as many frames in the last window as are needed (4n+1);
-            quicker, but a length the model was not trained on.
-
-    Returns:
-        Windows at 0, W-O, 2(W-O) ...; the last is the first that reaches the end.
+    A short last window samples only as many frames as are needed (4n+1): quicker, but a length the
+    model was not trained on.
     """
     stride = size.window - size.overlap
     starts = [0]
@@ -104,14 +98,8 @@ def plan_reference(
 ) -> WindowPlan:
     """Plan as the published programs do, without their defects.
 
-    Args:
-        lengths: Feature frames of each speaker.
-        size: Window and overlap.
-        family: Whose rules.
-        max_frames: Limit of the video; up to the window it means one window.
-
-    Returns:
-        The plan. Speaker 1 decides the number of windows.
+    Of the lengths in feature frames, that of speaker 1 decides the number of windows. `max_frames`
+    limits the video; up to the window it means one window.
 
     Raises:
         ValueError: If a track is not longer than a window.
@@ -145,47 +133,27 @@ def plan_reference(
 
 
 def audio_windows(tracks: Sequence[Tensor], start: int, num_frames: int) -> Tensor:
-    """Gather the neighbourhood of each frame of a window.
+    """Neighbourhood of each frame of a window: tracks [F_s, M, E] to [S, F, 5, M, E].
 
-    Args:
-        tracks: Features [F_s, M, E] of each speaker.
-        start: First frame of the window.
-        num_frames: Frames of the window.
-
-    Returns:
-        [S, F, 5, M, E]; indices past the ends of a track take its first or last frame.
+    Indices past the ends of a track take its first or last frame.
     """
-    offsets = range(-AUDIO_RADIUS, AUDIO_RADIUS + 1)
-    frames = range(start, start + num_frames)
-    rows = []
-    for track in tracks:
-        last = len(track) - 1
-        index = [[min(max(frame + o, 0), last) for o in offsets] for frame in frames]
-        rows.append(track[torch.tensor(index)])  # [F, 5, M, E]
-    return torch.stack(rows)
+    offsets = torch.arange(-AUDIO_RADIUS, AUDIO_RADIUS + 1)
+    index = torch.arange(start, start + num_frames)[:, None] + offsets
+    return torch.stack([track[index.clamp(0, len(track) - 1)] for track in tracks])
 
 
 def window_speech(
     plan: WindowPlan, index: int, tracks: Sequence[Tensor], silence: Tensor | None
 ) -> Tensor:
-    """Speech that drives window `index`.
+    """Speech that drives window `index`, [S, F, 5, M, E], of the tracks [F_s, M, E].
 
-    Args:
-        plan: The plan.
-        index: Window number.
-        tracks: Features [F_s, M, E] per speaker; only what the window hears is copied.
-        silence: [M, E] that follows the end of the tracks in exact mode.
-
-    Returns:
-        [S, F, 5, M, E].
+    In exact mode `silence` [M, E] follows their end. Only what the window hears is copied.
     """
     start, frames = plan.starts[index], plan.window_frames(index)
     needed = range(start - AUDIO_RADIUS, start + frames + AUDIO_RADIUS)
-    mirrored: Sequence[int] = [0] * len(tracks)
-    if plan.mirrored:
-        silence = None
-        if index == plan.num_windows - 1:
-            mirrored = plan.mirrored
+    last = index == plan.num_windows - 1
+    mirrored = plan.mirrored if plan.mirrored and last else [0] * len(tracks)
+    silence = None if plan.mirrored else silence
     heard = [
         _take_frames(track, needed, tail, silence)
         for track, tail in zip(tracks, mirrored, strict=True)
@@ -211,15 +179,7 @@ def _take_frames(track: Tensor, needed: range, mirrored: int, silence: Tensor | 
 
 
 def plan_one(start: int, num_latent_frames: int) -> WindowPlan:
-    """A single window out of a longer speech.
-
-    Args:
-        start: Frame of the speech that the window begins at.
-        num_latent_frames: Length of its latent.
-
-    Returns:
-        A plan of one window; what it hears before and after is the speech around it.
-    """
+    """A single window out of a longer speech, which it hears around itself."""
     frames = (num_latent_frames - 1) * VAE_TIME + 1
     return WindowPlan(
         size=WindowSize(window=frames, overlap=1),

@@ -17,12 +17,7 @@ PARTIAL = ".partial"  # suffix of files that are being written
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is either whole or not there, whatever happens.
-
-    Args:
-        path: The file; replaced if it is there.
-        data: Its contents.
-    """
+    """Write or replace a file so that it is either whole or not there, whatever happens."""
     partial = path.with_name(path.name + PARTIAL)
     try:
         with partial.open("wb") as file:
@@ -53,12 +48,7 @@ def checksum(data: bytes) -> dict[str, Any]:
 
 
 def read_intact(path: Path, expected: Mapping[str, Any]) -> bytes | None:
-    """Contents of a file, or None if it is not there or not as it was written.
-
-    Args:
-        path: The file.
-        expected: Its `checksum`.
-    """
+    """Contents of a file, or None if it is not there or its `checksum` is not as expected."""
     if not path.is_file() or path.stat().st_size != expected["size"]:
         return None
     data = path.read_bytes()
@@ -92,11 +82,7 @@ def unpack_state(data: bytes, index: int) -> WindowState:
 
 @contextlib.contextmanager
 def explained(folder: Path, what: str) -> Iterator[None]:
-    """Turn errors of the disk into a sentence.
-
-    Args:
-        folder: The run folder.
-        what: What cannot be done with it.
+    """Turn errors of the disk into a sentence; `what` says what cannot be done.
 
     Raises:
         OSError: Of the same number, with what happened, what is safe and what to do.

@@ -36,32 +36,22 @@ from .lock import RunLock
 RUN_FILE = "run.json"
 FORMAT = 1  # of the folder; part of the digest
 STATE_BYTES = 4 << 30  # states beyond that are thinned out: every second goes, the last two stay
-_DIGEST_LETTERS = 20
 
 
 def run_name(identity: Mapping[str, str]) -> str:
-    """Name of the run folder: digest of everything the result depends on.
+    """Name of the run folder, 20 letters: digest of everything the result depends on.
 
-    Args:
-        identity: A digest or a text per ingredient, by a name that users understand.
-
-    Returns:
-        20 hexadecimal letters.
+    The identity is a digest or a text per ingredient, by a name that users understand.
     """
     text = json.dumps({"format": FORMAT, **identity}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LETTERS]
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 class RunFolder:
     """Windows of one prompt. A context manager: leaving it gives the folder free."""
 
     def __init__(self, root: Path, identity: Mapping[str, str], num_windows: int) -> None:
-        """Open the folder of a prompt, or make it.
-
-        Args:
-            root: Where all run folders lie.
-            identity: As `run_name`.
-            num_windows: Windows of the whole video.
+        """Open the folder of a prompt among all run folders, or make it.
 
         Raises:
             OSError: If the folder cannot be made or read; the sentence says what to do.
@@ -84,11 +74,9 @@ class RunFolder:
             raise
 
     def __enter__(self) -> RunFolder:
-        """The folder itself."""
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Close it."""
         self.close()
 
     def close(self) -> None:
@@ -120,13 +108,7 @@ class RunFolder:
         )
 
     def save(self, window: FinishedWindow) -> VideoWindow:
-        """Write a window; when this returns it outlives any stop.
-
-        Args:
-            window: As the window loop made it.
-
-        Returns:
-            The same as it goes into the video.
+        """Write a window, which then outlives any stop, and give it as it goes into the video.
 
         Raises:
             OSError: If it cannot be written; the windows before are safe, the sentence says so.
@@ -144,10 +126,8 @@ class RunFolder:
         }
         done = f"{len(self._records)} of {self.num_windows} windows are safe there"
         with explained(self.path, f"cannot take window {window.index + 1}; {done}"):
-            names = _names(window.index)
-            for name, data in zip(
-                names, (contents, state, json.dumps(record).encode()), strict=True
-            ):
+            parts = contents, state, json.dumps(record).encode()
+            for name, data in zip(_names(window.index), parts, strict=True):
                 write_file(self.path / name, data)
         self._records[window.index] = record
         self._thin_states()
@@ -220,17 +200,11 @@ class RunFolder:
 
 
 def continue_windows(
-    folder: RunFolder,
-    make: Callable[[WindowState | None], Iterator[FinishedWindow]],
+    folder: RunFolder, make: Callable[[WindowState | None], Iterator[FinishedWindow]]
 ) -> Iterator[VideoWindow]:
     """All windows of a video in order: those that are there, and the others made and saved.
 
-    Args:
-        folder: The open run folder.
-        make: Gives an iterator over the windows after a state; None: from the first on.
-
-    Yields:
-        Every window once.
+    `make` gives an iterator over the windows after a state; None: from the first on.
     """
     index = 0
     while index < folder.num_windows:

@@ -29,10 +29,7 @@ class RunLock:
     """Holds the lock of a folder until `release`."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock.
-
-        Args:
-            folder: An existing folder.
+        """Take the lock of an existing folder.
 
         Raises:
             OSError: If the lock file cannot be made.
@@ -71,9 +68,8 @@ def _take(path: Path) -> int:
                 path.parent,
             )
         if _is_same_file(handle, path):
-            text = f"process {os.getpid()} on {socket.gethostname()}\n".encode()
             os.ftruncate(handle, 0)
-            os.write(handle, text)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
             return handle
         os.close(handle)
 

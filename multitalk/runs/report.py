@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..config import FRAME_RATE
 from ..generate import VideoWindow
@@ -11,15 +11,6 @@ from ..windows import WindowPlan
 
 NUMBERS_PER_LINE = 10  # windows of a line; beyond, a summary comes first
 NUM_WORST = 3  # windows named in the summary
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WindowFacts:
-    """What the report says of a window."""
-
-    made: bool  # in this run
-    drift: float  # color distance to the picture as decoded, in Lab units
-    left_drift: float  # the same after colors were matched
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,19 +25,11 @@ class RunReport:
     reused_steps: int = 0  # per window, by the step cache
     peak_bytes: int | None = None  # of graphics memory; None: not measured
     notes: list[str] = field(default_factory=list)  # resume, lack of memory
-    windows: list[WindowFacts] = field(default_factory=list)
+    windows: list[VideoWindow] = field(default_factory=list)  # without their frames
 
     def add(self, window: VideoWindow) -> None:
         """Remember what is said of a window."""
-        self.windows.append(
-            WindowFacts(made=window.made, drift=window.drift, left_drift=window.left_drift)
-        )
-
-    @property
-    def calls(self) -> int:
-        """Passes of the network in the windows that were made in this run."""
-        steps = self.settings.guidance.steps - self.reused_steps
-        return steps * self.num_passes * sum(window.made for window in self.windows)
+        self.windows.append(replace(window, frames=window.frames.new_empty(0)))
 
     def headline(self) -> str:
         """The plan in one line."""
@@ -55,9 +38,10 @@ class RunReport:
     def text(self) -> str:
         """The whole report, a fact per line: what, how, memory, what happened, colors."""
         steps, made = self.settings.guidance.steps, sum(window.made for window in self.windows)
+        calls = (steps - self.reused_steps) * self.num_passes * made
         lines = [
             *self._plan_lines(),
-            f"made now: {made} of {self.plan.num_windows} windows, {self.calls} network passes",
+            f"made now: {made} of {self.plan.num_windows} windows, {calls} network passes",
         ]
         if self.settings.step_cache is not None:
             lines.append(f"step cache: {self.reused_steps} of {steps} steps reused in each window")

@@ -12,12 +12,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from ..config import (
-    FRAME_RATE,
-    MAX_SPEAKERS,
-    SAMPLE_RATE_HZ,
-    SAMPLES_PER_FRAME,
-)
+from ..config import FRAME_RATE, MAX_SPEAKERS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from ..frames import count_frames
 from .loudness import normalize_loudness
 
@@ -68,11 +63,7 @@ class Tracks:
 
 
 def check_sound(sound: Sound, name: str) -> None:
-    """Refuse a sound that nothing can be made from.
-
-    Args:
-        sound: The recording.
-        name: What the user calls it, for the message.
+    """Refuse a sound that nothing can be made from; the message calls it `name`.
 
     Raises:
         ValueError: If it has no samples, or samples that are not finite.
@@ -82,8 +73,7 @@ def check_sound(sound: Sound, name: str) -> None:
             f"{name} is empty: it has no samples. Connect a sound of at least one sample, "
             "or leave the socket free."
         )
-    if not torch.isfinite(sound.waveform).all():
-        bad = int((~torch.isfinite(sound.waveform)).sum())
+    if bad := int((~torch.isfinite(sound.waveform)).sum()):
         raise ValueError(
             f"{name} has {bad} samples that are not finite numbers; every sample must be. "
             "Save the sound again from its source."
@@ -96,16 +86,7 @@ def to_mono(waveform: Tensor) -> Tensor:
 
 
 def resample(waveform: Tensor, from_hz: int, to_hz: int) -> Tensor:
-    """Change the sample rate with high quality (soxr HQ).
-
-    Args:
-        waveform: [..., A] float32.
-        from_hz: Rate of the input.
-        to_hz: Rate wanted.
-
-    Returns:
-        [..., ceil(A * to / from)] float32.
-    """
+    """Change the sample rate by soxr HQ: [..., A] float32 to [..., ceil(A * to / from)]."""
     if from_hz == to_hz:
         return waveform
     import librosa
@@ -129,14 +110,7 @@ def start_times(
 
 
 def parse_offsets(text: str, num_speakers: int) -> list[Fraction]:
-    """Read start times typed by a user.
-
-    Args:
-        text: Seconds, one number per speaker, separated by commas: "0, 2.5".
-        num_speakers: How many are needed.
-
-    Returns:
-        Seconds, exactly as typed.
+    """Read start times typed by a user in seconds, one per speaker: "0, 2.5".
 
     Raises:
         ValueError: If a part is no number, is negative or beyond an hour, or the count differs.
@@ -170,14 +144,9 @@ def parse_offsets(text: str, num_speakers: int) -> list[Fraction]:
 
 
 def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Tracks:
-    """Put speakers on one time line and mix them.
+    """Put 1 to 6 speakers on one time line.
 
-    Args:
-        sounds: One recording per speaker, 1 to 6.
-        starts_s: When each begins.
-
-    Returns:
-        The tracks, and their sum at the highest rate with the most channels; nothing is limited.
+    The mix is their sum at the highest rate with the most channels; nothing is limited.
 
     Raises:
         ValueError: If there is no speaker, too many, or a sound is unusable.
@@ -212,15 +181,9 @@ def _add_at(target: Tensor, waveform: Tensor, start: int) -> None:
 
 
 def encoder_waveform(track: Track, num_frames: int, *, loudness_lufs: float | None) -> Tensor:
-    """The waveform that the speech encoder hears for one speaker.
+    """What the speech encoder hears of a speaker: [num_frames * 640] float32 mono at 16 kHz.
 
-    Args:
-        track: The speaker's recording and place.
-        num_frames: Video frames to cover.
-        loudness_lufs: Loudness of the speech before silence is added; None leaves it.
-
-    Returns:
-        [num_frames * 640] float32 mono at 16 kHz, silent outside the track.
+    It is silent outside the track. Speech is brought to `loudness_lufs` before; None leaves it.
     """
     sound = track.sound
     speech = resample(to_mono(sound.waveform), sound.sample_rate, SAMPLE_RATE_HZ)[None]
@@ -232,15 +195,7 @@ def encoder_waveform(track: Track, num_frames: int, *, loudness_lufs: float | No
 
 
 def fit_sound(sound: Sound, num_frames: int) -> Sound:
-    """Cut or pad with silence to exactly the length of the video.
-
-    Args:
-        sound: What is heard.
-        num_frames: Length of the video.
-
-    Returns:
-        A copy of num_frames / 25 seconds, same rate and channels.
-    """
+    """A copy, cut or padded with silence to exactly the num_frames / 25 seconds of the video."""
     length = round(Fraction(num_frames * sound.sample_rate, FRAME_RATE))
     waveform = sound.waveform[:, :length]
     padded = torch.nn.functional.pad(waveform, (0, length - waveform.shape[-1]))

@@ -50,17 +50,9 @@ def make_dialogue(
     end_pause_s: float,
     level: bool,
 ) -> Dialogue:
-    """Lay spoken turns on one time line.
+    """Lay spoken turns on one time line; named speakers without a turn stay silent.
 
-    Args:
-        turns: In the order of the script, all at one rate.
-        names: One per speaker; some may stay silent.
-        sample_rate: Hz.
-        end_pause_s: Silence after the last turn.
-        level: Bring each speaker to -23 LUFS, measured over the own turns.
-
-    Returns:
-        Tracks, picture and timings.
+    `level` brings each speaker to -23 LUFS, measured over the own turns.
 
     Raises:
         ValueError: If the whole is longer than an hour.
@@ -118,18 +110,10 @@ def lay_turns(
     *,
     end_pause: int = 0,
 ) -> Tensor:
-    """Lay turns on the tracks of their speakers.
+    """Lay turns [A] float32 on the tracks of their speakers, counted from 0: [S, A] float32.
 
-    Args:
-        waveforms: One [A] float32 per turn, at least one, all at the same rate.
-        starts: First sample of each turn on the time line; turns of one speaker do not overlap.
-        speakers: Who speaks each turn, from 0.
-        num_speakers: Number of tracks; some may stay silent.
-        end_pause: Samples of silence after the last turn.
-
-    Returns:
-        [S, A] float32, exactly zero where a speaker is silent; A reaches to the end of the turn
-        that ends last, and `end_pause` further.
+    Starts are samples; turns of one speaker do not overlap. Tracks are exactly zero where a speaker
+    is silent, and reach to the end of the turn that ends last and `end_pause` samples further.
     """
     assert num_speakers <= MAX_SPEAKERS, f"{num_speakers} speakers; {MAX_SPEAKERS} are possible"
     ends = [start + len(wave) for start, wave in zip(starts, waveforms, strict=True)]
@@ -140,16 +124,7 @@ def lay_turns(
 
 
 def dialogue_tracks(tracks: Tensor, sample_rate: int) -> Tracks:
-    """Wrap full-length tracks for the speech encoder, with their sum as what is heard.
-
-    Args:
-        tracks: [S, A] float32.
-        sample_rate: Hz.
-
-    Returns:
-        One mono sound per speaker, all beginning at 0 and equally long; the mix is exactly their
-        sum and nothing is limited.
-    """
+    """Full-length tracks [S, A] as mono sounds; the mix is exactly their sum, not limited."""
     placed = tuple(
         Track(sound=Sound(waveform=track[None], sample_rate=sample_rate), start_s=Fraction(0))
         for track in tracks

@@ -18,14 +18,9 @@ MAX_GAP_S = 0.3  # shorter pauses lie within speech
 
 
 def frame_levels(track: Track, num_frames: int) -> Tensor:
-    """Root mean square of the samples in every video frame, over all channels.
+    """Root mean square of the samples in every video frame of the time line, over all channels.
 
-    Args:
-        track: A recording and its place.
-        num_frames: Video frames of the time line.
-
-    Returns:
-        [num_frames] float32 in dB of full scale, FLOOR_DB and up; FLOOR_DB outside the recording.
+    [num_frames] float32 in dB of full scale, FLOOR_DB and up; FLOOR_DB outside the recording.
     """
     waveform, rate = track.sound.waveform, track.sound.sample_rate
     num_samples = waveform.shape[-1]
@@ -46,14 +41,7 @@ def frame_levels(track: Track, num_frames: int) -> Tensor:
 
 
 def find_speech(levels: Tensor) -> Tensor:
-    """Frames in which somebody speaks, measured against the track's own loudness.
-
-    Args:
-        levels: [F] as `frame_levels`.
-
-    Returns:
-        [F] bool.
-    """
+    """Frames in which somebody speaks, [F] bool, by `frame_levels` and the track's own loudness."""
     powers = 10 ** (levels.double() / 10)
     heard = powers[levels > FLOOR_DB]
     if not len(heard):

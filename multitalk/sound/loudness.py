@@ -31,14 +31,9 @@ _BLOCK_HOPS = round(MIN_LOUDNESS_S / _HOP_S)
 
 
 def measure_loudness(waveform: Tensor, sample_rate: int) -> float | None:
-    """Integrated loudness, with the bits of pyloudnorm.
+    """Integrated loudness of [C, A] float32 in LUFS, with the bits of pyloudnorm.
 
-    Args:
-        waveform: [C, A] float32, up to 5 channels.
-        sample_rate: Hz.
-
-    Returns:
-        LUFS, or None for silence and for sounds shorter than one block of 0.4 s.
+    None for silence and for sounds shorter than one block of 0.4 s.
 
     Raises:
         ValueError: If there are more channels than BS.1770 weighs.
@@ -59,14 +54,7 @@ def measure_loudness(waveform: Tensor, sample_rate: int) -> float | None:
 
 
 def track_loudness(waveform: Tensor, sample_rate: int) -> float | None:
-    """Integrated loudness of a sound of any length, in little memory.
-
-    Args:
-        waveform: [C, A] float32; more than five channels count as their mean.
-        sample_rate: Hz.
-
-    Returns:
-        As `measure_loudness`.
+    """As `measure_loudness` in little memory; more than five channels count as their mean.
 
     Source: ITU-R BS.1770-4, annex 1.
     """
@@ -90,16 +78,9 @@ def track_loudness(waveform: Tensor, sample_rate: int) -> float | None:
 def normalize_loudness(
     waveform: Tensor, sample_rate: int, *, target_lufs: float = LOUDNESS_LUFS
 ) -> tuple[Tensor, float | None]:
-    """Bring a sound to a loudness.
+    """The waveform [C, A] times one gain, not limited, and its loudness before.
 
-    Args:
-        waveform: [C, A] float32.
-        sample_rate: Hz.
-        target_lufs: Loudness wanted.
-
-    Returns:
-        The waveform times one gain, not limited, and the loudness before; silence and sounds
-        shorter than 0.4 s come back untouched, with None.
+    Silence and sounds shorter than 0.4 s come back untouched, with None.
     """
     loudness = measure_loudness(waveform, sample_rate)
     if loudness is None:

@@ -40,6 +40,7 @@ BRIGHT = 135  # bars with a luma from here on carry dark words
 QUIET = 0.4  # share of the speaker's color where nobody speaks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Color = tuple[int, int, int]
 
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _DRAWN = frozenset("\u2018\u2019\u201c\u201d\u2026")  # beyond ASCII, what Pillow's own font holds
@@ -75,24 +76,15 @@ def axis_ticks(length_s: float) -> list[tuple[float, str]]:
 
 
 def draw_timeline(names: Sequence[str], spans: Sequence[Span], length_s: float) -> Tensor:
-    """Draw who speaks when.
+    """Draw who speaks when, [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
 
-    Args:
-        names: One per speaker; what the font cannot write becomes "Speaker 1".
-        spans: The turns, in any order.
-        length_s: Length of the time line.
-
-    Returns:
-        [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
+    A name that the font cannot write becomes "Speaker 1".
     """
-    image, draw = _canvas(len(names))
-    font, small = _fonts()
+    image, draw, font, small = _canvas(len(names), length_s)
     for index, name in enumerate(names):
-        _draw_row(draw, index, font)
         room = NAMES_PX - MARGIN_PX - 48
         shown = _shorten(_plain(name) or f"Speaker {index + 1}", font, room, whole_words=False)
         _write(draw, (MARGIN_PX + 40, row_px(index)), shown, font, INK, "lm")
-    _draw_axis(draw, len(names), length_s, small)
     for span in spans:
         _draw_bar(draw, span, length_s, small)
     return _finish(image)
@@ -102,20 +94,10 @@ def draw_tracks(tracks: Tracks) -> Tensor:
     """Draw how loud every speaker is over time, bright where there is speech.
 
     A bar from the middle of the row up and down: nothing at -60 dB, the full height at 0 dB of
-    full scale. Beside it the loudness and the time of speech.
-
-    Args:
-        tracks: Speakers on one time line.
-
-    Returns:
-        [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
+    full scale. Beside it the loudness and the time of speech. The shape is that of `draw_timeline`.
     """
-    image, draw = _canvas(len(tracks.tracks))
-    font, small = _fonts()
     length_s = float(max(track.end_s for track in tracks.tracks))
-    for index in range(len(tracks.tracks)):
-        _draw_row(draw, index, font)
-    _draw_axis(draw, len(tracks.tracks), length_s, small)
+    image, draw, _, small = _canvas(len(tracks.tracks), length_s)
     for index, track in enumerate(tracks.tracks):
         levels = frame_levels(track, tracks.num_frames)
         speech = find_speech(levels)
@@ -127,20 +109,21 @@ def draw_tracks(tracks: Tracks) -> Tensor:
     return _finish(image)
 
 
-def _canvas(num_rows: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+def _canvas(num_rows: int, length_s: float) -> tuple[Image.Image, ImageDraw.ImageDraw, Font, Font]:
+    """Rows and axis, and the fonts for names and for small words."""
     height = MARGIN_PX + num_rows * ROW_PX + AXIS_PX
     image = Image.new("RGB", (WIDTH_PX * SCALE, height * SCALE), BACKGROUND)
-    return image, ImageDraw.Draw(image)
-
-
-def _fonts() -> tuple[Font, Font]:
-    """For names, and for small words."""
-    return ImageFont.load_default(15 * SCALE), ImageFont.load_default(13 * SCALE)
+    draw = ImageDraw.Draw(image)
+    font, small = (ImageFont.load_default(size * SCALE) for size in (15, 13))
+    for index in range(num_rows):
+        _draw_row(draw, index, font)
+    _draw_axis(draw, num_rows, length_s, small)
+    return image, draw, font, small
 
 
 def _finish(image: Image.Image) -> Tensor:
     """[H, W, 3] float32 in 0..1 of a canvas."""
-    return torch.from_numpy(np.asarray(image.reduce(SCALE)).copy()).float() / 255
+    return torch.from_numpy(np.array(image.reduce(SCALE))).float() / 255
 
 
 def _draw_row(draw: ImageDraw.ImageDraw, index: int, font: Font) -> None:
@@ -234,10 +217,7 @@ def _loudness_words(track: Track) -> str:
 
 
 def _box(
-    draw: ImageDraw.ImageDraw,
-    box: tuple[float, float, float, float],
-    color: tuple[int, int, int],
-    radius: float,
+    draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], color: Color, radius: float
 ) -> None:
     left, top, right, bottom = (round(edge * SCALE) for edge in box)
     # Pillow draws the last row and column too.
@@ -249,7 +229,7 @@ def _write(
     place: tuple[float, float],
     text: str,
     font: Font,
-    color: tuple[int, int, int],
+    color: Color,
     anchor: str,
 ) -> None:
     if text:
@@ -257,7 +237,7 @@ def _write(
         draw.text((x, y), text, font=font, fill=color, anchor=anchor)
 
 
-def _ink_on(color: tuple[int, int, int]) -> tuple[int, int, int]:
+def _ink_on(color: Color) -> Color:
     luma = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
     return DARK_INK if luma >= BRIGHT else (255, 255, 255)
 

@@ -63,14 +63,10 @@ class Speech:
 
 
 def clean_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Bring the key names of any published wav2vec2 file to those of transformers.
+    """Bring the key names of any published wav2vec2 file to those of `Wav2Vec2Model`.
 
-    Args:
-        state: Tensors by name, with or without the prefix `wav2vec2.`, old or new weight norm
-            names, with or without pretraining heads.
-
-    Returns:
-        Tensors by the names of `Wav2Vec2Model`.
+    Files come with or without the prefix `wav2vec2.`, old or new weight norm names, with or without
+    pretraining heads.
     """
     out = {}
     for name, tensor in state.items():
@@ -84,14 +80,9 @@ def clean_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> Wav2Vec2Model:
-    """Build the encoder and load its weights strictly.
+    """Build the encoder in evaluation mode, float32, on the CPU, and load its weights strictly.
 
-    Args:
-        config: Hugging Face configuration; only sizes matter, every kind of dropout is off.
-        state: Tensors by any of the published names.
-
-    Returns:
-        The model in evaluation mode, float32, on the CPU.
+    Of the Hugging Face configuration only sizes matter; tensors may have any published names.
 
     Raises:
         ValueError: If names or shapes do not fit, with the first of them.
@@ -135,16 +126,10 @@ def normalize_waveform(waveform: Tensor) -> Tensor:
 def encode_waveform(
     model: Wav2Vec2Model, waveform: Tensor, num_frames: int, *, check: Check | None = None
 ) -> Tensor:
-    """Features of every transformer layer, one per video frame.
+    """Features of every transformer layer at 25 per second, [num_frames, M, E] float32 on the CPU.
 
-    Args:
-        model: The encoder.
-        waveform: [A] float32 mono at 16 kHz, on the model's device; at least 400 samples.
-        num_frames: Features wanted, at 25 per second.
-        check: Called before each piece of work; what it raises is passed on.
-
-    Returns:
-        [num_frames, M, E] float32 on the CPU. The input of the first layer is not among them.
+    The waveform is as `convolve` takes it; `check` is called before each piece of work, and what it
+    raises is passed on. The input of the first layer is not among the features.
 
     Source: audio.md section 3. Layer outputs are collected with hooks, because the encoder module
         of transformers 5 no longer returns them.
@@ -212,21 +197,12 @@ def embed_tracks(
     device: torch.device,
     check: Check | None = None,
 ) -> Speech:
-    """Speech features of every speaker over the whole video.
+    """Speech features of exactly `tracks.num_frames` frames, by an encoder on `device`.
 
-    Args:
-        model: The encoder, on `device`.
-        tracks: Speakers on one time line.
-        sound: What the video will be heard with.
-        loudness_lufs: Level each speaker to this before encoding; None leaves them.
-        do_normalize: Zero mean, unit variance before the encoder, if the checkpoint asks for it.
-        encoder_identity: Tells encoders apart, for the identity of the speech.
-        device: Where the encoder runs.
-        check: Called before each piece of work; what it raises is passed on.
-
-    Returns:
-        Features of exactly `tracks.num_frames` frames. Frames past a track's end, and all frames
-        of a speaker who is silent, are those of encoded digital silence.
+    Frames past a track's end, and all frames of a speaker who is silent, are those of encoded
+    digital silence. Each speaker is brought to `loudness_lufs` before; None leaves them. A
+    checkpoint may ask for `do_normalize`: zero mean, unit variance. `encoder_identity` tells
+    encoders apart in the identity of the speech; `check` is as in `encode_waveform`.
     """
     num_frames = tracks.num_frames
     silence = encode_silence(model, device)

@@ -34,16 +34,11 @@ def convolve(
     piece: int = PIECE_FEATURES,
     check: Check | None = None,
 ) -> Tensor:
-    """Run the convolutions of the encoder.
+    """Run the convolutions of the encoder, `piece` features at once: [1, C, m], 50 per second.
 
-    Args:
-        model: The encoder. Gradients do not flow through the statistics of several pieces.
-        waveform: [A] float32 mono at 16 kHz, on the model's device; at least 400 samples.
-        piece: Features to compute at once.
-        check: Called before each piece; what it raises is passed on.
-
-    Returns:
-        [1, C, m] float32, 50 features per second.
+    The waveform is [A] float32 mono at 16 kHz, on the model's device, at least 400 samples. What
+    `check` raises, which is called before each piece, is passed on. Gradients do not flow through
+    the statistics of several pieces.
     """
     config, extractor = model.config, model.feature_extractor
     hop, heard = receptive_field(config.conv_kernel, config.conv_stride)
@@ -97,16 +92,10 @@ def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int
 def channel_statistics(
     conv: nn.Conv1d, waveform: Tensor, *, piece: int, check: Check | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel of a convolution over a whole waveform.
+    """Mean and variance [C] of each channel of a convolution over a whole waveform [A].
 
-    Args:
-        conv: One input channel, C output channels, without padding.
-        waveform: [A] float32, at least the kernel long.
-        piece: Steps of the output to compute at once.
-        check: Called before each piece; what it raises is passed on.
-
-    Returns:
-        Two of [C] in the waveform's dtype and on its device; the variance is that of all steps.
+    The convolution has one input channel and no padding; the variance is that of all steps. `piece`
+    steps are computed at once; results have the waveform's dtype and device.
 
     Source: Chan, Golub and LeVeque 1979, equation 2.1, in float64 on the CPU (Apple's GPUs have
         no float64): nothing is subtracted that is nearly equal, however long the track.

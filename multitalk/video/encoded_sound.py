@@ -29,12 +29,7 @@ class SoundEncoder:
     """
 
     def __init__(self, sound: Sound, *, num_frames: int, frame_rate: int) -> None:
-        """Open the encoder.
-
-        Args:
-            sound: Any rate, 1 to 6 channels; cut or padded with silence to the video's length.
-            num_frames: Length of the whole video.
-            frame_rate: Frames per second.
+        """Open the encoder; the sound is cut or padded with silence to the whole video's length.
 
         Raises:
             ValueError: If there are more than 6 channels.
@@ -59,14 +54,10 @@ class SoundEncoder:
         self._covered = -PRIMING_SAMPLES  # samples that the packets given so far decode to
 
     def packets_until(self, num_frames: int) -> list[av.Packet]:
-        """Packets not given before, until they cover the first frames.
+        """Packets not given before, in order, until they cover the first `num_frames` frames.
 
-        Args:
-            num_frames: Frames from the start of the video.
-
-        Returns:
-            Packets in order, with times counted in samples from the start of the video; they
-            reach at most 1023 samples beyond the frames, and end exactly with the video.
+        Times count samples from the start of the video; the packets reach at most 1023 samples
+        beyond the frames, and end exactly with the video.
         """
         end = math.ceil(Fraction(num_frames * self.sample_rate, self._frame_rate))
         packets: list[av.Packet] = []

@@ -14,18 +14,10 @@ from torch import Tensor
 from ..config import FRAME_RATE
 
 _OPTIONS = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}
-_PIXELS = "bgr0"  # the encoder's own RGB layout, no color conversion
 
 
 def encode_frames(frames: Tensor) -> bytes:
-    """Pack frames.
-
-    Args:
-        frames: [F, H, W, 3] uint8, at least one.
-
-    Returns:
-        A Matroska file with one FFV1 stream.
-    """
+    """Pack frames [F, H, W, 3] uint8, at least one, into a Matroska file with one FFV1 stream."""
     import av
 
     buffer = io.BytesIO()
@@ -33,7 +25,7 @@ def encode_frames(frames: Tensor) -> bytes:
     with av.open(buffer, "w", format="matroska", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("ffv1", rate=FRAME_RATE)
         stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = _PIXELS
+        stream.pix_fmt = "bgr0"  # the encoder's own RGB layout, no color conversion
         stream.options = dict(_OPTIONS)
         for frame in frames.cpu().numpy():
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -42,14 +34,7 @@ def encode_frames(frames: Tensor) -> bytes:
 
 
 def decode_frames(data: bytes) -> Tensor:
-    """Unpack frames.
-
-    Args:
-        data: What `encode_frames` made.
-
-    Returns:
-        [F, H, W, 3] uint8.
-    """
+    """Unpack what `encode_frames` made: [F, H, W, 3] uint8."""
     import av
 
     with av.open(io.BytesIO(data)) as container:

@@ -61,15 +61,9 @@ class VideoFile:
     ) -> None:
         """Make the file, still empty, so that an unusable folder is found out at once.
 
-        Args:
-            path: File to make; nothing may be there.
-            height: Pixels, even.
-            width: Pixels, even.
-            sound: Heard from the first frame on; cut or padded with silence to the video's length.
-            num_frames: Frames of the whole video.
-            metadata: Stored as JSON under these names, as the host does: the editor restores the
-                graph from `workflow` and `prompt`.
-            frame_rate: Frames per second.
+        Nothing may be at the path. The sound is heard from the first frame on; cut or padded with
+        silence to the length of the whole video. Metadata is stored as JSON under these names, as
+        the host does: the editor restores the graph from `workflow` and `prompt`.
 
         Raises:
             ValueError: If a side is odd or the sound has too many channels.
@@ -106,10 +100,7 @@ class VideoFile:
                 self.path.unlink(missing_ok=True)
 
     def write(self, frames: Tensor) -> None:
-        """Add a window; afterwards the file plays to its end, with sound.
-
-        Args:
-            frames: [F, H, W, 3] uint8 RGB, following the frames written before.
+        """Add a window [F, H, W, 3] uint8 RGB; afterwards the file plays to its end, with sound.
 
         Raises:
             OSError: If the disk refuses; the windows before stay playable.

@@ -18,29 +18,25 @@ from .sockets import from_sound
 from .values import check_prefix
 from .widgets import (
     ADVANCED,
+    FILENAME_PREFIX,
     KEEP_FINISHED,
     KEEP_PROGRESS,
     SETTINGS,
-    inputs_of,
     media_inputs,
     model_inputs,
+    schema,
 )
 
 if TYPE_CHECKING:
     from .sampling.video_run import VideoRun
 
 
-def _inputs() -> list[Any]:
-    """Inputs of both samplers."""
-    widgets = inputs_of((*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED))
-    return [*model_inputs(), *media_inputs(), *widgets]
-
-
-def _report_output() -> Any:
-    return io.String.Output(
-        display_name="report",
-        tooltip="What was made: sizes, windows, passes, memory, colours. Connect Preview as Text.",
-    )
+_WIDGETS = (*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED)
+_REPORT = (
+    io.String,
+    "report",
+    "What was made: sizes, windows, passes, memory, colours. Connect Preview as Text.",
+)
 
 
 class MultiTalkSampler(io.ComfyNode):
@@ -49,21 +45,18 @@ class MultiTalkSampler(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkSampler",
-            display_name="MultiTalk Sampler",
-            category="MultiTalk/sampling",
-            description="Picture and speech to a talking video of exactly the length of the "
+        return schema(
+            "MultiTalk Sampler",
+            "sampling",
+            "Picture and speech to a talking video of exactly the length of the "
             "sound: window by window, any length, one to six speakers. Beyond some minutes use "
             "MultiTalk Sample To Video: its memory does not grow.",
             search_aliases=["lip sync", "talking head", "infinitetalk", "image to video"],
-            inputs=_inputs(),
+            inputs=[*model_inputs(), *media_inputs(), *_WIDGETS],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="All frames, 25 per second."),
-                io.Audio.Output(
-                    display_name="audio", tooltip="The sound, exactly as long as the frames."
-                ),
-                _report_output(),
+                (io.Image, "images", "All frames, 25 per second."),
+                (io.Audio, "audio", "The sound, exactly as long as the frames."),
+                _REPORT,
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
@@ -94,27 +87,15 @@ class MultiTalkSampleToVideo(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkSampleToVideo",
-            display_name="MultiTalk Sample To Video",
-            category="MultiTalk/sampling",
-            description="As MultiTalk Sampler, but each window goes straight into an mp4 (H.264 "
+        return schema(
+            "MultiTalk Sample To Video",
+            "sampling",
+            "As MultiTalk Sampler, but each window goes straight into an mp4 (H.264 "
             "and AAC, with the graph inside): ten minutes need no more memory than ten seconds. "
             "The file plays from the first window on, even if the run is stopped.",
             search_aliases=["long video", "lip sync", "save video", "streaming"],
-            inputs=[
-                *_inputs(),
-                io.String.Input(
-                    "filename_prefix",
-                    default=PREFIX,
-                    optional=True,
-                    tooltip="Folder and beginning of the file name, inside the output folder.",
-                ),
-            ],
-            outputs=[
-                io.Video.Output(display_name="video", tooltip="The file, for the host's nodes."),
-                _report_output(),
-            ],
+            inputs=[*model_inputs(), *media_inputs(), *_WIDGETS, FILENAME_PREFIX],
+            outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
             is_output_node=True,
         )

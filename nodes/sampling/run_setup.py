@@ -26,8 +26,6 @@ from .denoiser import RunInputs, empty_conditioning
 from .lazy import missing_lazy, plain
 from .video_run import KeepOptions, VideoRun
 
-LAZY = ("model", "vae", "positive", "negative", "clip_vision")
-
 
 def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
     """Check everything that needs no model, then tell which models are to be made.
@@ -52,7 +50,7 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
     settings = resolve_settings(inputs, family or "infinitetalk")
     cast_of(inputs, hidden, (settings.height, settings.width))
     plan_video(settings, speech.num_frames, speech.num_speakers)
-    return missing_lazy(inputs, LAZY)
+    return missing_lazy(inputs, "model", "vae", "positive", "negative", "clip_vision")
 
 
 def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:

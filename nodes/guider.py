@@ -16,9 +16,8 @@ from ..multitalk.generate import Motion
 from ..multitalk.guidance import plan_guidance
 from ..multitalk.windows import plan_one, window_speech
 from .loading.audio_hooks import attached_audio
-from .sampling.lazy import missing_lazy, plain
 from .sockets import to_masks
-from .values import check_inputs
+from .values import check_inputs, missing_lazy, plain
 from .widgets import APG, AUDIO_STRENGTH, GUIDANCE, Widget, media_inputs, model_inputs, schema
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import folder_paths
-from comfy_api.latest import InputImpl, io, ui
+from comfy_api.latest import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
 from .host import PREFIX, graph_metadata, new_video
@@ -116,21 +116,19 @@ class MultiTalkSampleToVideo(io.ComfyNode):
         with prepare_run(inputs, cls.hidden) as run:
             output = io.FolderType.output
             if run.folder is None:
-                place = new_video(filename_prefix, output, *run.size_px)
-                _write_video(run, place.path, inputs["speech"].sound, cls.hidden)
+                path, shown = new_video(filename_prefix, output, *run.size_px)
+                _write_video(run, path, inputs["speech"].sound, cls.hidden)
             else:
                 growing = run.folder / "video.mp4"
                 growing.unlink(missing_ok=True)  # of the run that was stopped
                 _write_video(run, growing, inputs["speech"].sound, cls.hidden)
-                place = new_video(filename_prefix, output, *run.size_px)
-                shutil.move(growing, place.path)
+                path, shown = new_video(filename_prefix, output, *run.size_px)
+                shutil.move(growing, path)
             run.done()
-        video = InputImpl.VideoFromFile(str(place.path))
-        return io.NodeOutput(video, run.report.text(), ui=ui.PreviewVideo([place.shown]))
+        return io.NodeOutput(InputImpl.VideoFromFile(str(path)), run.report.text(), ui=shown)
 
 
 def _write_video(run: VideoRun, path: Path, sound: Sound, hidden: Any) -> None:
-    """Make all windows of a run into a file."""
     from ..multitalk.video.mp4 import VideoFile
 
     height, width = run.size_px

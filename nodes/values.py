@@ -154,11 +154,8 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
 def check_names(unknown: Mapping[str, Any]) -> None:
     """Refuse inputs that a node does not have; the host hands them to nodes with growing inputs.
 
-    Args:
-        unknown: What is left over, by name.
-
     Raises:
-        ValueError: If there is one.
+        ValueError: If one is left over.
     """
     if unknown:
         name = ascii(next(iter(unknown)))
@@ -166,11 +163,7 @@ def check_names(unknown: Mapping[str, Any]) -> None:
 
 
 def check_prefix(prefix: str, folder: str) -> None:
-    """Refuse the beginning of a file name that no file could have, or that leaves the folder.
-
-    Args:
-        prefix: Folders and beginning of the name, as the user wrote them.
-        folder: Absolute path of the folder that the file must stay in.
+    """Refuse the beginning of a file name that no file could have, or that leaves `folder`.
 
     Raises:
         ValueError: With the part that is impossible.
@@ -194,3 +187,18 @@ def check_prefix(prefix: str, folder: str) -> None:
             f"filename_prefix is {shown(prefix)}; videos stay inside the folder {root}. "
             f"{PREFIX_EXAMPLE}"
         )
+
+
+def missing_lazy(inputs: dict[str, Any], *names: str) -> list[str]:
+    """Which of the lazy sockets are connected and not made yet."""
+    return [name for name in names if name in inputs and inputs[name] is None]
+
+
+def plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs of check_lazy_status without the keys that the host pairs dynamic values with."""
+
+    def strip(value: Any) -> Any:
+        paired = isinstance(value, dict) and all(isinstance(v, tuple) for v in value.values())
+        return {name: pair[0] for name, pair in value.items()} if paired else value
+
+    return {name: strip(value) for name, value in inputs.items()}

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import folder_paths
-from comfy_api.latest import InputImpl, Types, io, ui
+from comfy_api.latest import InputImpl, Types, io
 from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
@@ -86,11 +86,11 @@ class MultiTalkVideoCombine(io.ComfyNode):
         video = InputImpl.VideoFromComponents(components)
         folder = io.FolderType.output if save_output else io.FolderType.temp
         check_prefix(filename_prefix, folder_paths.get_directory_by_type(folder.value) or "")
-        place = new_video(filename_prefix, folder, height, width)
+        path, shown = new_video(filename_prefix, folder, height, width)
         video.save_to(
-            str(place.path),
+            str(path),
             format=Types.VideoContainer.MP4,
             codec=Types.VideoCodec.H264,
             metadata=graph_metadata(cls.hidden),
         )
-        return io.NodeOutput(video, ui=ui.PreviewVideo([place.shown]))
+        return io.NodeOutput(video, ui=shown)

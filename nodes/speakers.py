@@ -90,21 +90,22 @@ class MultiTalkSpeakers(io.ComfyNode):
         """Draw, check and show."""
         check_names(unknown)
         check_inputs({"image": image, "masks": masks}, "image")
-        for mask in (single_masks or {}).values():
+        given = single_masks or {}
+        singles = [given[name] for name in MASK_NAMES if given.get(name) is not None]
+        for mask in singles:
             check_inputs({"masks": mask})
         picture = to_frames(image)[0]
-        found, notes = _find_masks(picture, boxes, detections, masks, single_masks or {})
+        found, notes = _find_masks(picture, boxes, detections, masks, singles)
         check_masks(found)
         preview, report = draw_speakers(picture, found), describe_masks(found, notes)
         return io.NodeOutput(found, preview, report, ui=ui.PreviewImage(preview, cls=cls))
 
 
 def _find_masks(
-    picture: Tensor, boxes: str, detections: Any, masks: Tensor | None, single: dict[str, Tensor]
+    picture: Tensor, boxes: str, detections: Any, masks: Tensor | None, singles: list[Tensor]
 ) -> tuple[Tensor, list[str]]:
     """Masks [S, H, W] from whichever of the four ways was used."""
     height, width = picture.shape[:2]
-    singles = [single[name] for name in MASK_NAMES if single.get(name) is not None]
     ways = {
         "boxes": boxes.strip() or None,
         "detections": detections,

@@ -76,11 +76,8 @@ def load_encoder(path: Path) -> LoadedEncoder:
     header = read_model_header(path)
     layers, width = encoder_sizes(header)
     settings = encoder_settings(header)
-    state = {
-        name: tensor
-        for name, tensor in open_tensors(header, map_safetensors).items()
-        if isinstance(tensor, torch.Tensor)
-    }
+    tensors = open_tensors(header, map_safetensors)
+    state = {name: t for name, t in tensors.items() if isinstance(t, torch.Tensor)}
     patcher = comfy.model_patcher.CoreModelPatcher(
         HostedEncoder(build_encoder(settings.config, state)),
         load_device=comfy.model_management.text_encoder_device(),

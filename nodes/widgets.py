@@ -32,7 +32,7 @@ class Widget:
     name: str
     words: str  # what it is for and in which unit
     _: KW_ONLY
-    default: bool | int | float | str | None = None  # its kind is that of the widget; None: a list
+    default: Any = None  # its kind is that of the widget; None: the first choice
     limits: tuple[float, ...] = ()  # least, greatest, step
     choices: Collection[Any] | None = None  # as a mapping: to what each becomes
     parts: Mapping[str, Sequence[Widget]] | None = None  # choices, and the widgets they bring along

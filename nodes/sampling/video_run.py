@@ -66,10 +66,8 @@ class VideoRun:
         self.plan = plan_video(settings, speech.num_frames, speech.num_speakers)
         self._inputs, self._settings, self._node_id = inputs, settings, node_id
         self._identity, self._keep_finished = identity, keep_finished
-        guided = settings.guidance
-        self._guidance = plan_guidance(
-            guided.text_guidance, guided.audio_guidance, apg=settings.apg
-        )
+        text, audio = settings.guidance.text_guidance, settings.guidance.audio_guidance
+        self._guidance = plan_guidance(text, audio, apg=settings.apg)
         self._cache = None if settings.step_cache is None else RunCache(settings.step_cache)
         self._economy = Economy(inputs.model.load_device, self.plan.num_windows)
         self._folder: RunFolder | None = None
@@ -111,23 +109,18 @@ class VideoRun:
 
     def windows(self) -> Iterator[VideoWindow]:
         """All windows in order: those on disk, the others made."""
-        progress = StepProgress(
-            self._inputs.model,
-            self._settings.guidance.steps,
-            self.plan.num_windows,
-            self._node_id,
-        )
+        steps, num_windows = self._settings.guidance.steps, self.plan.num_windows
+        progress = StepProgress(self._inputs.model, steps, num_windows, self._node_id)
         models = self._models(progress)
 
         def make(after: WindowState | None) -> Iterator[FinishedWindow]:
             progress.skip(0 if after is None else after.index + 1)
             return self._generate(models, after)
 
-        windows = (
-            map(as_video_window, make(None))
-            if self._folder is None
-            else continue_windows(self._folder, make)
-        )
+        if self._folder is None:
+            windows = map(as_video_window, make(None))
+        else:
+            windows = continue_windows(self._folder, make)
         for window in windows:
             self.report.add(window)
             if len(window.frames):
@@ -149,14 +142,10 @@ class VideoRun:
         logger.info("[MultiTalk] %s", "; ".join(lines))
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
-        cast = self._inputs.cast
+        cast, source = self._inputs.cast, picture_source(self._inputs.image, *self.size_px)
         return generate(
             self.plan,
-            Scene(
-                source=picture_source(self._inputs.image, *self.size_px),
-                tracks=cast.tracks,
-                silence=cast.speech.silence,
-            ),
+            Scene(source=source, tracks=cast.tracks, silence=cast.speech.silence),
             models,
             SeededNoise(self._settings.seed),
             family=self._settings.family,
@@ -206,11 +195,8 @@ def sample_video(run: VideoRun) -> Tensor:
     held = torch.empty(size, dtype=torch.uint8)  # in one piece: many small ones leave holes
     for window in run.windows():
         held[window.start : window.start + len(window.frames)] = window.frames
-    frames = torch.empty(
-        size,
-        device=comfy.model_management.intermediate_device(),
-        dtype=comfy.model_management.intermediate_dtype(),
-    )
+    device = comfy.model_management.intermediate_device()
+    frames = torch.empty(size, device=device, dtype=comfy.model_management.intermediate_dtype())
     for whole, part in zip(frames.split(FRAMES_AT_ONCE), held.split(FRAMES_AT_ONCE), strict=True):
         whole.copy_(from_bytes(part))
     return frames

@@ -33,25 +33,20 @@ LORA_FOLDERS = ("loras",)
 PREFIX = "video/MultiTalk"  # of saved videos, in the output folder
 IN_BASE = "(in base)"  # a choice of audio_part: the base file holds it too
 ENCODER_FOLDERS = ("audio_encoders", "wav2vec2", "transformers")
-_TOY_FOLDERS = ("diffusion_models", "model_patches", "vae", "audio_encoders")
-_GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")
-# Folders that other packs keep the speech encoder in; the host does not know them.
-_ENCODER_FOLDERS_OF_OTHERS = ("wav2vec2", "transformers")
-_VOICE_FOLDERS = ("kokoro", "Kokorotts")  # ours, and that of another pack
 GIB = 1 << 30  # bytes; messages call it GB
 MODEL_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 
 def register_folders() -> None:
     """Make known to the host: the toy's folders, GGUF files, folders of other packs."""
-    for key in _TOY_FOLDERS:
+    for key in ("diffusion_models", "model_patches", "vae", "audio_encoders"):
         folder_paths.add_model_folder_path(key, str(ASSETS / "toy" / key))
-    for key in _ENCODER_FOLDERS_OF_OTHERS:
+    for key in ("wav2vec2", "transformers"):  # other packs keep the speech encoder there
         if key not in folder_paths.folder_names_and_paths:
             folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
-    for name in _VOICE_FOLDERS:
+    for name in ("kokoro", "Kokorotts"):  # ours, and that of another pack
         folder_paths.add_model_folder_path("kokoro", str(Path(folder_paths.models_dir) / name))
-    for key in _GGUF_FOLDERS:
+    for key in ("diffusion_models", "model_patches", "text_encoders"):
         # The host lists files of one folder by suffix; its own lists stay without GGUF. The same
         # list of paths, so that paths added later count for both.
         paths = folder_paths.folder_names_and_paths[key][0]

@@ -137,13 +137,7 @@ class MultiTalkLoadModel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(
-        cls,
-        base: str,
-        audio_part: str,
-        weight_dtype: str = "default",
-        family: str = "auto",
-        loras: dict[str, Any] | None = None,
-        **_unknown: Any,
+        cls, base: str, audio_part: str, loras: dict[str, Any] | None = None, **_choices: Any
     ) -> object:
         """Changes with the files."""
         names = [name for name, _ in _read_loras(loras)]

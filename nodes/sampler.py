@@ -16,22 +16,12 @@ from ..multitalk.sound.audio import Sound, fit_sound
 from .host import PREFIX, graph_metadata, new_video
 from .sockets import from_sound
 from .values import check_prefix
-from .widgets import (
-    ADVANCED,
-    FILENAME_PREFIX,
-    KEEP_FINISHED,
-    KEEP_PROGRESS,
-    SETTINGS,
-    media_inputs,
-    model_inputs,
-    schema,
-)
+from .widgets import FILENAME_PREFIX, SAMPLING, media_inputs, model_inputs, schema
 
 if TYPE_CHECKING:
     from .sampling.video_run import VideoRun
 
 
-_WIDGETS = (*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED)
 _REPORT = (
     io.String,
     "report",
@@ -52,7 +42,7 @@ class MultiTalkSampler(io.ComfyNode):
             "sound: window by window, any length, one to six speakers. Beyond some minutes use "
             "MultiTalk Sample To Video: its memory does not grow.",
             search_aliases=["lip sync", "talking head", "infinitetalk", "image to video"],
-            inputs=[*model_inputs(), *media_inputs(), *_WIDGETS],
+            inputs=[*model_inputs(), *media_inputs(), *SAMPLING],
             outputs=[
                 (io.Image, "images", "All frames, 25 per second."),
                 (io.Audio, "audio", "The sound, exactly as long as the frames."),
@@ -94,7 +84,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
             "and AAC, with the graph inside): ten minutes need no more memory than ten seconds. "
             "The file plays from the first window on, even if the run is stopped.",
             search_aliases=["long video", "lip sync", "save video", "streaming"],
-            inputs=[*model_inputs(), *media_inputs(), *_WIDGETS, FILENAME_PREFIX],
+            inputs=[*model_inputs(), *media_inputs(), *SAMPLING, FILENAME_PREFIX],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
             is_output_node=True,

@@ -282,6 +282,7 @@ KEEP_FINISHED = _Advanced(
     "deleted then.",
     default=False,
 )
+SAMPLING = (*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED)  # what the samplers have
 
 
 def model_inputs() -> list[Any]:

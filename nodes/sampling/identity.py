@@ -33,7 +33,7 @@ _MODEL_SOCKETS = {
 
 
 def run_identity(settings: RunSettings, image: Tensor, cast: Cast, hidden: Any) -> dict[str, str]:
-    """A digest or text per ingredient of a video; `image` [F, H, W, 3] may be its source.
+    """A digest or text per ingredient; `image` [F, H, W, 3] is a picture or a source video.
 
     `hidden` holds the host's running prompt, and the id of the sampling node in it.
     """

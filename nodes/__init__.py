@@ -16,41 +16,38 @@ class MultiTalkExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes, in the order of a graph."""
-        from .audio import MultiTalkLoudness, MultiTalkTracks
-        from .example import MultiTalkExample
-        from .file_report import MultiTalkFileReport
-        from .guider import MultiTalkGuider
-        from .loaders import (
-            MultiTalkAddLoras,
-            MultiTalkAttach,
-            MultiTalkLoadModel,
-            MultiTalkReadFiles,
+        from . import (
+            audio,
+            example,
+            file_report,
+            guider,
+            loaders,
+            sampler,
+            speakers,
+            speech_embedding,
+            text_to_speech,
+            video,
         )
-        from .sampler import MultiTalkSampler, MultiTalkSampleToVideo
-        from .speakers import MultiTalkSpeakers
-        from .speech_embedding import MultiTalkLoadSpeechEncoder, MultiTalkSpeechEmbedding
-        from .text_to_speech import MultiTalkDialogue, MultiTalkLoadKokoro, MultiTalkSpeak
-        from .video import MultiTalkVideoCombine
 
         return [
-            MultiTalkExample,
-            MultiTalkLoudness,
-            MultiTalkTracks,
-            MultiTalkLoadKokoro,
-            MultiTalkSpeak,
-            MultiTalkDialogue,
-            MultiTalkLoadSpeechEncoder,
-            MultiTalkSpeechEmbedding,
-            MultiTalkSpeakers,
-            MultiTalkLoadModel,
-            MultiTalkAttach,
-            MultiTalkFileReport,
-            MultiTalkReadFiles,
-            MultiTalkAddLoras,
-            MultiTalkGuider,
-            MultiTalkSampler,
-            MultiTalkSampleToVideo,
-            MultiTalkVideoCombine,
+            example.MultiTalkExample,
+            audio.MultiTalkLoudness,
+            audio.MultiTalkTracks,
+            text_to_speech.MultiTalkLoadKokoro,
+            text_to_speech.MultiTalkSpeak,
+            text_to_speech.MultiTalkDialogue,
+            speech_embedding.MultiTalkLoadSpeechEncoder,
+            speech_embedding.MultiTalkSpeechEmbedding,
+            speakers.MultiTalkSpeakers,
+            loaders.MultiTalkLoadModel,
+            loaders.MultiTalkAttach,
+            file_report.MultiTalkFileReport,
+            loaders.MultiTalkReadFiles,
+            loaders.MultiTalkAddLoras,
+            guider.MultiTalkGuider,
+            sampler.MultiTalkSampler,
+            sampler.MultiTalkSampleToVideo,
+            video.MultiTalkVideoCombine,
         ]
 
 

@@ -9,19 +9,28 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
-from ..multitalk.sound.audio import (
-    Sound,
-    check_sound,
-    parse_offsets,
-    place_tracks,
-    start_times,
-)
+from ..multitalk.sound.audio import Sound, check_sound, parse_offsets, place_tracks, start_times
 from ..multitalk.sound.loudness import normalize_loudness
 from .sockets import Tracks, from_sound, to_sound
 from .values import check_inputs, check_names
+from .widgets import Widget, schema
 
 logger = logging.getLogger("multitalk.nodes")
 SPEAKER_NAMES = [f"speaker_{number}" for number in range(1, MAX_SPEAKERS + 1)]
+_GAP = Widget(
+    "gap", "Silence between two speakers, in seconds.", default=0.0, limits=(0.0, 60.0, 0.1)
+)
+_OFFSETS = Widget(
+    "offsets",
+    "When each speaker begins, in seconds: one number per speaker, separated by commas.",
+    default="0, 2.5",
+)
+PLACEMENT = Widget(
+    "placement",
+    "together: all begin at 0. in turn: one after another. offsets: at the times you write.",
+    default="together",
+    parts={"together": (), "in turn": (_GAP,), "offsets": (_OFFSETS,)},
+)
 
 
 class MultiTalkLoudness(io.ComfyNode):
@@ -30,25 +39,22 @@ class MultiTalkLoudness(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkLoudness",
-            display_name="MultiTalk Loudness",
-            category="MultiTalk/audio",
-            description="Levels a sound to a loudness (ITU-R BS.1770), for people who hear it. "
+        return schema(
+            "MultiTalk Loudness",
+            "audio",
+            "Levels a sound to a loudness (ITU-R BS.1770), for people who hear it. "
             "The speech encoder levels its own copy; see MultiTalk Speech Embedding.",
             search_aliases=["normalize", "LUFS", "volume", "gain"],
             inputs=[
                 io.Audio.Input("audio", tooltip="Sound to level; rate and channels are kept."),
-                io.Float.Input(
+                Widget(
                     "loudness_lufs",
+                    "Loudness wanted, in LUFS. -23 is broadcast level, -16 common online.",
                     default=LOUDNESS_LUFS,
-                    min=-60.0,
-                    max=-5.0,
-                    step=0.5,
-                    tooltip="Loudness wanted, in LUFS. -23 is broadcast level, -16 common online.",
+                    limits=(-60.0, -5.0, 0.5),
                 ),
             ],
-            outputs=[io.Audio.Output(display_name="audio", tooltip="The levelled sound.")],
+            outputs=[(io.Audio, "audio", "The levelled sound.")],
         )
 
     @classmethod
@@ -78,11 +84,10 @@ class MultiTalkTracks(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkTracks",
-            display_name="MultiTalk Tracks",
-            category="MultiTalk/audio",
-            description="Several speakers on one time line: together, in turn, or at given times.",
+        return schema(
+            "MultiTalk Tracks",
+            "audio",
+            "Several speakers on one time line: together, in turn, or at given times.",
             search_aliases=["dialogue", "two speakers", "mix", "conversation"],
             inputs=[
                 io.Autogrow.Input(
@@ -94,55 +99,18 @@ class MultiTalkTracks(io.ComfyNode):
                     ),
                     tooltip="One sound per speaker, in the order of the masks or boxes.",
                 ),
-                io.DynamicCombo.Input(
-                    "placement",
-                    options=[
-                        io.DynamicCombo.Option("together", []),
-                        io.DynamicCombo.Option(
-                            "in turn",
-                            [
-                                io.Float.Input(
-                                    "gap",
-                                    default=0.0,
-                                    min=0.0,
-                                    max=60.0,
-                                    step=0.1,
-                                    tooltip="Silence between two speakers, in seconds.",
-                                )
-                            ],
-                        ),
-                        io.DynamicCombo.Option(
-                            "offsets",
-                            [
-                                io.String.Input(
-                                    "offsets",
-                                    default="0, 2.5",
-                                    tooltip="When each speaker begins, in seconds: one number per "
-                                    "speaker, separated by commas.",
-                                )
-                            ],
-                        ),
-                    ],
-                    tooltip="together: all begin at 0. in turn: one after another. "
-                    "offsets: at the times you write.",
-                ),
+                PLACEMENT,
             ],
             outputs=[
-                Tracks.Output(display_name="tracks", tooltip="For MultiTalk Speech Embedding."),
-                io.Audio.Output(display_name="mix", tooltip="All speakers together, as heard."),
-                io.Image.Output(
-                    display_name="picture",
-                    tooltip="Who speaks when, and how loud. Connect Preview Image.",
-                ),
+                (Tracks, "tracks", "For MultiTalk Speech Embedding."),
+                (io.Audio, "mix", "All speakers together, as heard."),
+                (io.Image, "picture", "Who speaks when, and how loud. Connect Preview Image."),
             ],
         )
 
     @classmethod
     def execute(
-        cls,
-        speakers: dict[str, Any],
-        placement: dict[str, Any] | None = None,
-        **unknown: Any,
+        cls, speakers: dict[str, Any], placement: dict[str, Any] | None = None, **unknown: Any
     ) -> io.NodeOutput:
         """Place and mix."""
         from ..multitalk.sound.timeline import draw_tracks  # here, so that the host starts fast
@@ -158,12 +126,14 @@ class MultiTalkTracks(io.ComfyNode):
                 "gap. Connect them from speaker_1 on."
             )
         sounds = [to_sound(speakers[name], name) for name in given]
-        choice = placement or {"placement": "together"}
-        durations = [sound.duration_s for sound in sounds]
+        choice = PLACEMENT.read({"placement": placement})
         if choice["placement"] == "offsets":
             starts = parse_offsets(choice["offsets"], len(sounds))
         else:
-            in_turn = choice["placement"] == "in turn"
-            starts = start_times(durations, in_turn=in_turn, gap_s=choice.get("gap", 0.0))
+            starts = start_times(
+                [sound.duration_s for sound in sounds],
+                in_turn=choice["placement"] == "in turn",
+                gap_s=choice.get("gap", 0.0),
+            )
         tracks = place_tracks(sounds, starts)
         return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])

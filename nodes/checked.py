@@ -17,15 +17,12 @@ _QUEUES: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
 def once(dynprompt: Any, key: Hashable, make: Callable[[], Made]) -> Made:
-    """A value that a queue makes once.
+    """A value that a queue makes once; after an error nothing is kept.
 
     Args:
         dynprompt: The host's running prompt; None makes the value anew each time.
         key: What it is and all that it depends on.
-        make: Makes it; an error passes through and nothing is kept.
-
-    Returns:
-        The value.
+        make: Makes it.
     """
     if dynprompt is None:
         return make()

@@ -15,9 +15,9 @@ from ..multitalk.sound.audio import Sound
 from .host import ASSETS
 from .sockets import from_sound
 from .values import check_names
+from .widgets import Widget, schema
 
 EXAMPLES = ASSETS / "examples"
-SCENES = ["one_speaker", "two_speakers"]
 
 
 class MultiTalkExample(io.ComfyNode):
@@ -26,29 +26,27 @@ class MultiTalkExample(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkExample",
-            display_name="MultiTalk Example",
-            category="MultiTalk/examples",
-            description="A drawn picture and spoken voices that come with the pack.",
+        return schema(
+            "MultiTalk Example",
+            "examples",
+            "A drawn picture and spoken voices that come with the pack.",
             inputs=[
-                io.Combo.Input(
+                Widget(
                     "scene",
-                    options=SCENES,
-                    default=SCENES[0],
-                    tooltip="one_speaker: one head and voice. two_speakers: two of each.",
+                    "one_speaker: one head and voice. two_speakers: two of each.",
+                    default="one_speaker",
+                    choices=("one_speaker", "two_speakers"),
                 )
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The picture, 960 x 640."),
-                io.Audio.Output(display_name="audio 1", tooltip="Voice of the left speaker."),
-                io.Audio.Output(
-                    display_name="audio 2",
-                    tooltip="Voice of the right speaker; with one speaker a silence as long.",
+                (io.Image, "image", "The picture, 960 x 640."),
+                (io.Audio, "audio 1", "Voice of the left speaker."),
+                (
+                    io.Audio,
+                    "audio 2",
+                    "Voice of the right speaker; with one speaker a silence as long.",
                 ),
-                io.BoundingBox.Output(
-                    display_name="boxes", tooltip="The heads, for MultiTalk Speakers."
-                ),
+                (io.BoundingBox, "boxes", "The heads, for MultiTalk Speakers."),
             ],
         )
 
@@ -70,7 +68,6 @@ class MultiTalkExample(io.ComfyNode):
 
 
 def _read_voice(path: Path) -> Sound:
-    """Read a sound file, [C, A] float32."""
     import soundfile
 
     samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)

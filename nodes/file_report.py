@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 
 from .host import file_stamps, find_file, list_files
 from .values import check_names
+from .widgets import Widget, schema
 
 REPORT_FOLDERS = (
     "diffusion_models", "model_patches", "loras", "audio_encoders", "wav2vec2", "vae",
@@ -22,26 +23,22 @@ class MultiTalkFileReport(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkFileReport",
-            display_name="MultiTalk File Report",
-            category="MultiTalk/loaders",
-            description="Reads the beginning of a model file and says what it is, how its weights "
+        files = [
+            f"{key}/{name}"
+            for key in REPORT_FOLDERS
+            if key in folder_paths.folder_names_and_paths
+            for name in list_files([key])
+        ]
+        return schema(
+            "MultiTalk File Report",
+            "loaders",
+            "Reads the beginning of a model file and says what it is, how its weights "
             "are stored, and into which slot and folder it belongs.",
             search_aliases=["inspect", "safetensors", "gguf", "what is this file"],
             inputs=[
-                io.Combo.Input(
-                    "file",
-                    options=[
-                        f"{key}/{name}"
-                        for key in REPORT_FOLDERS
-                        if key in folder_paths.folder_names_and_paths
-                        for name in list_files([key])
-                    ],
-                    tooltip="Any file of weights in the folders under models/.",
-                )
+                Widget("file", "Any file of weights in the folders under models/.", choices=files)
             ],
-            outputs=[io.String.Output(display_name="report", tooltip="A few lines of text.")],
+            outputs=[(io.String, "report", "A few lines of text.")],
             is_output_node=True,
         )
 

@@ -16,23 +16,20 @@ from ..multitalk.generate import Motion
 from ..multitalk.guidance import plan_guidance
 from ..multitalk.windows import plan_one, window_speech
 from .loading.audio_hooks import attached_audio
-from .sampling.lazy import missing_lazy, plain
 from .sockets import to_masks
-from .values import check_inputs
-from .widgets import (
-    APG,
-    AUDIO_STRENGTH,
-    GUIDANCE,
-    START_FRAME,
-    inputs_of,
-    media_inputs,
-    model_inputs,
-)
+from .values import check_inputs, missing_lazy, plain
+from .widgets import APG, AUDIO_STRENGTH, GUIDANCE, Widget, media_inputs, model_inputs, schema
 
 if TYPE_CHECKING:
     from .sampling.talk_guider import AudioInputs
 
-LAZY = ("model", "positive", "negative")
+START_FRAME = Widget(
+    "start_frame",
+    "First frame of the speech that this window hears; 25 frames are a second.",
+    default=0,
+    limits=(0, 1_000_000),
+)
+_WIDGETS = (*GUIDANCE, START_FRAME, AUDIO_STRENGTH, APG)
 
 
 class MultiTalkGuider(io.ComfyNode):
@@ -44,24 +41,14 @@ class MultiTalkGuider(io.ComfyNode):
         model, _, positive, negative, _ = model_inputs()
         positive.tooltip = "From the host's WAN Image To Video, with a start image."
         _, speech, masks = media_inputs()
-        return io.Schema(
-            node_id="MultiTalkGuider",
-            display_name="MultiTalk Guider",
-            category="MultiTalk/sampling",
-            description="One window for the host's Sampler Custom Advanced: text and audio "
+        return schema(
+            "MultiTalk Guider",
+            "sampling",
+            "One window for the host's Sampler Custom Advanced: text and audio "
             "guidance in as few passes as possible. MultiTalk Sampler makes whole videos.",
             search_aliases=["cfg", "audio guidance", "custom sampler"],
-            inputs=[
-                model,
-                positive,
-                negative,
-                speech,
-                masks,
-                *inputs_of((*GUIDANCE, START_FRAME, AUDIO_STRENGTH, APG)),
-            ],
-            outputs=[
-                io.Guider.Output(display_name="guider", tooltip="For Sampler Custom Advanced.")
-            ],
+            inputs=[model, positive, negative, speech, masks, *_WIDGETS],
+            outputs=[(io.Guider, "guider", "For Sampler Custom Advanced.")],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
@@ -75,7 +62,7 @@ class MultiTalkGuider(io.ComfyNode):
         from .loading.model_files import check_files
 
         check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
-        return missing_lazy(inputs, LAZY)
+        return missing_lazy(inputs, "model", "positive", "negative")
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,45 +33,28 @@ LORA_FOLDERS = ("loras",)
 PREFIX = "video/MultiTalk"  # of saved videos, in the output folder
 IN_BASE = "(in base)"  # a choice of audio_part: the base file holds it too
 ENCODER_FOLDERS = ("audio_encoders", "wav2vec2", "transformers")
-_TOY_FOLDERS = ("diffusion_models", "model_patches", "vae", "audio_encoders")
-_GGUF_FOLDERS = ("diffusion_models", "model_patches", "text_encoders")
-# Folders that other packs keep the speech encoder in; the host does not know them.
-_ENCODER_FOLDERS_OF_OTHERS = ("wav2vec2", "transformers")
-_VOICE_FOLDERS = ("kokoro", "Kokorotts")  # ours, and that of another pack
 GIB = 1 << 30  # bytes; messages call it GB
 MODEL_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoPlace:
-    """A file for a video, and how the editor is told of it."""
-
-    path: Path
-    shown: ui.SavedResult
-
-
 def register_folders() -> None:
     """Make known to the host: the toy's folders, GGUF files, folders of other packs."""
-    for key in _TOY_FOLDERS:
+    for key in ("diffusion_models", "model_patches", "vae", "audio_encoders"):
         folder_paths.add_model_folder_path(key, str(ASSETS / "toy" / key))
-    for key in _ENCODER_FOLDERS_OF_OTHERS:
+    for key in ("wav2vec2", "transformers"):  # other packs keep the speech encoder there
         if key not in folder_paths.folder_names_and_paths:
             folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
-    for name in _VOICE_FOLDERS:
+    for name in ("kokoro", "Kokorotts"):  # ours, and that of another pack
         folder_paths.add_model_folder_path("kokoro", str(Path(folder_paths.models_dir) / name))
-    for key in _GGUF_FOLDERS:
-        # The same list of paths, so that paths added later count for both.
+    for key in ("diffusion_models", "model_patches", "text_encoders"):
+        # The host lists files of one folder by suffix; its own lists stay without GGUF. The same
+        # list of paths, so that paths added later count for both.
         paths = folder_paths.folder_names_and_paths[key][0]
-        folder_paths.folder_names_and_paths[_gguf_key(key)] = (paths, {GGUF_SUFFIX})
-
-
-def _gguf_key(folder: str) -> str:
-    """The host lists files of one folder by suffix; its own lists stay without GGUF."""
-    return f"{folder}_gguf"
+        folder_paths.folder_names_and_paths[f"{key}_gguf"] = (paths, {GGUF_SUFFIX})
 
 
 def _with_gguf(folders: Sequence[str]) -> list[str]:
-    keys = [key for folder in folders for key in (folder, _gguf_key(folder))]
+    keys = [key for folder in folders for key in (folder, f"{folder}_gguf")]
     return [key for key in keys if key in folder_paths.folder_names_and_paths]
 
 
@@ -156,26 +138,20 @@ class StepProgress:
         return update
 
     def show(self, window: int, frame: Tensor) -> None:
-        """Preview a frame of a finished window, whatever preview method the host is set to.
+        """Preview a frame of finished window `window`, whatever preview method the host is set to.
 
-        Args:
-            window: Number of the window, from 0.
-            frame: [H, W, 3] uint8; the host makes it smaller for the editor, whole.
+        The host makes the frame, [H, W, 3] uint8, smaller for the editor, whole.
         """
         picture = Image.fromarray(frame.cpu().numpy())
-        self._bar.update_absolute(
-            (window + 1) * self._steps,
-            self._steps * self._windows,
-            ("JPEG", picture, latent_preview.MAX_PREVIEW_RESOLUTION),
-        )
+        preview = ("JPEG", picture, latent_preview.MAX_PREVIEW_RESOLUTION)
+        self._bar.update_absolute((window + 1) * self._steps, self._steps * self._windows, preview)
 
     def _time_left(self, done: int) -> str:
         """From the mean of the steps so far, decoding included; logged once, after the first."""
         from ..multitalk.runs.report import clock
 
-        new = max(1, done - self._begin_done)
+        new, total = max(1, done - self._begin_done), self._steps * self._windows
         mean_s = (time.monotonic() - self._begin) / new
-        total = self._steps * self._windows
         left = clock(mean_s * (total - done))
         if new == 1:
             logger.info(
@@ -187,27 +163,18 @@ class StepProgress:
         return f", about {left} left" if done < total else ""
 
 
-def new_video(prefix: str, folder: io.FolderType, height: int, width: int) -> VideoPlace:
-    """Find the next free name of a video.
+def new_video(
+    prefix: str, folder: io.FolderType, height: int, width: int
+) -> tuple[Path, ui.PreviewVideo]:
+    """The next free name of a video in a folder that exists, and what tells the editor of it.
 
-    Args:
-        prefix: Folder and beginning of the name, as in the host's save nodes.
-        folder: Output or temp.
-        height: Rows, for names that hold %height%.
-        width: Columns.
-
-    Returns:
-        Where it goes; the folder exists.
+    `prefix` is as in the host's save nodes; it may hold %height% and %width%.
     """
-    roots = {
-        io.FolderType.output: folder_paths.get_output_directory,
-        io.FolderType.temp: folder_paths.get_temp_directory,
-    }
     path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, roots[folder](), width, height
+        prefix, folder_paths.get_directory_by_type(folder.value) or "", width, height
     )
     file = f"{name}_{counter:05}_.mp4"
-    return VideoPlace(path=Path(path) / file, shown=ui.SavedResult(file, subfolder, folder))
+    return Path(path) / file, ui.PreviewVideo([ui.SavedResult(file, subfolder, folder)])
 
 
 def graph_metadata(hidden: Any) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ from .host import (
 from .loading.audio_hooks import AttachedAudio, attach_audio, check_model
 from .loading.quantizations import QUANTIZATIONS
 from .values import check_choice, check_inputs, check_names
+from .widgets import Widget, schema
 
 if TYPE_CHECKING:
     from ..multitalk.model.model_files import AudioFile
@@ -39,63 +40,61 @@ NO_LORAS = "none"
 MAX_LORAS = 5
 
 
-def _audio_part_input(*extra: str) -> io.Combo.Input:
+_MODEL_OUTPUT = (io.Model, "model", "For MultiTalk Sampler.")
+FAMILY = Widget(
+    "family",
+    "Window rules the weights were trained for. auto: InfiniteTalk if the file name "
+    "contains 'infinite', else MultiTalk.",
+    default="auto",
+    choices=("auto", *FAMILIES),
+    advanced=True,
+)
+
+
+def _audio_part(*extra: str) -> Widget:
     note = f" {IN_BASE}: the base file holds it too." if extra else ""
-    return io.Combo.Input(
+    return Widget(
         "audio_part",
-        options=[*list_files(AUDIO_PART_FOLDERS), *extra],
-        tooltip="multitalk.safetensors or an InfiniteTalk file in any layout, in "
+        "multitalk.safetensors or an InfiniteTalk file in any layout, in "
         f"models/model_patches or models/diffusion_models.{note}",
+        choices=[*list_files(AUDIO_PART_FOLDERS), *extra],
     )
 
 
-def _weight_dtype_input(what: str) -> io.Combo.Input:
-    return io.Combo.Input(
+def _weight_dtype(what: str) -> Widget:
+    return Widget(
         "weight_dtype",
-        options=list(QUANTIZATIONS),
-        default="default",
-        optional=True,
-        advanced=True,
-        tooltip=f"default keeps the layout of {what}. fp8_e4m3fn and int8 halve the memory of 16 "
+        f"default keeps the layout of {what}. fp8_e4m3fn and int8 halve the memory of 16 "
         "bit files in ComfyUI's own formats; quanto_int8, quanto_fp8 and quanto_int4 do it with "
         "optimum-quanto, for 4 bit a quarter. Quantised files stay as they are.",
-    )
-
-
-def _family_input() -> io.Combo.Input:
-    return io.Combo.Input(
-        "family",
-        options=["auto", *FAMILIES],
-        default="auto",
-        optional=True,
+        default="default",
+        choices=tuple(QUANTIZATIONS),
         advanced=True,
-        tooltip="Window rules the weights were trained for. auto: InfiniteTalk if the file name "
-        "contains 'infinite', else MultiTalk.",
     )
 
 
-def _lora_option(count: int) -> io.DynamicCombo.Option:
-    inputs: list[Any] = []
+def _loras() -> Widget:
     files = folder_paths.get_filename_list("loras")
-    for number in range(1, count + 1):
-        inputs.append(
-            io.Combo.Input(
-                f"lora_{number}",
-                options=files,
-                tooltip="LoRA file in models/loras.",
-            )
-        )
-        inputs.append(
-            io.Float.Input(
+    rows = [
+        row
+        for number in range(1, MAX_LORAS + 1)
+        for row in (
+            Widget(f"lora_{number}", "LoRA file in models/loras.", choices=files),
+            Widget(
                 f"strength_{number}",
+                "Factor of this LoRA; 0 leaves it out.",
                 default=1.0,
-                min=-10.0,
-                max=10.0,
-                step=0.05,
-                tooltip="Factor of this LoRA; 0 leaves it out.",
-            )
+                limits=(-10.0, 10.0, 0.05),
+            ),
         )
-    return io.DynamicCombo.Option(str(count), inputs)
+    ]
+    return Widget(
+        "loras",
+        "How many LoRAs, for example lightx2v with preset lightx2v.",
+        # NO_LORAS as 0. The editor puts numbers first, and a new node took 1 of them.
+        parts={**{str(n): rows[: 2 * n] for n in range(MAX_LORAS + 1)}, NO_LORAS: ()},
+        optional=True,
+    )
 
 
 class MultiTalkLoadModel(io.ComfyNode):
@@ -104,41 +103,32 @@ class MultiTalkLoadModel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkLoadModel",
-            display_name="MultiTalk Load Model",
-            category="MultiTalk/loaders",
-            description="WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk and up to "
+        return schema(
+            "MultiTalk Load Model",
+            "loaders",
+            "WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk and up to "
             "five LoRAs, from every file layout in use. The MODEL works with the host's own nodes "
             "too.",
             search_aliases=["wan", "infinitetalk", "lora", "gguf", "quanto", "fp8"],
             inputs=[
-                io.Combo.Input(
+                Widget(
                     "base",
-                    options=list_files(BASE_FOLDERS),
-                    tooltip="WAN 2.1 I2V 14B in models/diffusion_models, for example "
+                    "WAN 2.1 I2V 14B in models/diffusion_models, for example "
                     "wan2.1_i2v_480p_14B_fp16.safetensors. The first part of a model in several "
                     "parts stands for all.",
+                    choices=list_files(BASE_FOLDERS),
                 ),
-                _audio_part_input(IN_BASE),
-                _weight_dtype_input("each file"),
-                _family_input(),
-                io.DynamicCombo.Input(
-                    "loras",
-                    options=[
-                        *(_lora_option(count) for count in range(MAX_LORAS + 1)),
-                        # As 0. The editor puts numbers first, and a new node took 1 of them.
-                        io.DynamicCombo.Option(NO_LORAS, []),
-                    ],
-                    optional=True,
-                    tooltip="How many LoRAs, for example lightx2v with preset lightx2v.",
-                ),
+                _audio_part(IN_BASE),
+                _weight_dtype("each file"),
+                FAMILY,
+                _loras(),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="For MultiTalk Sampler."),
-                io.String.Output(
-                    display_name="report",
-                    tooltip="What the files are, and what each LoRA changes and leaves out.",
+                _MODEL_OUTPUT,
+                (
+                    io.String,
+                    "report",
+                    "What the files are, and what each LoRA changes and leaves out.",
                 ),
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
@@ -147,13 +137,7 @@ class MultiTalkLoadModel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(
-        cls,
-        base: str,
-        audio_part: str,
-        weight_dtype: str = "default",
-        family: str = "auto",
-        loras: dict[str, Any] | None = None,
-        **_unknown: Any,
+        cls, base: str, audio_part: str, loras: dict[str, Any] | None = None, **_choices: Any
     ) -> object:
         """Changes with the files."""
         names = [name for name, _ in _read_loras(loras)]
@@ -214,18 +198,17 @@ class MultiTalkReadFiles(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkReadFiles",
-            display_name="MultiTalk Read Files",
-            category="MultiTalk/loaders",
-            description="Part of MultiTalk Load Model; use that node.",
+        return schema(
+            "MultiTalk Read Files",
+            "loaders",
+            "Part of MultiTalk Load Model; use that node.",
             inputs=[
                 io.String.Input("base", tooltip="File of the base model."),
                 io.String.Input("audio_part", tooltip=f"File of the audio part, or {IN_BASE}."),
                 io.String.Input("weight_dtype", tooltip="As in MultiTalk Load Model."),
                 io.String.Input("family", tooltip="As in MultiTalk Load Model."),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="Base with audio part.")],
+            outputs=[(io.Model, "model", "Base with audio part.")],
             hidden=[io.Hidden.dynprompt],
             is_dev_only=True,
         )
@@ -245,7 +228,7 @@ class MultiTalkReadFiles(io.ComfyNode):
         from .loading.model_files import find_model_files
 
         check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
-        check_choice("family", family, ("auto", *FAMILIES))
+        FAMILY.read({"family": family})
         found = find_model_files(base, audio_part, cls.hidden.dynprompt)
         model = load_base(found, weight_dtype)
         return io.NodeOutput(_with_audio(model, found.audio, family, weight_dtype))
@@ -257,16 +240,16 @@ class MultiTalkAddLoras(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
+        return schema(
+            "MultiTalk Add LoRAs",
+            "loaders",
+            "Part of MultiTalk Load Model; use that node.",
             node_id="MultiTalkAddLoras",
-            display_name="MultiTalk Add LoRAs",
-            category="MultiTalk/loaders",
-            description="Part of MultiTalk Load Model; use that node.",
             inputs=[
                 io.Model.Input("model", tooltip="Base with audio part."),
                 io.String.Input("loras", tooltip="JSON: file names and strengths."),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="With LoRAs.")],
+            outputs=[(io.Model, "model", "With LoRAs.")],
             is_dev_only=True,
         )
 
@@ -312,19 +295,18 @@ class MultiTalkAttach(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkAttach",
-            display_name="MultiTalk Attach",
-            category="MultiTalk/loaders",
-            description="The audio part on a WAN 2.1 I2V MODEL that came from any other loader: "
+        return schema(
+            "MultiTalk Attach",
+            "loaders",
+            "The audio part on a WAN 2.1 I2V MODEL that came from any other loader: "
             "GGUF, merged, with LoRAs, compiled.",
             inputs=[
                 io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 I2V model."),
-                _audio_part_input(),
-                _family_input(),
-                _weight_dtype_input("the file"),
+                _audio_part(),
+                FAMILY,
+                _weight_dtype("the file"),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For MultiTalk Sampler.")],
+            outputs=[_MODEL_OUTPUT],
             hidden=[io.Hidden.dynprompt],
         )
 

@@ -46,17 +46,10 @@ class LoadedVoices:
 
 
 def to_sound(audio: Mapping[str, Any] | None, name: str) -> Sound:
-    """Read a host AUDIO.
-
-    Args:
-        audio: {"waveform": [B, C, A], "sample_rate": int}; the first of a batch is taken.
-        name: What the user calls it.
-
-    Returns:
-        The sound, [C, A] float32 on the CPU.
+    """The first of a host AUDIO ("waveform" [B, C, A]), [C, A] float32 on the CPU.
 
     Raises:
-        ValueError: If there is no sound, or the batch is empty.
+        ValueError: If there is no sound, or the batch is empty; says `name`.
     """
     if audio is None or len(audio["waveform"]) == 0:
         raise ValueError(
@@ -84,13 +77,9 @@ def to_frames(image: Tensor) -> Tensor:
 
 
 def to_boxes(value: object) -> list[Box]:
-    """Read a host BOUNDING_BOX: one dict, a list of dicts, or a list per frame of such lists.
+    """Read a host BOUNDING_BOX: one dict, a list of dicts, or a list per frame (the first counts).
 
-    Args:
-        value: The host's value; of several frames the first counts.
-
-    Returns:
-        Boxes in the order given; those of a detector (with a score or label) from left to right.
+    Boxes keep their order; those of a detector (with a score or label) go from left to right.
 
     Raises:
         ValueError: If a box lacks one of x, y, width, height.

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..multitalk.config import MAX_SPEAKERS
 from ..multitalk.speakers import (
-    Box,
     check_masks,
     describe_masks,
     draw_speakers,
@@ -21,6 +20,7 @@ from ..multitalk.speakers import (
 )
 from .sockets import to_boxes, to_frames, to_masks
 from .values import check_inputs, check_names
+from .widgets import Widget, schema
 
 MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
 
@@ -31,24 +31,22 @@ class MultiTalkSpeakers(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkSpeakers",
-            display_name="MultiTalk Speakers",
-            category="MultiTalk/speakers",
-            description="Which face belongs to which voice. Give boxes or masks in the order of "
+        return schema(
+            "MultiTalk Speakers",
+            "speakers",
+            "Which face belongs to which voice. Give boxes or masks in the order of "
             "the voices; with neither, two speakers get the left and the right half. "
             "The preview shows everyone's number.",
             search_aliases=["mask", "bbox", "who is who", "two people"],
             inputs=[
                 io.Image.Input("image", tooltip="The picture of the video."),
-                io.String.Input(
+                Widget(
                     "boxes",
+                    "One box per line and speaker: x, y, width, height in pixels of the "
+                    "picture, from its upper left corner. Empty: use the sockets below.",
                     default="",
                     optional=True,
-                    multiline=True,
-                    placeholder="120, 80, 300, 360\n560, 80, 300, 360",
-                    tooltip="One box per line and speaker: x, y, width, height in pixels of the "
-                    "picture, from its upper left corner. Empty: use the sockets below.",
+                    more={"multiline": True, "placeholder": "120, 80, 300, 360\n560, 80, 300, 360"},
                 ),
                 io.BoundingBox.Input(
                     "detections",
@@ -73,9 +71,9 @@ class MultiTalkSpeakers(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Mask.Output(display_name="masks", tooltip="One mask per speaker, in order."),
-                io.Image.Output(display_name="preview", tooltip="Everyone in colour, with number."),
-                io.String.Output(display_name="report", tooltip="Places, overlaps, changes."),
+                (io.Mask, "masks", "One mask per speaker, in order."),
+                (io.Image, "preview", "Everyone in colour, with number."),
+                (io.String, "report", "Places, overlaps, changes."),
             ],
         )
 
@@ -92,25 +90,22 @@ class MultiTalkSpeakers(io.ComfyNode):
         """Draw, check and show."""
         check_names(unknown)
         check_inputs({"image": image, "masks": masks}, "image")
-        for mask in (single_masks or {}).values():
+        given = single_masks or {}
+        singles = [given[name] for name in MASK_NAMES if given.get(name) is not None]
+        for mask in singles:
             check_inputs({"masks": mask})
         picture = to_frames(image)[0]
-        found, notes = _find_masks(picture, boxes, detections, masks, single_masks or {})
+        found, notes = _find_masks(picture, boxes, detections, masks, singles)
         check_masks(found)
         preview, report = draw_speakers(picture, found), describe_masks(found, notes)
         return io.NodeOutput(found, preview, report, ui=ui.PreviewImage(preview, cls=cls))
 
 
 def _find_masks(
-    picture: Tensor,
-    boxes: str,
-    detections: Any,
-    masks: Tensor | None,
-    single: dict[str, Tensor],
+    picture: Tensor, boxes: str, detections: Any, masks: Tensor | None, singles: list[Tensor]
 ) -> tuple[Tensor, list[str]]:
     """Masks [S, H, W] from whichever of the four ways was used."""
     height, width = picture.shape[:2]
-    singles = [single[name] for name in MASK_NAMES if single.get(name) is not None]
     ways = {
         "boxes": boxes.strip() or None,
         "detections": detections,
@@ -126,23 +121,18 @@ def _find_masks(
     if way is None:
         return half_masks(height, width), ["No boxes or masks: left half and right half."]
     found = to_boxes(detections) if way == "detections" else parse_boxes(boxes)
-    return masks_from_boxes(_somebody(found), height, width)
+    if not found:
+        raise ValueError(
+            "The detector found nobody; one box per speaker is needed. Lower its threshold, "
+            "or write boxes by hand."
+        )
+    return masks_from_boxes(found, height, width)
 
 
 def _only_way(used: list[str]) -> str | None:
-    """The one way that was used, or none."""
     if len(used) > 1:
         raise ValueError(
             f"Speakers are given twice, by {' and '.join(used)}; one way is allowed. "
             "Disconnect or empty the other."
         )
     return used[0] if used else None
-
-
-def _somebody(boxes: list[Box]) -> list[Box]:
-    if not boxes:
-        raise ValueError(
-            "The detector found nobody; one box per speaker is needed. Lower its threshold, "
-            "or write boxes by hand."
-        )
-    return boxes

@@ -19,6 +19,7 @@ from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks
 from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
 from .values import check_inputs, check_names
+from .widgets import Widget, schema
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -29,27 +30,22 @@ class MultiTalkLoadSpeechEncoder(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkLoadSpeechEncoder",
-            display_name="MultiTalk Load Speech Encoder",
-            category="MultiTalk/loaders",
-            description="Loads the wav2vec2 encoder that MultiTalk and InfiniteTalk were trained "
+        return schema(
+            "MultiTalk Load Speech Encoder",
+            "loaders",
+            "Loads the wav2vec2 encoder that MultiTalk and InfiniteTalk were trained "
             "with: chinese-wav2vec2-base, as one safetensors file or as the published folder.",
             search_aliases=["wav2vec2", "audio encoder"],
             inputs=[
-                io.Combo.Input(
+                Widget(
                     "encoder",
-                    options=list_files(ENCODER_FOLDERS),
-                    tooltip="File in models/audio_encoders, models/wav2vec2 or "
+                    "File in models/audio_encoders, models/wav2vec2 or "
                     "models/transformers, for example wav2vec2-chinese-base_fp16.safetensors, or "
                     "pytorch_model.bin of the published folder, with its two JSON files beside.",
+                    choices=list_files(ENCODER_FOLDERS),
                 )
             ],
-            outputs=[
-                SpeechEncoder.Output(
-                    display_name="speech encoder", tooltip="For MultiTalk Speech Embedding."
-                )
-            ],
+            outputs=[(SpeechEncoder, "speech encoder", "For MultiTalk Speech Embedding.")],
         )
 
     @classmethod
@@ -65,14 +61,9 @@ class MultiTalkLoadSpeechEncoder(io.ComfyNode):
 
 
 def load_encoder(path: Path) -> LoadedEncoder:
-    """Load a wav2vec2 file under the host's memory management.
+    """Load a wav2vec2 file of any layout, float32, under the host's memory management.
 
-    Args:
-        path: File of any layout; sizes from its metadata `config`, else from the config.json
-            beside it, else those of wav2vec2-base.
-
-    Returns:
-        The encoder, float32.
+    Sizes are from its metadata `config`, else the config.json beside it, else wav2vec2-base's.
 
     Raises:
         ValueError: If the file is no wav2vec2-base encoder.
@@ -85,11 +76,8 @@ def load_encoder(path: Path) -> LoadedEncoder:
     header = read_model_header(path)
     layers, width = encoder_sizes(header)
     settings = encoder_settings(header)
-    state = {
-        name: tensor
-        for name, tensor in open_tensors(header, map_safetensors).items()
-        if isinstance(tensor, torch.Tensor)
-    }
+    tensors = open_tensors(header, map_safetensors)
+    state = {name: t for name, t in tensors.items() if isinstance(t, torch.Tensor)}
     patcher = comfy.model_patcher.CoreModelPatcher(
         HostedEncoder(build_encoder(settings.config, state)),
         load_device=comfy.model_management.text_encoder_device(),
@@ -119,11 +107,10 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkSpeechEmbedding",
-            display_name="MultiTalk Speech Embedding",
-            category="MultiTalk/audio",
-            description="Listens to one voice, or to several from MultiTalk Tracks. The length of "
+        return schema(
+            "MultiTalk Speech Embedding",
+            "audio",
+            "Listens to one voice, or to several from MultiTalk Tracks. The length of "
             "the sound decides the length of the video: 25 frames per second, exactly.",
             search_aliases=["wav2vec2", "audio embeds", "lip sync"],
             inputs=[
@@ -135,12 +122,12 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
                 SpeechEncoder.Input(
                     "speech_encoder", lazy=True, tooltip="From MultiTalk Load Speech Encoder."
                 ),
-                io.Boolean.Input(
+                Widget(
                     "normalise_loudness",
+                    "Level each voice to -23 LUFS for the encoder, as in training. "
+                    "The sound of the video is never changed by this.",
                     default=True,
                     optional=True,
-                    tooltip="Level each voice to -23 LUFS for the encoder, as in training. "
-                    "The sound of the video is never changed by this.",
                 ),
                 io.Audio.Input(
                     "video_sound",
@@ -149,9 +136,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
                     "Free: the voices as they came in.",
                 ),
             ],
-            outputs=[
-                Speech.Output(display_name="speech", tooltip="For MultiTalk Sampler or Guider.")
-            ],
+            outputs=[(Speech, "speech", "For MultiTalk Sampler or Guider.")],
         )
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,54 +11,78 @@ from comfy_api.latest import io, ui
 from .host import file_stamps, list_voice_models
 from .sockets import Tracks, VoiceModel, from_sound
 from .values import check_inputs, check_names
-
-logger = logging.getLogger("multitalk.nodes")
+from .widgets import FIXED, Widget, schema
 
 ESPEAK = "espeak-ng (plain machine voice, no download)"
 MAX_SEED = 2**63 - 1
-_LANGUAGE_TOOLTIP = (
-    "auto: the first letter of the voice's name tells it (a American, b British English, "
-    "e Spanish, f French, h Hindi, i Italian, j Japanese, p Portuguese, z Mandarin). Or a letter "
-    "or code such as en-gb. espeak-ng takes any of its languages, for example de."
+_LINES = {"multiline": True}
+_VOICE_MODEL = VoiceModel.Input("voice_model", tooltip="From MultiTalk Load Kokoro.")
+_TEXT = Widget(
+    "text",
+    "What is said. [word](/phonemes/) forces how a word is spoken.",
+    default="Hello! This picture can talk now.",
+    more=_LINES,
 )
-_VOICE_TOOLTIP = (
+_VOICE = Widget(
+    "voice",
     "Name of a voice, for example af_heart, or a mix: af_heart:0.7, am_adam:0.3. For espeak-ng f1 "
-    "to f5 and m1 to m7. Empty: the first good one."
+    "to f5 and m1 to m7. Empty: the first good one.",
+    default="",
+    optional=True,
 )
-_SCRIPT = "Anna: Hello! What a nice day.\nBen: Indeed. [0.5s] Shall we begin?"
-
-
-def _manner_inputs() -> list[Any]:
-    """Inputs that one speaker and a dialogue share."""
-    return [
-        io.String.Input(
-            "language", default="auto", optional=True, advanced=True, tooltip=_LANGUAGE_TOOLTIP
-        ),
-        io.Float.Input(
-            "speed",
-            default=1.0,
-            min=0.5,
-            max=2.0,
-            step=0.05,
-            optional=True,
-            tooltip="Factor: 1 is as the voice was made, 2 twice as fast.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=42,
-            min=0,
-            max=MAX_SEED,
-            control_after_generate=io.ControlAfterGenerate.fixed,
-            optional=True,
-            tooltip="The voice model adds a little noise; the same seed gives the same speech.",
-        ),
-        io.Boolean.Input(
-            "normalise_loudness",
-            default=False,
-            optional=True,
-            tooltip="Level each voice to -23 LUFS. Off: as the voice model speaks.",
-        ),
-    ]
+_SCRIPT = Widget(
+    "script",
+    "A line per turn: Name: text. Pauses: [1.5s]; overlap: [-0.5s]; at once: [together]. Also "
+    "(s1) text (s2) text. Up to six speakers.",
+    default="Anna: Hello! What a nice day.\nBen: Indeed. [0.5s] Shall we begin?",
+    more=_LINES,
+)
+_VOICES = Widget(
+    "voices",
+    "Empty: good voices in order. Or a line for every speaker: Name = voice, for example "
+    "Anna = af_bella. The first one is the first mask.",
+    default="",
+    optional=True,
+    more=_LINES,
+)
+_MANNER = (
+    Widget(
+        "language",
+        "auto: the first letter of the voice's name tells it (a American, b British English, "
+        "e Spanish, f French, h Hindi, i Italian, j Japanese, p Portuguese, z Mandarin). Or a "
+        "letter or code such as en-gb. espeak-ng takes any of its languages, for example de.",
+        default="auto",
+        advanced=True,
+    ),
+    Widget(
+        "speed",
+        "Factor: 1 is as the voice was made, 2 twice as fast.",
+        default=1.0,
+        limits=(0.5, 2.0, 0.05),
+        optional=True,
+    ),
+    Widget(
+        "seed",
+        "The voice model adds a little noise; the same seed gives the same speech.",
+        default=42,
+        limits=(0, MAX_SEED),
+        optional=True,
+        more=FIXED,
+    ),
+    Widget(
+        "normalise_loudness",
+        "Level each voice to -23 LUFS. Off: as the voice model speaks.",
+        default=False,
+        optional=True,
+    ),
+)
+_TEXT_IS = Widget(
+    "text_is",
+    "text: ordinary words. phonemes: sounds, in the voice model's symbols.",
+    default="text",
+    choices=("text", "phonemes"),
+    advanced=True,
+)
 
 
 class MultiTalkLoadKokoro(io.ComfyNode):
@@ -68,26 +91,21 @@ class MultiTalkLoadKokoro(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkLoadKokoro",
-            display_name="MultiTalk Load Kokoro",
-            category="MultiTalk/loaders",
-            description="The Kokoro-82M speech model with its voices, or the plain machine voice "
+        return schema(
+            "MultiTalk Load Kokoro",
+            "loaders",
+            "The Kokoro-82M speech model with its voices, or the plain machine voice "
             "of espeak-ng, which needs no files.",
             search_aliases=["tts", "text to speech", "voice", "espeak"],
             inputs=[
-                io.Combo.Input(
+                Widget(
                     "model",
-                    options=[*list_voice_models(), ESPEAK],
-                    tooltip="kokoro-v1_0.pth in a folder under models/kokoro, with config.json and "
+                    "kokoro-v1_0.pth in a folder under models/kokoro, with config.json and "
                     "a folder voices beside it.",
+                    choices=[*list_voice_models(), ESPEAK],
                 )
             ],
-            outputs=[
-                VoiceModel.Output(
-                    display_name="voice model", tooltip="For MultiTalk Speak or Dialogue."
-                )
-            ],
+            outputs=[(VoiceModel, "voice model", "For MultiTalk Speak or Dialogue.")],
         )
 
     @classmethod
@@ -110,38 +128,15 @@ class MultiTalkSpeak(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkSpeak",
-            display_name="MultiTalk Speak",
-            category="MultiTalk/audio",
-            description="One speaker says a text. For several on one time line use MultiTalk "
-            "Dialogue.",
+        return schema(
+            "MultiTalk Speak",
+            "audio",
+            "One speaker says a text. For several on one time line use MultiTalk Dialogue.",
             search_aliases=["tts", "text to speech", "kokoro", "say"],
-            inputs=[
-                VoiceModel.Input("voice_model", tooltip="From MultiTalk Load Kokoro."),
-                io.String.Input(
-                    "text",
-                    multiline=True,
-                    default="Hello! This picture can talk now.",
-                    tooltip="What is said. [word](/phonemes/) forces how a word is spoken.",
-                ),
-                io.String.Input("voice", default="", optional=True, tooltip=_VOICE_TOOLTIP),
-                *_manner_inputs(),
-                io.Combo.Input(
-                    "text_is",
-                    options=["text", "phonemes"],
-                    default="text",
-                    optional=True,
-                    advanced=True,
-                    tooltip="text: ordinary words. phonemes: sounds, in the voice model's symbols.",
-                ),
-            ],
+            inputs=[_VOICE_MODEL, _TEXT, _VOICE, *_MANNER, _TEXT_IS],
             outputs=[
-                io.Audio.Output(display_name="audio", tooltip="The speech, mono."),
-                io.String.Output(
-                    display_name="timings",
-                    tooltip="A line per word: start and end in seconds, word.",
-                ),
+                (io.Audio, "audio", "The speech, mono."),
+                (io.String, "timings", "A line per word: start and end in seconds, word."),
             ],
         )
 
@@ -181,40 +176,18 @@ class MultiTalkDialogue(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkDialogue",
-            display_name="MultiTalk Dialogue",
-            category="MultiTalk/audio",
-            description="A script becomes a conversation: a track per speaker on one time line, "
+        return schema(
+            "MultiTalk Dialogue",
+            "audio",
+            "A script becomes a conversation: a track per speaker on one time line, "
             "the mix, and a picture of who speaks when.",
             search_aliases=["tts", "conversation", "script", "two speakers", "kokoro"],
-            inputs=[
-                VoiceModel.Input("voice_model", tooltip="From MultiTalk Load Kokoro."),
-                io.String.Input(
-                    "script",
-                    multiline=True,
-                    default=_SCRIPT,
-                    tooltip="A line per turn: Name: text. Pauses: [1.5s]; overlap: [-0.5s]; at "
-                    "once: [together]. Also (s1) text (s2) text. Up to six speakers.",
-                ),
-                io.String.Input(
-                    "voices",
-                    multiline=True,
-                    default="",
-                    optional=True,
-                    tooltip="Empty: good voices in order. Or a line for every speaker: Name = "
-                    "voice, for example Anna = af_bella. The first one is the first mask.",
-                ),
-                *_manner_inputs(),
-            ],
+            inputs=[_VOICE_MODEL, _SCRIPT, _VOICES, *_MANNER],
             outputs=[
-                Tracks.Output(display_name="tracks", tooltip="For MultiTalk Speech Embedding."),
-                io.Audio.Output(display_name="mix", tooltip="All speakers together, as heard."),
-                io.Image.Output(display_name="time line", tooltip="Who speaks when."),
-                io.String.Output(
-                    display_name="timings",
-                    tooltip="A line per word: start and end in seconds, speaker, word.",
-                ),
+                (Tracks, "tracks", "For MultiTalk Speech Embedding."),
+                (io.Audio, "mix", "All speakers together, as heard."),
+                (io.Image, "time line", "Who speaks when."),
+                (io.String, "timings", "A line per word: start and end in seconds, speaker, word."),
             ],
             is_output_node=True,
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import comfy.model_patcher
+from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..multitalk.sound.audio import Tracks
@@ -30,6 +30,10 @@ PREFIX_EXAMPLE = "Write for example video/MultiTalk."
 class _Socket:
     fits: Callable[[Any], bool]
     advice: str  # what belongs there, and where it comes from
+
+
+def _is(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
 
 
 def _is_image(value: Any) -> bool:
@@ -52,10 +56,6 @@ def _is_conditioning(value: Any) -> bool:
     )
 
 
-def _is_model(value: Any) -> bool:
-    return isinstance(value, comfy.model_patcher.ModelPatcher)
-
-
 def _is_choice(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(v, str | int | float) for v in value.values()
@@ -75,18 +75,12 @@ SOCKETS: Mapping[str, _Socket] = {
         lambda value: isinstance(value, Tracks) or _is_sound(value),
         "a sound or tracks; connect for example Load Audio, MultiTalk Tracks or MultiTalk Dialogue",
     ),
-    "speech": _Socket(
-        lambda value: isinstance(value, Speech), "speech; connect MultiTalk Speech Embedding"
-    ),
+    "speech": _Socket(_is(Speech), "speech; connect MultiTalk Speech Embedding"),
     "speech_encoder": _Socket(
-        lambda value: isinstance(value, LoadedEncoder),
-        "a speech encoder; connect MultiTalk Load Speech Encoder",
+        _is(LoadedEncoder), "a speech encoder; connect MultiTalk Load Speech Encoder"
     ),
-    "voice_model": _Socket(
-        lambda value: isinstance(value, LoadedVoices),
-        "a voice model; connect MultiTalk Load Kokoro",
-    ),
-    "model": _Socket(_is_model, "a model; connect MultiTalk Load Model"),
+    "voice_model": _Socket(_is(LoadedVoices), "a voice model; connect MultiTalk Load Kokoro"),
+    "model": _Socket(_is(ModelPatcher), "a model; connect MultiTalk Load Model"),
     "vae": _Socket(lambda value: hasattr(value, "decode"), "a VAE; connect the host's Load VAE"),
     "clip_vision": _Socket(
         lambda value: hasattr(value, "encode_image"),
@@ -154,11 +148,8 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
 def check_names(unknown: Mapping[str, Any]) -> None:
     """Refuse inputs that a node does not have; the host hands them to nodes with growing inputs.
 
-    Args:
-        unknown: What is left over, by name.
-
     Raises:
-        ValueError: If there is one.
+        ValueError: If one is left over.
     """
     if unknown:
         name = ascii(next(iter(unknown)))
@@ -166,11 +157,7 @@ def check_names(unknown: Mapping[str, Any]) -> None:
 
 
 def check_prefix(prefix: str, folder: str) -> None:
-    """Refuse the beginning of a file name that no file could have, or that leaves the folder.
-
-    Args:
-        prefix: Folders and beginning of the name, as the user wrote them.
-        folder: Absolute path of the folder that the file must stay in.
+    """Refuse the beginning of a file name that no file could have, or that leaves `folder`.
 
     Raises:
         ValueError: With the part that is impossible.
@@ -194,3 +181,18 @@ def check_prefix(prefix: str, folder: str) -> None:
             f"filename_prefix is {shown(prefix)}; videos stay inside the folder {root}. "
             f"{PREFIX_EXAMPLE}"
         )
+
+
+def missing_lazy(inputs: dict[str, Any], *names: str) -> list[str]:
+    """Which of the lazy sockets are connected and not made yet."""
+    return [name for name in names if name in inputs and inputs[name] is None]
+
+
+def plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs of check_lazy_status without the keys that the host pairs dynamic values with."""
+
+    def strip(value: Any) -> Any:
+        paired = isinstance(value, dict) and all(isinstance(v, tuple) for v in value.values())
+        return {name: pair[0] for name, pair in value.items()} if paired else value
+
+    return {name: strip(value) for name, value in inputs.items()}

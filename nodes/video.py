@@ -6,12 +6,13 @@ from fractions import Fraction
 from typing import Any
 
 import folder_paths
-from comfy_api.latest import InputImpl, Types, io, ui
+from comfy_api.latest import InputImpl, Types, io
 from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
 from .host import PREFIX, graph_metadata, new_video
 from .values import check_inputs, check_names, check_prefix
+from .widgets import FILENAME_PREFIX, Widget, schema
 
 
 class MultiTalkVideoCombine(io.ComfyNode):
@@ -20,11 +21,10 @@ class MultiTalkVideoCombine(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
-        return io.Schema(
-            node_id="MultiTalkVideoCombine",
-            display_name="MultiTalk Video Combine",
-            category="MultiTalk/video",
-            description="Frames and sound to an mp4 (H.264 and AAC) with the graph inside: drop "
+        return schema(
+            "MultiTalk Video Combine",
+            "video",
+            "Frames and sound to an mp4 (H.264 and AAC) with the graph inside: drop "
             "the file on the canvas to get the graph back.",
             search_aliases=["save video", "mp4", "mux"],
             inputs=[
@@ -32,29 +32,22 @@ class MultiTalkVideoCombine(io.ComfyNode):
                 io.Audio.Input(
                     "audio", optional=True, tooltip="The sound. Not connected: a silent video."
                 ),
-                io.Float.Input(
+                Widget(
                     "fps",
-                    optional=True,
+                    "Frames per second. Lips fit the sound at 25 only.",
                     default=float(FRAME_RATE),
-                    min=1.0,
-                    max=120.0,
-                    step=1.0,
-                    tooltip="Frames per second. Lips fit the sound at 25 only.",
-                ),
-                io.String.Input(
-                    "filename_prefix",
+                    limits=(1.0, 120.0, 1.0),
                     optional=True,
-                    default=PREFIX,
-                    tooltip="Folder and beginning of the file name, inside the output folder.",
                 ),
-                io.Boolean.Input(
+                FILENAME_PREFIX,
+                Widget(
                     "save_output",
-                    optional=True,
+                    "Off: a preview in the temp folder, gone with the next start.",
                     default=True,
-                    tooltip="Off: a preview in the temp folder, gone with the next start.",
+                    optional=True,
                 ),
             ],
-            outputs=[io.Video.Output(display_name="video", tooltip="For the host's video nodes.")],
+            outputs=[(io.Video, "video", "For the host's video nodes.")],
             is_output_node=True,
         )
 
@@ -93,11 +86,11 @@ class MultiTalkVideoCombine(io.ComfyNode):
         video = InputImpl.VideoFromComponents(components)
         folder = io.FolderType.output if save_output else io.FolderType.temp
         check_prefix(filename_prefix, folder_paths.get_directory_by_type(folder.value) or "")
-        place = new_video(filename_prefix, folder, height, width)
+        path, shown = new_video(filename_prefix, folder, height, width)
         video.save_to(
-            str(place.path),
+            str(path),
             format=Types.VideoContainer.MP4,
             codec=Types.VideoCodec.H264,
             metadata=graph_metadata(cls.hidden),
         )
-        return io.NodeOutput(video, ui=ui.PreviewVideo([place.shown]))
+        return io.NodeOutput(video, ui=shown)

@@ -30,13 +30,7 @@ def espeak_voices() -> LoadedVoices:
 
 
 def load_voices(name: str) -> LoadedVoices:
-    """Load a speech model under the host's memory management.
-
-    Args:
-        name: File of its weights in models/kokoro.
-
-    Returns:
-        The model with the voices beside it.
+    """Load a speech model of models/kokoro, with the voices beside it.
 
     Raises:
         ValueError: If files are missing, damaged or of another model.
@@ -61,14 +55,7 @@ def _ready(voices: LoadedVoices) -> Synthesizer:
 def speak(
     voices: LoadedVoices, text: str, manner: Manner, level: bool, progress: Progress
 ) -> tuple[Sound, str]:
-    """One speaker says a text.
-
-    Args:
-        voices: The voice model.
-        text: What is said.
-        manner: How.
-        level: Bring it to -23 LUFS.
-        progress: Called after each piece.
+    """One speaker says a text, brought to -23 LUFS if `level`.
 
     Returns:
         The sound, and a line per word: start and end in seconds, word.
@@ -94,7 +81,7 @@ def speak_dialogue(
     level: bool,
     make_progress: Callable[[int], Progress],
 ) -> Dialogue:
-    """Say a script.
+    """Say a script: tracks, picture and timings.
 
     Args:
         voices: The voice model.
@@ -104,9 +91,6 @@ def speak_dialogue(
         manner: How, where a turn does not say otherwise; its voice is not used.
         level: Bring each speaker to -23 LUFS.
         make_progress: Number of turns -> progress.
-
-    Returns:
-        Tracks, picture and timings.
 
     Raises:
         ValueError: If the script or the cast cannot be understood, with line and column, or turns

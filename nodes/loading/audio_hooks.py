@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_base
-import comfy.model_patcher
 import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...multitalk.config import BASE_IN_CHANNELS, AudioPartConfig, Family
@@ -107,16 +107,13 @@ def route_audio(
 
     Args:
         executor: Next wrapper or the forward itself.
-        x: [B, 36, T, h, w].
+        x: [B, 36, T, h, w]; the velocity that comes back is [B, 16, T, h, w].
         timestep: [B].
         context: Text rows.
         clip_fea: Picture embedding.
         time_dim_concat: Not used here.
         transformer_options: A copy that belongs to this call.
         kwargs: May hold the audio tokens [B, S, T, K, E] of each row of the batch.
-
-    Returns:
-        Velocity [B, 16, T, h, w].
     """
     options = transformer_options if transformer_options is not None else {}
     tokens, run = kwargs.pop(TOKENS, None), options.get(RUN)
@@ -136,11 +133,10 @@ def place_tokens(args: dict[str, Any]) -> Tensor:
     """attn1_patch: find where each video token lies on the speaker axis; x is not changed."""
     call: AudioCall | None = args["transformer_options"].get(CALL)
     if call is not None and call.routing is not None:
-        shares = speaker_map(
-            args["q"], args["k"], call.routing.token_masks, attention=call.attention
-        )
+        q, k = args["q"], args["k"]
+        shares = speaker_map(q, k, call.routing.token_masks, attention=call.attention)
         positions = speaker_positions(shares, call.routing.axis)
-        call.query_rotation = rotation(positions, args["q"].shape[-1])[:, None]
+        call.query_rotation = rotation(positions, q.shape[-1])[:, None]
     return args["x"]
 
 
@@ -160,9 +156,7 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     return torch.add(x, residual, alpha=call.strength)
 
 
-def check_model(
-    model: comfy.model_patcher.ModelPatcher, config: AudioPartConfig, name: str
-) -> None:
+def check_model(model: ModelPatcher, config: AudioPartConfig, name: str) -> None:
     """Refuse a MODEL that the audio part cannot be attached to.
 
     Raises:
@@ -189,21 +183,8 @@ def check_model(
         )
 
 
-def attach_audio(
-    model: comfy.model_patcher.ModelPatcher,
-    part: comfy.model_patcher.ModelPatcher,
-    attached: AttachedAudio,
-) -> comfy.model_patcher.ModelPatcher:
-    """Clone a MODEL and attach the audio part to the clone.
-
-    Args:
-        model: A WAN 2.1 I2V model, with or without LoRAs and other patches.
-        part: Patcher of `load_audio_part`.
-        attached: What the MODEL should know about it.
-
-    Returns:
-        The clone. Without our guider it samples as before.
-    """
+def attach_audio(model: ModelPatcher, part: ModelPatcher, attached: AttachedAudio) -> ModelPatcher:
+    """A clone of a MODEL with the audio part; without our guider it samples as before."""
     clone = model.clone()
     clone.attachments[KEY] = attached
     clone.set_additional_models(KEY, [part])
@@ -213,7 +194,7 @@ def attach_audio(
     return clone
 
 
-def attached_audio(model: comfy.model_patcher.ModelPatcher) -> AttachedAudio:
+def attached_audio(model: ModelPatcher) -> AttachedAudio:
     """What `attach_audio` left on a MODEL.
 
     Raises:

@@ -7,22 +7,15 @@ from typing import Any
 
 import comfy.lora
 import comfy.model_management
-import comfy.model_patcher
 import comfy.utils
 import torch
+from comfy.model_patcher import ModelPatcher
 
 from ...multitalk.model.audio_attention import build_audio_part
 from ...multitalk.model.kinds import kind_of
 from ...multitalk.model.model_files import AudioFile
 from ...weights.strict import tensor_shapes
-from .modules import (
-    assign,
-    choose_operations,
-    meta_or_none,
-    read_parameters,
-    store,
-    to_numbers,
-)
+from .modules import assign, choose_operations, meta_or_none, read_parameters, store, to_numbers
 from .quantizations import QUANTIZATIONS
 from .quantized import patch
 
@@ -33,18 +26,15 @@ def load_audio_part(
     weight_dtype: str = "default",
     *,
     disable_dynamic: bool = False,
-) -> comfy.model_patcher.ModelPatcher:
-    """Load an audio part into a host model patcher.
+) -> ModelPatcher:
+    """Load an audio part, alone or beside a base, onto the offload device.
 
     Args:
-        file: The audio part, alone or beside a base.
+        file: Read and checked.
         dtype: Dtype that the base computes in; weights that are not quantized are kept in it, so
             nothing is cast per call.
         weight_dtype: A key of QUANTIZATIONS.
         disable_dynamic: Use the host's plain patcher (asked for by the host itself).
-
-    Returns:
-        The patcher; the module is on the offload device.
 
     Raises:
         ValueError: If the file changed since it was checked, or cannot be quantized as asked.
@@ -66,24 +56,17 @@ def load_audio_part(
     return patcher
 
 
-def replace_weights(
-    model: comfy.model_patcher.ModelPatcher, file: AudioFile
-) -> comfy.model_patcher.ModelPatcher:
-    """Let base weights that lie beside an audio part win over those of a MODEL.
+def replace_weights(model: ModelPatcher, file: AudioFile) -> ModelPatcher:
+    """Let base weights that lie beside an audio part win over those of a MODEL, in a clone.
 
-    Args:
-        model: The MODEL.
-        file: The audio part. A whole model's base stays unused: the MODEL is the base.
-
-    Returns:
-        The MODEL itself if there are none, else a clone.
+    The base of a whole model stays unused: the MODEL is the base.
     """
     if kind_of(file.header) != "audio part":
         return model
     extra = read_parameters(file.header, audio=False)
     if not extra:
         return model
-    clone: comfy.model_patcher.ModelPatcher = model.clone()
+    clone: ModelPatcher = model.clone()
     inner = clone.model.diffusion_model
     shapes = tensor_shapes(dict(inner.named_parameters()))
     numbers = to_numbers(extra, shapes, clone.model.get_dtype_inference())
@@ -95,20 +78,12 @@ def replace_weights(
 
 
 def add_changes(
-    patcher: comfy.model_patcher.ModelPatcher, changes: Mapping[str, Any], strength: float = 1.0
+    patcher: ModelPatcher, changes: Mapping[str, Any], strength: float = 1.0
 ) -> list[str]:
-    """Add changes of weights, also those that the host would leave out.
+    """Add changes of weights in the host's form; gives back those parameters that it patches.
 
     Its own `add_patches` works for its layers alone. What belongs to a block itself (`modulation`)
     it never patches, and says nothing; such a parameter is replaced as an object.
-
-    Args:
-        patcher: Changed in place.
-        changes: In the host's form, by parameter.
-        strength: Factor.
-
-    Returns:
-        The parameters that the host patches.
     """
     names = [name for name, _ in patcher.model.named_parameters() if name in changes]
     direct = [name for name in names if not _is_host_layer(patcher.model, name)]

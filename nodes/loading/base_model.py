@@ -15,23 +15,16 @@ from typing import Any
 
 import comfy.model_detection
 import comfy.model_management
-import comfy.model_patcher
 import comfy.utils
 import torch
+from comfy.model_patcher import ModelPatcher
 
 from ...multitalk.model.architecture import base_parameters
 from ...multitalk.model.model_files import ModelFiles
 from ...weights.contents import Shapes
 from ...weights.dtypes import FP8_DTYPES
 from ...weights.layouts import Stored
-from .modules import (
-    assign,
-    choose_operations,
-    is_plain,
-    meta_or_none,
-    read_parameters,
-    store,
-)
+from .modules import assign, choose_operations, is_plain, meta_or_none, read_parameters, store
 from .quantizations import QUANTIZATIONS, Quantization
 from .quantized import patch
 
@@ -40,16 +33,13 @@ logger = logging.getLogger("multitalk.nodes")
 
 def load_base(
     files: ModelFiles, weight_dtype: str, *, disable_dynamic: bool = False
-) -> comfy.model_patcher.ModelPatcher:
-    """Load a base model.
+) -> ModelPatcher:
+    """Load a WAN 2.1 base model onto the offload device.
 
     Args:
         files: Base and audio part; base weights beside the audio part win.
         weight_dtype: A key of QUANTIZATIONS.
         disable_dynamic: Use the host's plain patcher (asked for by the host itself).
-
-    Returns:
-        The host's patcher of a WAN 2.1 model, on the offload device.
 
     Raises:
         ValueError: If a file changed since it was checked, or cannot be quantized as asked.

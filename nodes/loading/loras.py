@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import comfy.lora
-import comfy.model_patcher
 import comfy.utils
 import torch
+from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...multitalk.model.architecture import is_audio_name
 from ...multitalk.model.lora import LoraMatch, match_lora
 from ...multitalk.model.lora_report import describe_match, require_match
 from ...multitalk.model.naming import read_model_header
+from ...weights.strict import tensor_shapes
 from ..host import LORA_FOLDERS, find_file
 from .audio_hooks import KEY
 from .audio_part import add_changes
-
-_INNER = "diffusion_model."  # the host's name for the network inside its model
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -40,14 +38,9 @@ def read_chosen(text: str) -> list[tuple[str, float]]:
 
 
 def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str:
-    """Match LoRA files against the network from their headers.
+    """Match LoRA files against base and audio part from their headers, as a text for people.
 
-    Args:
-        chosen: File names and strengths; those of strength 0 are named and left out.
-        parameters: Of base and audio part.
-
-    Returns:
-        A report for people; empty without LoRAs.
+    Those of strength 0 are named and left out.
 
     Raises:
         ValueError: If a file is unreadable, or fits nothing.
@@ -63,18 +56,8 @@ def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str
     return "\n".join(lines)
 
 
-def apply_lora(
-    model: comfy.model_patcher.ModelPatcher, name: str, strength: float
-) -> comfy.model_patcher.ModelPatcher:
-    """Add a LoRA file.
-
-    Args:
-        model: A MODEL, with or without audio part.
-        name: File in models/loras.
-        strength: Factor.
-
-    Returns:
-        A clone with the LoRA on base and audio part.
+def apply_lora(model: ModelPatcher, name: str, strength: float) -> ModelPatcher:
+    """A clone with a file of models/loras on the base, and on the audio part if there is one.
 
     Raises:
         ValueError: If no key of the file fits the model.
@@ -84,28 +67,24 @@ def apply_lora(
 
 
 def add_lora(
-    model: comfy.model_patcher.ModelPatcher,
-    state: Mapping[str, Tensor],
-    name: str,
-    strength: float,
-) -> comfy.model_patcher.ModelPatcher:
+    model: ModelPatcher, state: Mapping[str, Tensor], name: str, strength: float
+) -> ModelPatcher:
     """As `apply_lora`, with the tensors of a LoRA file at hand; `name` is for messages."""
     audio = [patcher.clone() for patcher in model.get_additional_models_with_key(KEY)]
-    parameters = _parameters(model.model.diffusion_model)
-    for patcher in audio:
-        parameters.update(_parameters(patcher.model))
-    match = match_lora({key: tuple(t.shape) for key, t in state.items()}, parameters)
+    networks = (model.model.diffusion_model, *(patcher.model for patcher in audio))
+    parameters = {name: p for network in networks for name, p in network.named_parameters()}
+    match = match_lora(tensor_shapes(state), tensor_shapes(parameters))
     require_match(match, name)
-    clone: comfy.model_patcher.ModelPatcher = model.clone()
-    _add_patches(clone, match, state, strength, prefix=_INNER, audio=False)
+    clone: ModelPatcher = model.clone()
+    _add_patches(clone, match, state, strength, audio=False)
     for patcher in audio:
-        _add_patches(patcher, match, state, strength, prefix="", audio=True)
+        _add_patches(patcher, match, state, strength, audio=True)
     if audio:
         clone.set_additional_models(KEY, audio)
     return clone
 
 
-def count_changed_weights(model: comfy.model_patcher.ModelPatcher) -> int:
+def count_changed_weights(model: ModelPatcher) -> int:
     """Weights of base and audio part that LoRAs change, those of the host's LoRA nodes too.
 
     Base weights that come with an audio part and replace those of the MODEL do not count.
@@ -119,19 +98,15 @@ def count_changed_weights(model: comfy.model_patcher.ModelPatcher) -> int:
     return count
 
 
-def _parameters(module: Any) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
-
-
 def _add_patches(
-    patcher: comfy.model_patcher.ModelPatcher,
+    patcher: ModelPatcher,
     match: LoraMatch,
     state: Mapping[str, Tensor],
     strength: float,
     *,
-    prefix: str,
     audio: bool,
 ) -> None:
+    prefix = "" if audio else "diffusion_model."  # the host's name for the network in its model
     targets = {
         path: prefix + parameter
         for path, parameter in match.targets.items()
@@ -139,10 +114,8 @@ def _add_patches(
     }
     if not targets:
         return
-    reshaped = match.reshaped
     renamed = {
-        name: state[key].reshape(reshaped.get(key, state[key].shape))
+        name: state[key].reshape(match.reshaped.get(key, state[key].shape))
         for key, name in match.names.items()
     }
-    patches = comfy.lora.load_lora(renamed, targets, log_missing=False)
-    add_changes(patcher, patches, strength)
+    add_changes(patcher, comfy.lora.load_lora(renamed, targets, log_missing=False), strength)

@@ -20,11 +20,6 @@ _LOADERS = ("MultiTalkLoadModel", "MultiTalkAttach")
 def check_files(speech: Speech, dynprompt: Any, node_id: str) -> Family | None:
     """Look at the headers of the files that lead into `model`, before anything is loaded.
 
-    Args:
-        speech: Features; must fit the audio part's first projection.
-        dynprompt: The host's running prompt.
-        node_id: The node whose `model` socket is followed upstream.
-
     Returns:
         Family of the weights, or None if not exactly one loader of ours leads into `model`.
 
@@ -54,12 +49,7 @@ def choose_family(audio: AudioFile, choice: str) -> Family:
 
 
 def find_model_files(base: str, audio_part: str, dynprompt: Any) -> ModelFiles:
-    """Base and audio file by their names, checked.
-
-    Args:
-        base: File name.
-        audio_part: File name, or IN_BASE.
-        dynprompt: The host's running prompt: its nodes share what was read.
+    """Base and audio file (or IN_BASE), checked; the nodes of a prompt share what was read.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -57,15 +57,7 @@ class StateDict:
 
 
 def read_parameters(header: Header, *, audio: bool) -> dict[str, Stored]:
-    """Map one half of a file: the audio part or the base.
-
-    Args:
-        header: Of the file.
-        audio: Which half.
-
-    Returns:
-        Its parameters as the file stores them.
-    """
+    """Map one half of a file: the parameters of the audio part or of the base, as it has them."""
     parameters = collect(header, open_tensors(header, map_safetensors))
     return {name: value for name, value in parameters.items() if is_audio_name(name) == audio}
 
@@ -90,9 +82,6 @@ def store(
         dtype: What the network computes in.
         name: File name, for messages.
 
-    Returns:
-        The state dict.
-
     Raises:
         ValueError: If the file mixes layouts that exclude each other.
     """
@@ -103,7 +92,8 @@ def store(
             "GGUF's at once, which no layer can hold. Choose a base and an audio part without "
             "base weights inside."
         )
-    names = _quantizable(parameters)
+    # Block matrices that are stored as floats of 16 bit or more.
+    names = {key for key, v in parameters.items() if is_block_linear(key) and is_plain(v)}
     if quantization is not None and ("own" if quantization.host_format else "host") in kinds:
         quantization = None  # no layer could hold both
         if names:
@@ -119,11 +109,6 @@ def store(
             kinds.add(_needs(value))
         tensors.update(_tensors(key, value, dtype))
     return StateDict(tensors=tensors, operations=max(kinds, key=_KINDS.index))
-
-
-def _quantizable(parameters: Mapping[str, Stored]) -> set[str]:
-    """Names of block matrices that are stored as floats of 16 bit or more."""
-    return {key for key, v in parameters.items() if is_block_linear(key) and is_plain(v)}
 
 
 def _needs(value: Stored) -> OpsKind:
@@ -164,7 +149,12 @@ def _tensors(key: str, value: Stored, dtype: torch.dtype) -> dict[str, Tensor]:
     """What a parameter is called and kept as in a state dict."""
     if isinstance(value, HostQuantized):
         return _host_tensors(key, value)
-    return {key: value if isinstance(value, Tensor) else _own_tensor(value, dtype)}
+    if isinstance(value, Tensor):
+        return {key: value}
+    if isinstance(value, GgufTensor) and len(value.shape) != 2:  # only matrices stay as stored
+        shape = tuple(value.shape)
+        return {key: dequantize_blocks(value.data, value.kind, shape, torch.float32)}
+    return {key: wrap(value, dtype)}
 
 
 def _host_tensors(key: str, value: HostQuantized) -> dict[str, Tensor]:
@@ -174,25 +164,12 @@ def _host_tensors(key: str, value: HostQuantized) -> dict[str, Tensor]:
     return {**out, f"{module}comfy_quant": torch.tensor(settings, dtype=torch.uint8)}
 
 
-def _own_tensor(value: RowScaled | GroupScaled | GgufTensor, dtype: torch.dtype) -> Tensor:
-    """Matrices stay as they are stored; other parameters become numbers."""
-    if isinstance(value, GgufTensor) and len(value.shape) != 2:
-        return dequantize_blocks(value.data, value.kind, tuple(value.shape), torch.float32)
-    return wrap(value, dtype)
-
-
 def to_numbers(
     parameters: Mapping[str, Stored], shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Parameters as plain numbers, however they are stored.
+    """Parameters as plain numbers, however they are stored; without a shape they are left out.
 
-    Args:
-        parameters: Of `read_parameters`.
-        shapes: Of the parameters; those that are not named here are left out.
-        dtype: Of quantized ones; plain tensors stay as they are.
-
-    Returns:
-        Tensors by name.
+    Quantized ones become numbers of `dtype`; plain tensors stay as they are.
     """
     out: dict[str, Tensor] = {}
     for key in parameters.keys() & shapes.keys():
@@ -212,16 +189,9 @@ def to_numbers(
 def choose_operations(
     kind: OpsKind, weight_dtype: torch.dtype, compute_dtype: torch.dtype, device: torch.device
 ) -> Any:
-    """The namespace of layers for a state dict of this kind.
+    """The namespace of layers (Linear, LayerNorm, ...) for a state dict of this kind.
 
-    Args:
-        kind: Of `store`.
-        weight_dtype: Of the plain parameters.
-        compute_dtype: What the network computes in.
-        device: Where it computes.
-
-    Returns:
-        A class with Linear, LayerNorm and the others.
+    `weight_dtype` is that of the plain parameters; the network computes on `device`.
     """
     if kind == "own":
         return QuantizedOps

@@ -17,17 +17,13 @@ import comfy.model_patcher
 import comfy.ops
 import comfy.patcher_extension
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy.quant_ops import QuantizedLayout, QuantizedTensor, register_layout_class
 from torch import Tensor
 
 from ...weights.gguf_blocks import dequantize_blocks
 from ...weights.gguf_file import GgufTensor
-from ...weights.quanto import (
-    GroupScaled,
-    RowScaled,
-    dequantize_groups,
-    dequantize_rows,
-)
+from ...weights.quanto import GroupScaled, RowScaled, dequantize_groups, dequantize_rows
 
 _ROWS, _GROUPS, _BLOCKS = "MultiTalkRows", "MultiTalkGroups", "MultiTalkBlocks"
 
@@ -137,29 +133,15 @@ def register_layouts() -> None:
 
 
 def wrap(stored: RowScaled | GroupScaled | GgufTensor, dtype: torch.dtype) -> QuantizedTensor:
-    """A stored matrix as a quantized tensor of the host.
-
-    Args:
-        stored: As `weights.layouts.collect` gives it.
-        dtype: What the network computes in.
-
-    Returns:
-        A tensor of the matrix's shape; the stored values are not copied.
-    """
+    """A stored matrix as a quantized tensor of the host, in its own shape and not copied."""
     register_layouts()
     if isinstance(stored, RowScaled):
-        shape = tuple(stored.data.shape)
-        params = _RowParams(orig_dtype=dtype, orig_shape=shape, scale=stored.scale)
-        return QuantizedTensor(stored.data, _ROWS, params)
+        rows = _RowParams(dtype, tuple(stored.data.shape), scale=stored.scale)
+        return QuantizedTensor(stored.data, _ROWS, rows)
     if isinstance(stored, GroupScaled):
-        groups = _GroupParams(
-            orig_dtype=dtype,
-            orig_shape=stored.shape,
-            scale=stored.scale,
-            shift=stored.shift,
-        )
+        groups = _GroupParams(dtype, stored.shape, scale=stored.scale, shift=stored.shift)
         return QuantizedTensor(stored.data, _GROUPS, groups)
-    blocks = _BlockParams(orig_dtype=dtype, orig_shape=tuple(stored.shape), kind=stored.kind)
+    blocks = _BlockParams(dtype, tuple(stored.shape), kind=stored.kind)
     return QuantizedTensor(stored.data, _BLOCKS, blocks)
 
 
@@ -213,31 +195,15 @@ class QuantizedOps(comfy.ops.manual_cast):
 
 
 def patch(
-    module: torch.nn.Module,
-    device: torch.device,
-    offload: torch.device,
-    *,
-    disable_dynamic: bool,
-) -> comfy.model_patcher.ModelPatcher:
+    module: torch.nn.Module, device: torch.device, offload: torch.device, *, disable_dynamic: bool
+) -> ModelPatcher:
     """The host's patcher of a module that may hold weights in these layouts.
 
-    Args:
-        module: The module.
-        device: Where it computes.
-        offload: Where it rests.
-        disable_dynamic: Use the host's plain patcher (asked for by the host itself).
-
-    Returns:
-        The patcher; it leaves stored weights as they are when a LoRA is added.
+    It leaves stored weights as they are when a LoRA is added. The host itself asks for its plain
+    patcher by `disable_dynamic`.
     """
-    kind = (
-        comfy.model_patcher.ModelPatcher
-        if disable_dynamic
-        else comfy.model_patcher.CoreModelPatcher
-    )
-    patcher: comfy.model_patcher.ModelPatcher = kind(
-        module, load_device=device, offload_device=offload
-    )
+    kind = ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    patcher: ModelPatcher = kind(module, load_device=device, offload_device=offload)
     on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
     patcher.add_callback_with_key(on_load, "multitalk", keep_stored)
     return patcher

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...multitalk.stepcache import StepCache, StepCachePlan, StepCacheSettings, plan_steps
 
-_EASY_CACHE_KEYS = ("easycache", "lazycache")
+Replacement = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 
 
 class RunCache:
@@ -23,31 +23,16 @@ class RunCache:
         self.plan: StepCachePlan | None = None
 
     def plan_for(self, model: comfy.model_base.WAN21, sigmas: Tensor) -> StepCachePlan:
-        """The plan of this run, made in the first window.
-
-        Args:
-            model: The loaded host model.
-            sigmas: [steps + 1].
-
-        Returns:
-            One decision per step.
-        """
+        """One decision per step, made in the first window; sigmas [steps + 1]."""
         if self.plan is None:
             self.plan = plan_steps(modulation_signals(model, sigmas[:-1]), self.settings)
         return self.plan
 
 
 def modulation_signals(model: comfy.model_base.WAN21, sigmas: Tensor) -> Tensor:
-    """Modulation input of the blocks at several noise levels, with LoRAs, in float32.
+    """Modulation input of the blocks at noise levels [steps], with LoRAs.
 
-    Args:
-        model: The loaded host model.
-        sigmas: [steps].
-
-    Returns:
-        [steps, 6 * dim] float32 on the CPU.
-
-    Source: denoiser.md section 3.
+    [steps, 6 * dim] float32 on the CPU. Source: denoiser.md section 3.
     """
     network = model.diffusion_model
     half = network.freq_dim // 2
@@ -78,16 +63,16 @@ def install_cache(
 
     Args:
         model_options: Options of this run, changed in place.
-        model: The host model.
+        model: The loaded host model.
         cache: Plan and residuals of this window.
-        passes: Names of the passes in the order of the host's condition indices.
+        passes: In the order of the host's condition indices.
 
     Raises:
         ValueError: If another cache is installed on the MODEL.
     """
     options = model_options["transformer_options"]
     keys = {str(key).lower() for kind in options.get("wrappers", {}).values() for key in kind}
-    if keys & set(_EASY_CACHE_KEYS):
+    if keys & {"easycache", "lazycache"}:
         raise ValueError(
             "This MODEL already has the host's EasyCache or LazyCache; only one cache can work. "
             "Set step_cache to 0, or remove that node."
@@ -104,8 +89,8 @@ def _cached_block(
     passes: Sequence[str],
     first: bool,
     last: bool,
-    inner: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] | None,
-) -> Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]:
+    inner: Replacement | None,
+) -> Replacement:
     """One replacement; `inner` is a replacement that somebody else had put there."""
 
     def run(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:

@@ -69,22 +69,11 @@ def window_denoiser(
     cache: RunCache | None,
     economy: Economy,
 ) -> Callable[[WindowRequest], Tensor]:
-    """The engine's `denoise`: one host sampling run per window.
+    """The engine's `denoise`, to raw latents [1, 16, T, h, w]: one host sampling run per window.
 
-    Args:
-        inputs: Models and media.
-        settings: Numbers and choices.
-        cells: [S+1, h, w] speaker masks on the latent grid, or None.
-        progress: Where steps are counted.
-        guidance: Which passes run.
-        cache: The step cache of this run, if it is on.
-        economy: Says whether passes run one at a time.
-
-    Returns:
-        A callable from window request to raw latents [1, 16, T, h, w].
+    `cells` [S+1, h, w] are speaker masks on the latent grid, None for one speaker.
     """
-    guided = settings.guidance
-    sigmas = shifted_sigmas(guided.steps, guided.shift)
+    sigmas = shifted_sigmas(settings.guidance.steps, settings.guidance.shift)
     sampler = comfy.samplers.sampler_object(settings.sampler)
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)

@@ -34,12 +34,6 @@ class Economy:
     def attempt(self, make: Callable[[], FinishedWindow]) -> FinishedWindow:
         """Make a window; when memory runs out, again with a tiled VAE, then pass by pass.
 
-        Args:
-            make: Makes the window; may be called again.
-
-        Returns:
-            The window.
-
         Raises:
             RuntimeError: If memory is still too small, with numbers and what to do.
         """

@@ -32,22 +32,13 @@ _MODEL_SOCKETS = {
 }
 
 
-def run_identity(
-    settings: RunSettings, image: Tensor, cast: Cast, graph: tuple[Any, str]
-) -> dict[str, str]:
-    """Digests of all ingredients of a video.
+def run_identity(settings: RunSettings, image: Tensor, cast: Cast, hidden: Any) -> dict[str, str]:
+    """A digest or text per ingredient; `image` [F, H, W, 3] is a picture or a source video.
 
-    Args:
-        settings: Numbers and choices.
-        image: [F, H, W, 3] picture or source video.
-        cast: Voices and their masks.
-        graph: The host's running prompt, and the id of the sampling node in it.
-
-    Returns:
-        A digest or text per ingredient.
+    `hidden` holds the host's running prompt, and the id of the sampling node in it.
     """
-    dynprompt, node_id = graph
-    inputs = dynprompt.get_node(node_id)["inputs"]
+    dynprompt = hidden.dynprompt
+    inputs = dynprompt.get_node(hidden.unique_id)["inputs"]
     known: dict[str, str] = {}
     return {
         "seed": str(settings.seed),
@@ -85,13 +76,7 @@ def _tensor_digest(values: Tensor) -> str:
 def _source(value: Any, dynprompt: Any, known: dict[str, str]) -> str:
     """Digest of an input: its literal, or the node that it comes from and all before that.
 
-    Args:
-        value: What the prompt holds.
-        dynprompt: The host's running prompt.
-        known: Digests of nodes that were met already, by id; filled here.
-
-    Returns:
-        A hex digest.
+    `known` holds the digests of nodes that were met already, by id, and is filled here.
     """
     if not is_link(value):
         return _digest(json.dumps(_literal(value), sort_keys=True, default=str).encode())

@@ -20,24 +20,16 @@ from ...multitalk.settings import (
 from ..checked import once
 from ..loading.audio_hooks import attached_audio
 from ..sockets import to_frames, to_masks
-from ..values import check_inputs
+from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
-from .lazy import missing_lazy, plain
-from .video_run import KeepOptions, VideoRun
-
-LAZY = ("model", "vae", "positive", "negative", "clip_vision")
+from .video_run import VideoRun
 
 
 def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
-    """Check everything that needs no model, then tell which models are to be made.
+    """Check everything that needs no model, then name the lazy inputs that are to be made.
 
-    Args:
-        inputs: As the host gives them to check_lazy_status.
-        hidden: The node's hidden values.
-
-    Returns:
-        Names of lazy inputs that are needed.
+    `inputs` are as the host gives them to check_lazy_status, `hidden` is the node's.
 
     Raises:
         ValueError: If something cannot work, with what to do.
@@ -52,18 +44,11 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
     settings = resolve_settings(inputs, family or "infinitetalk")
     cast_of(inputs, hidden, (settings.height, settings.width))
     plan_video(settings, speech.num_frames, speech.num_speakers)
-    return missing_lazy(inputs, LAZY)
+    return missing_lazy(inputs, "model", "vae", "positive", "negative", "clip_vision")
 
 
 def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
-    """Make the run of a sampling node.
-
-    Args:
-        inputs: Models, media and widgets by name.
-        hidden: The node's hidden values.
-
-    Returns:
-        The run, not open yet.
+    """The run of a sampling node with these models, media and widgets, not open yet.
 
     Raises:
         ValueError: If models, media and settings do not fit each other.
@@ -73,15 +58,11 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     settings = resolve_settings(inputs, attached_audio(model).family)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_models(model, inputs.get("clip_vision"), image, settings)
-    keep = None
+    identity = None
     if KEEP_PROGRESS.read(inputs):
         from .identity import run_identity  # reads files of weights: not when the host starts
 
-        graph = (hidden.dynprompt, hidden.unique_id)
-        keep = KeepOptions(
-            identity=run_identity(settings, image, cast, graph),
-            finished=KEEP_FINISHED.read(inputs),
-        )
+        identity = run_identity(settings, image, cast, hidden)
     run = RunInputs(
         model=model,
         vae=inputs["vae"],
@@ -91,19 +72,17 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         image=image,
         cast=cast,
     )
-    return VideoRun(run, settings, node_id=hidden.unique_id, keep=keep)
+    return VideoRun(
+        run,
+        settings,
+        node_id=hidden.unique_id,
+        identity=identity,
+        keep_finished=KEEP_FINISHED.read(inputs),
+    )
 
 
 def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast:
-    """The cast of a node, made once per queue.
-
-    Args:
-        inputs: speech, and masks and image if there are any.
-        hidden: The node's hidden values.
-        video: Height and width.
-
-    Returns:
-        Voices and their places.
+    """Voices of a node and their places in a `video` of this height and width, once per queue.
 
     Raises:
         ValueError: If voices and masks do not fit each other or the video.
@@ -121,14 +100,7 @@ def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast
 
 
 def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
-    """Numbers and choices of the widgets.
-
-    Args:
-        inputs: Widgets by name, and image.
-        family: Of the weights.
-
-    Returns:
-        The settings.
+    """Numbers and choices of the widgets, for an image and the family of the weights.
 
     Raises:
         ValueError: If something is out of range, unknown, or contradicts something else.
@@ -154,7 +126,6 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
 
 
 def _check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSettings) -> None:
-    """Refuse a missing CLIP vision, and a video for MultiTalk weights."""
     if model.model.diffusion_model.img_emb is not None and clip_vision is None:
         raise ValueError(
             "This base expects CLIP vision, and nothing is connected to clip_vision; "

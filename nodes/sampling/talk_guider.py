@@ -128,11 +128,11 @@ class TalkGuider(comfy.samplers.CFGGuider):
 
     def _parts(self) -> dict[torch.device, AudioPart]:
         """The audio part on every device that the host will use."""
-        patchers = [
-            self.model_patcher,
-            *self.model_patcher.get_additional_models_with_key("multigpu"),
-        ]
-        return {p.load_device: p.get_additional_models_with_key(KEY)[0].model for p in patchers}
+        others = self.model_patcher.get_additional_models_with_key("multigpu")
+        return {
+            patcher.load_device: patcher.get_additional_models_with_key(KEY)[0].model
+            for patcher in (self.model_patcher, *others)
+        }
 
     def _routing(self, part: AudioPart, device: torch.device, dtype: torch.dtype) -> Routing | None:
         num_speakers = len(self._audio.speech)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import comfy.model_management
@@ -17,7 +16,6 @@ from ...multitalk.generate import (
     LATENT_CHANNELS,
     FinishedWindow,
     Models,
-    NoiseSource,
     Scene,
     SeededNoise,
     VideoWindow,
@@ -40,14 +38,6 @@ FRAMES_AT_ONCE = 32  # when 8 bit frames become the output
 RUNS_FOLDER = "multitalk_runs"  # in the output folder
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeepOptions:
-    """Whether finished windows go to disk, and for how long."""
-
-    identity: Mapping[str, str]  # everything the result depends on
-    finished: bool  # the folder stays when the video is done
-
-
 class VideoRun:
     """One video: plan, windows one after another, report."""
 
@@ -56,9 +46,9 @@ class VideoRun:
         inputs: RunInputs,
         settings: RunSettings,
         *,
-        node_id: str | None = None,
-        keep: KeepOptions | None = None,
-        noise: NoiseSource | None = None,
+        node_id: str,
+        identity: Mapping[str, str] | None,
+        keep_finished: bool,
     ) -> None:
         """Plan the video.
 
@@ -66,19 +56,18 @@ class VideoRun:
             inputs: Models and media.
             settings: Numbers and choices.
             node_id: Node that shows progress.
-            keep: Put finished windows on disk and continue from there; None: keep nothing.
-            noise: Random numbers; by default from the seed.
+            identity: All that the result depends on: finished windows go to disk, and the run goes
+                on from those that are there. None: nothing is kept.
+            keep_finished: The folder stays when the video is done.
         """
         from ..loading.loras import count_changed_weights  # reads weights: not when the host starts
 
         speech = inputs.cast.speech
         self.plan = plan_video(settings, speech.num_frames, speech.num_speakers)
-        self._inputs, self._settings, self._node_id, self._keep = inputs, settings, node_id, keep
-        self._noise = noise if noise is not None else SeededNoise(settings.seed)
-        guided = settings.guidance
-        self._guidance = plan_guidance(
-            guided.text_guidance, guided.audio_guidance, apg=settings.apg
-        )
+        self._inputs, self._settings, self._node_id = inputs, settings, node_id
+        self._identity, self._keep_finished = identity, keep_finished
+        text, audio = settings.guidance.text_guidance, settings.guidance.audio_guidance
+        self._guidance = plan_guidance(text, audio, apg=settings.apg)
         self._cache = None if settings.step_cache is None else RunCache(settings.step_cache)
         self._economy = Economy(inputs.model.load_device, self.plan.num_windows)
         self._folder: RunFolder | None = None
@@ -104,9 +93,9 @@ class VideoRun:
         """Open the run folder, if windows are kept."""
         logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
         start_memory_peak(self._inputs.model.load_device)
-        if self._keep is not None:
+        if self._identity is not None:
             root = Path(folder_paths.get_output_directory()) / RUNS_FOLDER
-            self._folder = RunFolder(root, self._keep.identity, self.plan.num_windows)
+            self._folder = RunFolder(root, self._identity, self.plan.num_windows)
             for note in self._folder.notes:
                 logger.info("[MultiTalk] %s", note)
                 send_text(note, self._node_id)
@@ -120,23 +109,18 @@ class VideoRun:
 
     def windows(self) -> Iterator[VideoWindow]:
         """All windows in order: those on disk, the others made."""
-        progress = StepProgress(
-            self._inputs.model,
-            self._settings.guidance.steps,
-            self.plan.num_windows,
-            self._node_id,
-        )
+        steps, num_windows = self._settings.guidance.steps, self.plan.num_windows
+        progress = StepProgress(self._inputs.model, steps, num_windows, self._node_id)
         models = self._models(progress)
 
         def make(after: WindowState | None) -> Iterator[FinishedWindow]:
             progress.skip(0 if after is None else after.index + 1)
             return self._generate(models, after)
 
-        windows = (
-            map(as_video_window, make(None))
-            if self._folder is None
-            else continue_windows(self._folder, make)
-        )
+        if self._folder is None:
+            windows = map(as_video_window, make(None))
+        else:
+            windows = continue_windows(self._folder, make)
         for window in windows:
             self.report.add(window)
             if len(window.frames):
@@ -149,8 +133,8 @@ class VideoRun:
         self.report.peak_bytes = memory_peak(self._inputs.model.load_device)
         if self._cache is not None and self._cache.plan is not None:
             self.report.reused_steps = self._cache.plan.num_reused
-        if self._folder is not None and self._keep is not None:
-            if self._keep.finished:
+        if self._folder is not None:
+            if self._keep_finished:
                 self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
             else:
                 self._folder.remove()
@@ -158,16 +142,12 @@ class VideoRun:
         logger.info("[MultiTalk] %s", "; ".join(lines))
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
-        cast = self._inputs.cast
+        cast, source = self._inputs.cast, picture_source(self._inputs.image, *self.size_px)
         return generate(
             self.plan,
-            Scene(
-                source=picture_source(self._inputs.image, *self.size_px),
-                tracks=cast.tracks,
-                silence=cast.speech.silence,
-            ),
+            Scene(source=source, tracks=cast.tracks, silence=cast.speech.silence),
             models,
-            self._noise,
+            SeededNoise(self._settings.seed),
             family=self._settings.family,
             drift=self._settings.drift,
             after=after,
@@ -206,24 +186,17 @@ class VideoRun:
 
 
 def sample_video(run: VideoRun) -> Tensor:
-    """Make all frames of a video.
+    """All frames of an open run, [num_frames, H, W, 3] in 0..1.
 
-    Args:
-        run: An open run.
-
-    Returns:
-        [num_frames, H, W, 3] in 0..1, of the host's intermediate device and dtype: multiples of
-        1/255, because frames are held as 8 bit until all are there.
+    They are of the host's intermediate device and dtype, and multiples of 1/255, because they are
+    held as 8 bit until all are there.
     """
     size = (run.plan.num_frames, *run.size_px, 3)
     held = torch.empty(size, dtype=torch.uint8)  # in one piece: many small ones leave holes
     for window in run.windows():
         held[window.start : window.start + len(window.frames)] = window.frames
-    frames = torch.empty(
-        size,
-        device=comfy.model_management.intermediate_device(),
-        dtype=comfy.model_management.intermediate_dtype(),
-    )
+    device = comfy.model_management.intermediate_device()
+    frames = torch.empty(size, device=device, dtype=comfy.model_management.intermediate_dtype())
     for whole, part in zip(frames.split(FRAMES_AT_ONCE), held.split(FRAMES_AT_ONCE), strict=True):
         whole.copy_(from_bytes(part))
     return frames

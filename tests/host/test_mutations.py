@@ -90,10 +90,8 @@ def place_of(path, text):
 
 
 def test_only_what_our_code_raised_on_purpose_is_a_sentence():
-    raises = OWN.format(
-        "nodes/sampling/lazy.py", place_of("nodes/sampling/lazy.py", "raise ValueError(")
-    )
-    slips = OWN.format("nodes/sampling/lazy.py", place_of("nodes/sampling/lazy.py", "return"))
+    raises = OWN.format("nodes/values.py", place_of("nodes/values.py", "raise ValueError("))
+    slips = OWN.format("nodes/values.py", place_of("nodes/values.py", "return"))
     assert error([HOST, raises]).kind == "sentence"
     assert error([HOST, raises], "x" * 2000).kind == "too long"
     assert error([HOST, slips]).kind == "no sentence"

@@ -43,10 +43,8 @@ LOST = "The host ended the connection; the reason is at the end of its log."
 class Event:
     """One message of the host. It sends `progress` about ten times a second at most."""
 
-    kind: str
-    """`progress`, `executing`, `executed` and so on; `binary` for previews."""
-    data: dict
-    """The host's data; for `binary` the number of its type and the payload as bytes."""
+    kind: str  # `progress`, `executing`, `executed` and so on; `binary` for previews
+    data: dict  # the host's; for `binary` the number of its type and the payload as bytes
 
 
 OnEvent = Callable[[Event], None]
@@ -60,11 +58,7 @@ def fetch(request: urllib.request.Request | str, timeout: float) -> bytes:
 
 
 def files_of(entry: Mapping) -> Iterator[dict]:
-    """Files that a prompt made, of its entry in the history, in the order of the nodes.
-
-    Yields:
-        Dicts with filename, subfolder and type.
-    """
+    """Filename, subfolder and type of what a prompt made, by its entry in the history."""
     for output in entry["outputs"].values():
         for values in output.values():
             for value in values if isinstance(values, list) else ():
@@ -118,12 +112,10 @@ class HostClient:
     def queue(
         self, prompt: Mapping, *, workflow: Mapping | None = None, prompt_id: str = ""
     ) -> str:
-        """Queue a prompt in API form and give its id.
+        """Queue a prompt in API form and give its id: a new one, or `prompt_id`.
 
-        Args:
-            prompt: The prompt.
-            workflow: The same graph in editor form, to be written into the files that it makes.
-            prompt_id: An id to use, so that it can be cancelled whatever happens; empty: a new one.
+        `workflow` is the same graph in editor form, to be written into the files that it makes.
+        With an id of one's own the prompt can be cancelled whatever happens.
 
         Raises:
             RefusedError: If the host refuses the prompt or a part of it; then nothing of it runs.
@@ -152,15 +144,10 @@ class HostClient:
     def wait(
         self, prompt_id: str, on_event: OnEvent | None = None, *, timeout: float = 600.0
     ) -> dict:
-        """Wait until a prompt has ended.
+        """Wait until a prompt has ended; gives its entry in the history.
 
-        Args:
-            prompt_id: As `queue` gave it.
-            on_event: Called with every event of this prompt, in order.
-            timeout: In seconds.
-
-        Returns:
-            The prompt's entry in the history: `outputs` by node id, and `status`.
+        That holds `outputs` by node id, and `status`. `on_event` is called with every event of
+        this prompt, in order. The timeout is in seconds.
 
         Raises:
             HostError: If a node failed; the message names it.
@@ -239,13 +226,9 @@ class HostClient:
         return json.loads(self._request("/object_info" if node is None else f"/object_info/{node}"))
 
     def upload(self, path: Path, *, subfolder: str = "") -> str:
-        """Put a picture or sound into the host's input folder, over one of the same name.
+        """Put a file into the host's input folder, over one of the same name.
 
-        Returns:
-            Its name as LoadImage and LoadAudio take it.
-
-        Raises:
-            StorageError: If the host cannot store it.
+        Gives its name as LoadImage and LoadAudio take it; StorageError if it cannot be stored.
         """
         border = uuid.uuid4().hex
         name = path.name.replace('"', "%22")
@@ -273,11 +256,7 @@ class HostClient:
         return self._request(f"/view?{query}")
 
     def download(self, file: Mapping, folder: Path, name: str = "") -> Path:
-        """Copy a file that a prompt made, one of `files_of`, into a folder; give its path there.
-
-        Raises:
-            StorageError: If it cannot be written.
-        """
+        """Copy one of `files_of` into a folder, give its path; StorageError if that fails."""
         path = folder / (name or file["filename"])
         contents = self.view(file)
         try:

@@ -61,11 +61,8 @@ def is_installed() -> bool:
 def known_voices(what: str) -> tuple[VoiceEntry, ...]:
     """Every voice in alphabetical order of language, read once in a process.
 
-    Args:
-        what: What it is needed for, as the start of the sentence if it is missing.
-
     Raises:
-        RuntimeError: If the package is missing or does not start.
+        RuntimeError: If the package is missing (`what` needs it) or does not start.
     """
     if not is_installed():
         raise RuntimeError(
@@ -107,22 +104,21 @@ def read_ipa(texts: Sequence[str], voice: str) -> list[str]:
 
 
 def synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
-    """Say a text.
+    """Say a text without long runs, see `break_runs`; what espeak-ng cannot say is left out.
 
     Args:
-        text: Any text without long runs, see `break_runs`.
+        text: What is said.
         voice: Identifier of a voice, with `+` and the name of a variant if one is wanted.
         rate: Words per minute.
         pitch: 0 to 100.
 
-    Returns:
-        Samples and where words begin; a stretch that espeak-ng cannot say is left out.
-
     Raises:
         RuntimeError: If the package is missing or does not start.
     """
+    request = {"do": "speak", "voice": voice, "text": text, "rate": rate, "pitch": pitch}
     try:
-        return _synthesize(text, voice, rate=rate, pitch=pitch)
+        words, samples, sample_rate = _ask(request, len(text))
+        return Sound(samples=samples, sample_rate=sample_rate, words=tuple(map(tuple, words)))
     except EspeakCrashError:
         middle = text.rfind(" ", 0, len(text) // 2 + 1)
         if middle <= 0 or len(text) < SMALL:
@@ -137,16 +133,6 @@ def synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
         samples=parts[0].samples + parts[1].samples,
         sample_rate=parts[0].sample_rate,
         words=(*parts[0].words, *later),
-    )
-
-
-def _synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
-    request = {"do": "speak", "voice": voice, "text": text, "rate": rate, "pitch": pitch}
-    words, samples, sample_rate = _ask(request, len(text))
-    return Sound(
-        samples=samples,
-        sample_rate=sample_rate,
-        words=tuple(map(tuple, words)),
     )
 
 
@@ -179,8 +165,9 @@ def _ask(request: dict[str, object], characters: int) -> tuple[list, bytes, int]
         ) from error
     except subprocess.TimeoutExpired as error:
         raise EspeakCrashError("espeak-ng did not finish in time.") from error
-    samples, head = _answer(done.stdout)
-    if head is None:
+    line, end, samples = done.stdout.partition(b"\n")
+    head = json.loads(line) if end else {}
+    if len(samples) != head.get("num_bytes"):  # the answer is not whole
         raise EspeakCrashError(f"espeak-ng ended with code {done.returncode} and no answer.")
     if head["status"] != 0:
         raise RuntimeError(
@@ -188,10 +175,3 @@ def _ask(request: dict[str, object], characters: int) -> tuple[list, bytes, int]
             f"{request.get('voice')!r}. Run: pip install --force-reinstall espeakng-loader"
         )
     return head["result"], samples, head["sample_rate"]
-
-
-def _answer(data: bytes) -> tuple[bytes, dict | None]:
-    """Samples, and what stands before them; None if the answer is not whole."""
-    line, end, samples = data.partition(b"\n")
-    head = json.loads(line) if end else {}
-    return (samples, head) if len(samples) == head.get("num_bytes") else (b"", None)

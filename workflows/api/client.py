@@ -58,7 +58,7 @@ def fetch(request: urllib.request.Request | str, timeout: float) -> bytes:
 
 
 def files_of(entry: Mapping) -> Iterator[dict]:
-    """Filename, subfolder and type of what a prompt made, by its entry in the history."""
+    """Filename, subfolder and type of what the entry of a prompt names, in order of the nodes."""
     for output in entry["outputs"].values():
         for values in output.values():
             for value in values if isinstance(values, list) else ():

@@ -177,7 +177,7 @@ def place_images(prompt: Prompt, names: Sequence[str]) -> None:
 
 
 def place_sounds(prompt: Prompt, names: Sequence[str]) -> None:
-    """Likewise sounds, in the order of the speakers: LoadAudio nodes or the example's place."""
+    """Put sounds, by speaker, into LoadAudio nodes or the example's place, as `place_images`."""
     if not find_nodes(prompt, "LoadAudio"):
         for example in find_nodes(prompt, EXAMPLE):
             ends = {number: consumers(prompt, [example, number]) for number in (1, 2)}

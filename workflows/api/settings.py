@@ -34,7 +34,7 @@ def read_value(text: str, schema: Mapping, root: Mapping) -> object:
 
 
 def apply_settings(prompt: Prompt, settings: Sequence[str]) -> Prompt:
-    """Set inputs of a copy; UsageError if a node or input is unknown, or a value is wrong."""
+    """Set inputs of a copy and check their nodes; UsageError if one is unknown or wrong."""
     prompt = copy.deepcopy(prompt)
     given: dict[str, set[str]] = {}
     schema = read_schema()

@@ -34,7 +34,7 @@ def _masked(payload: bytes, mask: bytes) -> bytes:
 
 
 def encode_frame(frame: Frame, mask: bytes | None) -> bytes:
-    """Write a frame as on the wire (RFC 6455, section 5.2); a client's mask has four bytes."""
+    """A frame as on the wire (RFC 6455, section 5.2); a client must mask by four bytes."""
     size = len(frame.payload)
     short = size if size < 126 else 126 if size < 1 << 16 else 127
     masks = 0x80 if mask is not None else 0

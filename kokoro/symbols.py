@@ -82,7 +82,7 @@ class Token:
 
 
 def drop_unsaid(text: str) -> str:
-    """Take emoji and the like out of any text; control characters are blanks, lines stay."""
+    """Any text composed, without emoji or surrogates; control characters are blanks, lines stay."""
     return "".join(map(_said, unicodedata.normalize("NFC", text)))
 
 

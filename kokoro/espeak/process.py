@@ -115,10 +115,8 @@ def synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
     Raises:
         RuntimeError: If the package is missing or does not start.
     """
-    request = {"do": "speak", "voice": voice, "text": text, "rate": rate, "pitch": pitch}
     try:
-        words, samples, sample_rate = _ask(request, len(text))
-        return Sound(samples=samples, sample_rate=sample_rate, words=tuple(map(tuple, words)))
+        return _synthesize(text, voice, rate=rate, pitch=pitch)
     except EspeakCrashError:
         middle = text.rfind(" ", 0, len(text) // 2 + 1)
         if middle <= 0 or len(text) < SMALL:
@@ -134,6 +132,12 @@ def synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
         sample_rate=parts[0].sample_rate,
         words=(*parts[0].words, *later),
     )
+
+
+def _synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
+    request = {"do": "speak", "voice": voice, "text": text, "rate": rate, "pitch": pitch}
+    words, samples, sample_rate = _ask(request, len(text))
+    return Sound(samples=samples, sample_rate=sample_rate, words=tuple(map(tuple, words)))
 
 
 def break_runs(text: str) -> str:

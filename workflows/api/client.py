@@ -21,15 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .failures import (
-    HostError,
-    HostInterruptedError,
-    StorageError,
-    UnreachableError,
-    refusal,
-    run_failure,
-    write_failure,
-)
+from . import failures
 from .websocket import WebSocket
 
 TERMINAL = ("execution_success", "execution_error", "execution_interrupted")
@@ -78,7 +70,7 @@ class HostClient:
         try:
             self._socket = WebSocket(name, int(port), f"/ws?clientId={self.client_id}")
         except OSError as error:
-            raise UnreachableError(
+            raise failures.UnreachableError(
                 f"No ComfyUI answers at {address} ({error}).", hint=START_HINT
             ) from error
 
@@ -102,7 +94,7 @@ class HostClient:
         except urllib.error.HTTPError:
             raise
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(
+            raise failures.UnreachableError(
                 f"{self.address} does not answer any more ({error}).", hint=START_HINT
             ) from error
 
@@ -131,14 +123,14 @@ class HostClient:
             with error:
                 text = error.read()
             if error.code != 400:
-                raise HostError(
+                raise failures.HostError(
                     f"The host answered {error.code} {error.reason} to the prompt."
                 ) from error
-            raise refusal("the prompt", json.loads(text), prompt) from error
+            raise failures.refusal("the prompt", json.loads(text), prompt) from error
         prompt_id = body["prompt_id"]
         if body.get("node_errors"):
             self.cancel(prompt_id)
-            raise refusal("a part of the prompt", body, prompt)
+            raise failures.refusal("a part of the prompt", body, prompt)
         return prompt_id
 
     def wait(
@@ -166,9 +158,9 @@ class HostClient:
             time.sleep(0.02)
         for kind, data in entry["status"]["messages"]:
             if kind == "execution_error":
-                raise run_failure(data)
+                raise failures.run_failure(data)
             if kind == "execution_interrupted":
-                raise HostInterruptedError("The prompt was interrupted.", details=data)
+                raise failures.HostInterruptedError("The prompt was interrupted.", details=data)
         return entry
 
     def _events(self, prompt_id: str, timeout: float) -> Iterator[Event]:
@@ -189,7 +181,7 @@ class HostClient:
         try:
             message = self._socket.receive(IDLE_SECONDS)
         except ConnectionError as error:
-            raise UnreachableError(LOST) from error
+            raise failures.UnreachableError(LOST) from error
         if message is None:
             return None
         if isinstance(message, bytes):
@@ -242,7 +234,7 @@ class HostClient:
             body = self._request("/upload/image", data, f"multipart/form-data; boundary={border}")
         except urllib.error.HTTPError as error:
             error.close()
-            raise StorageError(
+            raise failures.StorageError(
                 f"The host could not store {path.name}: it answered {error.code} {error.reason}.",
                 hint="Its disk is full or its input folder is closed: see the end of its log.",
             ) from error
@@ -263,5 +255,5 @@ class HostClient:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(contents)
         except OSError as error:
-            raise write_failure(str(path), error) from error
+            raise failures.write_failure(str(path), error) from error
         return path

@@ -106,11 +106,8 @@ def read_ipa(texts: Sequence[str], voice: str) -> list[str]:
 def synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
     """Say a text without long runs, see `break_runs`; what espeak-ng cannot say is left out.
 
-    Args:
-        text: What is said.
-        voice: Identifier of a voice, with `+` and the name of a variant if one is wanted.
-        rate: Words per minute.
-        pitch: 0 to 100.
+    `voice` is an identifier, with `+` and the name of a variant if one is wanted. The rate is in
+    words per minute, the pitch 0 to 100.
 
     Raises:
         RuntimeError: If the package is missing or does not start.
@@ -169,9 +166,8 @@ def _ask(request: dict[str, object], characters: int) -> tuple[list, bytes, int]
         ) from error
     except subprocess.TimeoutExpired as error:
         raise EspeakCrashError("espeak-ng did not finish in time.") from error
-    line, end, samples = done.stdout.partition(b"\n")
-    head = json.loads(line) if end else {}
-    if len(samples) != head.get("num_bytes"):  # the answer is not whole
+    samples, head = _answer(done.stdout)
+    if head is None:
         raise EspeakCrashError(f"espeak-ng ended with code {done.returncode} and no answer.")
     if head["status"] != 0:
         raise RuntimeError(
@@ -179,3 +175,10 @@ def _ask(request: dict[str, object], characters: int) -> tuple[list, bytes, int]
             f"{request.get('voice')!r}. Run: pip install --force-reinstall espeakng-loader"
         )
     return head["result"], samples, head["sample_rate"]
+
+
+def _answer(data: bytes) -> tuple[bytes, dict | None]:
+    """Samples, and what stands before them; None if the answer is not whole."""
+    line, end, samples = data.partition(b"\n")
+    head = json.loads(line) if end else {}
+    return (samples, head) if len(samples) == head.get("num_bytes") else (b"", None)

@@ -55,14 +55,9 @@ def main() -> int:
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line.
+    """Read the command line: options, and what `options.command`, the function to call, hands on.
 
-    Args:
-        arguments: All after the program's name.
-
-    Returns:
-        The options, with `command` as the function to call, and what that function hands on: to
-        pytest, or to a program with options of its own.
+    That goes to pytest, or to a program with options of its own.
     """
     parser = argparse.ArgumentParser(prog="dev.py", description="Run, test and show the pack.")
     commands = parser.add_subparsers(dest="name", required=True)
@@ -70,19 +65,13 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     for name, (command, words) in COMMANDS.items():
         one[name] = commands.add_parser(name, help=words)
         one[name].set_defaults(command=command)
-    one["demo"].add_argument("--two", action="store_true", help="two speakers")
-    one["demo"].add_argument(
-        "--ui", action="store_true", help="leave the graph editor running afterwards"
-    )
-    one["demo"].add_argument(
-        "--output", type=Path, default=WORK / "demo", help="folder for the mp4"
-    )
-    one["demo"].add_argument(
-        "--preview", type=Path, help="folder for an animation and a contact sheet"
-    )
-    one["serve"].add_argument(
-        "--port", type=int, default=0, help=f"default: {SERVE_PORT}, or a free one"
-    )
+    add = one["demo"].add_argument
+    add("--two", action="store_true", help="two speakers")
+    add("--ui", action="store_true", help="leave the graph editor running afterwards")
+    add("--output", type=Path, default=WORK / "demo", help="folder for the mp4")
+    add("--preview", type=Path, help="folder for an animation and a contact sheet")
+    words = f"default: {SERVE_PORT}, or a free one"
+    one["serve"].add_argument("--port", type=int, default=0, help=words)
     if arguments[:1] and arguments[0] in ("train", "lab", "run", "job"):  # --help is theirs too
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
@@ -103,11 +92,9 @@ def thread_settings() -> dict[str, str]:
 
 
 def host(port: int, arguments: Sequence[str] = ()) -> HostProcess:
-    """A host with this pack, its base folder in .work/host, not started yet.
+    """A host with this pack on a TCP port (0: a free one), based in .work/host, not started yet.
 
-    Args:
-        port: TCP port; 0 for a free one.
-        arguments: More for ComfyUI, where it computes on a GPU.
+    It gets more arguments where it computes on a GPU.
     """
     from pack.tools.host.client import HostProcess, HostSettings
     from pack.tools.host.environment import has_bf16, own_checkout, prepare, sees_gpu
@@ -142,11 +129,7 @@ def editor_port() -> int:
 
 
 def stay(running: HostProcess) -> None:
-    """Print the editor's address and wait for Ctrl-C.
-
-    Raises:
-        HostError: If the host ends by itself.
-    """
+    """Print the editor's address and wait for Ctrl-C; HostError if the host ends by itself."""
     from pack.tools.host.client import HostError
 
     print(f"The graph editor: http://{running.address}   (Ctrl-C ends it)", flush=True)
@@ -167,11 +150,7 @@ def api(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def demo(options: argparse.Namespace, _rest: list[str]) -> int:
-    """Make a talking video with the toy model and print its path.
-
-    Raises:
-        HostError: If the graph is missing, fails or makes no video.
-    """
+    """Make a talking video with the toy model and print its path; HostError if that fails."""
     from pack.tools.host.client import HostClient, HostError, files_of
     from pack.workflows.api.edit import read_prompt
     from pack.workflows.api.report import Progress
@@ -196,16 +175,13 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
         print(f"Done in {time.monotonic() - started:.0f} s.", flush=True)
         print(path, flush=True)
         if options.preview:
-            make_preview(with_pack.settings.python, path, options.preview.resolve())
+            program = str(ROOT / "tools" / "make" / "preview.py")
+            command = [str(with_pack.settings.python), program, str(path)]
+            command += [str(options.preview.resolve()), "--name", path.stem]
+            subprocess.run(command, check=True)
         if options.ui:
             stay(running)
     return 0
-
-
-def make_preview(python: Path, film: Path, folder: Path) -> None:
-    """Write an animation and a contact sheet of a film into a folder."""
-    command = [str(python), str(ROOT / "tools" / "make" / "preview.py"), str(film), str(folder)]
-    subprocess.run([*command, "--name", film.stem], check=True)
 
 
 def serve(options: argparse.Namespace, _rest: list[str]) -> int:
@@ -218,13 +194,7 @@ def serve(options: argparse.Namespace, _rest: list[str]) -> int:
 
 
 def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int:
-    """Run Python modules one after the other, all of them; the exit code of the first that failed.
-
-    Args:
-        python: The interpreter.
-        commands: Module names with their arguments.
-        env: Environment variables.
-    """
+    """Run modules with their arguments, all of them; the exit code of the first that failed."""
     codes = []
     for command in commands:
         print(f"== {' '.join(command)}", flush=True)
@@ -271,23 +241,17 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
     return run_all(python, [*checks(python), ["pytest", *(rest or workers)]], env)
 
 
-def train(_options: argparse.Namespace, rest: list[str]) -> int:
-    """Train the toy, see tools/toy/train.py."""
-    return run_tool("toy/train.py", rest, {})
-
-
-def lab(_options: argparse.Namespace, rest: list[str]) -> int:
-    """Measure the toy, see tools/lab/lab.py."""
-    return run_tool("lab/lab.py", rest, thread_settings())
-
-
-def run_tool(name: str, rest: list[str], env: dict[str, str]) -> int:
-    """Run a program of tools/ with ComfyUI at hand; returns its exit code."""
+def tool(options: argparse.Namespace, rest: list[str]) -> int:
+    """Train or measure the toy with ComfyUI at hand, see tools/toy/train.py, tools/lab/lab.py."""
     from pack.tools.host.environment import prepare
 
     python, checkout = prepare()
-    command = [str(python), str(ROOT / "tools" / name), *rest]
-    env = {**os.environ, **env, "COMFYUI_DIR": str(checkout)}
+    program, settings = {
+        "train": ("toy/train.py", {}),
+        "lab": ("lab/lab.py", thread_settings()),
+    }[options.name]
+    command = [str(python), str(ROOT / "tools" / program), *rest]
+    env = {**os.environ, **settings, "COMFYUI_DIR": str(checkout)}
     return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
 
 
@@ -298,8 +262,8 @@ COMMANDS = {
     "serve": (serve, "run ComfyUI with this pack and the graph editor"),
     "test": (test, "run everything CI runs; other arguments go to pytest"),
     "lint": (lint, "run only ruff and basedpyright"),
-    "train": (train, "train the toy; `train --help` lists the stages"),
-    "lab": (lab, "measure the toy; `lab --help` lists the options"),
+    "train": (tool, "train the toy; `train --help` lists the stages"),
+    "lab": (tool, "measure the toy; `lab --help` lists the options"),
 }
 
 

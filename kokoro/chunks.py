@@ -1,7 +1,4 @@
-"""Texts in pieces that the speech model can say at once.
-
-Source: kokoro.md section 4.
-"""
+"""Texts in pieces that the speech model can say at once. Source: kokoro.md section 4."""
 
 from __future__ import annotations
 
@@ -97,13 +94,11 @@ def split_sentences(text: str) -> list[str]:
     A piece has at most 400 characters, except that a longer sentence stays whole, and never goes
     over the end of a line.
     """
-    return [piece for line in split_lines(text) for piece in _pack_sentences(line)]
-
-
-def _pack_sentences(line: str) -> list[str]:
-    pieces = [""]
-    for sentence in re.findall(r"[^.!?]*[.!?]+|[^.!?]+", line):
-        if pieces[-1] and len(pieces[-1]) + len(sentence) > MAX_SENTENCE_CHARACTERS:
-            pieces.append("")
-        pieces[-1] += sentence
+    pieces: list[str] = []
+    for line in split_lines(text):
+        pieces.append("")
+        for sentence in re.findall(r"[^.!?]*[.!?]+|[^.!?]+", line):
+            if pieces[-1] and len(pieces[-1]) + len(sentence) > MAX_SENTENCE_CHARACTERS:
+                pieces.append("")
+            pieces[-1] += sentence
     return [piece.strip() for piece in pieces if piece.strip()]

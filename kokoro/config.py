@@ -123,12 +123,12 @@ def parse_config(value: object) -> KokoroConfig:
     """
     if not isinstance(value, dict) or not {"istftnet", "plbert"} <= value.keys():
         raise ValueError("it has no sections istftnet and plbert")
-    sizes = _sizes(KokoroConfig, value)
+    sizes = _sizes(KokoroConfig, value, "config.json")
     embedding = _size(value.get("plbert_embedding_size", 128), "plbert_embedding_size")
     config = KokoroConfig(
         **sizes,
-        bert=BertConfig(embedding=embedding, **_section(BertConfig, value, "plbert")),
-        generator=GeneratorConfig(**_section(GeneratorConfig, value, "istftnet")),
+        bert=BertConfig(embedding=embedding, **_sizes(BertConfig, value["plbert"], "plbert")),
+        generator=GeneratorConfig(**_sizes(GeneratorConfig, value["istftnet"], "istftnet")),
         vocabulary=_vocabulary(value.get("vocab"), sizes["num_symbols"]),
     )
     broken = next((rule for rule, holds in _rules(config).items() if not holds), None)
@@ -137,15 +137,10 @@ def parse_config(value: object) -> KokoroConfig:
     return config
 
 
-def _section(kind: type, value: Mapping[str, object], name: str) -> dict[str, Any]:
-    section = value[name]
-    if not isinstance(section, dict):
-        raise ValueError(f"{name} is {section!r}, not a section")
-    return _sizes(kind, section)
-
-
-def _sizes(kind: type, section: Mapping[str, object]) -> dict[str, Any]:
+def _sizes(kind: type, section: object, title: str) -> dict[str, Any]:
     """Values of the fields of a configuration that have a name in the file."""
+    if not isinstance(section, dict):
+        raise ValueError(f"{title} is {section!r}, not a section")
     out = {}
     for entry in fields(kind):
         if name := entry.metadata.get("name"):

@@ -18,15 +18,7 @@ Progress = Callable[[int, int, int], None]  # turn from 0, pieces done, pieces i
 
 
 def check_length(text: str, name: str) -> None:
-    """Refuse a text that takes hours to say.
-
-    Args:
-        text: What is to be said.
-        name: What the user calls it.
-
-    Raises:
-        ValueError: If it is longer than `MAX_CHARACTERS`.
-    """
+    """Refuse a text that takes hours to say: ValueError if it exceeds `MAX_CHARACTERS`."""
     if len(text) > MAX_CHARACTERS:
         raise ValueError(
             f"{name} has {len(text)} characters; up to {MAX_CHARACTERS} are possible, about an "
@@ -61,15 +53,9 @@ def read_cast(text: str) -> dict[str, str]:
 def choose_voices(
     speakers: Sequence[str], cast: Mapping[str, str], defaults: Sequence[str]
 ) -> list[str]:
-    """A voice for every speaker.
+    """A voice for every speaker; empty if there is no voice at all.
 
-    Args:
-        speakers: Names.
-        cast: As `read_cast`.
-        defaults: Voices for those who have none there, in order; what the cast uses is left out.
-
-    Returns:
-        One per speaker; empty if there is no voice at all.
+    Those whom the cast of `read_cast` gives none get a default that it does not use, in order.
     """
     known = {name_key(name): voice for name, voice in cast.items()}
     free = [voice for voice in defaults if voice not in cast.values()] or list(defaults)
@@ -89,18 +75,10 @@ def say_turns(
     manner: Manner,
     progress: Progress,
 ) -> list[Spoken]:
-    """Say every turn of a script.
+    """Say every turn of a script, all at one rate.
 
-    Args:
-        synthesizer: What can say a text.
-        turns: In the order of the script.
-        voices: A voice per speaker, for turns that name none.
-        manner: How, where a turn does not say otherwise; its voice is not used, and its seed is
-            that of the first turn.
-        progress: Called after each piece.
-
-    Returns:
-        One per turn, all at one rate.
+    A turn that names no voice has that of its speaker. The manner counts where a turn does not say
+    otherwise; its voice is not used, and its seed is that of the first turn.
 
     Raises:
         ValueError: If a turn cannot be said like this; says where it stands.

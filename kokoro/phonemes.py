@@ -74,8 +74,7 @@ def typed_word(word: str, phonemes: str, *, blank: bool) -> list[Token]:
 def typed_tokens(phonemes: str) -> list[Token]:
     """Words and marks of a text that is all phonemes; unknown symbols are dropped."""
     tokens: list[Token] = []
-    pieces = re.finditer(rf"[{re.escape(MARKS)}]|[^\s{re.escape(MARKS)}]+", phonemes)
-    for found in pieces:
+    for found in re.finditer(rf"[{re.escape(MARKS)}]|[^\s{re.escape(MARKS)}]+", phonemes):
         blank = phonemes[found.end() : found.end() + 1].isspace()
         tokens += typed_word(found[0], found[0], blank=blank)
     return tokens
@@ -84,11 +83,8 @@ def typed_tokens(phonemes: str) -> list[Token]:
 def speech_chunks(text: str, phonemizer: Phonemizer, *, cut_long: bool = True) -> Iterator[Chunk]:
     """Chunks of a text; lines are separate, empty ones are passed over.
 
-    Args:
-        text: Any text.
-        phonemizer: For the language of the text.
-        cut_long: A sentence of another language than English with over 510 phonemes becomes
-            several chunks; otherwise what is over is lost, as in the reference.
+    A sentence of another language than English with over 510 phonemes becomes several chunks;
+    without `cut_long` what is over is lost, as in the reference.
     """
     if phonemizer.english:
         for line in split_lines(text):

@@ -61,9 +61,8 @@ class Phonemizer(Protocol):
 def language_of(language: str) -> str:
     """The letter of a language, one of `LANGUAGES`.
 
-    Args:
-        language: A letter, a code such as `en-gb`, a name such as `British English`, or the name of
-            a voice (`bf_emma`), whose first letter is its language.
+    It may be given as a letter, a code such as `en-gb`, a name such as `British English`, or the
+    name of a voice (`bf_emma`), whose first letter is its language.
 
     Raises:
         ValueError: If the speech model has no such language.
@@ -112,8 +111,7 @@ def _english_phonemizer(*, british: bool) -> Phonemizer:
     known = fallback if is_installed() else None
     if not _missing("en"):
         return _misaki_english(known, british=british)
-    folder = data_folder()
-    if folder is not None:
+    if folder := data_folder():
         helper = " and espeak-ng for other words" if known else ""
         return EnglishPhonemes(
             lexicon=Lexicon.load(folder, british=british),

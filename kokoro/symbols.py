@@ -82,14 +82,7 @@ class Token:
 
 
 def drop_unsaid(text: str) -> str:
-    """Take out of a text what nobody says.
-
-    Args:
-        text: Any string, lone surrogates and control characters included.
-
-    Returns:
-        The text in composed form without emoji; control characters are blanks, lines stay.
-    """
+    """Any text composed, without emoji or surrogates; control characters are blanks, lines stay."""
     return "".join(map(_said, unicodedata.normalize("NFC", text)))
 
 
@@ -130,10 +123,7 @@ def fold_espeak(ipa: str) -> str:
 
 
 def fold_english(ipa: str, *, british: bool) -> str:
-    """Put espeak-ng's English IPA, `^` as tie, into the alphabet of misaki's dictionaries.
-
-    Flaps and glottal stops are still as such.
-    """
+    """Put espeak-ng's English IPA, `^` as tie, into misaki's alphabet; flaps stay as such."""
     phonemes = fold_espeak(ipa)
     for old, new in ((BRITISH if british else AMERICAN) | ENGLISH).items():
         phonemes = phonemes.replace(old, new)
@@ -143,9 +133,7 @@ def fold_english(ipa: str, *, british: bool) -> str:
 def shift_stress(phonemes: str, steps: float) -> str:
     """Raise or lower the stress of one word.
 
-    Args:
-        phonemes: Phonemes of the word.
-        steps: Levels (none, secondary, primary) up or down; anything beyond one counts as two.
+    The levels are none, secondary, primary; any number of steps beyond one counts as two.
     """
     level = 2 if PRIMARY in phonemes else 1 if SECONDARY in phonemes else 0
     moved = min(2, math.ceil(abs(steps)))

@@ -49,7 +49,7 @@ class Synthesizer(Protocol):
     """What can say a text: a voice model, or the machine voice. Who talks is a speaker."""
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
-        """Say a text."""
+        """Say a text; `progress` is told after each chunk."""
         ...
 
     def default_voices(self) -> Sequence[str]:
@@ -69,15 +69,10 @@ class KokoroSynthesizer:
         return _best_first(DEFAULT_VOICES, list_voices(self.voices))
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
-        """Say a text.
+        """Say a text, with `[word](/phonemes/)` where wanted, or phonemes, at 24 kHz.
 
-        Args:
-            text: Text, with `[word](/phonemes/)` where wanted, or phonemes.
-            manner: Voice: a name, or a mix such as "af_heart:0.7, am_adam:0.3".
-            progress: Called after each chunk.
-
-        Returns:
-            Sound at 24 kHz. The same text, manner and model give the same samples.
+        The voice is a name, or a mix such as "af_heart:0.7, am_adam:0.3". The same text, manner and
+        model give the same samples.
 
         Raises:
             ValueError: If the voice or language is unknown, or nothing can be said.
@@ -139,12 +134,8 @@ def word_times(
 ) -> list[Word]:
     """When the words of a chunk are heard, in order; marks are none.
 
-    Args:
-        chunk: What was said.
-        durations: [P] frames of each symbol, boundaries included.
-        vocabulary: Symbols that the model knows; the others have no duration.
-        start_s: Start of the chunk.
-        frame_s: Length of a frame.
+    Durations [P] are frames of each symbol, boundaries included; what the vocabulary lacks has
+    none.
     """
     ends = torch.cumsum(durations, 0).tolist()  # of each symbol, the first boundary included
     before = [0]  # known symbols before each character
@@ -172,16 +163,10 @@ class EspeakSynthesizer:
         return _best_first(DEFAULT_VARIANTS, VARIANTS)
 
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
-        """Say a text.
+        """Say a text at espeak-ng's rate, 22050 Hz.
 
-        Args:
-            text: Any text.
-            manner: Voice: m1 to m7 or f1 to f5. Language: any that espeak-ng has, auto is American
-                English. The seed changes nothing.
-            progress: Called at the end.
-
-        Returns:
-            Sound at espeak-ng's rate, 22050 Hz.
+        Voices are m1 to m7 and f1 to f5, languages all that espeak-ng has; auto is American
+        English. The seed changes nothing.
 
         Raises:
             ValueError: If voice or language is unknown, phonemes are given, or nothing can be said.

@@ -43,13 +43,7 @@ def _voice_files(folder: Path) -> dict[str, Path]:
 
 
 def read_voice(path: Path) -> Tensor:
-    """Read a voice.
-
-    Args:
-        path: A .pt or .safetensors file with one tensor.
-
-    Returns:
-        [510, 1, 256] float32.
+    """Read a voice, [510, 1, 256] float32, from a .pt or .safetensors file with one tensor.
 
     Raises:
         ValueError: If the file is damaged, holds anything but one tensor, or that is no voice.
@@ -75,8 +69,7 @@ def read_voice(path: Path) -> Tensor:
 def parse_mix(mix: str) -> tuple[tuple[str, float], ...]:
     """Take a mix of voices apart: names and weights in the order given; weights sum to 1.
 
-    Args:
-        mix: Names with commas between them, each with `:weight` or not (1).
+    Names have commas between them, and each has a `:weight` or not (1).
 
     Raises:
         ValueError: If a name or weight is missing, twice there, or a weight is not above 0.
@@ -111,11 +104,7 @@ def _shown(text: str) -> str:
 
 
 def mix_voices(mix: str, folder: Path) -> Tensor:
-    """Read one voice, or the weighted mean of several: [510, 1, 256] float32.
-
-    Args:
-        mix: See `parse_mix`.
-        folder: Where the voices are.
+    """Read one voice, or the weighted mean of several, see `parse_mix`: [510, 1, 256] float32.
 
     Raises:
         ValueError: If the mix cannot be read, a voice is unknown (it names what there is), or a

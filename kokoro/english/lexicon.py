@@ -77,9 +77,7 @@ class Lexicon:
     def entry(self, word: str, uses: tuple[str, ...] = ()) -> str | None:
         """What the dictionaries have: gold before silver, as written before other cases.
 
-        Args:
-            word: As written, without marks around it.
-            uses: Parts of speech that fit here, best first, in the dictionaries' terms.
+        `uses` are parts of speech that fit here, best first, in the dictionaries' terms.
         """
         for table in (self.gold, self.silver):
             for form in _forms(word):

@@ -99,11 +99,7 @@ def phonemes(library: ctypes.CDLL, text: str) -> str:
 
 
 def speak(library: ctypes.CDLL, text: str) -> tuple[int, list[tuple[int, int]], bytes]:
-    """Say a text in the chosen voice.
-
-    Returns:
-        The library's status, (character, sample) where each word begins, and 16-bit samples.
-    """
+    """Status, (character, sample) where each word begins, and 16-bit samples of a text."""
     words: list[tuple[int, int]] = []
     sound = bytearray()
 

@@ -61,11 +61,8 @@ def is_installed() -> bool:
 def known_voices(what: str) -> tuple[VoiceEntry, ...]:
     """Every voice in alphabetical order of language, read once in a process.
 
-    Args:
-        what: What it is needed for, as the start of the sentence if it is missing.
-
     Raises:
-        RuntimeError: If the package is missing or does not start.
+        RuntimeError: If the package is missing (`what` needs it) or does not start.
     """
     if not is_installed():
         raise RuntimeError(
@@ -107,16 +104,10 @@ def read_ipa(texts: Sequence[str], voice: str) -> list[str]:
 
 
 def synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
-    """Say a text.
+    """Say a text without long runs, see `break_runs`; what espeak-ng cannot say is left out.
 
-    Args:
-        text: Any text without long runs, see `break_runs`.
-        voice: Identifier of a voice, with `+` and the name of a variant if one is wanted.
-        rate: Words per minute.
-        pitch: 0 to 100.
-
-    Returns:
-        Samples and where words begin; a stretch that espeak-ng cannot say is left out.
+    `voice` is an identifier, with `+` and the name of a variant if one is wanted. The rate is in
+    words per minute, the pitch 0 to 100.
 
     Raises:
         RuntimeError: If the package is missing or does not start.
@@ -143,11 +134,7 @@ def synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
 def _synthesize(text: str, voice: str, *, rate: int, pitch: int) -> Sound:
     request = {"do": "speak", "voice": voice, "text": text, "rate": rate, "pitch": pitch}
     words, samples, sample_rate = _ask(request, len(text))
-    return Sound(
-        samples=samples,
-        sample_rate=sample_rate,
-        words=tuple(map(tuple, words)),
-    )
+    return Sound(samples=samples, sample_rate=sample_rate, words=tuple(map(tuple, words)))
 
 
 def break_runs(text: str) -> str:

@@ -31,11 +31,9 @@ class EspeakVoice:
     pitch: int = 50  # 0 to 100
 
     def speak(self, text: str) -> Spoken:
-        """Say a text; what the language cannot say is passed over.
+        """Say a text at 22050 Hz; what the language cannot say is passed over.
 
-        Returns:
-            Sound at espeak-ng's sample rate (22050 Hz) and its words. Equal texts give equal
-            samples.
+        Equal texts give equal samples.
 
         Raises:
             ValueError: If language, variant, speed or pitch is impossible.

@@ -4,9 +4,7 @@ Network: the iSTFTNet decoder (Kaneko et al. 2022) of StyleTTS 2 (Li et al. 2023
 source (Wang et al. 2019). Module names are those of the published checkpoint. Deviation: the phase
 of the source is computed once per pitch value, since the reference's own down-sampling reads
 nothing between (checked: equal numbers); the random start phases have no effect for that reason.
-
-Shape letters: C channels, T time steps, A samples, Fr frames of 25 ms; pitch and energy have two
-values per frame.
+Pitch and energy have two values per frame.
 """
 
 from __future__ import annotations
@@ -42,15 +40,9 @@ def draw_noise(num_samples: int, seed: int) -> Tensor:
 
 
 def spectrum(waveform: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Magnitudes and phases of a waveform.
+    """Magnitudes, then phases [1, n_fft + 2, T] of a waveform [1, A], T = A / hop + 1.
 
-    Args:
-        waveform: [1, A].
-        n_fft: Length of the periodic Hann window, samples.
-        hop: Samples between windows.
-
-    Returns:
-        [1, n_fft + 2, T]: magnitudes, then phases; T = A / hop + 1, centred, reflected at the ends.
+    Periodic Hann windows of `n_fft` samples, `hop` samples apart, centred, reflected at the ends.
     """
     window = torch.hann_window(n_fft, device=waveform.device)
     bins = torch.stft(waveform, n_fft, hop, window=window, return_complex=True)
@@ -73,10 +65,7 @@ class Source(nn.Module):
         self.l_linear = nn.Linear(NUM_HARMONICS, 1)
 
     def sines(self, pitch: Tensor, noise: Tensor) -> Tensor:
-        """Harmonics [1, A, 9] of a pitch [1, T] Hz, with noise [1, A, 9] of unit variance.
-
-        A = T * samples_per_value.
-        """
+        """Pitch [1, T] Hz, noise [1, T * samples_per_value = A, 9] -> noisy harmonics [1, A, 9]."""
         length = self.samples_per_value
         orders = torch.arange(1, NUM_HARMONICS + 1, device=pitch.device)
         turns = (pitch[..., None] * orders / SAMPLE_RATE_HZ % 1).cumsum(1)  # [1, T, 9], per sample
@@ -160,23 +149,13 @@ class Generator(nn.Module):
         self.conv_post = Convolution(widths[-1], config.n_fft + 2, 7, padding=3)
 
     def excite(self, pitch: Tensor, noise: Tensor) -> Tensor:
-        """Spectrum of the source for a pitch [1, T] Hz and noise [1, A, 9] of unit variance.
-
-        Returns:
-            [1, n_fft + 2, A / hop + 1]: magnitudes, then phases.
-        """
+        """The source's `spectrum` for a pitch [1, T] Hz and noise [1, A, 9] of unit variance."""
         return spectrum(self.m_source(pitch, noise), self.config.n_fft, self.config.hop)
 
     def forward(self, x: Tensor, style: Tensor, excitation: Tensor) -> Tensor:
-        """Waveform of features.
+        """Waveform [1, A] of features [1, C, T], two per frame, and what `excite` returns.
 
-        Args:
-            x: [1, C, T] features, two per frame.
-            style: [1, width] the decoder's half of a style.
-            excitation: What `excite` returns for the pitch.
-
-        Returns:
-            [1, A].
+        The style [1, width] is the decoder's half of a style.
         """
         per_level = len(self.config.block_kernels)
         for level, up in enumerate(self.ups):
@@ -219,16 +198,10 @@ class Decoder(nn.Module):
         self.generator = Generator(config.generator, style)
 
     def forward(self, text: Tensor, pitch: Tensor, energy: Tensor, style: Tensor) -> Tensor:
-        """Features of speech.
+        """Features [1, C, 2 Fr] for the generator.
 
-        Args:
-            text: [1, C, Fr] encoded symbols laid out in time.
-            pitch: [1, 2 Fr] Hz.
-            energy: [1, 2 Fr].
-            style: [1, width] the decoder's half of a style.
-
-        Returns:
-            [1, C, 2 Fr], for the generator.
+        Of encoded symbols [1, C, Fr] laid out in time, pitch [1, 2 Fr] Hz, energy [1, 2 Fr] and the
+        decoder's half [1, width] of a style.
         """
         curves = torch.cat((self.F0_conv(pitch[:, None]), self.N_conv(energy[:, None])), dim=1)
         x = self.encode(torch.cat((text, curves), dim=1), style)

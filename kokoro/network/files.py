@@ -43,17 +43,13 @@ class KokoroFiles:
 def find_files(path: Path) -> KokoroFiles:
     """Find the files of a model.
 
-    Args:
-        path: A folder with one .pth or .safetensors file, config.json and voices/, as
-            published; or the weights themselves, with the others beside them.
-
-    Returns:
-        Paths. The folder of voices is named even if it does not exist.
+    `path` is a folder with one .pth or .safetensors file, config.json and voices/, as published;
+    or the weights themselves, with the others beside them.
 
     Raises:
         ValueError: If there are no weights, or several.
     """
-    folder, weights = path, path
+    folder, weights = path.parent, path
     if path.is_dir():
         found = sorted(file for file in path.iterdir() if file.suffix.lower() in WEIGHT_SUFFIXES)
         if len(found) != 1:
@@ -62,13 +58,9 @@ def find_files(path: Path) -> KokoroFiles:
                 f"The folder {path.name} must hold one .pth or .safetensors file with the model; "
                 f"found: {names}. Put {EXAMPLE} there, or choose one file."
             )
-        weights = found[0]
-    else:
-        folder = path.parent
-        if not path.is_file():
-            raise ValueError(
-                f"{path.name} does not exist. Choose {EXAMPLE} or the folder it is in."
-            )
+        folder, weights = path, found[0]
+    elif not path.is_file():
+        raise ValueError(f"{path.name} does not exist. Choose {EXAMPLE} or the folder it is in.")
     config = folder / "config.json"
     return KokoroFiles(
         weights=weights, config=config if config.is_file() else None, voices=folder / "voices"
@@ -76,13 +68,9 @@ def find_files(path: Path) -> KokoroFiles:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read every tensor of a file, and nothing else.
+    """Read every tensor of a .pth, .pt or .safetensors file, and nothing else.
 
-    Args:
-        path: A .pth, .pt or .safetensors file.
-
-    Returns:
-        Tensors on the CPU by dotted names; those of a new .pth file are mapped, not read.
+    They are on the CPU, by dotted names; those of a new .pth file are mapped, not read.
 
     Raises:
         ValueError: If the file is damaged, of another kind, or holds anything but tensors.
@@ -111,14 +99,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def flatten(value: object, name: str) -> dict[str, Tensor]:
-    """Tensors of nested dictionaries by dotted names.
-
-    Args:
-        value: A tensor, or a mapping of values.
-        name: What it was read from, for messages.
-
-    Returns:
-        Tensors by name; a lone tensor has the name `tensor`.
+    """Tensors of nested dictionaries by dotted names; a lone one has the name `tensor`.
 
     Raises:
         ValueError: If there is anything but tensors and mappings.
@@ -134,16 +115,12 @@ def flatten(value: object, name: str) -> dict[str, Tensor]:
 
 
 def plain_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Bring tensors to the names of our network, and fold weight norm into plain weights.
+    """Copies in float32 by the names of our network, with weight norm folded into plain weights.
 
-    Args:
-        state: Tensors by any of the published names.
-
-    Returns:
-        float32 copies by our names. One half of a weight norm without the other keeps its name.
+    One half of a weight norm without the other keeps its name.
 
     Raises:
-        ValueError: If a tensor is there twice, by two names.
+        ValueError: If a tensor is there twice, by two of the published names.
 
     Source: Salimans and Kingma 2016, weight = g v / |v|, the norm over all axes but the first.
     """
@@ -183,12 +160,7 @@ def _short_name(name: str) -> str:
 def check_names(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], optional: Collection[str] = ()
 ) -> None:
-    """Refuse tensors that are not exactly those of the network.
-
-    Args:
-        tensors: By our names.
-        expected: State dict of the network; its shapes matter.
-        optional: Names that may be absent.
+    """Refuse tensors without exactly the names (but optional ones) and shapes of a state dict.
 
     Raises:
         ValueError: With up to 10 missing, unexpected and misshapen names, what the file seems to

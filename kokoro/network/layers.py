@@ -4,8 +4,6 @@ Networks: ALBERT (Lan et al. 2020); adaptive norms and residual blocks of StyleT
 2023). Module names are those of the published checkpoint. Deviations: weight norm is folded into
 plain weights when they are loaded; dropout, which only training uses, is absent, and so is ALBERT's
 pooled output, which nothing reads. The batch is always 1.
-
-Shape letters: P symbols with both boundaries, C channels, T time steps, A samples.
 """
 
 from __future__ import annotations
@@ -149,7 +147,7 @@ class _AlbertEncoder(nn.Module):
 
 
 class Albert(nn.Module):
-    """PL-BERT: an ALBERT over phonemes; ids [1, P] -> [1, P, C]."""
+    """PL-BERT: an ALBERT over phonemes."""
 
     def __init__(self, config: BertConfig, num_symbols: int) -> None:
         super().__init__()
@@ -209,8 +207,7 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[1, C, T] -> [1, C, T]."""
-        normed = F.layer_norm(x.mT, self.gamma.shape, self.gamma, self.beta, NORM_EPS)
-        return normed.mT
+        return F.layer_norm(x.mT, self.gamma.shape, self.gamma, self.beta, NORM_EPS).mT
 
 
 class Doubling(nn.Module):

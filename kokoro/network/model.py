@@ -3,8 +3,6 @@
 Network: StyleTTS 2 (Li et al. 2023) without its diffusion, released checkpoint
 hexgrad/Kokoro-82M (kokoro-v1_0.pth, 81.8 M parameters). Module names are those of the checkpoint;
 see layers.py and decoder.py for the deviations. Source: kokoro.md section 2.
-
-Shape letters: P symbols with both boundaries, Fr frames of 600 samples (25 ms), A samples.
 """
 
 from __future__ import annotations
@@ -155,9 +153,6 @@ class Kokoro(nn.Module):
             speed: 2.0 = twice as fast; 0.25 to 4.
             seed: Of the noise in the voice. The same seed gives the same waveform.
 
-        Returns:
-            Waveform and durations.
-
         Raises:
             ValueError: If an argument is not as described.
         """
@@ -206,14 +201,9 @@ class Kokoro(nn.Module):
 
 
 def load_kokoro(state: Mapping[str, Tensor | Mapping[str, Tensor]], config: KokoroConfig) -> Kokoro:
-    """Build the network and load its weights strictly.
+    """Build the network in evaluation mode, float32, on the CPU, and load its weights strictly.
 
-    Args:
-        state: Tensors by any of the published names, flat or a dict per submodule.
-        config: Sizes.
-
-    Returns:
-        The network in evaluation mode, float32, on the CPU.
+    They have any of the published names, flat or a dict per submodule.
 
     Raises:
         ValueError: If names or shapes do not fit, with the first of them.

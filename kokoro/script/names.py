@@ -92,8 +92,7 @@ class SpeakerNames:
         """Begin with a list of names, which may be empty.
 
         Raises:
-            ValueError: If there are too many, or one is blank, too long, given twice, or holds
-                what ends a label.
+            ValueError: If there are too many, or one is blank, too long, twice there, or no name.
         """
         self.names = [" ".join(name.split()) for name in names]
         self.is_listed = bool(self.names)

@@ -88,10 +88,9 @@ def drop_unseen(text: str) -> str:
 
 
 def parse_pause(inside: str, place: Place) -> Fraction | None:
-    """Read the inside of a bracket as a pause: "1.5s", "500 ms", "-0,5s", "pause", "pause 2s".
+    """Seconds of a pause: "1.5s", "500 ms", "-0,5s", "pause", "pause 2s"; below zero: an overlap.
 
-    Returns:
-        Seconds, below zero for an overlap; None if this is no pause ("1" may be a footnote).
+    None if the inside of a bracket is no pause ("1" may be a footnote).
 
     Raises:
         ValueError: If it is longer than allowed, or has no unit although it can only be a pause.
@@ -123,12 +122,9 @@ def _seconds(number: str, unit: str) -> Fraction:
 
 
 def parse_options(inside: str, place: Place) -> Options:
-    """Read the inside of a bracket as options.
+    """Read the inside of a bracket as options: "voice=af_bella, speed=1.2, language=b".
 
-    Args:
-        inside: "voice=af_bella, speed=1.2, language=b". A part without "=" belongs to the value
-            before it, so that voices can be listed: "voice=af_bella,af_sky".
-        place: Where the bracket stands.
+    A part without "=" belongs to the value before it: "voice=af_bella,af_sky".
 
     Raises:
         ValueError: If an option is unknown, given twice, empty, or the speed is not possible.

@@ -24,19 +24,9 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
+from . import notation
 from .names import HEAD, SpeakerNames, is_label_colon
-from .notation import (
-    MARK,
-    MAX_PAUSE_S,
-    OPTION_NAMES,
-    SPECIAL,
-    Options,
-    Place,
-    describe,
-    drop_unseen,
-    parse_options,
-    parse_pause,
-)
+from .notation import Options, Place
 from .turns import Script, Turn
 
 REFERENCE_MARK = re.compile(r"\(s(?P<number>\d{1,9})\)")
@@ -47,15 +37,14 @@ _BLANKS = re.compile(r"\s*")
 def parse_script(text: str, names: Sequence[str] = ()) -> Script:
     """Read a dialogue script, as the head of this file shows; every turn has text.
 
-    Args:
-        text: The script; control characters are dropped.
-        names: The speakers, if known: only these are names then, and (s1) is the first of them.
+    Control characters are dropped. If the speakers are known, only `names` are names, and (s1) is
+    the first of them.
 
     Raises:
         ValueError: If something cannot be understood; says where, and shows the line.
     """
     reader = _Reader(names)
-    for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
+    for number, line in enumerate(notation.drop_unseen(text).split("\n"), start=1):
         reader.read_line(number, line)
     return reader.finish()
 
@@ -85,7 +74,7 @@ def parse_reference_script(text: str) -> Script:
         column = mark.start() - text.rfind("\n", 0, mark.start())
         if not words.strip() and 0 <= speaker < REFERENCE_SPEAKERS:
             raise ValueError(
-                f"{describe(line, column)}: {mark[0]} has no text. Write words after it."
+                f"{notation.describe(line, column)}: {mark[0]} has no text. Write words after it."
             )
         name = f"s{speaker + 1}"
         turns.append(Turn(speaker=speaker, name=name, text=words, line=line, column=column))
@@ -117,7 +106,7 @@ class _Reader:
                 begin = _skip_blanks(line, position)
                 position = self._read_head(Place(line=number, column=begin + 1, text=line))
                 at_start = position == begin
-            found = SPECIAL.search(line, position)
+            found = notation.SPECIAL.search(line, position)
             stop = found.start() if found else len(line)
             words = line[position:stop]
             self._add_words(words, Place(line=number, column=position + 1, text=line))
@@ -155,7 +144,7 @@ class _Reader:
             self._add_words(found[0], place)
             return found.end()
         remark = found["remark"]
-        if remark and re.fullmatch(MARK, remark):
+        if remark and re.fullmatch(notation.MARK, remark):
             return start
         speaker = self.speakers.by_name(found["name"], place)
         if speaker is None:
@@ -187,7 +176,7 @@ class _Reader:
             return True
         key = inside.partition("=")[0].strip().lower() if "=" in inside else ""
         # After a name, any [x=y] is meant as an option; [word](/phonemes/) is for the voice.
-        is_option = key in OPTION_NAMES or bool(
+        is_option = key in notation.OPTION_NAMES or bool(
             key and self.is_named and not self._is_under_way()
             and not place.text.startswith("(/", found.end())
         )  # fmt: skip
@@ -200,15 +189,16 @@ class _Reader:
     def _read_cue(self, inside: str, place: Place) -> bool:
         """Read a pause or [together]; returns whether it was one."""
         together = inside.strip().lower() == "together"
-        pause_s = None if together else parse_pause(inside, place)
+        pause_s = None if together else notation.parse_pause(inside, place)
         if not together and pause_s is None:
             return False
         self._end_part()
         self.cue = place
         self.together = self.together or together
         self.pause_s += pause_s or 0
-        if abs(self.pause_s) > MAX_PAUSE_S:
-            raise place.error(f"The pauses here add up to more than {MAX_PAUSE_S} s. Remove one.")
+        most = notation.MAX_PAUSE_S
+        if abs(self.pause_s) > most:
+            raise place.error(f"The pauses here add up to more than {most} s. Remove one.")
         return True
 
     def _is_under_way(self) -> bool:
@@ -218,7 +208,7 @@ class _Reader:
         return any(not words.isspace() for words in self.words)
 
     def _set_options(self, inside: str, place: Place) -> None:
-        options = parse_options(inside, place)
+        options = notation.parse_options(inside, place)
         if self._is_under_way() or self.options is not None:
             raise place.error(
                 "Options stand once in a turn, right after the name. Move or join them."

@@ -32,16 +32,10 @@ class Script:
 
 
 def schedule_turns(turns: Sequence[Turn], lengths: Sequence[int], sample_rate: int) -> list[int]:
-    """Say when each turn begins.
+    """First sample of each turn, for the samples of each turn's speech and their rate in Hz.
 
-    Args:
-        turns: In the order of the script.
-        lengths: Samples of each turn's speech.
-        sample_rate: Hz.
-
-    Returns:
-        First sample of each turn. A pause counts from the end of everything said before, so that a
-        short word thrown in does not pull the next turn into a longer one.
+    A pause counts from the end of everything said before, so that a short word thrown in does not
+    pull the next turn into a longer one.
 
     Raises:
         ValueError: If an overlap is longer than the turn before, or a speaker would overlap

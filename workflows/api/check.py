@@ -27,10 +27,8 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 class Fault(NamedTuple):
     """Something that the schema does not allow."""
 
-    path: tuple[str, ...]
-    """Where: node id, `inputs`, name of the input."""
-    message: str
-    """What is allowed."""
+    path: tuple[str, ...]  # node id, `inputs`, name of the input
+    message: str  # what is allowed
 
 
 def read_schema() -> dict:
@@ -51,13 +49,9 @@ def describe(schema: Mapping) -> str:
 
 
 def faults(schema: object, value: object, root: Mapping, path: tuple[str, ...] = ()) -> list[Fault]:
-    """Find all that a schema does not allow.
+    """Find all that a schema does not allow in a value, which is at a path.
 
-    Args:
-        schema: The schema of the value; true or false: anything, or nothing.
-        value: The value.
-        root: The whole schema, for `$ref`.
-        path: Where the value is.
+    The schema may be true or false: anything, or nothing; `root` is the whole one, for `$ref`.
     """
     if not isinstance(schema, Mapping):
         return [] if schema else [Fault(path, "is not used with the other inputs as they are")]

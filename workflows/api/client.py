@@ -21,15 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .failures import (
-    HostError,
-    HostInterruptedError,
-    StorageError,
-    UnreachableError,
-    refusal,
-    run_failure,
-    write_failure,
-)
+from . import failures
 from .websocket import WebSocket
 
 TERMINAL = ("execution_success", "execution_error", "execution_interrupted")
@@ -43,10 +35,8 @@ LOST = "The host ended the connection; the reason is at the end of its log."
 class Event:
     """One message of the host. It sends `progress` about ten times a second at most."""
 
-    kind: str
-    """`progress`, `executing`, `executed` and so on; `binary` for previews."""
-    data: dict
-    """The host's data; for `binary` the number of its type and the payload as bytes."""
+    kind: str  # `progress`, `executing`, `executed` and so on; `binary` for previews
+    data: dict  # the host's; for `binary` the number of its type and the payload as bytes
 
 
 OnEvent = Callable[[Event], None]
@@ -60,11 +50,7 @@ def fetch(request: urllib.request.Request | str, timeout: float) -> bytes:
 
 
 def files_of(entry: Mapping) -> Iterator[dict]:
-    """Files that a prompt made, of its entry in the history, in the order of the nodes.
-
-    Yields:
-        Dicts with filename, subfolder and type.
-    """
+    """Filename, subfolder and type of what the entry of a prompt names, in order of the nodes."""
     for output in entry["outputs"].values():
         for values in output.values():
             for value in values if isinstance(values, list) else ():
@@ -84,7 +70,7 @@ class HostClient:
         try:
             self._socket = WebSocket(name, int(port), f"/ws?clientId={self.client_id}")
         except OSError as error:
-            raise UnreachableError(
+            raise failures.UnreachableError(
                 f"No ComfyUI answers at {address} ({error}).", hint=START_HINT
             ) from error
 
@@ -108,7 +94,7 @@ class HostClient:
         except urllib.error.HTTPError:
             raise
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(
+            raise failures.UnreachableError(
                 f"{self.address} does not answer any more ({error}).", hint=START_HINT
             ) from error
 
@@ -118,12 +104,10 @@ class HostClient:
     def queue(
         self, prompt: Mapping, *, workflow: Mapping | None = None, prompt_id: str = ""
     ) -> str:
-        """Queue a prompt in API form and give its id.
+        """Queue a prompt in API form and give its id: a new one, or `prompt_id`.
 
-        Args:
-            prompt: The prompt.
-            workflow: The same graph in editor form, to be written into the files that it makes.
-            prompt_id: An id to use, so that it can be cancelled whatever happens; empty: a new one.
+        `workflow` is the same graph in editor form, to be written into the files that it makes.
+        With an id of one's own the prompt can be cancelled whatever happens.
 
         Raises:
             RefusedError: If the host refuses the prompt or a part of it; then nothing of it runs.
@@ -139,28 +123,23 @@ class HostClient:
             with error:
                 text = error.read()
             if error.code != 400:
-                raise HostError(
+                raise failures.HostError(
                     f"The host answered {error.code} {error.reason} to the prompt."
                 ) from error
-            raise refusal("the prompt", json.loads(text), prompt) from error
+            raise failures.refusal("the prompt", json.loads(text), prompt) from error
         prompt_id = body["prompt_id"]
         if body.get("node_errors"):
             self.cancel(prompt_id)
-            raise refusal("a part of the prompt", body, prompt)
+            raise failures.refusal("a part of the prompt", body, prompt)
         return prompt_id
 
     def wait(
         self, prompt_id: str, on_event: OnEvent | None = None, *, timeout: float = 600.0
     ) -> dict:
-        """Wait until a prompt has ended.
+        """Wait until a prompt has ended; gives its entry in the history.
 
-        Args:
-            prompt_id: As `queue` gave it.
-            on_event: Called with every event of this prompt, in order.
-            timeout: In seconds.
-
-        Returns:
-            The prompt's entry in the history: `outputs` by node id, and `status`.
+        That holds `outputs` by node id, and `status`. `on_event` is called with every event of
+        this prompt, in order. The timeout is in seconds.
 
         Raises:
             HostError: If a node failed; the message names it.
@@ -179,9 +158,9 @@ class HostClient:
             time.sleep(0.02)
         for kind, data in entry["status"]["messages"]:
             if kind == "execution_error":
-                raise run_failure(data)
+                raise failures.run_failure(data)
             if kind == "execution_interrupted":
-                raise HostInterruptedError("The prompt was interrupted.", details=data)
+                raise failures.HostInterruptedError("The prompt was interrupted.", details=data)
         return entry
 
     def _events(self, prompt_id: str, timeout: float) -> Iterator[Event]:
@@ -202,7 +181,7 @@ class HostClient:
         try:
             message = self._socket.receive(IDLE_SECONDS)
         except ConnectionError as error:
-            raise UnreachableError(LOST) from error
+            raise failures.UnreachableError(LOST) from error
         if message is None:
             return None
         if isinstance(message, bytes):
@@ -239,13 +218,9 @@ class HostClient:
         return json.loads(self._request("/object_info" if node is None else f"/object_info/{node}"))
 
     def upload(self, path: Path, *, subfolder: str = "") -> str:
-        """Put a picture or sound into the host's input folder, over one of the same name.
+        """Put a file into the host's input folder, over one of the same name.
 
-        Returns:
-            Its name as LoadImage and LoadAudio take it.
-
-        Raises:
-            StorageError: If the host cannot store it.
+        Gives its name as LoadImage and LoadAudio take it; StorageError if it cannot be stored.
         """
         border = uuid.uuid4().hex
         name = path.name.replace('"', "%22")
@@ -259,7 +234,7 @@ class HostClient:
             body = self._request("/upload/image", data, f"multipart/form-data; boundary={border}")
         except urllib.error.HTTPError as error:
             error.close()
-            raise StorageError(
+            raise failures.StorageError(
                 f"The host could not store {path.name}: it answered {error.code} {error.reason}.",
                 hint="Its disk is full or its input folder is closed: see the end of its log.",
             ) from error
@@ -273,16 +248,12 @@ class HostClient:
         return self._request(f"/view?{query}")
 
     def download(self, file: Mapping, folder: Path, name: str = "") -> Path:
-        """Copy a file that a prompt made, one of `files_of`, into a folder; give its path there.
-
-        Raises:
-            StorageError: If it cannot be written.
-        """
+        """Copy one of `files_of` into a folder, give its path; StorageError if that fails."""
         path = folder / (name or file["filename"])
         contents = self.view(file)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(contents)
         except OSError as error:
-            raise write_failure(str(path), error) from error
+            raise failures.write_failure(str(path), error) from error
         return path

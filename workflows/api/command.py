@@ -14,16 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .edit import (
-    Prompt,
-    graph_names,
-    place_images,
-    place_sounds,
-    read_prompt,
-    set_seed,
-    set_text,
-    upload_name,
-)
+from . import edit
 from .failures import EXIT_CODES, HostError, HostInterruptedError, UsageError, write_failure
 from .jobs.flags import add_job_flags
 from .jobs.job import make_job
@@ -43,14 +34,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
-    """Run one command.
+    """Run one command, `run` or `job` and what follows; returns one of EXIT_CODES.
 
-    Args:
-        arguments: `run` or `job`, and what follows.
-        starter: How to start a host where none runs; None: it cannot be started from here.
-
-    Returns:
-        Exit code, one of EXIT_CODES.
+    `starter` starts a host where none runs; None: it cannot be started from here.
     """
     print_anywhere()
     report = JsonReport() if "--json" in arguments else Report()
@@ -92,21 +78,17 @@ def do(task: Task, options: argparse.Namespace, starter: Starter | None, report:
     if options.write:
         write_prompt(options.write, task, report)
     elif options.dry_run:
-        print(json.dumps(task.prompt if not options.json else as_line(task)))
+        line = {
+            "event": "prompt",
+            "prompt": task.prompt,
+            "uploads": {name: str(path) for name, path in task.uploads.items()},
+            "notes": list(task.notes),
+        }
+        print(json.dumps(line if options.json else task.prompt))
     else:
         address = parse_address(options.address) if options.address else ""
         place = Place(address=address, output=options.output, timeout=options.timeout)
         run_task(task, place, starter, report)
-
-
-def as_line(task: Task) -> dict:
-    """Say in one object what would run: the prompt, the files to upload, notes."""
-    return {
-        "event": "prompt",
-        "prompt": task.prompt,
-        "uploads": {name: str(path) for name, path in task.uploads.items()},
-        "notes": list(task.notes),
-    }
 
 
 def write_prompt(path: Path, task: Task, report: Report) -> None:
@@ -123,21 +105,16 @@ def write_prompt(path: Path, task: Task, report: Report) -> None:
 
 
 def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespace:
-    """Read the command line; UsageError if it is wrong.
+    """Read the command line of a program; UsageError if it is wrong.
 
-    Args:
-        arguments: `run` or `job`, and what follows.
-        program: How the user calls it, for help and errors.
-
-    Returns:
-        The options; `make` is the function that makes a task of them.
+    Of the options `make` is the function that makes a task of them.
     """
     codes = "; ".join(f"{code} {words}" for code, words in EXIT_CODES.items())
     parser = Parser(prog=program, description="Make talking videos through ComfyUI's API.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     one = commands.add_parser("run", help="run a graph", epilog=f"Exit codes: {codes}.")
     add = one.add_argument
-    add("graph", metavar="GRAPH", help=f"{', '.join(graph_names())}, or a file in API form")
+    add("graph", metavar="GRAPH", help=f"{', '.join(edit.graph_names())}, or a file in API form")
     add("--image", help="picture; repeat for several", **FILES)
     add("--sound", help="voice; once per speaker, in order", **FILES)
     add("--prompt", help="text that describes the video")
@@ -163,13 +140,8 @@ def whole(text: str) -> int:
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add what both commands take."""
     add = parser.add_argument
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NODE.INPUT=VALUE",
-        help="change an input; NODE is an id, a title or a class, VALUE is JSON or a text",
-    )
+    words = "change an input; NODE is an id, a title or a class, VALUE is JSON or a text"
+    add("--set", action="append", default=[], metavar="NODE.INPUT=VALUE", help=words)
     add("--address", default="", help=f"HOST:PORT of ComfyUI; default: {LOCAL}, or it is started")
     words = "folder for the video; default: this one"
     add("--output", type=Path, default=Path.cwd(), help=words)
@@ -181,18 +153,18 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def make_run(options: argparse.Namespace) -> Task:
     """Make the task of `run`; UsageError if something does not fit the graph."""
-    prompt: Prompt = read_prompt(options.graph)
+    prompt = edit.read_prompt(options.graph)
     uploads: dict[str, Path] = {}
     for option, paths, place in (
-        ("--image", options.image, place_images),
-        ("--sound", options.sound, place_sounds),
+        ("--image", options.image, edit.place_images),
+        ("--sound", options.sound, edit.place_sounds),
     ):
-        names = [upload_name(path, option) for path in paths]
+        names = [edit.upload_name(path, option) for path in paths]
         if paths:
             place(prompt, names)
         uploads.update(zip(names, paths, strict=True))
     if options.prompt is not None:
-        set_text(prompt, options.prompt)
+        edit.set_text(prompt, options.prompt)
     if options.seed is not None:
-        set_seed(prompt, options.seed)
+        edit.set_seed(prompt, options.seed)
     return Task(prompt=apply_settings(prompt, options.set), uploads=uploads)

@@ -21,8 +21,7 @@ EXAMPLE = "MultiTalkExample"
 PICTURE, BOXES = 0, 3  # outputs of MultiTalkExample; its voices are 1 and 2
 
 Prompt = dict[str, dict]
-Ends = list[tuple[str, str]]
-"""Inputs by node and name."""
+Ends = list[tuple[str, str]]  # inputs by node and name
 
 
 def graph_names() -> list[str]:
@@ -103,13 +102,11 @@ def find_node(prompt: Mapping[str, Mapping], name: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(
-            f"{name} means the nodes {', '.join(found)}; write one of these ids.", field="--set"
-        )
+        text = f"{name} means the nodes {', '.join(found)}; write one of these ids."
+        raise UsageError(text, field="--set")
     listed = ", ".join(f"{key} {node['class_type']}" for key, node in prompt.items())
-    raise UsageError(
-        f"There is no node {name} in this graph.", field="--set", hint=f"Nodes: {listed}."
-    )
+    text = f"There is no node {name} in this graph."
+    raise UsageError(text, field="--set", hint=f"Nodes: {listed}.")
 
 
 def _plain(name: str) -> str:
@@ -122,16 +119,12 @@ def _names(node: Mapping) -> set[str]:
 
 
 def upload_name(path: Path, option: str) -> str:
-    """Name a file as LoadImage, LoadAudio and LoadVideo take it, by its contents.
-
-    UsageError with the option that named it if it cannot be read.
-    """
+    """Name a file for the host by its contents; UsageError of its option if it is unreadable."""
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except OSError as error:
-        raise UsageError(
-            f"{option}: {path} cannot be read ({error.strerror}).", field=option
-        ) from error
+        text = f"{option}: {path} cannot be read ({error.strerror})."
+        raise UsageError(text, field=option) from error
     return f"{UPLOADS}/{digest}/{path.name}"
 
 
@@ -172,10 +165,7 @@ def drop_unused(prompt: Prompt, *classes: str) -> None:
 
 
 def place_images(prompt: Prompt, names: Sequence[str]) -> None:
-    """Put pictures, by their names on the host, into LoadImage nodes or MultiTalk Example's place.
-
-    UsageError if there are more than places for them.
-    """
+    """Put pictures into LoadImage nodes or MultiTalk Example's place; UsageError if too many."""
     if not find_nodes(prompt, "LoadImage"):
         for example in find_nodes(prompt, EXAMPLE)[: len(names)]:
             ends = consumers(prompt, [example, PICTURE])
@@ -187,10 +177,7 @@ def place_images(prompt: Prompt, names: Sequence[str]) -> None:
 
 
 def place_sounds(prompt: Prompt, names: Sequence[str]) -> None:
-    """Put sounds into LoadAudio nodes in the order of the speakers, or of MultiTalk Example.
-
-    UsageError if there are more than places for them.
-    """
+    """Put sounds, by speaker, into LoadAudio nodes or the example's place, as `place_images`."""
     if not find_nodes(prompt, "LoadAudio"):
         for example in find_nodes(prompt, EXAMPLE):
             ends = {number: consumers(prompt, [example, number]) for number in (1, 2)}

@@ -37,15 +37,10 @@ class HostError(RuntimeError):
         field: str = "",
         hint: str = "",
     ) -> None:
-        """Keep the message and what else is known.
+        """Keep the message, what to do, and whose input or which option (`field`) it is about.
 
-        Args:
-            message: The sentence.
-            details: The data of the host's execution_error event (node_id, node_type,
-                exception_type, exception_message, traceback and more), or its refusal.
-            node: Id of the node that it is about.
-            field: The node's input, or the option of the command line.
-            hint: What to do.
+        `details` is the data of the host's execution_error event (node_id, node_type,
+        exception_type, exception_message, traceback and more), or its refusal.
         """
         super().__init__(message)
         self.details: Mapping = details or {}

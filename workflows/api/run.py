@@ -28,14 +28,12 @@ STOP_SECONDS = 60.0
 class Running(Protocol):
     """A host that runs."""
 
-    address: str
-    """Host and port."""
-    log: Path
-    """What it prints."""
+    address: str  # host and port
+    log: Path  # what it prints
 
 
+# Starts a host with more arguments for ComfyUI; it runs while the `with` block does.
 Starter = Callable[[Sequence[str]], AbstractContextManager[Running]]
-"""Starts a host with more arguments for ComfyUI; it runs while the `with` block does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,27 +41,19 @@ class Task:
     """A prompt with all that it needs."""
 
     prompt: Prompt
-    """The prompt."""
-    uploads: Mapping[str, Path] = field(default_factory=dict)
-    """Files of the user's by their names on the host."""
-    save_as: str = ""
-    """Name of the video here, without folder; empty: as on the host."""
-    host_arguments: tuple[str, ...] = ()
-    """What ComfyUI must have been started with."""
-    notes: tuple[str, ...] = ()
-    """What the user should know."""
+    uploads: Mapping[str, Path] = field(default_factory=dict)  # by their names on the host
+    save_as: str = ""  # name of the video here, without folder; empty: as on the host
+    host_arguments: tuple[str, ...] = ()  # what ComfyUI must have been started with
+    notes: tuple[str, ...] = ()  # what the user should know
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where to run and where to put the result."""
 
-    address: str
-    """Host and port; empty: a host on this machine's usual port, or one that is started."""
-    output: Path
-    """Folder for the files."""
-    timeout: float
-    """Seconds a run may take."""
+    address: str  # empty: a host on this machine's usual port, or one that is started
+    output: Path  # folder for the files
+    timeout: float  # seconds a run may take
 
 
 def parse_address(text: str) -> str:
@@ -73,9 +63,8 @@ def parse_address(text: str) -> str:
     if not colon:
         name, port = plain, str(PORT)
     if not name or "/" in name or not port.isdecimal():
-        raise UsageError(
-            f"--address is {text}; it takes HOST:PORT, for example {LOCAL}.", field="--address"
-        )
+        takes = f"it takes HOST:PORT, for example {LOCAL}."
+        raise UsageError(f"--address is {text}; {takes}", field="--address")
     return f"{name}:{port}"
 
 
@@ -91,13 +80,7 @@ def ask(address: str) -> dict | None:
 def reach(
     address: str, starter: Starter | None, arguments: Sequence[str], report: Report
 ) -> Iterator[str]:
-    """Find a host or start one, and give its address.
-
-    Args:
-        address: Host and port; empty: see `Place`.
-        starter: How to start one; None: it cannot be started from here.
-        arguments: What it must have been started with.
-        report: Is told.
+    """Find a host that was started with some arguments, or start one, and give its address.
 
     Raises:
         UnreachableError: If there is none and none can be started.
@@ -160,8 +143,7 @@ def run_task(task: Task, place: Place, starter: Starter | None, report: Report) 
             client.download(file, place.output, name)
             for file, name in zip(files, names_here(task.save_as, files), strict=True)
         ]
-    seconds = round(time.monotonic() - started, 1)
-    report.result(paths, seconds=seconds)
+    report.result(paths, seconds=round(time.monotonic() - started, 1))
 
 
 def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:

@@ -25,13 +25,7 @@ def parse_setting(text: str) -> tuple[str, str, str]:
 
 
 def read_value(text: str, schema: Mapping, root: Mapping) -> object:
-    """Read a value: JSON, or else the text as it is.
-
-    Args:
-        text: As the user wrote it.
-        schema: Of the input. A list of choices may be of texts such as `480`.
-        root: The whole schema.
-    """
+    """Read a value of an input: JSON, or else the text, such as the choice `480`, as it is."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -40,11 +34,7 @@ def read_value(text: str, schema: Mapping, root: Mapping) -> object:
 
 
 def apply_settings(prompt: Prompt, settings: Sequence[str]) -> Prompt:
-    """Set inputs of a copy, each `node.input=value`, and check the nodes they are of.
-
-    Raises:
-        UsageError: If a node or input is unknown, or a value is wrong.
-    """
+    """Set inputs of a copy and check their nodes; UsageError if one is unknown or wrong."""
     prompt = copy.deepcopy(prompt)
     given: dict[str, set[str]] = {}
     schema = read_schema()

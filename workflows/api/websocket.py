@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import os
@@ -20,12 +21,9 @@ HEADER_LIMIT = 65536
 class Frame:
     """One frame as it is on the wire."""
 
-    opcode: int
-    """What it is: TEXT, BINARY, CONTINUATION, CLOSE, PING or PONG."""
-    payload: bytes
-    """Its contents, unmasked."""
-    final: bool = True
-    """False if a CONTINUATION follows."""
+    opcode: int  # TEXT, BINARY, CONTINUATION, CLOSE, PING or PONG
+    payload: bytes  # unmasked
+    final: bool = True  # False if a CONTINUATION follows
 
 
 def _masked(payload: bytes, mask: bytes) -> bytes:
@@ -36,10 +34,7 @@ def _masked(payload: bytes, mask: bytes) -> bytes:
 
 
 def encode_frame(frame: Frame, mask: bytes | None) -> bytes:
-    """Write a frame as on the wire (RFC 6455, section 5.2).
-
-    The mask is of four bytes, as a client must have one; None as a server must.
-    """
+    """A frame as on the wire (RFC 6455, section 5.2); a client must mask by four bytes."""
     size = len(frame.payload)
     short = size if size < 126 else 126 if size < 1 << 16 else 127
     masks = 0x80 if mask is not None else 0
@@ -97,19 +92,11 @@ class MessageJoiner:
         return message.decode("utf-8") if self._opcode == TEXT else message
 
 
-def _accept_key(key: str) -> str:
-    return base64.b64encode(hashlib.sha1((key + MAGIC).encode("ascii")).digest()).decode("ascii")
-
-
 class WebSocket:
     """An open connection. Pings are answered while `receive` runs."""
 
     def __init__(self, host: str, port: int, path: str, *, timeout: float = 30.0) -> None:
-        """Connect and shake hands; the timeout in seconds is for each of them.
-
-        Raises:
-            ConnectionError: If the server does not speak WebSocket on this path and query.
-        """
+        """Connect and shake hands, in so many seconds each; ConnectionError if that fails."""
         self._decoder = FrameDecoder()
         self._joiner = MessageJoiner()
         self._ready: list[Frame] = []
@@ -139,7 +126,8 @@ class WebSocket:
                 raise ConnectionError(f"{host} ended the WebSocket handshake.") from error
         if not status:
             raise ConnectionError(f"{host} ended the WebSocket handshake.")
-        if " 101 " not in f"{status} " or headers["Sec-WebSocket-Accept"] != _accept_key(key):
+        accept = base64.b64encode(hashlib.sha1((key + MAGIC).encode("ascii")).digest())
+        if " 101 " not in f"{status} " or headers["Sec-WebSocket-Accept"] != accept.decode("ascii"):
             raise ConnectionError(
                 f"{host}{path} answered {status!r} instead of a WebSocket handshake."
             )
@@ -179,9 +167,5 @@ class WebSocket:
 
     def close(self) -> None:
         """Say goodbye and close the socket; a connection that is gone already is fine."""
-        try:
+        with self._socket, contextlib.suppress(OSError):
             self._send(Frame(CLOSE, b"\x03\xe8"))
-        except OSError:
-            pass
-        finally:
-            self._socket.close()

@@ -61,22 +61,15 @@ class Flag(NamedTuple):
     """An option. Its value is None if it is not given."""
 
     name: str
-    type: Callable[[str], object] | list | None
-    """Reads the value; in a list: one or more values; None: a switch."""
-    help: str
-    """What it becomes."""
-    sets: str = ""
-    """Node and input of the prompt that get the value."""
+    type: Callable[[str], object] | list | None  # in a list: one or more values; None: a switch
+    help: str  # what it becomes
+    sets: str = ""  # node and input of the prompt that get the value
+    # Or defaults by family or size; None: the input's own, with --toy that of the toy's graph.
     default: object = None
-    """Or defaults by family or size; None: the input's own, with --toy that of the toy's graph."""
-    becomes: Callable[[Any], object] = lambda value: value
-    """Makes the input's value of the option's."""
-    only: tuple[object, ...] | None = None
-    """Values that are possible."""
-    why: str = "it takes {either}"
-    """What is said of others, of {only} or {either} of them."""
-    hint: str = ""
-    """What to do then."""
+    becomes: Callable[[Any], object] = lambda value: value  # the input's value of the option's
+    only: tuple[object, ...] | None = None  # values that are possible
+    why: str = "it takes {either}"  # said of others, of {only} or {either} of them
+    hint: str = ""  # what to do then
 
 
 FLAGS = (
@@ -167,16 +160,10 @@ FLAGS = (
 def add_job_flags(parser: argparse.ArgumentParser) -> None:
     """Add the job file, our own options and those of the reference."""
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the job file")
-    parser.add_argument(
-        "--toy", action="store_true", help="the toy's models and numbers instead of the real ones"
-    )
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="OLD=NEW",
-        help="beginning of the job's paths, and what stands for it here",
-    )
+    words = "the toy's models and numbers instead of the real ones"
+    parser.add_argument("--toy", action="store_true", help=words)
+    words = "beginning of the job's paths, and what stands for it here"
+    parser.add_argument("--map", action="append", default=[], metavar="OLD=NEW", help=words)
     group = parser.add_argument_group("options of the reference")
     for flag in FLAGS:
         reading: dict[str, Any] = {"type": flag.type}
@@ -196,25 +183,16 @@ def refuse(flag: str, given: object, allowed: str, hint: str = "") -> UsageError
 class Run(NamedTuple):
     """What the options ask for."""
 
-    family: str
-    """multitalk or infinitetalk: which weights and window rule."""
-    limit: int
-    """Longest video in frames; 0: as long as the sound."""
-    inputs: dict[str, dict]
-    """Of the prompt, by class; others stay as in the graph."""
-    host_arguments: tuple[str, ...]
-    """What ComfyUI must have been started with."""
+    family: str  # multitalk or infinitetalk: which weights and window rule
+    limit: int  # longest video in frames; 0: as long as the sound
+    inputs: dict[str, dict]  # of the prompt, by class; others stay as in the graph
+    host_arguments: tuple[str, ...]  # what ComfyUI must have been started with
 
 
 def resolve(options: argparse.Namespace, *, follows_video: bool) -> Run:
-    """Work out what the options ask for.
+    """Work out what the options ask for; UsageError names one that is refused.
 
-    Args:
-        options: The command line.
-        follows_video: The job has cond_video, so it is InfiniteTalk's.
-
-    Raises:
-        UsageError: If an option is refused; it is named.
+    A job with cond_video (`follows_video`) is InfiniteTalk's.
     """
     for flag in FLAGS:
         given = getattr(options, flag.name)

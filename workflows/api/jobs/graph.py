@@ -31,21 +31,13 @@ class Job:
     """What a job file says; files by their names on the host."""
 
     prompt: str
-    """The text."""
-    source: str
-    """Picture or video."""
+    source: str  # picture or video
     is_video: bool
-    """The source is a video."""
-    sounds: tuple[str, ...]
-    """A voice per speaker; none if a text is spoken."""
-    placement: Literal["together", "in turn"]
-    """Of two sounds."""
-    boxes: str
-    """x, y, width, height in pixels, a line per speaker; empty: no boxes."""
-    text: str
-    """What is spoken; empty: the sounds."""
-    voices: tuple[str, ...]
-    """Names of the voices that speak the text."""
+    sounds: tuple[str, ...]  # a voice per speaker; none if a text is spoken
+    placement: Literal["together", "in turn"]  # of two sounds
+    boxes: str  # x, y, width, height in pixels, a line per speaker; empty: no boxes
+    text: str  # what is spoken; empty: the sounds
+    voices: tuple[str, ...]  # names of those that speak the text
 
     @property
     def num_speakers(self) -> int:

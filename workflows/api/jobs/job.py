@@ -126,15 +126,9 @@ class Files:
 
 
 def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
-    """Check a job and find its files.
+    """Check the fields of a job and find its files; UsageError names one that is wrong.
 
-    Args:
-        value: Its fields.
-        files: Finds them.
-        audio_mode: localfile, tts, or None: by what the job has.
-
-    Raises:
-        UsageError: If a field is missing or wrong; it is named.
+    `audio_mode` is localfile, tts, or None: by what the job has.
     """
     prompt = value.get("prompt")
     if not isinstance(prompt, str):

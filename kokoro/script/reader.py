@@ -257,11 +257,12 @@ class _Reader:
         if not self.speakers.names:
             self.speakers.names.append("s1")
         self._check_overlap()
+        own = self.options or Options()
         turn = Turn(
             speaker=self.speaker, name=self.speakers.names[self.speaker], text=text,
             pause_s=float(self.pause_s), together=self.together,
             line=self.begin.line, column=self.begin.column,
-            **dataclasses.asdict(self.options or Options()),
+            voice=own.voice, speed=own.speed, language=own.language,
         )  # fmt: skip
         self.turns.append(turn)
         self.num_parts += 1

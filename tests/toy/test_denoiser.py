@@ -26,7 +26,7 @@ def model(host):
 def hooked(model, x, sigma, speech, masks):
     """One clip the way nodes/model_patch.py runs it."""
     from pack.multitalk.model.audio_attention import rotation
-    from pack.nodes.sampling import audio_hooks as model_patch
+    from pack.nodes.loading import audio_hooks as model_patch
     from pack.tools.toy.denoiser import CONFIG
 
     keys = torch.tensor(model.axis.key_positions).repeat_interleave(CONFIG.num_tokens)

@@ -53,7 +53,7 @@ def variants():
 
     from pack.multitalk.model.audio_attention import rotation, speaker_axis
     from pack.multitalk.speakers import token_masks
-    from pack.nodes.sampling import audio_hooks as model_patch
+    from pack.nodes.loading import audio_hooks as model_patch
 
     part = model.get_additional_models_with_key(model_patch.KEY)[0].model
     network, device = model.model.diffusion_model, torch.device("cpu")

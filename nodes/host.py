@@ -33,7 +33,7 @@ LORA_FOLDERS = ("loras",)
 PREFIX = "video/MultiTalk"  # of saved videos, in the output folder
 IN_BASE = "(in base)"  # a choice of audio_part: the base file holds it too
 ENCODER_FOLDERS = ("audio_encoders", "wav2vec2", "transformers")
-GIB = 1 << 30  # bytes; messages call it GB
+GIB = 1 << 30  # bytes
 MODEL_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 

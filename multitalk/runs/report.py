@@ -47,7 +47,7 @@ class RunReport:
             lines.append(f"step cache: {self.reused_steps} of {steps} steps reused in each window")
         lines.append(f"LoRA: {_count(self.lora_keys, 'weight')} changed")
         if self.peak_bytes is not None:
-            lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GB")
+            lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GiB")
         lines += self.notes
         return "\n".join(lines + self._drift_lines())
 

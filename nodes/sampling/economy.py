@@ -72,7 +72,7 @@ class Economy:
         total = comfy.model_management.get_total_memory(self._device) / GIB
         return (
             f"Memory ran out in window {self._window + 1} of {self._num_windows}, even with a VAE "
-            f"in tiles and one guidance pass at a time: {free:.1f} of {total:.1f} GB are free now "
+            f"in tiles and one guidance pass at a time: {free:.1f} of {total:.1f} GiB are free now "
             f"({reason}). Use a smaller size, a shorter window, or smaller weights (fp8, GGUF)."
         )
 

@@ -180,7 +180,7 @@ class VideoRun:
         step = self._inputs.model.model.memory_required(shape) / GIB
         frames = self.plan.num_frames * height * width * 3 / GIB
         return (
-            f"about {step:.1f} GB for a step beside the weights, {frames:.2f} GB for all frames "
+            f"about {step:.1f} GiB for a step beside the weights, {frames:.2f} GiB for all frames "
             "as 8 bit"
         )
 

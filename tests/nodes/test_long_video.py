@@ -191,7 +191,7 @@ def test_lasting_lack_of_memory_is_a_sentence_and_keeps_the_windows(host):
     assert not result.ok
     message = result.error["exception_message"]
     assert "Memory ran out in window 3 of 3, even with a VAE in tiles" in message
-    assert "GB are free now (Allocation on device 0" in message
+    assert "GiB are free now (Allocation on device 0" in message
     assert len(list(runs().glob("*/window_*.json"))) == 2
     host_nodes().TROUBLE.clear()
     assert torch.equal(frames_of(host, prompt), expected)

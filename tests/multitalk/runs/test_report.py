@@ -47,7 +47,7 @@ def test_report_tells_what_how_memory_notes_and_colours_in_this_order():
         "made now: 2 of 4 windows, 168 network passes",
         "step cache: 12 of 40 steps reused in each window",
         "LoRA: 400 weights changed",
-        "graphics memory at most: 12.00 GB",
+        "graphics memory at most: 12.00 GiB",
         "continues an earlier run: 2 of 4 windows are there",
         "colour distance to the picture, before -> after matching (2 is just visible):",
         "  0.5 -> 0.1, 1.3 -> 0.1, 3.0 -> 0.3, 4.0 -> 0.4",

@@ -56,7 +56,8 @@ TOY_IN_BLUEPRINTS = {
     "MultiTalkLoadSpeechEncoder": {"encoder": "multitalk_toy_encoder.safetensors"},
     "MultiTalkLoadKokoro": {"model": ESPEAK},
     "MultiTalkDialogue": {"script": "Anna: Hello!\nBen: Yes?"},
-    "MultiTalkSampler": TOY_SETTINGS | {"preset.steps": 1},
+    # One step of small pictures: the toy's VAE is what a run waits for.
+    "MultiTalkSampler": TOY_SETTINGS | {"preset.steps": 1, "size.width": 64, "size.height": 48},
 }
 NOT_IN_TOY = ("CLIPLoader", "CLIPVisionLoader", "CLIPTextEncode")
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from pack.tools.toy.clips import ClipBank, open_clips
 from pack.tools.toy.frozen_vae import POLISHED, denormalize, load_folded
 from pack.tools.toy.latents import LatentBank, open_latents
+from pack.tools.toy.precision import mixed
 from pack.tools.toy.training import falling, start_run, train
 from pack.tools.toy.vae import VideoVae
 from pack.tools.toy.vae_train import EMA, MOUTH_WEIGHT, note_quality, to_network
@@ -75,7 +76,7 @@ def eye_area(mouth: np.ndarray) -> np.ndarray:
 def decoder_loss(vae: VideoVae, latents: Tensor, frames: Tensor, weight: Tensor) -> Tensor:
     """Weighted L1 and squared error of decoded frames."""
     noisy = latents + torch.rand(1).item() * NOISE * torch.randn_like(latents)
-    with torch.autocast(latents.device.type, torch.bfloat16):
+    with mixed(latents.device.type):
         z = denormalize(noisy).to(memory_format=torch.channels_last_3d)
         error = vae.decode(z).float() - frames
     return ((error.abs() + error.square()) * weight).mean() / weight.mean()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pack.tools.toy.clips import ClipBank, open_clips
 from pack.tools.toy.curves import draw_sheet
+from pack.tools.toy.precision import mixed
 from pack.tools.toy.reading import MIN_DEVIATION, pearson, psnr_db, read_opening
 from pack.tools.toy.training import SAVE_EVERY_S, Run, falling, note, start_run, train
 from pack.tools.toy.vae import VideoVae, start_as_identity
@@ -100,7 +101,7 @@ def random_crops(
 
 def reconstruction_loss(vae: VideoVae, x: Tensor, weight: Tensor) -> Tensor:
     """Weighted L1 and squared error, and a little of the distance to a standard normal."""
-    with torch.autocast(x.device.type, torch.bfloat16):
+    with mixed(x.device.type):
         mean, log_variance = vae.posterior(x)
         z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         error = vae.decode(z).float() - x
@@ -119,7 +120,7 @@ def learning_rate(spent: float) -> float:
 def rebuild(vae: VideoVae, film: np.ndarray) -> np.ndarray:
     """Encode and decode frames [F, H, W, 3] in 0..255."""
     device = next(vae.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed(device.type):
         mean, _ = vae.posterior(to_network(film[None]).to(device))
         out = vae.decode(mean)
     return ((out.float().clamp(-1, 1) + 1) * 127.5)[0].permute(1, 2, 3, 0).cpu().numpy()

@@ -144,13 +144,13 @@ def test_tables_have_every_option_of_the_reference():
 
 
 def test_numbers_that_no_graph_shows_are_the_engines():
-    from pack.multitalk.config import SHIFT_720, WINDOW_SIZES, ApgConfig
+    from pack.multitalk.config import WINDOW_SIZES, ApgConfig, default_shift
 
     flags = {flag.name: flag for flag in FLAGS}
     overlaps = {family: size.overlap for family, size in WINDOW_SIZES.items()}
     assert flags["motion_frame"].default == overlaps
     assert {size.window for size in WINDOW_SIZES.values()} == {flags["frame_num"].default}
-    assert flags["sample_shift"].default == {"720": SHIFT_720}
+    assert flags["sample_shift"].default == {"720": default_shift(720, 1280)}
     assert flags["apg_momentum"].only == (ApgConfig().momentum,)
     assert flags["apg_norm_threshold"].only == (ApgConfig().norm_threshold,)
 

@@ -1,4 +1,5 @@
 import gc
+import weakref
 
 
 class Prompt:
@@ -20,10 +21,10 @@ def test_value_is_made_once_per_queue_and_key(host):
 
 
 def test_values_go_with_the_queue(host):
-    checked = host.module("nodes.checked")
-    prompt, before = Prompt(), len(checked._QUEUES)
-    checked.once(prompt, "a", object)
-    assert len(checked._QUEUES) == before + 1
+    prompt = Prompt()
+    made = weakref.ref(host.module("nodes.checked").once(prompt, "a", Prompt))
+    gc.collect()
+    assert made() is not None
     del prompt
     gc.collect()
-    assert len(checked._QUEUES) == before
+    assert made() is None

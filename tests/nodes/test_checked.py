@@ -1,5 +1,10 @@
 import gc
+import importlib
 import weakref
+
+
+def checked(host):
+    return importlib.import_module(f"{host.pack_name}.nodes.checked")
 
 
 class Prompt:
@@ -7,7 +12,7 @@ class Prompt:
 
 
 def test_value_is_made_once_per_queue_and_key(host):
-    once, calls = host.module("nodes.checked").once, []
+    once, calls = checked(host).once, []
     first, second = Prompt(), Prompt()
 
     def make():
@@ -22,7 +27,7 @@ def test_value_is_made_once_per_queue_and_key(host):
 
 def test_values_go_with_the_queue(host):
     prompt = Prompt()
-    made = weakref.ref(host.module("nodes.checked").once(prompt, "a", Prompt))
+    made = weakref.ref(checked(host).once(prompt, "a", Prompt))
     gc.collect()
     assert made() is not None
     del prompt

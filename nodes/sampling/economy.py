@@ -13,6 +13,7 @@ from torch import Tensor
 from ...multitalk.config import VAE_SPACE
 from ...multitalk.generate import FinishedWindow
 from ..host import GIB
+from .convolutions import quick_convolutions
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -78,16 +79,19 @@ class Economy:
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """Frames [F, H, W, 3] of raw latents [1, 16, T, h, w]."""
-        if not self.tiled_vae:
-            return vae.decode(latents)[0]
         tile, overlap = TILE_PX // VAE_SPACE, TILE_OVERLAP_PX // VAE_SPACE
-        return vae.decode_tiled(latents, tile_x=tile, tile_y=tile, overlap=overlap)[0]
+        with quick_convolutions():
+            if not self.tiled_vae:
+                return vae.decode(latents)[0]
+            return vae.decode_tiled(latents, tile_x=tile, tile_y=tile, overlap=overlap)[0]
 
     def encode(self, vae: Any, frames: Tensor) -> Tensor:
         """Raw latents [1, 16, T, h, w] of frames [F, H, W, 3]."""
-        if not self.tiled_vae:
-            return vae.encode(frames)
-        return vae.encode_tiled(frames, tile_x=TILE_PX, tile_y=TILE_PX, overlap=TILE_OVERLAP_PX)
+        tile, overlap = TILE_PX, TILE_OVERLAP_PX
+        with quick_convolutions():
+            if not self.tiled_vae:
+                return vae.encode(frames)
+            return vae.encode_tiled(frames, tile_x=tile, tile_y=tile, overlap=overlap)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -11,8 +11,10 @@ class MultiTalkExtension(ComfyExtension):
     async def on_load(self) -> None:
         """Make the toy's files known to the host's loaders."""
         from .host import register_folders
+        from .texts import clean_logs
 
         register_folders()
+        clean_logs()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes, in the order of a graph."""
@@ -26,10 +28,11 @@ class MultiTalkExtension(ComfyExtension):
             speakers,
             speech_embedding,
             text_to_speech,
+            texts,
             video,
         )
 
-        return [
+        listed = [
             example.MultiTalkExample,
             audio.MultiTalkLoudness,
             audio.MultiTalkTracks,
@@ -49,6 +52,7 @@ class MultiTalkExtension(ComfyExtension):
             sampler.MultiTalkSampleToVideo,
             video.MultiTalkVideoCombine,
         ]
+        return [texts.with_writable_texts(node) for node in listed]
 
 
 async def comfy_entrypoint() -> MultiTalkExtension:

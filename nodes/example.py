@@ -14,7 +14,7 @@ from PIL import Image
 from ..multitalk.sound.audio import Sound
 from .host import ASSETS
 from .sockets import from_sound
-from .values import check_names
+from .values import check_choice, check_names
 from .widgets import Widget, schema
 
 EXAMPLES = ASSETS / "examples"
@@ -54,7 +54,9 @@ class MultiTalkExample(io.ComfyNode):
     def execute(cls, scene: str, **unknown: Any) -> io.NodeOutput:
         """Read picture and sounds of the scene."""
         check_names(unknown)
-        entry = json.loads((EXAMPLES / "scenes.json").read_text("utf-8"))[scene]
+        scenes = json.loads((EXAMPLES / "scenes.json").read_text("utf-8"))
+        check_choice("scene", scene, scenes)
+        entry = scenes[scene]
         with Image.open(EXAMPLES / entry["picture"]) as picture:
             image = torch.from_numpy(np.array(picture.convert("RGB")))[None].float() / 255
         voices = [_read_voice(EXAMPLES / name) for name in entry["voices"]]

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..weights.contents import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from ..weights.parts import files_of, is_later_part
+from .texts import writable
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -204,7 +205,7 @@ def send_text(text: str, node_id: str | None) -> None:
 
     server = getattr(PromptServer, "instance", None)
     if server is not None and node_id is not None and node_id.isprintable():  # it is sent as UTF-8
-        server.send_progress_text(text, node_id)
+        server.send_progress_text(writable(text), node_id)
 
 
 def upstream(dynprompt: Any, node_id: str, socket: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -106,3 +106,17 @@ def test_a_refusal_reaches_the_api_as_a_sentence(running):
         prompt = toy(**{name: value})
         with pytest.raises(HostError, match=sentence):
             client.run(prompt)
+
+
+def test_half_a_character_in_a_file_leaves_the_worker_alive(running):
+    """The host's logger fails on it, and with the logger the worker, while the server answers."""
+    process, client = running
+    folder = Path(process.settings.base) / "models" / "loras"
+    folder.mkdir(parents=True, exist_ok=True)
+    header = rb'{"\ud800":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}'
+    (folder / "half.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
+    report = {"class_type": "MultiTalkFileReport", "inputs": {"file": "loras/half.safetensors"}}
+    with pytest.raises(HostError, match=r"\\ud800"):
+        client.run({"1": report})
+    report["inputs"]["file"] = "vae/multitalk_toy_vae.safetensors"
+    assert client.run({"1": report})["status"]["status_str"] == "success"

@@ -1,0 +1,96 @@
+r"""Every text that leaves a node can be written: to the log, to the editor, to a file.
+
+Names from files and prompts reach texts. Half of a surrogate pair, which JSON allows as \ud800 and
+file names that are not UTF-8 have, cannot be written: the host's logger fails on it, and with it
+its worker, while the server answers on. A control character can move a terminal's cursor.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from comfy_api.latest import io, ui
+
+Node = TypeVar("Node", bound=type[io.ComfyNode])
+
+LOGGERS = ("multitalk", "multitalk.nodes", "kokoro")  # all of the pack
+_METHODS = ("execute", "fingerprint_inputs", "validate_inputs")
+# Halves of surrogate pairs, control characters but tabs and line feeds, and marks that turn the
+# direction of the text that follows them.
+_UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def writable(text: str) -> str:
+    """A text with what cannot be written, or would act on a terminal, as Python escapes it."""
+    return _UNWRITABLE.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def with_writable_texts(node: Node) -> Node:
+    """The same class; what its methods return, and the errors they raise, can be written."""
+    for name in _METHODS:
+        method = vars(node).get(name)
+        if isinstance(method, classmethod):
+            setattr(node, name, classmethod(_checked(method.__func__)))
+    return node
+
+
+def clean_logs() -> None:
+    """Make the lines of the pack's loggers writable, once per process."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if _clean_record not in logger.filters:
+            logger.addFilter(_clean_record)
+
+
+def _clean_record(record: logging.LogRecord) -> bool:
+    record.msg, record.args = writable(record.getMessage()), None
+    return True
+
+
+def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)  # the host reads the names of the arguments
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return _clean(method(*args, **kwargs))
+        except Exception as error:
+            _clean_error(error)
+            if _says_unwritable(error):  # a text that is made anew each time it is asked for
+                raise RuntimeError(writable(str(error))) from None
+            raise
+
+    return call
+
+
+def _clean(result: Any) -> Any:
+    """What a method returns; links to other nodes, with names of files, stay as they are."""
+    if isinstance(result, str):
+        return writable(result)
+    if isinstance(result, io.NodeOutput):
+        result.args = tuple(writable(arg) if isinstance(arg, str) else arg for arg in result.args)
+        if isinstance(result.ui, ui.PreviewText):
+            result.ui.value = writable(result.ui.value)
+    return result
+
+
+def _clean_error(error: BaseException) -> None:
+    """Make the texts of an error writable, and of those that led to it."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if any(isinstance(arg, str) and writable(arg) != arg for arg in one.args):
+            one.args = tuple(writable(arg) if isinstance(arg, str) else arg for arg in one.args)
+        waiting += [one.__cause__, one.__context__]
+
+
+def _says_unwritable(error: BaseException) -> bool:
+    text = "".join(traceback.format_exception(error))
+    return writable(text) != text

@@ -8,6 +8,7 @@ its worker, while the server answers on. A control character can move a terminal
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import re
 import traceback
@@ -53,7 +54,7 @@ def _clean_record(record: logging.LogRecord) -> bool:
 
 
 def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)  # the host reads the names of the arguments
+    @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return _clean(method(*args, **kwargs))
@@ -63,6 +64,8 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
                 raise RuntimeError(writable(str(error))) from None
             raise
 
+    # The host asks for the names of the arguments in a way that looks through no wrapper.
+    vars(call)["__signature__"] = inspect.signature(method)
     return call
 
 

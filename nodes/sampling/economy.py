@@ -13,7 +13,7 @@ from torch import Tensor
 from ...multitalk.config import VAE_SPACE
 from ...multitalk.generate import FinishedWindow
 from ..host import GIB
-from .convolutions import quick_convolutions
+from .cpu_kernels import quick_kernels
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -80,7 +80,7 @@ class Economy:
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """Frames [F, H, W, 3] of raw latents [1, 16, T, h, w]."""
         tile, overlap = TILE_PX // VAE_SPACE, TILE_OVERLAP_PX // VAE_SPACE
-        with quick_convolutions():
+        with quick_kernels():
             if not self.tiled_vae:
                 return vae.decode(latents)[0]
             return vae.decode_tiled(latents, tile_x=tile, tile_y=tile, overlap=overlap)[0]
@@ -88,7 +88,7 @@ class Economy:
     def encode(self, vae: Any, frames: Tensor) -> Tensor:
         """Raw latents [1, 16, T, h, w] of frames [F, H, W, 3]."""
         tile, overlap = TILE_PX, TILE_OVERLAP_PX
-        with quick_convolutions():
+        with quick_kernels():
             if not self.tiled_vae:
                 return vae.encode(frames)
             return vae.encode_tiled(frames, tile_x=tile, tile_y=tile, overlap=overlap)

@@ -29,8 +29,8 @@ def killed_prompt() -> dict[str, Any]:
     example = {"scene": "two_speakers"}
     inputs = sampler_inputs(
         preset__steps=STEPS,
-        size__width=96,
-        size__height=64,
+        size__width=64,
+        size__height=48,
         window=17,
         overlap=5,
         keep_progress=True,

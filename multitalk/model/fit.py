@@ -6,13 +6,13 @@ checked in full (`check_parameters`), so that no model is half loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...weights.contents import Shape, Shapes
 from ...weights.header import Header
+from ...weights.reading import read_json
 from ...weights.strict import find_misfit
 from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
 from ..sound.wav2vec2 import BASE_CONFIG
@@ -238,11 +238,11 @@ def encoder_settings(header: Header) -> EncoderSettings:
 
 def _read_json(folder: Path, name: str) -> dict[str, object]:
     path = folder / name
-    if not path.is_file():
+    if not path.is_symlink() and not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
+        return dict(read_json(path))
+    except (ValueError, TypeError) as error:
         raise ValueError(
             f"{name} in the folder {folder.name} cannot be read. Download it again."
         ) from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pack.tests.limits import no_waiting
 from pack.tools.host.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
@@ -229,6 +231,20 @@ def test_file_report_stays_in_the_model_folders(host, file):
     report = host.node("MultiTalkFileReport")
     with pytest.raises((ValueError, FileNotFoundError)):
         report.execute(file=file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes have no path in a folder there")
+def test_file_report_waits_for_no_pipe_and_follows_no_broken_link(host):
+    folder = host.base / "strength_loras"
+    os.mkfifo(folder / "pipe.safetensors")
+    (folder / "link.pth").symlink_to(folder / "nowhere")
+    try:
+        for name, word in (("pipe.safetensors", "is a pipe"), ("link.pth", "leads nowhere")):
+            with no_waiting(), pytest.raises(ValueError, match=word):
+                host.node("MultiTalkFileReport").execute(file=f"loras/{name}")
+    finally:
+        (folder / "pipe.safetensors").unlink()
+        (folder / "link.pth").unlink()
 
 
 def test_the_published_encoder_folder_loads_as_its_safetensors_file(host):

@@ -184,6 +184,7 @@ def layout_words(header: Header) -> str:
         "quanto": f"optimum-quanto ({kinds})",
         "host": f"quantised in ComfyUI's format ({kinds})",
         "scaled fp8": f"fp8 with scales ({kinds})",
+        "scaled": f"8 bit with a scale per row or block ({kinds})",
         "fp8": f"fp8 without scales ({kinds})",
         "float": kinds or "no tensors",
     }

@@ -251,7 +251,7 @@ def test_scale_is_one_float_of_any_shape(shape):
         ("scale_weight", ("F32", (2,)), r"scale_weight is \[2\] of F32; a scale is one float"),
         ("scale_weight", ("F32", (0,)), r"scale_weight is \[0\] of F32; a scale is one float"),
         ("scale_weight", ("F32", (0, 2)), r"scale_weight is \[0, 2\] of F32; a scale is one"),
-        ("scale_weight", ("F32", (4, 1)), r"scale_weight is \[4, 1\] of F32; a scale is one"),
+        ("scale_weight", ("F32", (4, 4)), r"scale_weight is \[4, 4\] of F32; a scale is one"),
         ("scale_weight", ("I32", (1,)), r"scale_weight is \[1\] of I32; a scale is one float"),
         ("scale_weight", ("F8_E4M3", (1,)), r"scale_weight is \[1\] of F8_E4M3; a scale is one"),
         ("scale_weight", None, r"0\.weight is quantised but its scale .*scale_weight is missing"),

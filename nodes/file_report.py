@@ -33,7 +33,7 @@ class MultiTalkFileReport(io.ComfyNode):
             "MultiTalk File Report",
             "loaders",
             "Reads the beginning of a model file and says what it is, how its weights "
-            "are stored, and into which slot and folder it belongs.",
+            "are stored, into which slot and folder it belongs, and whether its loader reads it.",
             search_aliases=["inspect", "safetensors", "gguf", "what is this file"],
             inputs=[
                 Widget("file", "Any file of weights in the folders under models/.", choices=files)
@@ -52,11 +52,13 @@ class MultiTalkFileReport(io.ComfyNode):
     def execute(cls, file: str, **unknown: Any) -> io.NodeOutput:
         """Read the header and describe it."""
         check_names(unknown)
+        from ..multitalk.model.file_check import loader_words
         from ..multitalk.model.kinds import describe
         from ..multitalk.model.naming import read_model_header
 
         key, name = _place(file)
-        report = describe(read_model_header(find_file(name, [key])))
+        header = read_model_header(find_file(name, [key]))
+        report = "\n".join(text for text in (describe(header), loader_words(header)) if text)
         return io.NodeOutput(report, ui=ui.PreviewText(report))
 
 

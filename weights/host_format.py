@@ -10,13 +10,16 @@ import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from .contents import Shape
 from .dtypes import FLOATS, PACKED
 from .header import Header
+from .pickles import named_tensors
 
 CONFIG_SUFFIX = ".comfy_quant"
 METADATA_KEY = "_quantization_metadata"
@@ -60,9 +63,10 @@ def host_shapes(header: Header) -> dict[str, Shape]:
     """Parameters of a file in the host's formats; packed matrices have -1 columns.
 
     Raises:
-        ValueError: If matrices, scales and settings do not belong together.
+        ValueError: If matrices, scales and settings do not belong together, or the host has no
+            such format.
     """
-    marked = _metadata_layers(header)
+    marked = {**_metadata_layers(header), **_stored_layers(header)}
     configs = (name for name in header.shapes if name.endswith(CONFIG_SUFFIX))
     modules = dict.fromkeys((*(name.removesuffix(CONFIG_SUFFIX) for name in configs), *marked))
     out: dict[str, Shape] = {}
@@ -83,6 +87,29 @@ def host_shapes(header: Header) -> dict[str, Shape]:
     for module, settings in marked.items():
         _check_format(header, module, settings)
     return out
+
+
+def _stored_layers(header: Header) -> dict[str, dict[str, object]]:
+    """Settings of the layers that lie in the file as bytes, by module; the file is opened."""
+    found: dict[Path, list[tuple[str, str]]] = {}
+    for name, (file, stored) in header.sources.items():
+        if name.endswith(CONFIG_SUFFIX):
+            found.setdefault(file, []).append((name, stored))
+    out: dict[str, dict[str, object]] = {}
+    for file, names in found.items():
+        tensors = _read_few(header, file, [stored for _, stored in names])
+        for name, stored in names:
+            module = name.removesuffix(CONFIG_SUFFIX)
+            out[module] = _read_settings(header, name, tensors[stored])
+    return out
+
+
+def _read_few(header: Header, file: Path, names: Collection[str]) -> dict[str, Tensor]:
+    if header.format == "PyTorch":
+        tensors = named_tensors(file)
+        return {name: tensors[name] for name in names}
+    with safe_open(file, framework="pt") as opened:
+        return {name: opened.get_tensor(name) for name in names}
 
 
 def _require_matrices(header: Header, modules: Collection[str]) -> None:
@@ -125,7 +152,7 @@ def _check_format(header: Header, module: str, settings: Mapping[str, object]) -
     known = HOST_FORMATS.get(name) if isinstance(name, str) else None
     if known is None:
         raise ValueError(
-            f"{header.name}: {module} has the quantised format {name!r}; known are "
+            f"{header.name}: {module} has the quantised format {str(name)[:40]!r}; known are "
             f"{', '.join(HOST_FORMATS)}. Update ComfyUI and this pack, or choose another file."
         )
     dtype = header.dtypes.get(f"{module}.weight")

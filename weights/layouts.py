@@ -8,7 +8,7 @@ checkpoints.md sections 3 to 5.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 import torch
@@ -64,8 +64,12 @@ def quanto_map(header: Header) -> dict[str, str] | None:
     return None if path is None else read_map(path)
 
 
-def parameter_shapes(header: Header) -> dict[str, Shape]:
+def parameter_shapes(
+    header: Header, needed: Callable[[str], bool] | None = None
+) -> dict[str, Shape]:
     """The parameters of a file, whatever their layout; packed matrices have -1 columns.
+
+    `needed` tells which must be numbers of their layout; None: all.
 
     Raises:
         ValueError: If a scale is missing or stands alone, or a dtype is none of the layout's.
@@ -83,7 +87,7 @@ def parameter_shapes(header: Header) -> dict[str, Shape]:
         shapes, allowed = scaled_shapes(header), allowed | {"I8"}
     else:
         shapes = {name: shape for name, shape in header.shapes.items() if name != MARKER}
-    for name in shapes:
+    for name in filter(needed, shapes) if needed else shapes:
         # Without dtype it is several tensors; its layout's own check has seen them.
         if (dtype := header.dtypes.get(name)) is not None and dtype not in allowed:
             raise ValueError(

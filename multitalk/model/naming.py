@@ -6,6 +6,7 @@ aside. Source: checkpoints.md section 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,8 @@ _OTHER_PARTS = (
     "vae.", "first_stage_model.", "text_encoders.", "cond_stage_model.", "conditioner.",
     "clip_vision.", "text_encoder.",
 )  # fmt: skip
+# How the host is to compute attention and the like; its settings of quantized layers are read.
+_HOST_NOTE = re.compile(r"(^|\.)comfy_(?!quant$)\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,7 @@ class ModelHeader(Header):
     """A header whose names are those of the published Wan files."""
 
     other_parts: tuple[str, ...] = ()  # names of tensors that belong to no transformer
+    host_notes: tuple[str, ...] = ()  # names of what newer hosts write for themselves
 
     @cached_property
     def parameters(self) -> Shapes:
@@ -76,7 +80,8 @@ def name_tensors(header: Header) -> ModelHeader:
     marks = plain_names(header.shapes)
     prefix = next((p for p in _PREFIXES if {p + BASE_KEY, p + AUDIO_KEY} & marks), "")
     others = dict.fromkeys(n for n in header.shapes if prefix and n.startswith(_OTHER_PARTS))
-    mine = [name for name in header.shapes if name not in others]
+    notes = [n for n in (*header.shapes, *header.metadata) if _HOST_NOTE.search(n)]
+    mine = [name for name in header.shapes if name not in others and name not in notes]
     named = _published_names(header.name, mine, prefix, diffusers=DIFFUSERS_KEY in marks)
     return ModelHeader(
         name=header.name,
@@ -88,6 +93,7 @@ def name_tensors(header: Header) -> ModelHeader:
         num_bytes=header.num_bytes,
         prefix=prefix,
         other_parts=tuple(others),
+        host_notes=tuple(dict.fromkeys(notes)),
     )
 
 

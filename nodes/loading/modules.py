@@ -22,7 +22,7 @@ import torch
 from comfy.quant_ops import QuantizedTensor
 from torch import Tensor
 
-from ...multitalk.model.architecture import is_audio_name, is_block_linear
+from ...multitalk.model.architecture import is_audio_name, is_block_linear, is_known_name
 from ...weights.dtypes import FP8_DTYPES
 from ...weights.gguf_blocks import dequantize_blocks
 from ...weights.gguf_file import GgufTensor
@@ -57,9 +57,15 @@ class StateDict:
 
 
 def read_parameters(header: Header, *, audio: bool) -> dict[str, Stored]:
-    """Map one half of a file: the parameters of the audio part or of the base, as it has them."""
+    """Map one half of a file: the parameters of the audio part or of the base, as it has them.
+
+    What neither has is left out; the report names it.
+    """
     parameters = collect(header, open_tensors(header, map_safetensors))
-    return {name: value for name, value in parameters.items() if is_audio_name(name) == audio}
+    return {
+        name: value for name, value in parameters.items()
+        if is_audio_name(name) == audio and is_known_name(name)
+    }  # fmt: skip
 
 
 def map_safetensors(path: Path) -> Mapping[str, Tensor]:

@@ -190,7 +190,7 @@ def _read_value(cursor: _Cursor) -> _Value:
     kind, count = cursor.number("I"), cursor.number("Q")
     if kind == _STRING:
         if count > (cursor.end - cursor.position) // 8:  # each has its length before it
-            raise ValueError(f"{count} texts reach beyond the end")
+            raise ValueError(f"the {count} texts of a list reach beyond the end")
         if count > _MAX_TEXTS:
             raise ValueError(f"a list in the metadata claims {count} texts")
         for _ in range(count):

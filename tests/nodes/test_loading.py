@@ -212,6 +212,7 @@ def test_the_host_can_make_the_model_anew(host):
 
 def test_file_report_reads_every_folder(host):
     for file, words in (
+        (f"diffusion_models/{TOY['base']}", "MultiTalk Load Model reads this file."),
         (f"diffusion_models/{TOY['base']}", "WAN base model"),
         (f"model_patches/{TOY['audio_part']}", "infinitetalk"),
         (f"vae/{TOY['vae']}", "the host's Load VAE"),
@@ -224,6 +225,26 @@ def test_file_report_reads_every_folder(host):
         assert words in result.outputs["report"][0][0]
         shown = [d["output"] for e, d in result.events if e == "executed"]
         assert words in shown[0]["text"][0]
+
+
+def test_file_report_reads_kokoros_files_as_their_loader_does(host):
+    import folder_paths
+
+    folder = host.base / "report_kokoro"
+    (folder / "voices").mkdir(parents=True)
+    folder_paths.add_model_folder_path("kokoro", str(folder))
+    torch.save(torch.zeros(510, 1, 256), folder / "voices" / "good.pt")
+    torch.save(torch.zeros(500, 1, 256), folder / "voices" / "short.pt")
+    torch.save({"bert": {"embeddings.word_embeddings.weight": torch.zeros(3, 3)}}, folder / "k.pth")
+    folder_paths.filename_list_cache.clear()
+    says = {
+        "voices/good.pt": "MultiTalk Load Kokoro reads this file.",
+        "voices/short.pt": "does not read this file: short.pt holds torch.float32 numbers",
+        "k.pth": "does not read this file: k.pth: This file is only a part of a Kokoro model",
+    }
+    for name, words in says.items():
+        report = host.node("MultiTalkFileReport").execute(file=f"kokoro/{name}")
+        assert words in report.args[0], name
 
 
 @pytest.mark.parametrize("file", ["diffusion_models/../../secret.safetensors", "etc/passwd"])

@@ -141,7 +141,12 @@ def number_of(patcher, parameter):
     return value.detach().float().clone()
 
 
-@pytest.mark.parametrize("weight_dtype", ["default", "quanto_int8"])
+# Of a weight, in its mean: bfloat16 rounds by 1.7e-3; the host rounds patched weights back into
+# its formats, fp8 by 2.6e-2, int8 of normal values by 8e-3.
+ERRORS = {"default": 5e-3, "quanto_int8": 5e-3, "fp8_e4m3fn": 4e-2, "int8": 2e-2}
+
+
+@pytest.mark.parametrize("weight_dtype", ERRORS)
 @pytest.mark.parametrize("name", FILES)
 def test_weights_become_what_the_file_was_trained_for(host, loras, name, weight_dtype):
     device = torch.device("cpu")
@@ -157,7 +162,7 @@ def test_weights_become_what_the_file_was_trained_for(host, loras, name, weight_
     for parameter, wanted in FILES[name][2].items():
         expected = wanted(before[parameter])
         error = (after[parameter] - expected).norm() / expected.norm()
-        assert error < 5e-3, (parameter, error)  # bfloat16 rounds by 1.7e-3 in the mean
+        assert error < ERRORS[weight_dtype], (parameter, error)
         assert (after[parameter] - before[parameter]).norm() / expected.norm() > 0.05
     assert f"{len(FILES[name][2])} layer" in report
     assert "ignored" not in report

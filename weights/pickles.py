@@ -130,7 +130,7 @@ def _check_archive(path: Path) -> bool:
             for record in sorted(archive.infolist(), key=lambda record: record.header_offset):
                 if record.header_offset not in places or record.compress_type:
                     raise zipfile.BadZipFile(f"{record.filename} does not begin at {places[0]}")
-                if record.filename.endswith(".pkl"):
+                if record.filename.lower().endswith(".pkl"):  # PyTorch finds X/DATA.PKL too
                     if record.file_size > _MAX_PICKLE:
                         raise zipfile.BadZipFile(f"{record.filename} is too large")
                     check_pickle(archive.read(record))  # compares its checksum

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...weights.header import Header
@@ -21,7 +21,8 @@ from ...weights.reading import parse_json, read_json
 _ALPHAS = ("lora_alpha", "network_alpha", "alpha")
 _RANKS = ("r", "lora_rank", "lora_r", "network_dim", "lora_dim", "rank")
 _PATTERNS = ("alpha_pattern", "rank_pattern")
-_WANTED = frozenset({*_ALPHAS, *_RANKS, *_PATTERNS, "use_rslora", "init_lora_weights"})
+_SWITCHES = ("use_rslora", "use_dora", "init_lora_weights")
+_WANTED = frozenset({*_ALPHAS, *_RANKS, *_PATTERNS, *_SWITCHES})
 # Parts of a pipeline that are this model; others, as text encoders, have settings of their own.
 _PARTS = frozenset({"", "transformer", "unet", "dit", "diffusion_model", "model", "default"})
 _KOHYA = {"ss_network_alpha": "lora_alpha", "ss_network_dim": "r"}
@@ -73,7 +74,7 @@ def read_scale(header: Header) -> HeaderScale | None:
     """
     try:
         found = _settings(header)
-        _require_plain_start(found)
+        _require_whole(found, header.shapes)
         kohya = not found
         found = found or _kohya_settings(header)
         alpha, rank = (_first(found, names) for names in (_ALPHAS, _RANKS))
@@ -87,20 +88,28 @@ def read_scale(header: Header) -> HeaderScale | None:
     return HeaderScale(
         alpha=None if kohya and alpha == 0 else alpha,  # kohya's scripts take 0 for the rank
         rank=rank,
-        rooted=str(found.get("use_rslora", "")).lower() == "true",
+        rooted=_is_on(found, "use_rslora"),
         alphas=patterns[0],
         ranks=patterns[1],
         kohya=kohya,
     )
 
 
-def _require_plain_start(found: Mapping[str, object]) -> None:
+def _require_whole(found: Mapping[str, object], names: Collection[str]) -> None:
+    """Refuse settings that need what the file does not hold."""
+    has_lengths = any("magnitude_vector" in name or "dora_scale" in name for name in names)
+    if _is_on(found, "use_dora") and not has_lengths:
+        raise ValueError("its header says DoRA, but it holds no lengths (lora_magnitude_vector)")
     start = str(found.get("init_lora_weights", "")).lower()
     if start.startswith(_CHANGED_BASES):
         raise ValueError(
             f"it was trained beside a changed base ({start[:20]}), of which it holds nothing; with "
             "PEFT it can be saved as a plain LoRA"
         )
+
+
+def _is_on(found: Mapping[str, object], name: str) -> bool:
+    return str(found.get(name, "")).lower() == "true"
 
 
 def _kohya_settings(header: Header) -> dict[str, object]:

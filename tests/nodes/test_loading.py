@@ -268,6 +268,17 @@ def test_file_report_waits_for_no_pipe_and_follows_no_broken_link(host):
         (folder / "link.pth").unlink()
 
 
+def test_a_format_that_the_host_does_not_have_is_refused_by_name(host, monkeypatch):
+    from pack.nodes.loading import modules
+    from pack.weights.host_format import HostQuantized
+
+    tensors = {"weight": torch.zeros(32, 32), "weight_scale": torch.ones(32, 1)}
+    stored = {"a.weight": HostQuantized(settings={"format": "mxfp8"}, tensors=tensors)}
+    monkeypatch.delitem(modules.QUANT_ALGOS, "mxfp8", raising=False)
+    with pytest.raises(ValueError, match=r"^x holds matrices in the format mxfp8, .*Update Comfy"):
+        modules.store(stored, quantization=None, dtype=torch.float32, name="x")
+
+
 def test_the_published_encoder_folder_loads_as_its_safetensors_file(host):
     import folder_paths
 

@@ -29,12 +29,17 @@ SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt", ".gguf")
 SECONDS = 20
 
 
-def archive(path, pickled):
+def archive(path, pickled, name="data.pkl"):
     """A PyTorch file of the new kind around any pickle."""
     with zipfile.ZipFile(path, "w") as file:
-        for name, content in (("data.pkl", pickled), ("byteorder", b"little"), ("version", b"3\n")):
-            file.writestr(f"x/{name}", content)
+        for record, content in ((name, pickled), ("byteorder", b"little"), ("version", b"3\n")):
+            file.writestr(f"x/{record}", content)
     return path
+
+
+def shouted(path, pickled):
+    """The same with a name of the pickle that PyTorch finds as well."""
+    return archive(path, pickled, "DATA.PKL")
 
 
 def old(path, pickled):
@@ -81,7 +86,7 @@ def test_a_dictionary_that_two_names_share_is_read_under_both(tmp_path):
 TUPLES = b"\x80\x02}K\x01\x85" + b"q\x00h\x00\x86" * 60 + b"K\x01s."
 
 
-@pytest.mark.parametrize("write", [archive, old])
+@pytest.mark.parametrize("write", [archive, shouted, old])
 @pytest.mark.parametrize(
     "pickled",
     [

@@ -150,6 +150,7 @@ def test_patterns_match_as_peft_matches_them(pattern, paths):
         (adapter(lora_alpha=4, rank_pattern={"a" * 999: 1}), "rank_pattern in its header"),
         (adapter(lora_alpha=4, init_lora_weights="pissa_niter_16"), "beside a changed base .pissa"),
         (adapter(lora_alpha=4, init_lora_weights="olora"), "beside a changed base"),
+        (adapter(lora_alpha=4, use_dora=True), "says DoRA, but it holds no lengths"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(metadata, message):

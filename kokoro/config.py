@@ -6,12 +6,13 @@ the defaults here.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
+
+from ..weights.reading import read_json
 
 SAMPLE_RATE_HZ = 24_000
 MAX_PHONEMES = 510  # characters that are said at once
@@ -107,8 +108,8 @@ def read_config(path: Path) -> KokoroConfig:
         ValueError: If it is no JSON, no configuration of Kokoro, or contradicts itself.
     """
     try:
-        return parse_config(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, RecursionError, ValueError) as error:
+        return parse_config(read_json(path))
+    except ValueError as error:
         raise ValueError(
             f"{path.name} cannot be used as the configuration of Kokoro: {error}. "
             "Take the config.json that was published beside the weights."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import folder_paths
@@ -33,7 +34,7 @@ class MultiTalkFileReport(io.ComfyNode):
             "MultiTalk File Report",
             "loaders",
             "Reads the beginning of a model file and says what it is, how its weights "
-            "are stored, and into which slot and folder it belongs.",
+            "are stored, into which slot and folder it belongs, and whether its loader reads it.",
             search_aliases=["inspect", "safetensors", "gguf", "what is this file"],
             inputs=[
                 Widget("file", "Any file of weights in the folders under models/.", choices=files)
@@ -52,11 +53,15 @@ class MultiTalkFileReport(io.ComfyNode):
     def execute(cls, file: str, **unknown: Any) -> io.NodeOutput:
         """Read the header and describe it."""
         check_names(unknown)
-        from ..multitalk.model.kinds import describe
+        from ..multitalk.model.file_check import loader_words
+        from ..multitalk.model.kinds import describe, kind_of
         from ..multitalk.model.naming import read_model_header
 
         key, name = _place(file)
-        report = describe(read_model_header(find_file(name, [key])))
+        path = find_file(name, [key])
+        header = read_model_header(path)
+        said = (describe(header), loader_words(header) or _kokoro_words(path, kind_of(header)))
+        report = "\n".join(text for text in said if text)
         return io.NodeOutput(report, ui=ui.PreviewText(report))
 
 
@@ -67,3 +72,21 @@ def _place(file: str) -> tuple[str, str]:
         # ascii: the host cannot log half a character, and its worker would end.
         raise ValueError(f"{file[:80]!a} is in no folder of models. Choose a file of the list.")
     return key, name
+
+
+def _kokoro_words(path: Path, kind: str) -> str:
+    """Whether the speech nodes read a file of theirs, by reading it as they do."""
+    from ..kokoro.network.files import find_files
+    from ..kokoro.network.model import load_files
+    from ..kokoro.voices import read_voice
+
+    try:
+        if kind == "Kokoro model":
+            load_files(find_files(path))
+        elif kind == "Kokoro voice":
+            read_voice(path)
+        else:
+            return ""
+    except ValueError as error:
+        return f"MultiTalk Load Kokoro does not read this file: {error}"
+    return "MultiTalk Load Kokoro reads this file."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from ..weights.contents import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from ..weights.parts import files_of, is_later_part
+from ..weights.reading import require_file
 from .texts import writable
 
 if TYPE_CHECKING:
@@ -84,11 +86,18 @@ def find_file(name: str, folders: Sequence[str]) -> Path:
 
     Raises:
         FileNotFoundError: If no folder has it; names the folders.
+        ValueError: If something has the name, but is a pipe, a folder or a link that leads nowhere.
     """
     for key in _with_gguf(folders):
         path = folder_paths.get_full_path(key, name)
         if path is not None:
             return Path(path)
+    plain = os.path.relpath(os.path.join("/", name), "/")  # noqa: PTH118  (as the host looks it up)
+    for key in _with_gguf(folders):
+        for folder in folder_paths.get_folder_paths(key):
+            path = Path(folder) / plain
+            if path.is_symlink() or path.exists():  # the host passes over what is no file
+                require_file(path)
     raise FileNotFoundError(
         f"{name[:200]!r} is not in models/{' or models/'.join(folders)}. Put the file there, press "
         "R in the editor to refresh the lists, and choose it again."

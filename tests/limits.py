@@ -66,6 +66,25 @@ def no_endless_loop(seconds: float = 60.0) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
+@contextmanager
+def no_waiting(seconds: float = 30.0) -> Iterator[None]:
+    """Stop what waits for `seconds` of the clock, as for somebody who writes into a pipe."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"still waiting after {seconds} s")
+
+    if not hasattr(signal, "SIGALRM"):  # Windows
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def bytes_read() -> int:
     """Bytes that this process has asked of files; what is mapped counts as `resident_bytes`."""
     fields = Path("/proc/self/io").read_text(encoding="ascii").split()

@@ -30,6 +30,10 @@ JARGON = re.compile(
 # Parts of sentences that a caller puts between what was given and what to do, in these files.
 FRAGMENTS = {
     "multitalk/model/fit.py": r"X is X in its metadata",
+    "multitalk/model/lora_scale.py": r"(it was trained|its header says|the X in its header) .*",
+    "weights/contents.py": r"a name of X characters",
+    "weights/pickle_scan.py": r"(it|a line) does not end",
+    "weights/reading.py": r"X is no number of JSON|(the JSON|a JSON key) .*|X has X bytes, more .*",
     "weights/safetensors_file.py": r"a shape is a list of lengths|metadata are texts",
     "weights/pickles.py": r"X is no PyTorch file, or holds more than tensors; .*, and X",
     "weights/gguf_file.py": r"(the|a|X bytes|X of shape) .*[^.]",
@@ -44,7 +48,10 @@ FRAGMENTS = {
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.
-INTERNAL = {"EspeakCrashError", "NotImplementedError", "LookupError", "zipfile.BadZipFile"}
+INTERNAL = {
+    "EspeakCrashError", "NotImplementedError", "LookupError", "zipfile.BadZipFile", "EOFError",
+    "pickle.UnpicklingError",
+}  # fmt: skip
 
 
 def render(node, constants):

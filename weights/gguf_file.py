@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .contents import check_names
 from .dtypes import FLOATS, TORCH, WHOLE
 from .gguf_blocks import require_gguf
+from .reading import require_file
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)  # they differ in the byte order that is allowed
@@ -30,6 +32,7 @@ _MIN_TENSOR_BYTES = 24  # of its entry: name length, number of axes, kind, offse
 _MIN_FIELD_BYTES = 13  # name length, kind of value, value
 _MAX_BEGINNING = 100_000_000
 _MAX_AXES = 8
+_MAX_TEXTS = 1_000_000  # of one list; vocabularies have a quarter of that
 _MIN_ALIGNMENT = 8
 _ALIGNMENT = 32  # where the file states none
 _SHAPE_KEY = "comfy.gguf.orig_shape."
@@ -108,6 +111,7 @@ def read_gguf(path: Path) -> tuple[dict[str, GgufTensor], dict[str, str]]:
         fields = _read_fields(cursor, num_fields)
         entries = _read_entries(cursor, num_tensors, kinds)
         start = _find_data(cursor.position, fields, entries.values())
+        check_names(entries)
         shapes = {name: _shape(name, entry, fields) for name, entry in entries.items()}
     except ValueError as error:
         raise ValueError(
@@ -132,6 +136,7 @@ def read_gguf(path: Path) -> tuple[dict[str, GgufTensor], dict[str, str]]:
 
 def _check_fixed_part(path: Path) -> tuple[int, int]:
     """Number of tensors and of metadata fields, believed only if the file has room for them."""
+    size = require_file(path)
     with path.open("rb") as file:
         fixed = file.read(_FIXED.size)
     if len(fixed) < _FIXED.size or not fixed.startswith(_MAGIC):
@@ -147,7 +152,7 @@ def _check_fixed_part(path: Path) -> tuple[int, int]:
             f"{_VERSIONS[1]} are known. If the file is newer, update this pack and the package "
             "gguf (pip install --upgrade gguf); otherwise choose another file."
         )
-    room = path.stat().st_size - _FIXED.size
+    room = size - _FIXED.size
     if num_tensors * _MIN_TENSOR_BYTES + num_fields * _MIN_FIELD_BYTES > room:
         raise ValueError(
             f"{path.name} is damaged or truncated: it claims {num_tensors} tensors and "
@@ -184,6 +189,10 @@ def _read_value(cursor: _Cursor) -> _Value:
         return cursor.number(_number_code(kind))
     kind, count = cursor.number("I"), cursor.number("Q")
     if kind == _STRING:
+        if count > (cursor.end - cursor.position) // 8:  # each has its length before it
+            raise ValueError(f"the {count} texts of a list reach beyond the end")
+        if count > _MAX_TEXTS:
+            raise ValueError(f"a list in the metadata claims {count} texts")
         for _ in range(count):
             cursor.take(cursor.number("Q"))
         return ()
@@ -252,7 +261,10 @@ def _shape(name: str, entry: _Entry, fields: Mapping[str, _Value]) -> tuple[int,
     stated = fields.get(_SHAPE_KEY + name)
     if stated is None:
         return entry.shape
-    lengths = tuple(int(n) for n in stated) if isinstance(stated, tuple) else ()
+    found = stated if isinstance(stated, tuple) else ()
+    lengths = tuple(n for n in found if type(n) is int)  # an infinite one is no length
+    if len(lengths) != len(found):
+        lengths = ()
     if min(lengths, default=0) < 1 or math.prod(lengths) != math.prod(entry.shape):
         raise ValueError(f"{name!r} of shape {list(entry.shape)} was never of shape {stated}")
     return lengths

@@ -1,8 +1,7 @@
-"""Matrices in the quantized formats of the host (ComfyUI), and in the older scaled fp8.
+"""Matrices in the quantized formats of the host (ComfyUI).
 
 `<module>.comfy_quant` (JSON as bytes) or a list in the metadata names format and module; beside
-`<module>.weight` lie `<module>.weight_scale` and others. In the older convention a matrix has
-`<module>.scale_weight` beside it; it becomes the host's own fp8. Source: checkpoints.md section 4.
+`<module>.weight` lie `<module>.weight_scale` and others. Source: checkpoints.md section 4.
 """
 
 from __future__ import annotations
@@ -11,18 +10,19 @@ import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from .contents import Shape
-from .dtypes import FLOATS, FP8, FP8_DTYPES, PACKED
+from .dtypes import FLOATS, PACKED
 from .header import Header
+from .pickles import named_tensors
 
 CONFIG_SUFFIX = ".comfy_quant"
 METADATA_KEY = "_quantization_metadata"
-MARKER = "scaled_fp8"  # fp8; two elements: multiply in full precision always
-SCALE_SUFFIX, _INPUT_SUFFIX = ".scale_weight", ".scale_input"
 _EXTRAS = (
     "weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale", "weight_s_rel",
     "weight_s_channel", "weight_codebook",
@@ -63,9 +63,10 @@ def host_shapes(header: Header) -> dict[str, Shape]:
     """Parameters of a file in the host's formats; packed matrices have -1 columns.
 
     Raises:
-        ValueError: If matrices, scales and settings do not belong together.
+        ValueError: If matrices, scales and settings do not belong together, or the host has no
+            such format.
     """
-    marked = _metadata_layers(header)
+    marked = {**_metadata_layers(header), **_stored_layers(header)}
     configs = (name for name in header.shapes if name.endswith(CONFIG_SUFFIX))
     modules = dict.fromkeys((*(name.removesuffix(CONFIG_SUFFIX) for name in configs), *marked))
     out: dict[str, Shape] = {}
@@ -86,6 +87,29 @@ def host_shapes(header: Header) -> dict[str, Shape]:
     for module, settings in marked.items():
         _check_format(header, module, settings)
     return out
+
+
+def _stored_layers(header: Header) -> dict[str, dict[str, object]]:
+    """Settings of the layers that lie in the file as bytes, by module; the file is opened."""
+    found: dict[Path, list[tuple[str, str]]] = {}
+    for name, (file, stored) in header.sources.items():
+        if name.endswith(CONFIG_SUFFIX):
+            found.setdefault(file, []).append((name, stored))
+    out: dict[str, dict[str, object]] = {}
+    for file, names in found.items():
+        tensors = _read_few(header, file, [stored for _, stored in names])
+        for name, stored in names:
+            module = name.removesuffix(CONFIG_SUFFIX)
+            out[module] = _read_settings(header, name, tensors[stored])
+    return out
+
+
+def _read_few(header: Header, file: Path, names: Collection[str]) -> dict[str, Tensor]:
+    if header.format == "PyTorch":
+        tensors = named_tensors(file)
+        return {name: tensors[name] for name in names}
+    with safe_open(file, framework="pt") as opened:
+        return {name: opened.get_tensor(name) for name in names}
 
 
 def _require_matrices(header: Header, modules: Collection[str]) -> None:
@@ -128,7 +152,7 @@ def _check_format(header: Header, module: str, settings: Mapping[str, object]) -
     known = HOST_FORMATS.get(name) if isinstance(name, str) else None
     if known is None:
         raise ValueError(
-            f"{header.name}: {module} has the quantised format {name!r}; known are "
+            f"{header.name}: {module} has the quantised format {str(name)[:40]!r}; known are "
             f"{', '.join(HOST_FORMATS)}. Update ComfyUI and this pack, or choose another file."
         )
     dtype = header.dtypes.get(f"{module}.weight")
@@ -197,56 +221,3 @@ def _read_settings(header: Header, name: str, tensor: Tensor) -> dict[str, objec
         return dict(json.loads(bytes(tensor.to(torch.uint8).flatten().tolist())))
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{header.name}: {name} cannot be read. Download it again.") from error
-
-
-def scaled_shapes(header: Header) -> dict[str, Shape]:
-    """Parameters of a file in scaled fp8.
-
-    Raises:
-        ValueError: If a scale has no matrix, a matrix no scale, or a scale is no number.
-    """
-    out = {name: shape for name, shape in header.shapes.items() if not _is_scale(name)}
-    for name in header.shapes:
-        if not name.endswith((SCALE_SUFFIX, _INPUT_SUFFIX)):
-            continue
-        matrix = name.removesuffix(SCALE_SUFFIX).removesuffix(_INPUT_SUFFIX) + ".weight"
-        if len(out.get(matrix, ())) != 2:
-            raise ValueError(
-                f"{header.name}: {name} has no matrix {matrix} beside it. The file is damaged; "
-                "download it again."
-            )
-        if math.prod(header.shapes[name]) != 1 or header.dtypes[name] not in FLOATS:
-            raise _no_scale(header, name, "one float")
-    for name, shape in out.items():
-        scale = name.removesuffix(".weight") + SCALE_SUFFIX
-        if header.dtypes[name] in FP8 and len(shape) == 2 and scale not in header.shapes:
-            raise _missing_scale(header, name, scale)
-    return out
-
-
-def _is_scale(name: str) -> bool:
-    return name == MARKER or name.endswith((SCALE_SUFFIX, _INPUT_SUFFIX))
-
-
-def collect_scaled(tensors: Mapping[str, Tensor]) -> dict[str, Tensor | HostQuantized]:
-    """Put fp8 matrices together with their scales; other scaled matrices are multiplied."""
-    marker = tensors.get(MARKER)
-    full = {"full_precision_matrix_mult": True} if marker is None or marker.numel() == 2 else {}
-    out: dict[str, Tensor | HostQuantized] = {}
-    for name, tensor in tensors.items():
-        if _is_scale(name):
-            continue
-        module = name.removesuffix(".weight")
-        scale = tensors.get(module + SCALE_SUFFIX) if name.endswith(".weight") else None
-        if scale is None:
-            out[name] = tensor
-        elif tensor.dtype in FP8_DTYPES:
-            parts = {"weight": tensor, "weight_scale": scale.float().reshape(())}
-            heard = tensors.get(module + _INPUT_SUFFIX)
-            if heard is not None and heard.item() != 1:
-                parts["input_scale"] = heard.float().reshape(())
-            settings = {"format": str(tensor.dtype).removeprefix("torch."), **full}
-            out[name] = HostQuantized(settings=settings, tensors=parts)
-        else:
-            out[name] = tensor if scale.item() == 1 else tensor * scale.to(tensor.dtype)
-    return out

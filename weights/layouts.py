@@ -7,7 +7,8 @@ checkpoints.md sections 3 to 5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 import torch
@@ -15,28 +16,26 @@ from torch import Tensor
 
 from .contents import Shape
 from .dtypes import FLOATS, FP8, PACKED, WHOLE
+from .foreign import require_known_layout
 from .gguf_file import GgufTensor
 from .header import Header
 from .host_format import (
     CONFIG_SUFFIX,
-    MARKER,
     METADATA_KEY,
-    SCALE_SUFFIX,
     HostQuantized,
     collect_host,
-    collect_scaled,
     host_shapes,
-    scaled_shapes,
 )
 from .quanto import GroupScaled, RowScaled
 from .quanto_files import check_quanto, collect_quanto, find_map, group_shape, read_map
+from .scaled import MARKER, WEIGHT_SCALES, GridScaled, collect_scaled, scaled_shapes
 
-LayoutName = Literal["float", "fp8", "scaled fp8", "host", "quanto", "GGUF"]
-Stored = Tensor | RowScaled | GroupScaled | GgufTensor | HostQuantized
+LayoutName = Literal["float", "fp8", "scaled fp8", "scaled", "host", "quanto", "GGUF"]
+Stored = Tensor | RowScaled | GridScaled | GroupScaled | GgufTensor | HostQuantized
 
 _ROWS, _GROUPS = ".weight._data", ".weight._data._data"
 _BESIDE = (".weight._scale", ".weight._shift", ".input_scale", ".output_scale")
-MATRIX_SCALES = (SCALE_SUFFIX, _BESIDE[0])  # how their names end
+MATRIX_SCALES = (*WEIGHT_SCALES, _BESIDE[0])  # how their names end
 
 
 def layout_of(header: Header) -> LayoutName:
@@ -48,9 +47,15 @@ def layout_of(header: Header) -> LayoutName:
         return "quanto"
     if METADATA_KEY in header.metadata or any(name.endswith(CONFIG_SUFFIX) for name in names):
         return "host"
-    if any(name.endswith(SCALE_SUFFIX) for name in names):
-        return "scaled fp8"
+    if any(name.endswith(WEIGHT_SCALES) for name in names):
+        return "scaled fp8" if _is_single(header) else "scaled"
     return "float" if FP8.isdisjoint(header.dtypes.values()) else "fp8"
+
+
+def _is_single(header: Header) -> bool:
+    """Whether all scaled matrices of a file are fp8 with one scale each."""
+    shapes = (shape for name, shape in header.shapes.items() if name.endswith(WEIGHT_SCALES))
+    return "I8" not in header.dtypes.values() and all(math.prod(shape) == 1 for shape in shapes)
 
 
 def quanto_map(header: Header) -> dict[str, str] | None:
@@ -59,30 +64,37 @@ def quanto_map(header: Header) -> dict[str, str] | None:
     return None if path is None else read_map(path)
 
 
-def parameter_shapes(header: Header) -> dict[str, Shape]:
+def parameter_shapes(
+    header: Header, needed: Callable[[str], bool] | None = None
+) -> dict[str, Shape]:
     """The parameters of a file, whatever their layout; packed matrices have -1 columns.
+
+    `needed` tells which must be numbers of their layout; None: all.
 
     Raises:
         ValueError: If a scale is missing or stands alone, or a dtype is none of the layout's.
     """
     layout, allowed = layout_of(header), FLOATS | FP8
+    if layout in ("float", "fp8", "scaled fp8", "scaled"):
+        require_known_layout(header.name, header.shapes)
     if layout == "GGUF":
         shapes, allowed = dict(header.shapes), frozenset(header.dtypes.values()) - WHOLE
     elif layout == "quanto":
         shapes = _quanto_shapes(header)
     elif layout == "host":
         shapes, allowed = host_shapes(header), allowed | PACKED
-    elif layout == "scaled fp8":
-        shapes = scaled_shapes(header)
+    elif layout in ("scaled fp8", "scaled"):
+        shapes, allowed = scaled_shapes(header), allowed | {"I8"}
     else:
         shapes = {name: shape for name, shape in header.shapes.items() if name != MARKER}
-    for name in shapes:
+    for name in filter(needed, shapes) if needed else shapes:
         # Without dtype it is several tensors; its layout's own check has seen them.
         if (dtype := header.dtypes.get(name)) is not None and dtype not in allowed:
             raise ValueError(
-                f"{header.name}: {name} is stored as {dtype}; weights are floating-point numbers. "
-                "The file is damaged or of a layout that this pack does not know. Download it "
-                "again."
+                f"{header.name}: {name} is stored as {dtype}; weights are floating-point numbers "
+                "where no scale lies beside them. This is a layout that this pack does not read: "
+                "choose a 16 bit, fp8, GGUF or optimum-quanto file. Download it again if it should "
+                "be one of these."
             )
     return shapes
 
@@ -113,7 +125,7 @@ def collect(header: Header, tensors: Mapping[str, Tensor | GgufTensor]) -> dict[
         return dict(collect_quanto(plain, quanto_map(header), name=header.name))
     if layout == "host":
         return dict(collect_host(header, plain))
-    if layout == "scaled fp8":
+    if layout in ("scaled fp8", "scaled"):
         return dict(collect_scaled(plain))
     return {name: tensor for name, tensor in plain.items() if name != MARKER}
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from .contents import SAFETENSORS_SUFFIX, Contents
+from .reading import read_json, require_file
 from .safetensors_file import safetensors_contents
 
 IDENTITY_BYTES = 1 << 20  # at each end of a file; headers and many tensors lie there
@@ -43,7 +43,8 @@ def files_of(path: Path) -> list[Path]:
     if match is None:
         return [path]
     parts = path.parent.glob(f"*-of-{match['count']}.safetensors")
-    return sorted({path, *parts, *path.parent.glob("*" + _INDEX_SUFFIX)})
+    beside = {*parts, *path.parent.glob("*" + _INDEX_SUFFIX)}
+    return sorted({path, *(file for file in beside if file.is_file())})
 
 
 def file_identity(path: Path, belongs: Belongs | None = None) -> str:
@@ -63,6 +64,7 @@ def file_identity(path: Path, belongs: Belongs | None = None) -> str:
 
 
 def _end_digest(path: Path) -> bytes:
+    require_file(path)
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         digest = hashlib.sha256(size.to_bytes(8, "little"))
@@ -116,9 +118,9 @@ def _find_index(path: Path) -> tuple[Path, dict[str, str]] | None:
     """The index in the folder that names this part, and its map of tensors to files."""
     for file in sorted(path.parent.glob("*" + _INDEX_SUFFIX)):
         try:
-            names = json.loads(file.read_text("utf-8"))["weight_map"]
+            names = read_json(file)["weight_map"]
             places = {str(tensor): str(part) for tensor, part in names.items()}
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise ValueError(
                 f"{file.name} beside {path.name} is no index of tensors. Download it again, or "
                 "delete it: the parts are found by their names too."

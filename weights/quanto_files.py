@@ -7,7 +7,6 @@ JSON map beside it names layers and kinds. Source: checkpoints.md section 3.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch import Tensor
 from .contents import Shapes
 from .dtypes import NAMES
 from .quanto import GroupScaled, QuantoKind, RowScaled, column_of
+from .reading import read_json
 
 _ALIASES = {"qfloat8": "qfloat8_e4m3fn"}
 _DATA, _PACKED = "weight._data", "weight._data._data"
@@ -58,8 +58,8 @@ def read_map(path: Path) -> dict[str, str]:
         ValueError: If it is no map, or has weights of another kind or quantized activations.
     """
     try:
-        entries = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        entries = read_json(path)
+    except ValueError as error:
         raise ValueError(
             f"{path.name} is no map of an optimum-quanto file: it is no JSON. {_MAP_ADVICE}"
         ) from error

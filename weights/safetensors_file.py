@@ -8,35 +8,37 @@ and neither sizes nor places; people need them, so the header is read here (2,30
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .contents import Contents, Entry
+from .contents import Contents, Entry, check_names
 from .dtypes import BITS
+from .reading import parse_json, require_file
 
 _LENGTH_BYTES = 8
 _MAX_HEADER = 100_000_000
 _MAX_AXES = 8
+_MAX_WORD = 40  # characters of a kind of numbers that is shown
 
 
 def safetensors_contents(path: Path) -> Contents:
     """One file; ValueError if it is none, damaged, truncated, or holds unknown kinds of numbers."""
-    size = path.stat().st_size
+    size = require_file(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         fits = length <= min(_MAX_HEADER, size - _LENGTH_BYTES)
         header = file.read(length) if fits else b"damaged"
     try:
-        found: dict[str, Any] = json.loads(header.decode("utf-8"))
+        found: dict[str, Any] = parse_json(header.decode("utf-8"))
+        check_names(found)
         metadata = dict(found.pop("__metadata__", None) or {})
         if not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError("metadata are texts")
         spans = sorted((*_span(e["data_offsets"]), name) for name, e in found.items())
         entries = {
-            name: Entry(shape=_lengths(e["shape"]), dtype=str(e["dtype"]), file=path)
+            name: Entry(shape=_lengths(e["shape"]), dtype=str(e["dtype"])[:_MAX_WORD], file=path)
             for name, e in found.items()
         }
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:

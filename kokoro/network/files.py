@@ -16,6 +16,8 @@ from torch import Tensor
 
 from ...weights import pickles
 from ...weights.contents import SAFETENSORS_SUFFIX
+from ...weights.reading import require_file
+from ...weights.safetensors_file import safetensors_contents
 from ...weights.strict import find_misfit, tensor_shapes
 
 WEIGHT_SUFFIXES = (".pth", SAFETENSORS_SUFFIX)
@@ -59,12 +61,12 @@ def find_files(path: Path) -> KokoroFiles:
                 f"found: {names}. Put {EXAMPLE} there, or choose one file."
             )
         folder, weights = path, found[0]
-    elif not path.is_file():
+    elif not path.exists() and not path.is_symlink():
         raise ValueError(f"{path.name} does not exist. Choose {EXAMPLE} or the folder it is in.")
+    require_file(weights)
     config = folder / "config.json"
-    return KokoroFiles(
-        weights=weights, config=config if config.is_file() else None, voices=folder / "voices"
-    )
+    there = config.exists() or config.is_symlink()  # what is no file is refused when it is read
+    return KokoroFiles(weights=weights, config=config if there else None, voices=folder / "voices")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -90,6 +92,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    safetensors_contents(path)
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -111,7 +114,7 @@ def flatten(value: object, name: str) -> dict[str, Tensor]:
             f"Choose for example {EXAMPLE}."
         )
 
-    return pickles.flatten(value, refuse=refuse)
+    return pickles.flatten(value, name, refuse=refuse)
 
 
 def plain_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

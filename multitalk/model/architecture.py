@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from ...weights.strict import tensor_shapes
 from ..config import AudioPartConfig
@@ -82,6 +83,25 @@ def base_parameters(sizes: BaseSizes) -> Shapes:
 def audio_parameters(config: AudioPartConfig) -> Shapes:
     """Every parameter of an audio part of these sizes."""
     return tensor_shapes(build_audio_part(config, device="meta").state_dict())
+
+
+@cache
+def _known_roles() -> frozenset[str]:
+    """Names of all parameters of any size, every block being block 0."""
+    tiny = BaseSizes(
+        dim=1, num_layers=1, ffn=1, text_width=1, time_width=1, in_channels=1, out_channels=1,
+        image_width=1,
+    )  # fmt: skip
+    audio = AudioPartConfig(
+        dim=4, num_heads=1, num_layers=1, encoder_layers=1, encoder_channels=1, hidden=1,
+        num_tokens=1, token_width=1,
+    )  # fmt: skip
+    return frozenset(base_parameters(tiny)) | frozenset(audio_parameters(audio))
+
+
+def is_known_name(name: str) -> bool:
+    """Whether a base or an audio part of some size has a parameter of this name."""
+    return _BLOCK.sub("blocks.0.", name, count=1) in _known_roles()
 
 
 def is_audio_name(name: str) -> bool:

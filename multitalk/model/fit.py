@@ -6,13 +6,13 @@ checked in full (`check_parameters`), so that no model is half loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...weights.contents import Shape, Shapes
 from ...weights.header import Header
+from ...weights.reading import read_json
 from ...weights.strict import find_misfit
 from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
 from ..sound.wav2vec2 import BASE_CONFIG
@@ -23,6 +23,7 @@ from .naming import AUDIO_KEY, BASE_KEY, ModelHeader
 BASE_HEAD_WIDTH = 128
 _BASE_EXAMPLE = "wan2.1_i2v_480p_14B_fp16.safetensors"
 _MAX_NAMED, _MAX_SHAPES = 10, 3  # in an error
+_MAX_SPARE = 8  # tensors that a network does not have; with more of them it is another one
 
 
 def _article(kind: Kind) -> str:
@@ -129,6 +130,20 @@ def check_parameters(
         ValueError: With the first missing, unexpected and wrong-shaped parameters.
     """
     network = check_audio_parameters(audio, config)
+    expected = check_base_parameters(base)
+    if audio.files != base.files:
+        extra = _select(audio, audio=False)
+        wanted = {name: expected[name] for name in extra if name in expected}
+        _compare(audio.name, extra, wanted, what="audio part for this base")
+    return {**expected, **network}
+
+
+def check_base_parameters(base: ModelHeader) -> dict[str, Shape]:
+    """As `check_parameters`, for a base alone.
+
+    Raises:
+        ValueError: With the first missing, unexpected and wrong-shaped parameters.
+    """
     base_shapes = _select(base, audio=False)
     try:
         sizes = base_sizes(base_shapes)
@@ -141,11 +156,7 @@ def check_parameters(
             "Download it again."
         ) from error
     _compare(base.name, base_shapes, expected, what="complete WAN 2.1 I2V model")
-    if audio.files != base.files:
-        extra = _select(audio, audio=False)
-        wanted = {name: expected[name] for name in extra if name in expected}
-        _compare(audio.name, extra, wanted, what="audio part for this base")
-    return {**expected, **network}
+    return expected
 
 
 def check_audio_parameters(audio: ModelHeader, config: AudioPartConfig) -> dict[str, Shape]:
@@ -164,12 +175,16 @@ def _select(header: ModelHeader, *, audio: bool) -> dict[str, Shape]:
 
 
 def _compare(name: str, found: Shapes, expected: Shapes, *, what: str) -> None:
-    if misfit := find_misfit(found, expected):
-        raise ValueError(
-            f"{name} is no {what}. Missing: {misfit.missing[:_MAX_NAMED]}. Unexpected: "
-            f"{misfit.surplus[:_MAX_NAMED]}. Wrong shape: {misfit.misshapen[:_MAX_SHAPES]}. "
-            "Download the file again, or choose another."
-        )
+    """Refuse what is not a network; a few tensors more are none of its parts, and reported."""
+    misfit = find_misfit(found, expected)
+    lists = {
+        "Missing": misfit.missing[:_MAX_NAMED],
+        "Unexpected": misfit.surplus[:_MAX_NAMED],
+        "Wrong shape": misfit.misshapen[:_MAX_SHAPES],
+    }
+    if misfit.missing or misfit.misshapen or len(misfit.surplus) > _MAX_SPARE:
+        said = " ".join(f"{word}: {names}." for word, names in lists.items() if names)
+        raise ValueError(f"{name} is no {what}. {said} Download the file again, or choose another.")
 
 
 def check_fit(base: Header, config: AudioPartConfig, audio_name: str) -> None:
@@ -238,11 +253,11 @@ def encoder_settings(header: Header) -> EncoderSettings:
 
 def _read_json(folder: Path, name: str) -> dict[str, object]:
     path = folder / name
-    if not path.is_file():
+    if not path.is_symlink() and not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
+        return dict(read_json(path))
+    except (ValueError, TypeError) as error:
         raise ValueError(
             f"{name} in the folder {folder.name} cannot be read. Download it again."
         ) from error

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ...weights.header import Header
 from ...weights.layouts import layout_of
 from ..config import BASE_IN_CHANNELS, FAMILIES, Family
-from .architecture import count_blocks
+from .architecture import count_blocks, is_known_name
 from .lora_forms import split_suffix
 from .naming import AUDIO_KEY, BASE_KEY, ModelHeader, plain_names
 
 LARGE_WIDTH = 1024  # wav2vec2-large
+_MAX_NAMED = 5  # in a line of a report
 _ENCODER_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
 Kind = Literal[
@@ -184,6 +185,7 @@ def layout_words(header: Header) -> str:
         "quanto": f"optimum-quanto ({kinds})",
         "host": f"quantised in ComfyUI's format ({kinds})",
         "scaled fp8": f"fp8 with scales ({kinds})",
+        "scaled": f"8 bit with a scale per row or block ({kinds})",
         "fp8": f"fp8 without scales ({kinds})",
         "float": kinds or "no tensors",
     }
@@ -225,6 +227,21 @@ _DETAILS: dict[str, Callable[[Header], str]] = {
 }
 
 
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def spare_tensors(header: ModelHeader) -> list[str]:
+    """Tensors of a base or an audio part that no network has; they are left out."""
+    if kind_of(header) not in ("WAN base model", "audio part", "whole model"):
+        return []
+    try:
+        return [name for name in header.parameters if not is_known_name(name)]
+    except ValueError:  # a file that is not read at all
+        return []
+
+
 def describe(header: ModelHeader) -> str:
     """A few lines for people: what a file is, its layout and size, and where it belongs."""
     kind = kind_of(header)
@@ -238,6 +255,10 @@ def describe(header: ModelHeader) -> str:
     )
     if header.other_parts:
         lines.append(f"also {len(header.other_parts)} tensors of other models, which are not used")
+    if header.host_notes:
+        lines.append(f"settings of ComfyUI that are not used: {_some(header.host_notes)}")
+    if spare := spare_tensors(header):
+        lines.append(f"not used, since the network has no such part: {_some(spare)}")
     if row := row_of(kind):
         lines.append(f"goes into: {row.slot}; folder models/{row.folder}")
         if row.slot.startswith("the host's") and layout_of(header) == "quanto":

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
+from .diffusers_names import diffusers_name
 from .lora_forms import (
     ADAPTERS,
     ALPHA,
@@ -21,18 +22,24 @@ from .lora_forms import (
     DORA,
     DOWN,
     FORMS,
+    LORA_BIAS,
+    MAGNITUDE,
     OTHER_SIZE,
+    SCALED,
     SET,
     SUFFIXES,
     UP,
     Form,
     Shape,
+    adapter_of,
     split_suffix,
     suffix_style,
     word_of,
 )
-from .lora_names import Layers, find_layer, index_layers
+from .lora_names import Layers, find_layer, index_layers, plain_stem
+from .lora_scale import HeaderScale
 
+_PEFT_PAIR = (".lora_A.weight", ".lora_B.weight", ".lora_A", ".lora_B")
 _ENCODER_PREFIXES = ("lora_te", "text_encoder", "te_", "conditioner.")
 
 
@@ -50,9 +57,10 @@ class LayerMatch:
     used: dict[str, str] = field(default_factory=dict)  # key -> suffix for the host
     left: list[str] = field(default_factory=list)  # why other keys are not used
     form: Form | None = None  # of the change
+    factors: dict[str, float] = field(default_factory=dict)  # key -> what its tensor is times
 
-    def choose(self) -> None:
-        """Choose the keys that the host can use; note why the others are left out."""
+    def choose(self, scale: HeaderScale | None) -> None:
+        """Choose the keys that can be used; note why the others are left out."""
         parts = self._parts()
         for form in FORMS:
             self._try(form, parts)
@@ -64,6 +72,26 @@ class LayerMatch:
                 self.left.append(problem)
             else:
                 self.used[parts[DIFF_BIAS]] = DIFF_BIAS
+        if scale is not None and ALPHA not in parts:
+            self._scale(scale, parts)
+
+    def _scale(self, scale: HeaderScale, parts: Mapping[str, str]) -> None:
+        """Note the scale that the header gives to what is used."""
+        if scale.kohya and any(suffix in self.keys for suffix in _PEFT_PAIR):
+            return  # converters of kohya's files put alpha into the numbers and keep the header
+        path = self.target.removesuffix(".weight")
+        names = list(dict.fromkeys([plain_stem(self.stem), path, diffusers_name(path) or path]))
+        for suffix, ranked in SCALED.items():
+            key = parts.get(suffix)
+            if key not in self.used:
+                continue
+            rank = self.shapes[parts[ranked]][0] if ranked else None
+            factor = scale.factor(names, rank)
+            if factor is not None:
+                self.factors[key] = factor
+                bias = self.keys.get(LORA_BIAS)
+                if bias in self.used:
+                    self.factors[bias] = factor
 
     def _parts(self) -> dict[str, str]:
         """Suffix for the host -> key; in the order of the table, so that no pair mixes styles."""
@@ -80,7 +108,7 @@ class LayerMatch:
         found = [suffix for suffix in (*form.suffixes, *form.optional) if suffix in parts]
         if not found:
             return
-        sizes = {suffix: self.shapes[key] for suffix, key in parts.items()}
+        sizes = {suffix: self._size(suffix, key) for suffix, key in parts.items()}
         if self.form is not None:
             self.left.append(f"{form.name} beside {self.form.name}, a weight takes one change")
         elif problem := form.problem(sizes, self.weight):
@@ -91,6 +119,13 @@ class LayerMatch:
             self.used = {parts[suffix]: suffix for suffix in wanted if suffix in parts}
             self.left += [f"unpaired {word_of(suffix)}" for suffix in found if suffix not in wanted]
 
+    def _size(self, suffix: str, key: str) -> Shape:
+        """Shape of a tensor; PEFT's magnitudes are one per row, however they lie."""
+        shape = self.shapes[key]
+        if suffix == DORA and MAGNITUDE in key and prod(shape) == self.weight[0]:
+            return (self.weight[0], *(1 for _ in self.weight[1:]))
+        return shape
+
     def _bias_misfit(self, parts: Mapping[str, str]) -> str | None:
         key, bias = parts[DIFF_BIAS], self.bias
         if bias is None:
@@ -98,7 +133,7 @@ class LayerMatch:
         if (size := prod(self.shapes[key])) != prod(bias):
             return f"{OTHER_SIZE}: diff_b has {size} values, the bias {prod(bias)}"
         # PEFT scales this bias as it scales the pair; the host scales none.
-        if key.endswith(".bias") and ALPHA in parts:
+        if split_suffix(key) == (self.stem, LORA_BIAS) and ALPHA in parts:
             return "lora_B.bias beside alpha, which the host cannot scale"
         return None
 
@@ -118,6 +153,7 @@ class LayerMatch:
         """Keys that are used and whose tensor must first be given another shape."""
         wanted = {DIFF: self.weight, SET: self.weight, DIFF_BIAS: self.bias}
         shapes = {key: wanted.get(suffix) for key, suffix in self.used.items()}
+        shapes |= {k: self._size(s, k) for k, s in self.used.items() if s == DORA}
         return {k: shape for k, shape in shapes.items() if shape not in (None, self.shapes[k])}
 
     def shapes_of(self, *suffixes: str) -> list[Shape]:
@@ -132,6 +168,7 @@ class LoraMatch:
     layers: Mapping[str, LayerMatch]  # module path -> layer; all that the file names
     strangers: Mapping[str, str]  # name in the file that means no layer -> why
     model_width: int | None  # of this model
+    scale: HeaderScale | None = None  # what the header says of it
 
     @cached_property
     def changed(self) -> dict[str, LayerMatch]:
@@ -172,6 +209,12 @@ class LoraMatch:
         return {k: shape for x in self.changed.values() for k, shape in x.reshaped.items()}
 
     @property
+    def factors(self) -> dict[str, float]:
+        """Keys of the file whose tensor must first be multiplied, as the header says."""
+        found = {k: factor for x in self.changed.values() for k, factor in x.factors.items()}
+        return {key: factor for key, factor in found.items() if factor != 1}
+
+    @property
     def applied(self) -> tuple[str, ...]:
         """Module paths of which every key is used."""
         return tuple(path for path, layer in self.changed.items() if not layer.left)
@@ -195,10 +238,14 @@ class LoraMatch:
         return _most_common(shape[0] for shape in shapes if shape)
 
 
-def match_lora(shapes: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> LoraMatch:
+def match_lora(
+    shapes: Mapping[str, Shape],
+    parameters: Mapping[str, Shape],
+    scale: HeaderScale | None = None,
+) -> LoraMatch:
     """Find the layer and the host's name for every key of a LoRA file.
 
-    The model's parameters come without prefix.
+    The model's parameters come without prefix; `scale` is what the header says.
     """
     known = index_layers(parameters)
     layers: dict[str, LayerMatch] = {}
@@ -231,22 +278,28 @@ def match_lora(shapes: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> 
             continue
         if path not in layers:
             add(path, stem, {}, ())
-        layers[path].left.append(f"unknown suffix {key.removeprefix(stem)}")
+        word = "another adapter" if adapter_of(key) else "unknown suffix"
+        layers[path].left.append(f"{word} {key.removeprefix(stem)}")
     for layer in layers.values():
-        layer.choose()
+        layer.choose(scale)
     width = parameters.get("head.modulation", (None,))[-1]
-    return LoraMatch(layers=layers, strangers=strangers, model_width=width)
+    return LoraMatch(layers=layers, strangers=strangers, model_width=width, scale=scale)
 
 
 def _split_keys(keys: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Suffix -> key for every stem, and the keys without a suffix that is known."""
+    """Suffix -> key for every stem, and the keys without a known suffix or of another adapter."""
+    keys = list(keys)
+    names = Counter(name for key in keys if (name := adapter_of(key)))
+    chosen = ("", *(name for name, _ in names.most_common(1)))
+    plain = {split_suffix(key) for key in keys if not adapter_of(key)}
     stems: dict[str, dict[str, str]] = {}
     unknown = []
     for key in keys:
-        if found := split_suffix(key):
-            stems.setdefault(found[0], {})[found[1]] = key
-        else:
+        found, name = split_suffix(key), adapter_of(key)
+        if found is None or name not in chosen or (name and found in plain):
             unknown.append(key)
+        else:
+            stems.setdefault(found[0], {})[found[1]] = key
     return stems, unknown
 
 

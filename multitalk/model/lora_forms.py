@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ Sizes = Mapping[str, Shape]  # by suffix for the host
 UP, DOWN, MID = ".lora_up.weight", ".lora_down.weight", ".lora_mid.weight"
 RESHAPE, ALPHA, DORA = ".reshape_weight", ".alpha", ".dora_scale"
 DIFF, DIFF_BIAS, SET, OFT = ".diff", ".diff_b", ".set_weight", ".oft_blocks"
+LORA_BIAS, MAGNITUDE, DIFF_MODULATION = ".lora_B.bias", ".lora_magnitude_vector", ".diff_m"
 OTHER_SIZE = "made for another size"
 
 
@@ -29,8 +31,10 @@ def _scale_misfit(sizes: Sizes, weight: Shape) -> str | None:
     if prod(sizes.get(ALPHA, ())) != 1:
         return f"alpha is {_text(sizes[ALPHA])}, not a number"
     scale = sizes.get(DORA, weight)
-    # The host multiplies as it comes: with an axis missing, rows would be taken for columns.
-    if len(scale) == len(weight) and all(a in (1, b) for a, b in zip(scale, weight, strict=True)):
+    # One number per row or per column; with an axis missing, none could tell which.
+    wide = [axis for axis, length in enumerate(scale) if length != 1]
+    fits = len(scale) == len(weight) and all(scale[axis] == weight[axis] for axis in wide)
+    if DORA not in sizes or (fits and (len(wide) == 1 or (not wide and 1 in weight))):
         return None
     return f"dora_scale is {_text(scale)}, which fits no layer of {_text(weight)}"
 
@@ -114,16 +118,16 @@ FORMS = (
 )
 _PEFT = {
     ".lora_B.weight": UP, ".lora_A.weight": DOWN,
-    ".lora_B.default.weight": UP, ".lora_A.default.weight": DOWN,
     ".lora_B": UP, ".lora_A": DOWN,
-    ".lora_B.bias": DIFF_BIAS, ".lora_B.default.bias": DIFF_BIAS,
+    LORA_BIAS: DIFF_BIAS,
+    MAGNITUDE: DORA, f"{MAGNITUDE}.weight": DORA,
 }  # fmt: skip
 _ALIASES = {
     ".lora_up": UP, ".lora_down": DOWN,
     ".lora.up.weight": UP, ".lora.down.weight": DOWN,
     "_lora.up.weight": UP, "_lora.down.weight": DOWN,
     ".lora_linear_layer.up.weight": UP, ".lora_linear_layer.down.weight": DOWN,
-    ".w_norm": DIFF, ".b_norm": DIFF_BIAS,
+    ".w_norm": DIFF, ".b_norm": DIFF_BIAS, DIFF_MODULATION: DIFF,
 }  # fmt: skip
 # Suffix in a file -> suffix for the host.
 SUFFIXES: Mapping[str, str] = {
@@ -133,15 +137,48 @@ SUFFIXES: Mapping[str, str] = {
     **_ALIASES,
 }
 _ALL_SUFFIXES = tuple(SUFFIXES)
+# What is multiplied by a scale that stands in the header alone, and what has as many rows as the
+# rank; in LoKr the matrices do not tell it.
+SCALED: Mapping[str, str | None] = {
+    UP: DOWN, ".hada_w1_a": ".hada_w1_b", ".lokr_w1": None, ".lokr_w1_a": None,
+}  # fmt: skip
 ADAPTERS = frozenset(suffix for form in FORMS if form.shared for suffix in form.suffixes)
 
 
+# PEFT puts the name of the adapter between: .lora_A.default.weight, .lora_magnitude_vector.default
+_NAMED = re.compile(
+    r"(?P<stem>.+)(?P<part>\.lora_(?:A|B|up|down|magnitude_vector))\.(?P<adapter>[^.]+?)"
+    r"(?P<end>\.weight|\.bias)?"
+)
+_NO_NAMES = ("weight", "bias")
+
+
 def split_suffix(key: str) -> tuple[str, str] | None:
-    """Stem and suffix of a key, the suffix as in the file; None if no known suffix ends it."""
+    """Stem and suffix of a key; None if no known suffix ends it.
+
+    The suffix is without the name of an adapter; the stem of a difference of a block's or the
+    head's modulation, `<block>.diff_m`, is that of the parameter.
+    """
+    key = _without_adapter(key)[0]
     if not key.endswith(_ALL_SUFFIXES):
         return None
     suffix = next(s for s in _ALL_SUFFIXES if key.endswith(s))
-    return key.removesuffix(suffix), suffix
+    stem = key.removesuffix(suffix)
+    if suffix == DIFF_MODULATION and not stem.endswith("modulation"):
+        stem += ".modulation"
+    return stem, suffix
+
+
+def adapter_of(key: str) -> str:
+    """The name of the adapter that a key of PEFT is of; empty for most."""
+    return _without_adapter(key)[1]
+
+
+def _without_adapter(key: str) -> tuple[str, str]:
+    found = _NAMED.fullmatch(key)
+    if found is None or found["adapter"] in _NO_NAMES:
+        return key, ""
+    return found["stem"] + found["part"] + (found["end"] or ""), found["adapter"]
 
 
 def suffix_style(suffix: str) -> str | None:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 
 from .diffusers_names import diffusers_name, official_name
 
-_PREFIXES = (
-    "model.diffusion_model.", "base_model.model.", "diffusion_model.", "diffusion.model.",
-    "transformer.", "pipe.dit.",
-)  # fmt: skip
-_UNDERSCORE_PREFIXES = (("lora_unet__", "Fun"), ("lora_unet_", "kohya"), ("lycoris_", "LyCORIS"))
+# Words before the name of a layer, of trainers and of programs that wrap the model. None of them is
+# a part of a pipeline that has blocks of the same names, as a control net would.
+_WORDS = frozenset({
+    "model", "diffusion_model", "diffusion", "base_model", "transformer", "pipe", "pipeline", "dit",
+    "unet", "net", "network", "module", "_orig_mod", "wan", "wan_model", "lora",
+})  # fmt: skip
+_UNDERSCORE_PREFIXES = (("lora_unet__", "Fun"), ("lora_", "kohya"), ("lycoris_", "LyCORIS"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,14 +52,32 @@ def find_layer(stem: str, layers: Layers) -> tuple[str | None, tuple[str, ...]]:
     for prefix, style in _UNDERSCORE_PREFIXES:
         if stem.startswith(prefix):
             # Some files mix: lora_unet_blocks_12.self_attn.k
-            spelled = stem.removeprefix(prefix).replace(".", "_")
+            spelled = _without_words(stem.removeprefix(prefix).replace(".", "_"), layers)
             path = layers.underscored.get(spelled)
             official = path is None or spelled == path.replace(".", "_")
             return path, (style,) if official else (style, "diffusers")
-    name = stem
-    while prefix := next((p for p in _PREFIXES if name.startswith(p)), ""):
-        name = name.removeprefix(prefix)
+    name = plain_stem(stem)
     if name in layers.targets:
         return name, ()
     path = official_name(name)
     return (path, ("diffusers",)) if path in layers.targets else (None, ())
+
+
+def plain_stem(stem: str) -> str:
+    """A name with dots, without the words before that of the layer."""
+    first, dot, rest = stem.partition(".")
+    while dot and first in _WORDS:
+        stem = rest
+        first, dot, rest = stem.partition(".")
+    return stem
+
+
+def _without_words(spelled: str, layers: Layers) -> str:
+    """A name with underscores, without the words before that of the layer."""
+    rest = spelled
+    while rest not in layers.underscored:
+        word = next((w for w in _WORDS if rest.startswith(f"{w}_")), None)
+        if word is None:
+            return spelled
+        rest = rest.removeprefix(f"{word}_")
+    return rest

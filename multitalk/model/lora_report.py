@@ -60,9 +60,23 @@ def describe_match(match: LoraMatch, name: str, strength: float) -> str:
     rank = "" if match.rank is None else f", rank {match.rank}"
     layers = "1 layer" if match.num_changed == 1 else f"{match.num_changed} layers"
     lines = [f"{name}: {match.style} style{rank}, strength {round(strength, 3)}; {layers} changed."]
+    if said := _scale_words(match):
+        lines.append(said)
     for word, reasons in (("partly", match.partly), ("ignored", match.ignored)):
         lines += _describe_reasons(word, reasons)
     return "\n".join(lines)
+
+
+def _scale_words(match: LoraMatch) -> str:
+    """What the header says of the scale, and whether it counts."""
+    if match.scale is None:
+        return ""
+    said = f"its header says: {match.scale.words()}"
+    factors = {f for layer in match.changed.values() for f in layer.factors.values()}
+    if not factors:
+        return f"{said}; not used, its tensors have their own scale"
+    low, high = min(factors), max(factors)
+    return f"{said}; scaled by {low:.4g}" + ("" if low == high else f" to {high:.4g}")
 
 
 def _describe_reasons(word: str, reasons: Mapping[str, str]) -> list[str]:

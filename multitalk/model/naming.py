@@ -6,16 +6,20 @@ aside. Source: checkpoints.md section 1.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from ...weights.contents import Shapes
 from ...weights.header import Header, read_header
 from ...weights.parts import file_identity
 from .diffusers_names import official_name
 from .parameters import parameter_shapes
+
+Value = TypeVar("Value")
 
 BASE_KEY = "head.modulation"
 AUDIO_KEY = "audio_proj.proj1.weight"
@@ -27,6 +31,8 @@ _OTHER_PARTS = (
     "vae.", "first_stage_model.", "text_encoders.", "cond_stage_model.", "conditioner.",
     "clip_vision.", "text_encoder.",
 )  # fmt: skip
+# How the host is to compute attention and the like; its settings of quantized layers are read.
+_HOST_NOTE = re.compile(r"(^|\.)comfy_(?!quant$)\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,7 @@ class ModelHeader(Header):
     """A header whose names are those of the published Wan files."""
 
     other_parts: tuple[str, ...] = ()  # names of tensors that belong to no transformer
+    host_notes: tuple[str, ...] = ()  # names of what newer hosts write for themselves
 
     @cached_property
     def parameters(self) -> Shapes:
@@ -75,20 +82,27 @@ def name_tensors(header: Header) -> ModelHeader:
     """
     marks = plain_names(header.shapes)
     prefix = next((p for p in _PREFIXES if {p + BASE_KEY, p + AUDIO_KEY} & marks), "")
-    others = dict.fromkeys(n for n in header.shapes if prefix and n.startswith(_OTHER_PARTS))
-    mine = [name for name in header.shapes if name not in others]
+    others = [name for name in header.shapes if prefix and name.startswith(_OTHER_PARTS)]
+    notes = [n for n in (*header.shapes, *header.metadata) if _HOST_NOTE.search(n)]
+    aside = {*others, *notes}
+    mine = [name for name in header.shapes if name not in aside]
     named = _published_names(header.name, mine, prefix, diffusers=DIFFUSERS_KEY in marks)
     return ModelHeader(
         name=header.name,
-        shapes={name: header.shapes[stored] for name, stored in named.items()},
-        dtypes={name: header.dtypes[stored] for name, stored in named.items()},
+        shapes=_renamed(header.shapes, named),
+        dtypes=_renamed(header.dtypes, named),
         metadata=header.metadata,
         format=header.format,
-        sources={name: header.sources[stored] for name, stored in named.items()},
+        sources=_renamed(header.sources, named),
         num_bytes=header.num_bytes,
         prefix=prefix,
         other_parts=tuple(others),
+        host_notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _renamed(stored: Mapping[str, Value], named: Mapping[str, str]) -> dict[str, Value]:
+    return {name: stored[old] for name, old in named.items()}
 
 
 def _published_names(

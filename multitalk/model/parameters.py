@@ -14,16 +14,20 @@ from ...weights import layouts
 from ...weights.contents import Shapes
 from ...weights.dtypes import FP8, HALVES
 from ...weights.header import Header
+from .architecture import is_known_name
 
 _BLOCK = re.compile(r"^blocks\.\d+\.")
 
 
 def parameter_shapes(header: Header) -> Shapes:
-    """As `weights.layouts.parameter_shapes`; ValueError too if a file mixes kinds of floats."""
-    shapes = layouts.parameter_shapes(header)
+    """As `weights.layouts.parameter_shapes`; ValueError too if a file mixes kinds of floats.
+
+    What no network has may be of any kind.
+    """
+    shapes = layouts.parameter_shapes(header, is_known_name)
     if header.format != "GGUF":
         scales = (name for name in header.shapes if name.endswith(layouts.MATRIX_SCALES))
-        _check_mixtures(header, (*shapes, *scales))
+        _check_mixtures(header, (*filter(is_known_name, shapes), *scales))
     return shapes
 
 

@@ -6,19 +6,23 @@ import json
 from collections.abc import Mapping, Sequence
 
 import comfy.lora
-import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...multitalk.model.architecture import is_audio_name
 from ...multitalk.model.lora import LoraMatch, match_lora
+from ...multitalk.model.lora_forms import DORA
 from ...multitalk.model.lora_report import describe_match, require_match
+from ...multitalk.model.lora_scale import HeaderScale, read_scale
 from ...multitalk.model.naming import read_model_header
+from ...weights.header import open_tensors
 from ...weights.strict import tensor_shapes
 from ..host import LORA_FOLDERS, find_file
 from .audio_hooks import KEY
 from .audio_part import add_changes
+from .decomposed import Decomposed
+from .modules import map_safetensors
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -50,7 +54,8 @@ def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str
         if strength == 0:
             lines.append(f"{name}: strength 0, left out")
             continue
-        match = match_lora(read_model_header(find_file(name, LORA_FOLDERS)).shapes, parameters)
+        header = read_model_header(find_file(name, LORA_FOLDERS))
+        match = match_lora(header.shapes, parameters, read_scale(header))
         require_match(match, name)
         lines.append(describe_match(match, name, strength))
     return "\n".join(lines)
@@ -62,18 +67,30 @@ def apply_lora(model: ModelPatcher, name: str, strength: float) -> ModelPatcher:
     Raises:
         ValueError: If no key of the file fits the model.
     """
-    path = find_file(name, LORA_FOLDERS)
-    return add_lora(model, comfy.utils.load_torch_file(str(path), safe_load=True), name, strength)
+    header = read_model_header(find_file(name, LORA_FOLDERS))
+    state: dict[str, Tensor] = {}
+    for key, tensor in open_tensors(header, map_safetensors).items():
+        if not isinstance(tensor, Tensor):
+            raise ValueError(
+                f"{name} is a GGUF file; LoRAs are read from .safetensors and PyTorch files. "
+                "Choose the LoRA in one of these."
+            )
+        state[key] = tensor
+    return add_lora(model, state, name, strength, read_scale(header))
 
 
 def add_lora(
-    model: ModelPatcher, state: Mapping[str, Tensor], name: str, strength: float
+    model: ModelPatcher,
+    state: Mapping[str, Tensor],
+    name: str,
+    strength: float,
+    scale: HeaderScale | None = None,
 ) -> ModelPatcher:
-    """As `apply_lora`, with the tensors of a LoRA file at hand; `name` is for messages."""
+    """As `apply_lora`, with the tensors of a LoRA file at hand and what its header says."""
     audio = [patcher.clone() for patcher in model.get_additional_models_with_key(KEY)]
     networks = (model.model.diffusion_model, *(patcher.model for patcher in audio))
     parameters = {name: p for network in networks for name, p in network.named_parameters()}
-    match = match_lora(tensor_shapes(state), tensor_shapes(parameters))
+    match = match_lora(tensor_shapes(state), tensor_shapes(parameters), scale)
     require_match(match, name)
     clone: ModelPatcher = model.clone()
     _add_patches(clone, match, state, strength, audio=False)
@@ -114,8 +131,18 @@ def _add_patches(
     }
     if not targets:
         return
-    renamed = {
-        name: state[key].reshape(match.reshaped.get(key, state[key].shape))
-        for key, name in match.names.items()
-    }
-    add_changes(patcher, comfy.lora.load_lora(renamed, targets, log_missing=False), strength)
+    renamed: dict[str, Tensor] = {}
+    magnitudes: dict[str, Tensor] = {}
+    for key, host_name in match.names.items():
+        tensor = state[key].reshape(match.reshaped.get(key, state[key].shape))
+        if (factor := match.factors.get(key)) is not None:
+            tensor = tensor.float() * factor
+        path = host_name.removesuffix(DORA)
+        if path == host_name:
+            renamed[host_name] = tensor
+        elif path in targets:
+            magnitudes[targets[path]] = tensor
+    changes = comfy.lora.load_lora(renamed, targets, log_missing=False)
+    for key, magnitude in magnitudes.items():
+        changes[key] = Decomposed(changes[key].loaded_keys, (magnitude, changes[key]))
+    add_changes(patcher, changes, strength)

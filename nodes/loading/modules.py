@@ -19,10 +19,10 @@ import comfy.model_management
 import comfy.ops
 import comfy.utils
 import torch
-from comfy.quant_ops import QuantizedTensor
+from comfy.quant_ops import QUANT_ALGOS, QuantizedTensor
 from torch import Tensor
 
-from ...multitalk.model.architecture import is_audio_name, is_block_linear
+from ...multitalk.model.architecture import is_audio_name, is_block_linear, is_known_name
 from ...weights.dtypes import FP8_DTYPES
 from ...weights.gguf_blocks import dequantize_blocks
 from ...weights.gguf_file import GgufTensor
@@ -57,9 +57,15 @@ class StateDict:
 
 
 def read_parameters(header: Header, *, audio: bool) -> dict[str, Stored]:
-    """Map one half of a file: the parameters of the audio part or of the base, as it has them."""
+    """Map one half of a file: the parameters of the audio part or of the base, as it has them.
+
+    What neither has is left out; the report names it.
+    """
     parameters = collect(header, open_tensors(header, map_safetensors))
-    return {name: value for name, value in parameters.items() if is_audio_name(name) == audio}
+    return {
+        name: value for name, value in parameters.items()
+        if is_audio_name(name) == audio and is_known_name(name)
+    }  # fmt: skip
 
 
 def map_safetensors(path: Path) -> Mapping[str, Tensor]:
@@ -85,6 +91,7 @@ def store(
     Raises:
         ValueError: If the file mixes layouts that exclude each other.
     """
+    _require_formats(parameters, name)
     kinds: set[OpsKind] = {"plain", *map(_needs, parameters.values())}
     if {"own", "host"} <= kinds:
         raise ValueError(
@@ -109,6 +116,17 @@ def store(
             kinds.add(_needs(value))
         tensors.update(_tensors(key, value, dtype))
     return StateDict(tensors=tensors, operations=max(kinds, key=_KINDS.index))
+
+
+def _require_formats(parameters: Mapping[str, Stored], name: str) -> None:
+    """Refuse formats that this host, older than the pack or without a library, does not have."""
+    stored = (value for value in parameters.values() if isinstance(value, HostQuantized))
+    unknown = {str(value.settings["format"]) for value in stored} - QUANT_ALGOS.keys()
+    if unknown:
+        raise ValueError(
+            f"{name} holds matrices in the format {', '.join(sorted(unknown))}, which this ComfyUI "
+            "does not read. Update ComfyUI with all its packages, or choose an fp8 or 16 bit file."
+        )
 
 
 def _needs(value: Stored) -> OpsKind:

@@ -24,8 +24,10 @@ from torch import Tensor
 from ...weights.gguf_blocks import dequantize_blocks
 from ...weights.gguf_file import GgufTensor
 from ...weights.quanto import GroupScaled, RowScaled, dequantize_groups, dequantize_rows
+from ...weights.scaled import GridScaled, dequantize_grid
 
-_ROWS, _GROUPS, _BLOCKS = "MultiTalkRows", "MultiTalkGroups", "MultiTalkBlocks"
+_ROWS, _GRID = "MultiTalkRows", "MultiTalkGrid"
+_GROUPS, _BLOCKS = "MultiTalkGroups", "MultiTalkBlocks"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class _Params:
 
 @dataclass(frozen=True)
 class _RowParams(_Params):
-    scale: Tensor  # [out, 1]
+    scale: Tensor  # [out, 1], or [n, m] of a grid
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class _ReadOnlyLayout(QuantizedLayout):
 
 
 class RowsLayout(_ReadOnlyLayout):
-    """optimum-quanto's 8 bit weights: one scale per row."""
+    """8 bit weights with one scale per row, as optimum-quanto's."""
 
     Params = _RowParams
 
@@ -101,6 +103,17 @@ class RowsLayout(_ReadOnlyLayout):
     def dequantize(cls, qdata: Tensor, params: _RowParams) -> Tensor:
         """[out, in] in the dtype of the parameters."""
         return dequantize_rows(qdata, params.scale, params.orig_dtype)
+
+
+class GridLayout(_ReadOnlyLayout):
+    """8 bit weights with one scale for each block of a grid."""
+
+    Params = _RowParams
+
+    @classmethod
+    def dequantize(cls, qdata: Tensor, params: _RowParams) -> Tensor:
+        """[out, in] in the dtype of the parameters."""
+        return dequantize_grid(qdata, params.scale, params.orig_dtype)
 
 
 class GroupsLayout(_ReadOnlyLayout):
@@ -128,16 +141,22 @@ class BlocksLayout(_ReadOnlyLayout):
 
 def register_layouts() -> None:
     """Make the layouts known to the host; a second call changes nothing."""
-    for name, layout in ((_ROWS, RowsLayout), (_GROUPS, GroupsLayout), (_BLOCKS, BlocksLayout)):
+    layouts = {
+        _ROWS: RowsLayout, _GRID: GridLayout, _GROUPS: GroupsLayout, _BLOCKS: BlocksLayout
+    }  # fmt: skip
+    for name, layout in layouts.items():
         register_layout_class(name, layout)
 
 
-def wrap(stored: RowScaled | GroupScaled | GgufTensor, dtype: torch.dtype) -> QuantizedTensor:
+def wrap(
+    stored: RowScaled | GridScaled | GroupScaled | GgufTensor, dtype: torch.dtype
+) -> QuantizedTensor:
     """A stored matrix as a quantized tensor of the host, in its own shape and not copied."""
     register_layouts()
-    if isinstance(stored, RowScaled):
-        rows = _RowParams(dtype, tuple(stored.data.shape), scale=stored.scale)
-        return QuantizedTensor(stored.data, _ROWS, rows)
+    if isinstance(stored, RowScaled | GridScaled):
+        scaled = _RowParams(dtype, tuple(stored.data.shape), scale=stored.scale)
+        name = _ROWS if isinstance(stored, RowScaled) else _GRID
+        return QuantizedTensor(stored.data, name, scaled)
     if isinstance(stored, GroupScaled):
         groups = _GroupParams(dtype, stored.shape, scale=stored.scale, shift=stored.shift)
         return QuantizedTensor(stored.data, _GROUPS, groups)

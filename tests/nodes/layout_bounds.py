@@ -44,6 +44,8 @@ BASE_BOUNDS = {
     "scaled e4m3, 2": Bound(stored=9e-2, patched=8e-3),  # all: 4.9e-2, 4.1e-3
     "scaled e4m3, 0, inputs": Bound(stored=6e-2, patched=8e-3),  # 3.1e-2, 4.1e-3
     "scaled e5m2": Bound(stored=1.8e-1, patched=2e-2),  # all: 9.0e-2, 1.1e-2
+    "rows int8": Bound(stored=1.4e-2),
+    "blocks e4m3": Bound(stored=6e-2),
     "host e4m3": Bound(stored=6e-2, patched=8e-3),
     "host e4m3, listed": Bound(stored=6e-2, patched=8e-3),
     "host e4m3, listed, prefix": Bound(stored=6e-2, patched=8e-3),

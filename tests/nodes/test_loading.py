@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pack.tests.limits import no_waiting
 from pack.tools.host.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
@@ -210,6 +212,7 @@ def test_the_host_can_make_the_model_anew(host):
 
 def test_file_report_reads_every_folder(host):
     for file, words in (
+        (f"diffusion_models/{TOY['base']}", "MultiTalk Load Model reads this file."),
         (f"diffusion_models/{TOY['base']}", "WAN base model"),
         (f"model_patches/{TOY['audio_part']}", "infinitetalk"),
         (f"vae/{TOY['vae']}", "the host's Load VAE"),
@@ -224,11 +227,56 @@ def test_file_report_reads_every_folder(host):
         assert words in shown[0]["text"][0]
 
 
+def test_file_report_reads_kokoros_files_as_their_loader_does(host):
+    import folder_paths
+
+    folder = host.base / "report_kokoro"
+    (folder / "voices").mkdir(parents=True)
+    folder_paths.add_model_folder_path("kokoro", str(folder))
+    torch.save(torch.zeros(510, 1, 256), folder / "voices" / "good.pt")
+    torch.save(torch.zeros(500, 1, 256), folder / "voices" / "short.pt")
+    torch.save({"bert": {"embeddings.word_embeddings.weight": torch.zeros(3, 3)}}, folder / "k.pth")
+    folder_paths.filename_list_cache.clear()
+    says = {
+        "voices/good.pt": "MultiTalk Load Kokoro reads this file.",
+        "voices/short.pt": "does not read this file: short.pt holds torch.float32 numbers",
+        "k.pth": "does not read this file: k.pth: This file is only a part of a Kokoro model",
+    }
+    for name, words in says.items():
+        report = host.node("MultiTalkFileReport").execute(file=f"kokoro/{name}")
+        assert words in report.args[0], name
+
+
 @pytest.mark.parametrize("file", ["diffusion_models/../../secret.safetensors", "etc/passwd"])
 def test_file_report_stays_in_the_model_folders(host, file):
     report = host.node("MultiTalkFileReport")
     with pytest.raises((ValueError, FileNotFoundError)):
         report.execute(file=file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes have no path in a folder there")
+def test_file_report_waits_for_no_pipe_and_follows_no_broken_link(host):
+    folder = host.base / "strength_loras"
+    os.mkfifo(folder / "pipe.safetensors")
+    (folder / "link.pth").symlink_to(folder / "nowhere")
+    try:
+        for name, word in (("pipe.safetensors", "is a pipe"), ("link.pth", "leads nowhere")):
+            with no_waiting(), pytest.raises(ValueError, match=word):
+                host.node("MultiTalkFileReport").execute(file=f"loras/{name}")
+    finally:
+        (folder / "pipe.safetensors").unlink()
+        (folder / "link.pth").unlink()
+
+
+def test_a_format_that_the_host_does_not_have_is_refused_by_name(host, monkeypatch):
+    from pack.nodes.loading import modules
+    from pack.weights.host_format import HostQuantized
+
+    tensors = {"weight": torch.zeros(32, 32), "weight_scale": torch.ones(32, 1)}
+    stored = {"a.weight": HostQuantized(settings={"format": "mxfp8"}, tensors=tensors)}
+    monkeypatch.delitem(modules.QUANT_ALGOS, "mxfp8", raising=False)
+    with pytest.raises(ValueError, match=r"^x holds matrices in the format mxfp8, .*Update Comfy"):
+        modules.store(stored, quantization=None, dtype=torch.float32, name="x")
 
 
 def test_the_published_encoder_folder_loads_as_its_safetensors_file(host):

@@ -251,7 +251,7 @@ def test_scale_is_one_float_of_any_shape(shape):
         ("scale_weight", ("F32", (2,)), r"scale_weight is \[2\] of F32; a scale is one float"),
         ("scale_weight", ("F32", (0,)), r"scale_weight is \[0\] of F32; a scale is one float"),
         ("scale_weight", ("F32", (0, 2)), r"scale_weight is \[0, 2\] of F32; a scale is one"),
-        ("scale_weight", ("F32", (4, 1)), r"scale_weight is \[4, 1\] of F32; a scale is one"),
+        ("scale_weight", ("F32", (4, 4)), r"scale_weight is \[4, 4\] of F32; a scale is one"),
         ("scale_weight", ("I32", (1,)), r"scale_weight is \[1\] of I32; a scale is one float"),
         ("scale_weight", ("F8_E4M3", (1,)), r"scale_weight is \[1\] of F8_E4M3; a scale is one"),
         ("scale_weight", None, r"0\.weight is quantised but its scale .*scale_weight is missing"),
@@ -331,7 +331,7 @@ def quanto_file(tmp_path, kinds):
     found = {
         f"{A}.weight._data": ("I8", (4, 6)), f"{A}.weight._scale": ("BF16", (4, 1)),
         f"{B}.weight._data": ("I8", (4, 6)), f"{B}.weight._scale": ("BF16", (4, 1)),
-        f"{A}.input_scale": ("BF16", ()), "norm.weight": ("BF16", (6,)),
+        f"{A}.input_scale": ("BF16", ()), "head.head.bias": ("BF16", (6,)),
     }  # fmt: skip
     return found, {"sources": {name: (path, name) for name in found}}
 
@@ -340,7 +340,7 @@ def quanto_file(tmp_path, kinds):
 def test_quanto_file_with_and_without_map(tmp_path, kinds):
     found, fields = quanto_file(tmp_path, kinds)
     assert quanto_map(tensors(found, **fields)) == kinds
-    expected = {f"{A}.weight": (4, 6), f"{B}.weight": (4, 6), "norm.weight": (6,)}
+    expected = {f"{A}.weight": (4, 6), f"{B}.weight": (4, 6), "head.head.bias": (6,)}
     assert parameter_shapes(tensors(found, **fields)) == expected
 
 
@@ -367,8 +367,8 @@ def test_map_that_contradicts_its_file_is_refused(tmp_path, kinds):
         (f"{A}.weight._data", "U8", r"_data is \[4, 6\] of U8; expected is a matrix of I8"),
         (f"{A}.weight._scale", "F16", r"_scale is BF16 but .*_scale is F16; no converter"),
         (f"{A}.weight._scale", "I16", r"_scale is \[4, 1\] of I16; expected is"),
-        ("norm.weight", "F16", r" is BF16 but norm\.weight is F16; no converter"),
-        ("norm.weight", "I16", r"norm\.weight is stored as I16; weights are floating"),
+        ("head.head.bias", "F16", r" is BF16 but head\.head\.bias is F16; no converter"),
+        ("head.head.bias", "I16", r"head\.head\.bias is stored as I16; weights are floating"),
     ],
 )
 def test_damaged_dtypes_of_quanto_are_refused(tmp_path, name, dtype, message):

@@ -211,6 +211,48 @@ def write_scaled_fp8(
     return Written(file="model.safetensors", twin=twin)
 
 
+def write_grid(
+    folder: Path,
+    state: State,
+    metadata: Metadata,
+    *,
+    dtype: torch.dtype,
+    suffix: str,
+    block: int | None,
+    rest: torch.dtype = torch.bfloat16,
+) -> Written:
+    """Block matrices of 8 bit with several scales each, as distilled models have them.
+
+    Args:
+        folder: Where to.
+        state: Tensors.
+        metadata: Of the file.
+        dtype: int8 or fp8.
+        suffix: Of the scales' names.
+        block: Side of the squares that share a scale; None: a row shares one.
+        rest: Dtype of the other tensors.
+    """
+    largest = 127 if dtype == torch.int8 else torch.finfo(dtype).max
+    stored: State = {}
+    twin: State = {}
+    for name, tensor in state.items():
+        if not is_block_matrix(name, tensor):
+            stored[name] = tensor.to(rest)
+            twin[name] = stored[name].float()
+            continue
+        rows, columns = tensor.shape
+        size = (1, columns) if block is None else (block, block)
+        parts = tensor.view(rows // size[0], size[0], columns // size[1], size[1])
+        scale = parts.abs().amax((1, 3), keepdim=True) / largest
+        values = parts / scale
+        values = (values.round() if dtype == torch.int8 else values).to(dtype)
+        stored[name] = values.reshape(rows, columns)
+        stored[name.removesuffix(".weight") + suffix] = scale[:, 0, :, 0]
+        twin[name] = (values.float() * scale).reshape(rows, columns)
+    save(folder / "model.safetensors", stored, metadata)
+    return Written(file="model.safetensors", twin=twin)
+
+
 def write_host_fp8(
     folder: Path,
     state: State,

@@ -22,6 +22,7 @@ from layout_writers import (
     write_float,
     write_fp8,
     write_ggml,
+    write_grid,
     write_host_fp8,
     write_kitchen,
     write_mixed_audio,
@@ -114,6 +115,8 @@ BASE_LAYOUTS: dict[str, Writer] = {
         write_scaled_fp8, dtype=E4M3, marker=0, which=is_block_matrix, rest=HALF, inputs=True
     ),
     "scaled e5m2": partial(write_scaled_fp8, dtype=E5M2, marker=2, rest=BRAIN),
+    "rows int8": partial(write_grid, dtype=torch.int8, suffix=".weight_scale", block=None),
+    "blocks e4m3": partial(write_grid, dtype=E4M3, suffix=".scale_weight", block=32),
     "host e4m3": partial(write_host_fp8, listed=False),
     "host e5m2": partial(write_host_fp8, dtype=E5M2, listed=False, rest=HALF),
     "host e4m3, listed": partial(write_host_fp8, listed=True),

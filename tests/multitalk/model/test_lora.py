@@ -77,6 +77,7 @@ def changed_parameters(match):
 
 
 PEFT = {"up": ".lora_B.weight", "down": ".lora_A.weight"}
+NAMED = {"up": ".lora_B.my-name.weight", "down": ".lora_A.my-name.weight"}
 DEFAULT = {"up": ".lora_B.default.weight", "down": ".lora_A.default.weight"}
 
 
@@ -94,6 +95,16 @@ DEFAULT = {"up": ".lora_B.default.weight", "down": ".lora_A.default.weight"}
         ("PEFT", lambda p: "base_model.model.diffusion_model." + p, PEFT),
         ("PEFT", lambda p: "pipe.dit." + p, DEFAULT),
         ("PEFT", lambda p: p, {"up": ".lora_B", "down": ".lora_A"}),
+        ("PEFT", lambda p: "dit." + p, PEFT),
+        ("PEFT", lambda p: "model." + p, PEFT),
+        ("PEFT", lambda p: "base_model.model.dit." + p, NAMED),
+        ("PEFT", lambda p: "_orig_mod.module.transformer." + p, NAMED),
+        ("PEFT", lambda p: "pipe.transformer." + p, NAMED),
+        ("ComfyUI", lambda p: "unet." + p, {}),
+        ("kohya", lambda p: "lora_transformer_" + p.replace(".", "_"), {}),
+        ("kohya", lambda p: "lora_dit_" + p.replace(".", "_"), {}),
+        ("kohya", lambda p: "lora_unet_diffusion_model_" + p.replace(".", "_"), {}),
+        ("LyCORIS", lambda p: "lycoris_model_" + p.replace(".", "_"), {}),
         ("kohya", lambda p: "lora_unet_" + p.replace(".", "_"), {}),
         ("kohya", lambda p: "lora_unet_" + re.sub(r"\.(\d+)\.", r"_\1.", p), {}),
         ("Fun", lambda p: "lora_unet__" + p.replace(".", "_"), {}),
@@ -149,18 +160,6 @@ def test_golden_files_change_the_weights_that_the_golden_lists(goldens_dir, file
     assert not match.partly
     assert not match.ignored
     assert changed_parameters(match) == {n for run, n in merged if run == f"lora_{file}"}
-
-
-def test_bare_parameters_are_their_own_path():
-    shapes = {
-        "diffusion_model.blocks.0.modulation.diff": (1, 6, DIM),
-        "scale_shift_table.diff": (1, 2, DIM),
-    }
-    match = match_lora(shapes, MODEL)
-    assert match.names["diffusion_model.blocks.0.modulation.diff"] == "blocks.0.modulation.diff"
-    assert match.names["scale_shift_table.diff"] == "head.modulation.diff"
-    assert match.targets["blocks.0.modulation"] == "blocks.0.modulation"
-    assert match.targets["head.modulation"] == "head.modulation"
 
 
 @pytest.mark.parametrize("suffixes", [(".diff", ".diff_b"), (".w_norm", ".b_norm")])
@@ -266,7 +265,7 @@ def test_layers_that_cannot_be_changed_are_ignored_with_the_reason(shapes, reaso
 @pytest.mark.parametrize(
     ("extra", "reason"),
     [
-        ({Q + ".lora_magnitude_vector": (DIM,)}, "unknown suffix .lora_magnitude_vector"),
+        ({Q + ".lora_magnitude": (DIM,)}, "unknown suffix .lora_magnitude"),
         ({Q + ".diff_b": (32,)}, "made for another size: diff_b has 32 values, the bias 48"),
         ({Q + ".diff": (DIM, DIM)}, "diff beside LoRA, a weight takes one change"),
         ({Q + ".hada_w1_a": (DIM, 4)}, "LoHa beside LoRA, a weight takes one change"),

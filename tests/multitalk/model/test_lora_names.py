@@ -72,7 +72,19 @@ def test_names_are_looked_up_among_the_layers(stem, path, styles):
     ("key", "parts", "style"),
     [
         ("a.b.lora_up.weight", ("a.b", ".lora_up.weight"), "ComfyUI"),
-        ("a.lora_A.default.weight", ("a", ".lora_A.default.weight"), "PEFT"),
+        ("a.lora_A.weight", ("a", ".lora_A.weight"), "PEFT"),
+        ("a.lora_A.default.weight", ("a", ".lora_A.weight"), "PEFT"),
+        ("a.lora_B.my-name.weight", ("a", ".lora_B.weight"), "PEFT"),
+        ("a.lora_B.v2_0.bias", ("a", ".lora_B.bias"), "PEFT"),
+        ("a.lora_up.mine.weight", ("a", ".lora_up.weight"), "ComfyUI"),
+        ("a.lora_magnitude_vector", ("a", ".lora_magnitude_vector"), "PEFT"),
+        ("a.lora_magnitude_vector.weight", ("a", ".lora_magnitude_vector.weight"), "PEFT"),
+        ("a.lora_magnitude_vector.mine", ("a", ".lora_magnitude_vector"), "PEFT"),
+        ("a.lora_magnitude_vector.mine.weight", ("a", ".lora_magnitude_vector.weight"), "PEFT"),
+        ("blocks.3.diff_m", ("blocks.3.modulation", ".diff_m"), None),
+        ("diffusion_model.head.diff_m", ("diffusion_model.head.modulation", ".diff_m"), None),
+        ("lora_unet_head.diff_m", ("lora_unet_head.modulation", ".diff_m"), None),
+        ("blocks.3.modulation.diff_m", ("blocks.3.modulation", ".diff_m"), None),
         ("a.to_q_lora.up.weight", ("a.to_q", "_lora.up.weight"), "ComfyUI"),
         ("a.lokr_w2_a", ("a", ".lokr_w2_a"), "LyCORIS"),
         ("a.diff_b", ("a", ".diff_b"), None),
@@ -84,6 +96,6 @@ def test_suffixes_are_split_off_and_show_a_style(key, parts, style):
     assert suffix_style(parts[1]) == style
 
 
-@pytest.mark.parametrize("key", ["a.weight", "a.lora_magnitude_vector", "alpha"])
+@pytest.mark.parametrize("key", ["a.weight", "a.lora_A.bias", "a.lora_C.x.weight", "alpha"])
 def test_unknown_suffixes_are_not_split_off(key):
     assert split_suffix(key) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from pack.multitalk.model.fit import (
     check_fit,
     check_parameters,
 )
+from pack.multitalk.model.kinds import describe, spare_tensors
 from pack.tests.weights.published import (
     audio_shapes,
     base_shapes,
@@ -76,11 +78,32 @@ def test_base_weights_inside_an_audio_part_are_allowed():
     check(base(), audio(inside))
 
 
+def strange(count, prefix=""):
+    return {f"{prefix}strange.{n}.weight": (1,) for n in range(count)}
+
+
+SPARE = {"blocks.7.extra": (1,), "blocks.0.self_attn.x.weight": (4, 4), "logit_scale": ()}
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F32", "F16", "I64", "U8", "BOOL"])
+def test_a_few_tensors_more_refuse_no_model_and_are_reported(dtype):
+    found = base(SPARE)
+    kinds = {name: dtype if name in SPARE else kind for name, kind in found.dtypes.items()}
+    found = dataclasses.replace(found, dtypes=kinds)
+    check_parameters(found, audio(), RELEASED)
+    assert spare_tensors(found) == [*SPARE]
+    line = "not used, since the network has no such part: blocks.7.extra, blocks.0.self_attn.x."
+    assert line in describe(found)
+    assert "not used" not in describe(base())
+    beside = audio({"audio_proj.proj4.bias": (1,), "text_embedding.1.weight": (1,)})
+    check_parameters(base(), beside, RELEASED)
+    assert "audio_proj.proj4.bias, text_embedding.1.weight" in describe(beside)
+
+
 @pytest.mark.parametrize(
     ("inside", "message"),
     [
-        ({"blocks.0.self_attn.x.weight": (1,)}, r"Unexpected: \['blocks\.0\.self_attn\.x\.weight"),
-        ({"text_embedding.1.weight": (1,)}, r"Unexpected: \['text_embedding\.1\.weight'\]"),
+        (strange(9), r"Unexpected: \['strange\.0\.weight'"),
         ({"head.head.bias": (65,)}, r"head\.head\.bias is \[65\], expected \[64\]"),
     ],
 )
@@ -92,8 +115,8 @@ def test_other_weights_inside_an_audio_part_are_refused(inside, message):
 
 
 BASE_DAMAGE = [
-    (without(base(), "blocks.7.norm3.bias"), r"Missing: \['blocks\.7\.norm3\.bias'\]\. Unexpected"),
-    (base({"blocks.7.extra": (1,)}), r"Unexpected: \['blocks\.7\.extra'\]"),
+    (without(base(), "blocks.7.norm3.bias"), r"Missing: \['blocks\.7\.norm3\.bias'\]\. "),
+    (base(strange(9)), r"Unexpected: \['strange\.0\.weight', "),
     (
         base({"blocks.7.ffn.0.weight": (5120, 13824)}),
         r"blocks\.7\.ffn\.0\.weight is \[5120, 13824\], expected \[13824, 5120\]",
@@ -119,7 +142,7 @@ def test_base_whose_sizes_cannot_be_told_names_what_is_missing(name):
 
 AUDIO_DAMAGE = [
     (without(audio(), "audio_proj.proj2.bias"), r"Missing: \['audio_proj\.proj2\.bias'\]"),
-    (audio({"audio_proj.proj4.bias": (1,)}), r"Unexpected: \['audio_proj\.proj4\.bias'\]"),
+    (audio(strange(9, "audio_proj.")), r"Unexpected: \['audio_proj\.strange\.0\.weight', "),
     (
         audio({"blocks.39.audio_cross_attn.kv_linear.weight": (768, 10240)}),
         r"kv_linear\.weight is \[768, 10240\], expected \[10240, 768\]",

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..symbols import ETH, FLAPS, SCHWA, SMALL_U, Token, keep_symbols
+from ..symbols import ENG, ETH, FLAPS, SCHWA, SMALL_U, Token, keep_symbols
+from .clitics import add_clitic, is_contraction, split_clitic
 from .lexicon import Lexicon, first_is_vowel
 from .written import Item, read_text
 
@@ -32,8 +33,6 @@ USES_AFTER = {
         "by", "at",
     }),
 }  # fmt: skip
-# Ends of words that the dictionaries lack.
-CLITICS = {"'ve": SCHWA + "v", "'re": SCHWA, "'n": SCHWA + "n", "'all": SCHWA + "l"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +69,7 @@ class EnglishPhonemes:
     def _say(self, words: Sequence[str]) -> list[str]:
         """Phonemes of words in context, from the last one on, for words hang on the next."""
         guessed = self._guess({
-            part for word in {*words} - {""} for part, known in self._parts(word) if not known
+            part for word in {*words} - {""} for part, known in self._parts(word) if known is None
         })  # fmt: skip
         near = ["", *words, ""]
         said: list[str] = []
@@ -100,28 +99,53 @@ class EnglishPhonemes:
         return {w: found.get(w) or lexicon.compound(w) or lexicon.spell(w) for w in words}
 
     def _parts(self, word: str) -> Iterator[tuple[str, str | None]]:
-        """A word, or its parts if only they are known, each with its phonemes out of context."""
+        """A word, or its parts if only they are known, each with its phonemes out of context.
+
+        An end such as 's is a part without phonemes of its own: see `add_clitic`.
+        """
         known = self._known(word)
-        parts = [] if known else _split(word)
+        if known:
+            yield word, known
+            return
+        clitic = split_clitic(word)
+        if clitic and not (self.fallback and is_contraction(*clitic)):
+            yield from self._parts(clitic[0])
+            yield clitic[1], ""
+            return
+        parts = [] if clitic else self._split(word)
         if len(parts) > 1:
             for part in parts:
                 yield from self._parts(part)
         else:
-            yield word, known
+            yield word, None
+
+    def _split(self, word: str) -> list[str]:
+        """Parts of a word that may be known where the whole is not."""
+        if "-" in word:
+            return word.split("-")
+        parts = ["'n" if part == "n" else part for part in word.split("'") if part]  # rock'n'roll
+        if len(parts) == 1:
+            parts = re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]", word)
+        elif self.fallback and not all(map(self._known, parts)):
+            return []  # O'Brien, d'Artagnan
+        return parts
 
     def _known(self, word: str) -> str | None:
         lexicon = self.lexicon
-        if word in CLITICS:
-            return CLITICS[word]
+        if word == "'n":
+            return SCHWA + "n"
         if "." in word:  # U.S.
             return lexicon.spell(word.replace(".", ""))
-        plural = re.fullmatch(r"([A-Z]{2,})('?s|')", word)
-        if plural:  # GPUs, NASA's
-            said = self._capitals(plural[1])
-            return said and lexicon.add_s(said)
         if len(word) > 1 and word.isupper():
             return self._capitals(word) or lexicon.find(word)
-        return lexicon.find(word) or (lexicon.find(word[1:]) if word[:1] == "'" else None)
+        return lexicon.find(word) or self._without_g(word) or lexicon.find(word.strip("'"))
+
+    def _without_g(self, word: str) -> str | None:
+        """A word such as goin'."""
+        if not word.lower().endswith("in'") or word[:-1].lower() in self.lexicon.gold:
+            return None  # in quotes: the cabin'
+        whole = self.lexicon.find(word[:-1] + "g")
+        return whole[:-1] + "n" if whole and whole.endswith(ENG) else None
 
     def _capitals(self, word: str) -> str | None:
         """An abbreviation in capitals: as a word if the dictionaries have one, else spelled."""
@@ -135,7 +159,14 @@ class EnglishPhonemes:
         said = _weak(word, context)
         if isinstance(self.lexicon.gold.get(word.lower()), dict) and not word[1:].isupper():
             said = said or self.lexicon.entry(word, context.uses(word.lower()))
-        return said or "".join(known or guessed[part] for part, known in self._parts(word))
+        if said:
+            return said
+        for part, known in self._parts(word):
+            if known == "":
+                said = add_clitic(self.lexicon, said or "", part)
+            else:
+                said = (said or "") + (known or guessed[part])
+        return said or ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,13 +212,3 @@ def _shouted(items: Sequence[Item]) -> frozenset[int]:
 
 def _is_loud(word: str) -> bool:
     return word in ("I", "A") or (len(word) > 1 and word.isupper() and "." not in word)
-
-
-def _split(word: str) -> list[str]:
-    """Parts of a word that may be known where the whole is not."""
-    if "-" in word:
-        return word.split("-")
-    if "'" in word:
-        head, _, tail = word.rpartition("'")
-        return [part for part in (head, f"'{tail}" if tail else "") if part]
-    return re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]", word)

@@ -333,7 +333,7 @@ _PATTERNS: dict[str, tuple[str, Reader]] = {
     ),
     "word": (
         rf"(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?{_LETTER}+(?:'{_LETTER}+){{0,4}}"
-        rf"(?:-{_LETTER}+(?:'{_LETTER}+){{0,4}}){{0,20}}(?:(?<=s)'(?!\w))?",
+        rf"(?:-{_LETTER}+(?:'{_LETTER}+){{0,4}}){{0,20}}(?:(?:(?<=s)|(?<=[a-z]in))'(?!\w))?",
         _word,
     ),
     "mark": (rf"[{re.escape(MARKS)}]", lambda _: []),

@@ -161,6 +161,7 @@ FORMS: dict[str, Form] = {
         r"(?P<numeral>X{1,3}(?:IX|IV|V?I{0,3})|IX|IV|VI{1,3}|I{2,3})\b(?P<owned>'s\b)?",
         _read_roman,
     ),
+    "article": (r"(?<=-)an?(?=-[a-z])", lambda m: [m[0]]),  # $20-a-month
     "word": (
         rf"(?:'(?=(?i:em|tis|twas|cause|til|n)\b))?{LETTER}+(?:'{LETTER}+){{0,4}}"
         rf"(?:-{LETTER}+(?:'{LETTER}+){{0,4}}){{0,20}}(?:(?:(?<=s)|(?<=[a-z]in))'(?!\w))?",

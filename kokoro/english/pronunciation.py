@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..symbols import ENG, ETH, FLAPS, SCHWA, SMALL_U, Token, keep_symbols
 from .clitics import add_clitic, is_contraction, split_clitic
 from .lexicon import Lexicon, first_is_vowel
+from .prefixes import prefix_sound, without_hyphen
 from .written import Item, read_text
 
 logger = logging.getLogger("kokoro")
@@ -50,7 +51,7 @@ class EnglishPhonemes:
         shouted = _shouted(items)
         # Words in order, with the number of their item; a mark is an empty word.
         words = [
-            (index, word.lower() if index in shouted and word != "I" else word)
+            (index, word.lower() if index in shouted and word != "I" else self._joined(word))
             for index, item in enumerate(items)
             for word in item.words or ("",)
         ]
@@ -62,6 +63,10 @@ class EnglishPhonemes:
             for item, parts in zip(items, said, strict=True)
             if (phonemes := item.text if item.mark else self._in_alphabet(" ".join(parts)))
         ]
+
+    def _joined(self, word: str) -> str:
+        lexicon = self.lexicon
+        return without_hyphen(word, lexicon.entry, british=lexicon.british) if "-" in word else word
 
     def _in_alphabet(self, phonemes: str) -> str:
         return keep_symbols(phonemes if self.lexicon.british else phonemes.translate(FLAPS))
@@ -111,6 +116,13 @@ class EnglishPhonemes:
         if clitic and not (self.fallback and is_contraction(*clitic)):
             yield from self._parts(clitic[0])
             yield clitic[1], ""
+            return
+        prefix, _, rest = word.partition("-")
+        sound = prefix_sound(prefix, british=self.lexicon.british) if rest else None
+        if sound:  # what follows re- is done
+            yield prefix, sound
+            verb = self.lexicon.entry(rest, ("VERB",))
+            yield from [(rest, verb)] if verb else self._parts(rest)
             return
         parts = [] if clitic else self._split(word)
         if len(parts) > 1:

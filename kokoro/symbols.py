@@ -74,6 +74,7 @@ FLAPS = str.maketrans({FLAP: "T", "ʔ": "t"})
 
 _LOOKS = ("<wide>", "<narrow>", "<font>", "<circle>", "<square>", "<compat>")
 _OWN_LOOKS = "…‥№"
+_MOST_MARKS = 10  # on one letter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +92,22 @@ def drop_unsaid(text: str) -> str:
     Wide, narrow, bold, circled and joined forms of letters and digits become the plain ones.
     """
     folded = "".join(c if c.isascii() else _plain_form(c) for c in text)
-    return "".join(map(_said, unicodedata.normalize("NFC", folded)))
+    return "".join(map(_said, unicodedata.normalize("NFC", few_marks(folded))))
+
+
+def few_marks(text: str) -> str:
+    """A text without the marks on one letter that are more than any language has.
+
+    To put marks in order takes the square of their number.
+    """
+    if text.isascii():
+        return text
+    kept, run = [], 0
+    for c in text:
+        run = run + 1 if unicodedata.combining(c) else 0
+        if run <= _MOST_MARKS:
+            kept.append(c)
+    return "".join(kept)
 
 
 def _plain_form(c: str) -> str:
@@ -126,7 +142,7 @@ def keep_symbols(phonemes: str) -> str:
 
 def decompose(phonemes: str) -> str:
     """Take accents off their letters, except the cedilla of a letter of the alphabet."""
-    return unicodedata.normalize("NFD", phonemes).replace("c\u0327", "ç")
+    return unicodedata.normalize("NFD", few_marks(phonemes)).replace("c\u0327", "ç")
 
 
 def fold_espeak(ipa: str) -> str:

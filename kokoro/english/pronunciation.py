@@ -11,29 +11,12 @@ from ..symbols import ENG, ETH, FLAPS, SCHWA, SMALL_U, Token, keep_symbols
 from .clitics import add_clitic, is_contraction, split_clitic
 from .lexicon import Lexicon, first_is_vowel
 from .prefixes import prefix_sound, without_hyphen
+from .tags import Tagger, tag_words, uses_after, uses_of
 from .written import Item, read_text
 
 logger = logging.getLogger("kokoro")
 
 Fallback = Callable[[Sequence[str]], list[str]]
-# What the word before says about how this one is used, in the dictionaries' terms.
-USES_AFTER = {
-    "VBN": frozenset({
-        "have", "has", "had", "was", "were", "been", "be", "being", "is", "are", "having", "i've",
-        "you've", "we've", "they've", "hasn't", "haven't", "hadn't", "wasn't", "weren't",
-    }),
-    "VERB": frozenset({
-        "to", "will", "would", "can", "could", "should", "must", "may", "might", "shall", "do",
-        "does", "did", "don't", "doesn't", "didn't", "won't", "can't", "cannot", "couldn't",
-        "wouldn't", "shouldn't", "i", "you", "we", "they", "let's", "please", "i'll", "you'll",
-        "we'll", "they'll", "i'd", "you'd", "we'd", "they'd",
-    }),
-    "NOUN": frozenset({
-        "the", "a", "an", "my", "your", "his", "its", "our", "their", "this", "that", "these",
-        "those", "of", "no", "some", "any", "each", "every", "in", "on", "for", "with", "from",
-        "by", "at",
-    }),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,24 +27,30 @@ class EnglishPhonemes:
     name: str
     fallback: Fallback | None = None  # phonemes of words that the lexicon lacks
     english: bool = True
+    tagger: Tagger | None = None  # tells how words are used; without it their neighbors do
 
     def tokens(self, text: str) -> list[Token]:
         """Words and marks with their phonemes; one may be said as several words (`$5`)."""
         items = read_text(text)
-        shouted = _shouted(items)
-        # Words in order, with the number of their item; a mark is an empty word.
-        words = [
-            (index, word.lower() if index in shouted and word != "I" else self._joined(word))
-            for index, item in enumerate(items)
-            for word in item.words or ("",)
-        ]
+        words = self._words(items)
+        texts = [word for _, word in words]
+        tags = tag_words([word or items[index].text for index, word in words], self.tagger)
         said: list[list[str]] = [[] for _ in items]
-        for (index, _), phonemes in zip(words, self._say([w for _, w in words]), strict=True):
+        for (index, _), phonemes in zip(words, self._say(texts, tags), strict=True):
             said[index] += [phonemes] * bool(phonemes)
         return [
             Token(text=item.text, phonemes=phonemes, blank=item.blank)
             for item, parts in zip(items, said, strict=True)
             if (phonemes := item.text if item.mark else self._in_alphabet(" ".join(parts)))
+        ]
+
+    def _words(self, items: Sequence[Item]) -> list[tuple[int, str]]:
+        """Words in order, with the number of their item; a mark is an empty word."""
+        shouted = _shouted(items)
+        return [
+            (index, word.lower() if index in shouted and word != "I" else self._joined(word))
+            for index, item in enumerate(items)
+            for word in item.words or ("",)
         ]
 
     def _joined(self, word: str) -> str:
@@ -71,7 +60,7 @@ class EnglishPhonemes:
     def _in_alphabet(self, phonemes: str) -> str:
         return keep_symbols(phonemes if self.lexicon.british else phonemes.translate(FLAPS))
 
-    def _say(self, words: Sequence[str]) -> list[str]:
+    def _say(self, words: Sequence[str], tags: Sequence[str]) -> list[str]:
         """Phonemes of words in context, from the last one on, for words hang on the next."""
         guessed = self._guess({
             part for word in {*words} - {""} for part, known in self._parts(word) if known is None
@@ -81,7 +70,12 @@ class EnglishPhonemes:
         after = ""  # phonemes of the next word; none at a mark and at the end
         for position in range(len(words), 0, -1):
             before, word, following = near[position - 1 : position + 2]
-            context = _Context(before=before.lower(), after=after, following=following.lower())
+            context = _Context(
+                before=before.lower(),
+                after=after,
+                following=following.lower(),
+                tag=tags[position - 1],
+            )
             said.append(self._in_context(word, context, guessed) if word else "")
             if said[-1] or not word:
                 after = said[-1]
@@ -186,12 +180,16 @@ class _Context:
     before: str  # the word before, in small letters; empty after a mark
     after: str  # phonemes of the next word; empty before a mark
     following: str  # the next word in small letters
+    tag: str  # part of speech; empty where nobody tells
 
     def uses(self, word: str) -> tuple[str, ...]:
         """Parts of speech that the neighbours of a word suggest, best first."""
-        past = ["VBD"] if word == "used" and self.following == "to" else []
-        likely = [use for use, words in USES_AFTER.items() if self.before in words]
-        return (*past, *likely[:1], *["None"] * (not self.after))
+        alone = ["None"] * (not self.after)
+        if word == "used":
+            return ("VBD",) if self.following == "to" else ()
+        if self.tag:
+            return (*alone, *uses_of(self.tag))
+        return (*uses_after(self.before), *alone)
 
 
 def _weak(word: str, context: _Context) -> str | None:

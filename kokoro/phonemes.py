@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .chunks import Chunk, chunk_piece, chunk_tokens, split_lines, split_sentences
+from .markup import drop_markup
 from .phonemizers import Phonemizer
 from .symbols import MARKS, Token, drop_unsaid, keep_symbols, shift_stress
 
@@ -84,8 +85,9 @@ def speech_chunks(text: str, phonemizer: Phonemizer, *, cut_long: bool = True) -
     """Chunks of a text; lines are separate, empty ones are passed over.
 
     A sentence of another language than English with over 510 phonemes becomes several chunks;
-    without `cut_long` what is over is lost, as in the reference.
+    without `cut_long` what is over is lost, as in the reference. Marks of markdown are not said.
     """
+    text = drop_markup(text)
     if phonemizer.english:
         for line in split_lines(text):
             yield from chunk_tokens(read_tokens(line, phonemizer))

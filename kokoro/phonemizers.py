@@ -1,7 +1,8 @@
 """Which phonemizer turns the text of a language into phonemes, by what is installed.
 
-Best first: misaki's own classes (English only with spaCy, its model and num2words in place: they
-would be downloaded otherwise), misaki's English dictionaries with our own rules, espeak-ng.
+English: misaki's dictionaries with our own rules, which read written forms ($20-$30) better than
+misaki's class does; spaCy's model tells parts of speech where it is installed. Japanese and
+Mandarin: misaki's own classes. Others, and English words that are in no dictionary: espeak-ng.
 
 Source: kokoro.md section 5.
 """
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .english.lexicon import Lexicon, data_folder
-from .english.pronunciation import EnglishPhonemes, Fallback
+from .english.pronunciation import EnglishPhonemes
+from .english.tags import find_tagger
 from .espeak.phonemes import EspeakPhonemes, espeak_ipa
 from .espeak.process import is_installed
-from .symbols import FLAPS, Token, drop_unsaid, fold_english, keep_symbols
+from .symbols import Token, drop_unsaid, fold_english, keep_symbols
 
 LANGUAGES = {
     "a": "American English", "b": "British English", "e": "Spanish", "f": "French", "h": "Hindi",
@@ -34,7 +36,6 @@ ESPEAK_CODES = {
 }  # fmt: skip
 # Packages without which misaki's own classes do not work, by language.
 MISAKI_NEEDS = {
-    "en": ("misaki", "spacy", "num2words", "en_core_web_sm"),
     "j": ("misaki", "fugashi", "unidic", "pyopenjtalk", "jaconv", "mojimoji"),
     "z": ("misaki", "jieba", "pypinyin", "pypinyin_dict", "cn2an", "ordered_set"),
 }
@@ -109,14 +110,16 @@ def _english_phonemizer(*, british: bool) -> Phonemizer:
         return [fold_english(ipa, british=british) for ipa in found]
 
     known = fallback if is_installed() else None
-    if not _missing("en"):
-        return _misaki_english(known, british=british)
     if folder := data_folder():
-        helper = " and espeak-ng for other words" if known else ""
+        tagger = find_tagger()
+        parts = ["misaki's dictionaries"]
+        parts += ["spaCy for parts of speech"] * bool(tagger)
+        parts += ["espeak-ng for other words"] * bool(known)
         return EnglishPhonemes(
             lexicon=Lexicon.load(folder, british=british),
-            name=f"misaki's dictionaries{helper}",
+            name=" and ".join(parts),
             fallback=known,
+            tagger=tagger,
         )
     if known:
         empty = Lexicon(gold={}, silver={}, british=british)
@@ -137,37 +140,14 @@ def _missing(needs: str) -> list[str]:
 class MisakiPhonemes:
     """A class of misaki; not run in this project's tests, which have none of its packages."""
 
-    name: str
-    english: bool
-    british: bool
-    read: Callable[[str], tuple[str, Sequence[object] | None]]  # text to phonemes and tokens
+    read: Callable[[str], tuple[str, object]]  # text to phonemes, and more
+    name: str = "misaki"
+    english: bool = False
 
     def tokens(self, text: str) -> list[Token]:
-        """Words and marks; for languages other than English the whole text is one token."""
-        phonemes, found = self.read(drop_unsaid(text))
-        if not self.english or found is None:
-            said = keep_symbols(phonemes)
-            return [Token(text=text, phonemes=said or None, blank=False)] if said else []
-        tokens = []
-        for token in found:
-            said = str(getattr(token, "phonemes", None) or "")
-            said = keep_symbols(said if self.british else said.translate(FLAPS))
-            blank = bool(getattr(token, "whitespace", ""))
-            word = str(getattr(token, "text", ""))
-            tokens.append(Token(text=word, phonemes=said or None, blank=blank))
-        return tokens
-
-
-def _misaki_english(fallback: Fallback | None, *, british: bool) -> Phonemizer:
-    module = importlib.import_module("misaki.en")
-
-    def unknown(token: object) -> tuple[str | None, int | None]:
-        if fallback is None:
-            return None, None
-        return fallback([str(getattr(token, "text", ""))])[0] or None, 1
-
-    read = module.G2P(trf=False, british=british, fallback=unknown)
-    return MisakiPhonemes(name="misaki", english=True, british=british, read=read)
+        """The whole text as one token."""
+        said = keep_symbols(self.read(drop_unsaid(text))[0])
+        return [Token(text=text, phonemes=said, blank=False)] if said else []
 
 
 def _misaki_phonemizer(letter: str) -> Phonemizer:
@@ -181,4 +161,4 @@ def _misaki_phonemizer(letter: str) -> Phonemizer:
             "Or type phonemes instead of text."
         )
     read = getattr(importlib.import_module(f"misaki.{extra}"), reader)()
-    return MisakiPhonemes(name="misaki", english=False, british=False, read=read)
+    return MisakiPhonemes(read=read)

@@ -72,6 +72,11 @@ BRITISH = {
 FLAPS = str.maketrans({FLAP: "T", "ʔ": "t"})
 
 
+_LOOKS = ("<wide>", "<narrow>", "<font>", "<circle>", "<square>", "<compat>")
+_OWN_LOOKS = "…‥№"
+_MOST_MARKS = 10  # on one letter
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
     """A word or a mark of a text with its phonemes."""
@@ -82,8 +87,35 @@ class Token:
 
 
 def drop_unsaid(text: str) -> str:
-    """Any text composed, without emoji or surrogates; control characters are blanks, lines stay."""
-    return "".join(map(_said, unicodedata.normalize("NFC", text)))
+    """Any text composed, without emoji or surrogates; control characters are blanks, lines stay.
+
+    Wide, narrow, bold, circled and joined forms of letters and digits become the plain ones.
+    """
+    folded = "".join(c if c.isascii() else _plain_form(c) for c in text)
+    return "".join(map(_said, unicodedata.normalize("NFC", few_marks(folded))))
+
+
+def few_marks(text: str) -> str:
+    """A text without the marks on one letter that are more than any language has.
+
+    To put marks in order takes the square of their number.
+    """
+    if text.isascii():
+        return text
+    kept, run = [], 0
+    for c in text:
+        run = run + 1 if unicodedata.combining(c) else 0
+        if run <= _MOST_MARKS:
+            kept.append(c)
+    return "".join(kept)
+
+
+def _plain_form(c: str) -> str:
+    # Not raised and small ones: some are symbols of the model, and 2 squared is not 22.
+    if not unicodedata.decomposition(c).startswith(_LOOKS) or c in _OWN_LOOKS:
+        return c
+    plain = unicodedata.normalize("NFKC", c)
+    return c if plain[:1].isspace() else plain
 
 
 def _said(c: str) -> str:
@@ -93,7 +125,7 @@ def _said(c: str) -> str:
     if kind == "Cf":
         return c if c in JOINERS else ""
     variation = "\ufe00" <= c <= "\ufe0f" or "\U0001f3fb" <= c <= "\U0001f3ff"
-    picture = kind == "So" and c != "\xb0"
+    picture = kind == "So" and c not in "°№"
     return "" if kind in ("Cs", "Co", "Cn", "Me") or picture or variation else c
 
 
@@ -110,7 +142,7 @@ def keep_symbols(phonemes: str) -> str:
 
 def decompose(phonemes: str) -> str:
     """Take accents off their letters, except the cedilla of a letter of the alphabet."""
-    return unicodedata.normalize("NFD", phonemes).replace("c\u0327", "ç")
+    return unicodedata.normalize("NFD", few_marks(phonemes)).replace("c\u0327", "ç")
 
 
 def fold_espeak(ipa: str) -> str:

@@ -123,7 +123,7 @@ class Lexicon:
         if written.endswith("ves") and base.endswith(("f", "fe")):
             stem = stem.removesuffix("f") + "v"
         if stem[-1] in SIBILANTS:
-            return stem + self._weak_i() + "z"
+            return stem + self.weak_i + "z"
         if self.british and written.endswith("ies") and stem.endswith("i"):
             stem = stem[:-1] + SMALL_I
         return stem + ("s" if stem[-1] in VOICELESS else "z")
@@ -131,7 +131,7 @@ class Lexicon:
     def add_ed(self, stem: str, written: str, base: str) -> str:
         """Past tense."""
         if stem[-1] in "td":
-            return self._flapped(stem) + self._weak_i() + "d"
+            return self._flapped(stem) + self.weak_i + "d"
         if self.british and stem.endswith(FAINT_L):
             stem = stem[:-2] + "l"
         if self.british and base.endswith("y") and stem.endswith("i"):
@@ -169,7 +169,9 @@ class Lexicon:
             return stem[:-2] + SCHWA + "l"
         return stem
 
-    def _weak_i(self) -> str:
+    @property
+    def weak_i(self) -> str:
+        """The vowel of an ending with a syllable of its own: boxes, wanted."""
         return SMALL_I if self.british else BARRED_I
 
     def _flapped(self, stem: str) -> str:
@@ -221,3 +223,8 @@ def _stems(word: str, ending: str) -> Iterator[str]:
 def first_is_vowel(phonemes: str) -> bool:
     """Whether phonemes begin with a vowel sound."""
     return re.match(f"[{STRESSES}]*[{VOWELS}]", phonemes) is not None
+
+
+def last_is_vowel(phonemes: str) -> bool:
+    """Whether phonemes end in a vowel sound."""
+    return phonemes[-1:] in tuple(VOWELS + LONG)

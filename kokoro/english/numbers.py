@@ -41,7 +41,34 @@ CURRENCIES = {
     "\u20bd": Currency("rouble", "roubles", "kopeck", "kopecks"),
     "\u20a9": Currency("won", "won"),
     "\u00a2": Currency("cent", "cents"),
+    "\u20ba": Currency("lira", "lira"),
+    "\u20aa": Currency("shekel", "shekels"),
+    "\u20ab": Currency("dong", "dong"),
+    "\u20b1": Currency("peso", "pesos"),
+    "\u20b4": Currency("hryvnia", "hryvnias"),
+    "\u20a6": Currency("naira", "naira"),
+    "\u20bf": Currency("bitcoin", "bitcoins"),
+    "CHF": Currency("franc", "francs"),
+    "CNY": Currency("yuan", "yuan"),
+    "CAD": Currency("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "AUD": Currency("Australian dollar", "Australian dollars", "cent", "cents"),
+    "NZD": Currency("New Zealand dollar", "New Zealand dollars", "cent", "cents"),
+    "HKD": Currency("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
+    "SGD": Currency("Singapore dollar", "Singapore dollars", "cent", "cents"),
+    "US$": Currency("U.S. dollar", "U.S. dollars", "cent", "cents"),
+    "SEK": Currency("Swedish krona", "Swedish kronor"),
+    "NOK": Currency("Norwegian krone", "Norwegian kroner"),
+    "DKK": Currency("Danish krone", "Danish kroner"),
+    "PLN": Currency("zloty", "zlotys"),
+    "BRL": Currency("real", "reais"),
 }
+# Other names of these.
+CODES = {
+    "USD": "$", "EUR": "\u20ac", "GBP": "\u00a3", "JPY": "\u00a5", "RMB": "CNY", "INR": "\u20b9",
+    "RUB": "\u20bd", "KRW": "\u20a9", "ILS": "\u20aa", "BTC": "\u20bf", "AU$": "AUD", "A$": "AUD",
+    "CA$": "CAD", "C$": "CAD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD", "R$": "BRL",
+    "Rs": "\u20b9", "Rs.": "\u20b9",
+}  # fmt: skip
 
 
 def cardinal(number: int) -> list[str]:
@@ -88,6 +115,14 @@ def year(number: int) -> list[str]:
     return [*cardinal(high), *(["oh", ONES[low]] if low < 10 else cardinal(low))]
 
 
+def year_before_era(number: int) -> list[str]:
+    """A year that AD or BC follows: 476 is four seventy six."""
+    high, low = divmod(number, 100)
+    if high > 9 or low == 0:
+        return year(number) if low or high % 10 else cardinal(number)
+    return [ONES[high], *(["oh", ONES[low]] if low < 10 else cardinal(low))]
+
+
 def decade(number: int) -> list[str]:
     """The years from a round one on: 1980 is nineteen eighties, 2000 two thousands."""
     *head, last = year(number)
@@ -124,14 +159,26 @@ def money(amount: str, currency: Currency) -> list[str]:
     """
     amount = re.sub(r",(\d\d)$", r".\1", amount)
     whole, _, decimals = amount.replace(",", "").partition(".")
+    many = currency.many.split()
     if decimals and (len(decimals) != 2 or not currency.small_one):
-        return [*decimal(amount), currency.many]
+        return [*decimal(amount), *many]
     whole, small = whole.lstrip("0"), int(decimals or 0)
-    large_words = [*decimal(whole or "0"), currency.one if whole == "1" else currency.many]
+    large_words = [*decimal(whole or "0"), *(currency.one.split() if whole == "1" else many)]
     if not small:
         return large_words
     small_words = [*cardinal(small), currency.small_one if small == 1 else currency.small_many]
     return [*large_words, "and", *small_words] if whole else small_words
+
+
+def duration(hours: int, minutes: int, seconds: int) -> list[str]:
+    """A length of time: 2:05:13 is two hours five minutes and thirteen seconds."""
+    parts = [
+        [*cardinal(count), unit + "s" * (count != 1)]
+        for count, unit in ((hours, "hour"), (minutes, "minute"), (seconds, "second"))
+        if count
+    ]
+    *head, last = parts or [["zero", "seconds"]]
+    return [*(word for part in head for word in part), *["and"] * bool(head), *last]
 
 
 def clock(hours: int, minutes: int, seconds: int | None = None) -> list[str]:

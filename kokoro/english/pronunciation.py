@@ -7,33 +7,16 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..symbols import ETH, FLAPS, SCHWA, SMALL_U, Token, keep_symbols
+from ..symbols import ENG, ETH, FLAPS, SCHWA, SMALL_U, Token, keep_symbols
+from .clitics import add_clitic, is_contraction, split_clitic
 from .lexicon import Lexicon, first_is_vowel
+from .prefixes import prefix_sound, without_hyphen
+from .tags import Tagger, tag_words, uses_after, uses_of
 from .written import Item, read_text
 
 logger = logging.getLogger("kokoro")
 
 Fallback = Callable[[Sequence[str]], list[str]]
-# What the word before says about how this one is used, in the dictionaries' terms.
-USES_AFTER = {
-    "VBN": frozenset({
-        "have", "has", "had", "was", "were", "been", "be", "being", "is", "are", "having", "i've",
-        "you've", "we've", "they've", "hasn't", "haven't", "hadn't", "wasn't", "weren't",
-    }),
-    "VERB": frozenset({
-        "to", "will", "would", "can", "could", "should", "must", "may", "might", "shall", "do",
-        "does", "did", "don't", "doesn't", "didn't", "won't", "can't", "cannot", "couldn't",
-        "wouldn't", "shouldn't", "i", "you", "we", "they", "let's", "please", "i'll", "you'll",
-        "we'll", "they'll", "i'd", "you'd", "we'd", "they'd",
-    }),
-    "NOUN": frozenset({
-        "the", "a", "an", "my", "your", "his", "its", "our", "their", "this", "that", "these",
-        "those", "of", "no", "some", "any", "each", "every", "in", "on", "for", "with", "from",
-        "by", "at",
-    }),
-}  # fmt: skip
-# Ends of words that the dictionaries lack.
-CLITICS = {"'ve": SCHWA + "v", "'re": SCHWA, "'n": SCHWA + "n", "'all": SCHWA + "l"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,19 +27,16 @@ class EnglishPhonemes:
     name: str
     fallback: Fallback | None = None  # phonemes of words that the lexicon lacks
     english: bool = True
+    tagger: Tagger | None = None  # tells how words are used; without it their neighbors do
 
     def tokens(self, text: str) -> list[Token]:
         """Words and marks with their phonemes; one may be said as several words (`$5`)."""
         items = read_text(text)
-        shouted = _shouted(items)
-        # Words in order, with the number of their item; a mark is an empty word.
-        words = [
-            (index, word.lower() if index in shouted and word != "I" else word)
-            for index, item in enumerate(items)
-            for word in item.words or ("",)
-        ]
+        words = self._words(items)
+        texts = [word for _, word in words]
+        tags = tag_words([word or items[index].text for index, word in words], self.tagger)
         said: list[list[str]] = [[] for _ in items]
-        for (index, _), phonemes in zip(words, self._say([w for _, w in words]), strict=True):
+        for (index, _), phonemes in zip(words, self._say(texts, tags), strict=True):
             said[index] += [phonemes] * bool(phonemes)
         return [
             Token(text=item.text, phonemes=phonemes, blank=item.blank)
@@ -64,20 +44,38 @@ class EnglishPhonemes:
             if (phonemes := item.text if item.mark else self._in_alphabet(" ".join(parts)))
         ]
 
+    def _words(self, items: Sequence[Item]) -> list[tuple[int, str]]:
+        """Words in order, with the number of their item; a mark is an empty word."""
+        shouted = _shouted(items)
+        return [
+            (index, word.lower() if index in shouted and word != "I" else self._joined(word))
+            for index, item in enumerate(items)
+            for word in item.words or ("",)
+        ]
+
+    def _joined(self, word: str) -> str:
+        lexicon = self.lexicon
+        return without_hyphen(word, lexicon.entry, british=lexicon.british) if "-" in word else word
+
     def _in_alphabet(self, phonemes: str) -> str:
         return keep_symbols(phonemes if self.lexicon.british else phonemes.translate(FLAPS))
 
-    def _say(self, words: Sequence[str]) -> list[str]:
+    def _say(self, words: Sequence[str], tags: Sequence[str]) -> list[str]:
         """Phonemes of words in context, from the last one on, for words hang on the next."""
         guessed = self._guess({
-            part for word in {*words} - {""} for part, known in self._parts(word) if not known
+            part for word in {*words} - {""} for part, known in self._parts(word) if known is None
         })  # fmt: skip
         near = ["", *words, ""]
         said: list[str] = []
         after = ""  # phonemes of the next word; none at a mark and at the end
         for position in range(len(words), 0, -1):
             before, word, following = near[position - 1 : position + 2]
-            context = _Context(before=before.lower(), after=after, following=following.lower())
+            context = _Context(
+                before=before.lower(),
+                after=after,
+                following=following.lower(),
+                tag=tags[position - 1],
+            )
             said.append(self._in_context(word, context, guessed) if word else "")
             if said[-1] or not word:
                 after = said[-1]
@@ -100,28 +98,60 @@ class EnglishPhonemes:
         return {w: found.get(w) or lexicon.compound(w) or lexicon.spell(w) for w in words}
 
     def _parts(self, word: str) -> Iterator[tuple[str, str | None]]:
-        """A word, or its parts if only they are known, each with its phonemes out of context."""
+        """A word, or its parts if only they are known, each with its phonemes out of context.
+
+        An end such as 's is a part without phonemes of its own: see `add_clitic`.
+        """
         known = self._known(word)
-        parts = [] if known else _split(word)
+        if known:
+            yield word, known
+            return
+        clitic = split_clitic(word)
+        if clitic and not (self.fallback and is_contraction(*clitic)):
+            yield from self._parts(clitic[0])
+            yield clitic[1], ""
+            return
+        prefix, _, rest = word.partition("-")
+        sound = prefix_sound(prefix, british=self.lexicon.british) if rest else None
+        if sound:  # what follows re- is done
+            yield prefix, sound
+            verb = self.lexicon.entry(rest, ("VERB",))
+            yield from [(rest, verb)] if verb else self._parts(rest)
+            return
+        parts = [] if clitic else self._split(word)
         if len(parts) > 1:
             for part in parts:
                 yield from self._parts(part)
         else:
-            yield word, known
+            yield word, None
+
+    def _split(self, word: str) -> list[str]:
+        """Parts of a word that may be known where the whole is not."""
+        if "-" in word:
+            return word.split("-")
+        parts = ["'n" if part == "n" else part for part in word.split("'") if part]  # rock'n'roll
+        if len(parts) == 1:
+            parts = re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]", word)
+        elif self.fallback and not all(map(self._known, parts)):
+            return []  # O'Brien, d'Artagnan
+        return parts
 
     def _known(self, word: str) -> str | None:
         lexicon = self.lexicon
-        if word in CLITICS:
-            return CLITICS[word]
+        if word == "'n":
+            return SCHWA + "n"
         if "." in word:  # U.S.
             return lexicon.spell(word.replace(".", ""))
-        plural = re.fullmatch(r"([A-Z]{2,})('?s|')", word)
-        if plural:  # GPUs, NASA's
-            said = self._capitals(plural[1])
-            return said and lexicon.add_s(said)
         if len(word) > 1 and word.isupper():
             return self._capitals(word) or lexicon.find(word)
-        return lexicon.find(word) or (lexicon.find(word[1:]) if word[:1] == "'" else None)
+        return lexicon.find(word) or self._without_g(word) or lexicon.find(word.strip("'"))
+
+    def _without_g(self, word: str) -> str | None:
+        """A word such as goin'."""
+        if not word.lower().endswith("in'") or word[:-1].lower() in self.lexicon.gold:
+            return None  # in quotes: the cabin'
+        whole = self.lexicon.find(word[:-1] + "g")
+        return whole[:-1] + "n" if whole and whole.endswith(ENG) else None
 
     def _capitals(self, word: str) -> str | None:
         """An abbreviation in capitals: as a word if the dictionaries have one, else spelled."""
@@ -135,7 +165,14 @@ class EnglishPhonemes:
         said = _weak(word, context)
         if isinstance(self.lexicon.gold.get(word.lower()), dict) and not word[1:].isupper():
             said = said or self.lexicon.entry(word, context.uses(word.lower()))
-        return said or "".join(known or guessed[part] for part, known in self._parts(word))
+        if said:
+            return said
+        for part, known in self._parts(word):
+            if known == "":
+                said = add_clitic(self.lexicon, said or "", part)
+            else:
+                said = (said or "") + (known or guessed[part])
+        return said or ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,12 +180,16 @@ class _Context:
     before: str  # the word before, in small letters; empty after a mark
     after: str  # phonemes of the next word; empty before a mark
     following: str  # the next word in small letters
+    tag: str  # part of speech; empty where nobody tells
 
     def uses(self, word: str) -> tuple[str, ...]:
         """Parts of speech that the neighbours of a word suggest, best first."""
-        past = ["VBD"] if word == "used" and self.following == "to" else []
-        likely = [use for use, words in USES_AFTER.items() if self.before in words]
-        return (*past, *likely[:1], *["None"] * (not self.after))
+        alone = ["None"] * (not self.after)
+        if word == "used":
+            return ("VBD",) if self.following == "to" else ()
+        if self.tag:
+            return (*alone, *uses_of(self.tag))
+        return (*uses_after(self.before), *alone)
 
 
 def _weak(word: str, context: _Context) -> str | None:
@@ -181,13 +222,3 @@ def _shouted(items: Sequence[Item]) -> frozenset[int]:
 
 def _is_loud(word: str) -> bool:
     return word in ("I", "A") or (len(word) > 1 and word.isupper() and "." not in word)
-
-
-def _split(word: str) -> list[str]:
-    """Parts of a word that may be known where the whole is not."""
-    if "-" in word:
-        return word.split("-")
-    if "'" in word:
-        head, _, tail = word.rpartition("'")
-        return [part for part in (head, f"'{tail}" if tail else "") if part]
-    return re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]", word)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..markup import drop_markup
 from ..spoken import Spoken, Word
 from ..symbols import drop_unsaid
 from .process import VoiceEntry, break_runs, known_voices, synthesize
@@ -39,7 +40,8 @@ class EspeakVoice:
             ValueError: If language, variant, speed or pitch is impossible.
             RuntimeError: If espeak-ng is not installed.
         """
-        rate, text = self._check(), break_runs(drop_unsaid(text))
+        text = drop_markup(drop_unsaid(text), keep_sounds=False)
+        rate, text = self._check(), break_runs(text)
         identifier = find_voice(known_voices("The espeak-ng voice"), self.language).identifier
         if self.variant is not None:
             identifier += f"+{self.variant}"

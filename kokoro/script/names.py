@@ -97,7 +97,6 @@ class SpeakerNames:
         self.names = [" ".join(name.split()) for name in names]
         self.is_listed = bool(self.names)
         self._uses_marks: bool | None = None  # None: neither mark nor name has been seen
-        self._index = {name_key(name): index for index, name in enumerate(self.names)}
         if len(self.names) > MAX_SPEAKERS:
             raise ValueError(
                 f"{len(self.names)} names are given; up to {MAX_SPEAKERS} speakers are possible. "
@@ -109,6 +108,7 @@ class SpeakerNames:
                     f"Name {number} is {name[:40]!r}; a name has 1 to {MAX_NAME} characters and no "
                     "colon, bracket or asterisk. Write for example: Anna"
                 )
+        self._index = {name_key(name): index for index, name in enumerate(self.names)}
         if len(self._index) < len(self.names):
             raise ValueError(
                 f"The names {', '.join(self.names)} hold one name twice; capital letters make no "

@@ -129,7 +129,7 @@ def parse_options(inside: str, place: Place) -> Options:
     Raises:
         ValueError: If an option is unknown, given twice, empty, or the speed is not possible.
     """
-    values: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     places: dict[str, Place] = {}
     key, position = "", 1  # after the bracket
     for part in inside.split(","):
@@ -138,7 +138,7 @@ def parse_options(inside: str, place: Place) -> Options:
         position += len(part) + 1
         name, equals, value = part.partition("=")
         if not equals and key:
-            values[key] += f",{part.strip()}"
+            values[key].append(part.strip())
             continue
         key = name.strip().lower()
         if key not in OPTION_NAMES:
@@ -150,9 +150,10 @@ def parse_options(inside: str, place: Place) -> Options:
             raise here.error(f"{key} is given twice; once is possible. Remove one.")
         if not value.strip():
             raise here.error(f"{key} has no value. Write for example {_EXAMPLES[key]}.")
-        values[key], places[key] = value.strip(), here
-    speed = _speed(values["speed"], places["speed"]) if "speed" in values else None
-    return Options(voice=values.get("voice"), speed=speed, language=values.get("language"))
+        values[key], places[key] = [value.strip()], here
+    joined = {key: ",".join(parts) for key, parts in values.items()}
+    speed = _speed(joined["speed"], places["speed"]) if "speed" in joined else None
+    return Options(voice=joined.get("voice"), speed=speed, language=joined.get("language"))
 
 
 _EXAMPLES = {"voice": "[voice=af_bella]", "speed": "[speed=1.2]", "language": "[language=b]"}

@@ -66,12 +66,15 @@ def parse_reference_script(text: str) -> Script:
         )
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     turns = []
+    counted, line, line_end = 0, 1, -1  # what has been counted, and the last line end there
     for mark, end in zip(marks, ends, strict=True):
         words = text[mark.end() : end].lstrip()
         words = words if end == len(text) else words.rstrip()
         speaker = int(mark["number"]) - 1
-        line = text.count("\n", 0, mark.start()) + 1
-        column = mark.start() - text.rfind("\n", 0, mark.start())
+        line += text.count("\n", counted, mark.start())
+        line_end = max(line_end, text.rfind("\n", counted, mark.start()))
+        counted = mark.start()
+        column = counted - line_end
         if not words.strip() and 0 <= speaker < REFERENCE_SPEAKERS:
             raise ValueError(
                 f"{notation.describe(line, column)}: {mark[0]} has no text. Write words after it."
@@ -94,6 +97,7 @@ class _Reader:
         self.first: Place | None = None  # of everything
         self.num_parts = 0  # of the open turn that have ended
         self.words: list[str] = []  # of the open part
+        self.has_words = False  # whether one of them is more than a blank
         self.pause_s = Fraction(0)  # before the next part
         self.together = False
         self.cue: Place | None = None  # the last pause or [together]
@@ -202,10 +206,7 @@ class _Reader:
         return True
 
     def _is_under_way(self) -> bool:
-        return self.num_parts > 0 or self._has_words()
-
-    def _has_words(self) -> bool:
-        return any(not words.isspace() for words in self.words)
+        return self.num_parts > 0 or self.has_words
 
     def _set_options(self, inside: str, place: Place) -> None:
         options = notation.parse_options(inside, place)
@@ -228,12 +229,13 @@ class _Reader:
     def _add_words(self, words: str, place: Place) -> None:
         if not words:
             return
-        if words.strip() and not self._has_words():
+        if words.strip() and not self.has_words:
             begin = _move(place, _skip_blanks(words, 0) + place.column - 1)
             self.first = self.first or begin
             if self.num_parts or not self.is_named:  # else the turn begins at its name
                 self.begin = begin
         self.words.append(words)
+        self.has_words = self.has_words or not words.isspace()
 
     def _end_turn(self) -> None:
         self._end_part()
@@ -246,7 +248,7 @@ class _Reader:
     def _end_part(self) -> None:
         """Make a turn of the words since the last pause."""
         text = "".join(self.words).strip()
-        self.words = []
+        self.words, self.has_words = [], False
         if not text or self.begin is None:
             return
         if self.num_parts and not any(character.isalnum() for character in text):

@@ -43,6 +43,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Color = tuple[int, int, int]
 
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+_MAX_SHOWN = 200  # characters
 _DRAWN = frozenset("\u2018\u2019\u201c\u201d\u2026")  # beyond ASCII, what Pillow's own font holds
 
 
@@ -244,7 +245,8 @@ def _ink_on(color: Color) -> Color:
 
 def _plain(text: str) -> str:
     """Text as the font can write it: accents off; empty if a letter or digit would be missing."""
-    folded = unicodedata.normalize("NFKD", text)
+    # No more than can be shown: to put many accents in order takes the square of their number.
+    folded = unicodedata.normalize("NFKD", text[: 2 * _MAX_SHOWN])
     kept = [c for c in folded if not unicodedata.combining(c)]
     if any(c.isalnum() and not c.isascii() for c in kept):
         return ""
@@ -254,7 +256,7 @@ def _plain(text: str) -> str:
 
 def _shorten(text: str, font: Font, room_px: float, *, whole_words: bool) -> str:
     """The beginning of a text that fits, with three dots if something is left out."""
-    room, text = room_px * SCALE, text[:200]
+    room, text = room_px * SCALE, text[:_MAX_SHOWN]
     if font.getlength(text) <= room:
         return text
     parts = text.split(" ") if whole_words else list(text)

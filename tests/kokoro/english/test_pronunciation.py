@@ -80,6 +80,21 @@ def test_forms_of_words(american, text, phonemes):
 @pytest.mark.parametrize(
     ("text", "phonemes"),
     [
+        ("I re-read it", "ˈI ɹˌiɹˈid ɪt"),
+        ("I have re-read it", "ˈI hæv ɹiɹˈɛd ɪt"),
+        ("re-sign, resign", "ɹisˈIn, ɹəzˈIn"),
+        ("re-record and re-use", "ɹˌiɹəkˈɔɹd ænd ɹijˈuz"),
+        ("co-op anti-war un-American", "kˈOˌɑp ˌæntiwˈɔɹ ˌʌnəmˈɛɹəkən"),
+        ("non-stop RE-ELECT", "nˌɑnstˈɑp ɹˌiəlˈɛkt"),
+    ],
+)
+def test_prefixes_with_a_hyphen(american, text, phonemes):
+    assert read(american, text) == phonemes
+
+
+@pytest.mark.parametrize(
+    ("text", "phonemes"),
+    [
         ("The water was better.", "ðə wˈɔːtə wɒz bˈɛtə."),
         ("hurried, wanted, boxes", "hˈʌɹɪd, wˈɒntɪd, bˈɒksɪz"),
         ("no goat", "nˈQ ɡˈQt"),

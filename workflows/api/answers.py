@@ -125,6 +125,7 @@ class Answer:
         self._outer = outer or Deadline()
         self._seconds = seconds + len(question.data or b"") / BYTES_PER_SECOND
         self._deadline = Deadline(self._seconds, self._outer)
+        self._answer: http.client.HTTPResponse | None = None
         with self._in_words():
             self._connection = _Connection(address, self._deadline)
         try:
@@ -154,6 +155,8 @@ class Answer:
 
     def close(self) -> None:
         """End the connection."""
+        if self._answer is not None:
+            self._answer.close()
         self._connection.close()
 
     @contextlib.contextmanager

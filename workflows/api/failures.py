@@ -159,7 +159,7 @@ def run_failure(event: object) -> HostError:
     message = brief(" ".join(str(data.get("exception_message", "")).split()), MESSAGE_LETTERS)
     node = brief(data.get("node_id", ""), 200)
     name = f"{node} {brief(data.get('node_type', ''), 200)}".strip() or "of unknown name"
-    text = f"Node {name} failed: {kind}: {message}"
+    text = f"Node {name} failed: {kind}{': ' if message else '.'}{message}"
     if any(word in kind or word in message for word in OUT_OF_MEMORY):
         hint = "Use a smaller size, quantised weights or a machine with more memory."
         return MemoryFullError(text, details=data, node=node, hint=hint)

@@ -24,6 +24,7 @@ PORT = 8188
 LOCAL = f"127.0.0.1:{PORT}"
 ANSWER_SECONDS = 5.0
 STOP_SECONDS = 30.0
+MOST_FILES = 10_000
 
 
 class Running(Protocol):
@@ -154,6 +155,11 @@ def run_in_time(task: Task, place: Place, starter: Starter | None, report: Repor
                 raise HostError(
                     "The run made no file in the output folder.",
                     hint="Set save_output of MultiTalk Video Combine to true.",
+                )
+            if len(files) > MOST_FILES:
+                raise HostError(
+                    f"The run made {len(files)} files; up to {MOST_FILES} are copied.",
+                    hint="They are in the host's output folder.",
                 )
             return [
                 client.download(file, place.output, name, replace=bool(task.save_as))

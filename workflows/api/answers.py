@@ -62,7 +62,7 @@ class TimedSocket(socket.socket):
         self.settimeout(self.deadline.left())
         return super().recv(size, flags)
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> int:
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """As of any socket; TimeoutError at the deadline."""
         self.settimeout(self.deadline.left())
         return super().recv_into(buffer, nbytes, flags)
@@ -125,14 +125,13 @@ class Answer:
         self._outer = outer or Deadline()
         self._seconds = seconds + len(question.data or b"") / BYTES_PER_SECOND
         self._deadline = Deadline(self._seconds, self._outer)
-        self._answer: http.client.HTTPResponse | None = None
         with self._in_words():
             self._connection = _Connection(address, self._deadline)
         try:
             with self._in_words():
                 self._answer = self._ask(question)
         except BaseException:
-            self.close()
+            self._connection.close()
             raise
         self.status = self._answer.status
         self.length = None if self._answer.chunked else self._answer.length  # in bytes, if told
@@ -155,8 +154,7 @@ class Answer:
 
     def close(self) -> None:
         """End the connection."""
-        if self._answer is not None:
-            self._answer.close()
+        self._answer.close()
         self._connection.close()
 
     @contextlib.contextmanager

@@ -222,7 +222,11 @@ class HostClient:
         fields = {"overwrite": "true", "type": "input", "subfolder": subfolder}
         head = "".join(f'{part}{field}"\r\n\r\n{value}\r\n' for field, value in fields.items())
         head += f'{part}image"; filename="{name}"\r\nContent-Type: {content}\r\n\r\n'
-        data = head.encode() + path.read_bytes() + f"\r\n--{border}--\r\n".encode()
+        try:
+            contents = path.read_bytes()
+        except OSError as error:
+            raise failures.UsageError(f"{path} cannot be read ({error.strerror}).") from error
+        data = head.encode() + contents + f"\r\n--{border}--\r\n".encode()
         with self._ask("/upload/image", data, f"multipart/form-data; boundary={border}") as answer:
             if answer.status != 200:
                 raise failures.StorageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 MOST_LEVELS = 100
@@ -16,22 +17,27 @@ def parse(data: bytes | str, *, finite: bool = False) -> Any:
     """
     try:
         text = data if isinstance(data, str) else data.decode(json.detect_encoding(data))
-        value = json.loads(text.removeprefix("\ufeff"))
+        value = json.loads(text)
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1} is no UTF-8") from error
     except RecursionError as error:
         raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels") from error
-    _check(value, finite=finite)
+    check(value, finite=finite)
     return value
 
 
-def _check(value: object, *, finite: bool) -> None:
-    level, depth = [value], 0
-    while level:
-        if depth > MOST_LEVELS:
-            raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+def check(value: object, *, finite: bool) -> None:
+    """Look through a JSON value: see `parse`."""
+    level = [value]
+    for depth in range(MOST_LEVELS + 1):
         if finite and any(isinstance(item, float) and not math.isfinite(item) for item in level):
             raise ValueError("it holds NaN or a number without end, such as 1e999")
-        inner = [item for item in level if isinstance(item, (dict, list))]
-        level = [v for i in inner for v in (i.values() if isinstance(i, dict) else i)]
-        depth += 1
+        if depth == MOST_LEVELS and any(isinstance(item, (dict, list)) for item in level):
+            raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+        level = [item for part in level for item in _inside(part)]
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

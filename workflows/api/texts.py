@@ -8,7 +8,7 @@ import unicodedata
 # A terminal obeys these or lays them out of order: control and format characters (escape codes,
 # right-to-left marks), ends of lines, halves of characters.
 ACTIVE = ("Cc", "Cf", "Cs", "Zl", "Zp")
-JOINERS = "\u200c\u200d"  # format characters that only shape Persian letters, and emoji
+JOINERS = (0x200C, 0x200D)  # format characters that only shape Persian letters, and emoji
 NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*]')  # Windows; a colon also begins a hidden stream there
 DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3]) *(\.|$)", re.I)
 NAME_BYTES, SUFFIX_BYTES = 180, 20  # file systems have 255; a number and `.part` come on top
@@ -16,7 +16,7 @@ UNNAMED = "unnamed"
 
 
 def _is_active(letter: str) -> bool:
-    return unicodedata.category(letter) in ACTIVE and letter not in JOINERS
+    return unicodedata.category(letter) in ACTIVE and ord(letter) not in JOINERS
 
 
 def shown(text: object) -> str:

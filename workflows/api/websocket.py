@@ -19,7 +19,7 @@ LONG = {126: 2, 127: 8}  # these sizes mean: the size is in so many bytes more
 HEADER_LIMIT = 65536
 MESSAGE_BYTES = 64 << 20  # of a message, in one frame or in many
 CONTROL_BYTES = 125
-MOST_PARTS = 100_000
+MOST_PARTS = 10_000
 SEND_SECONDS = 5.0
 GARBAGE = "The server sent what is no WebSocket message"
 

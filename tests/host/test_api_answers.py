@@ -350,6 +350,18 @@ def test_end_of_the_run_is_seen_in_the_noise_of_others(run, piece):
     assert time.monotonic() - started < 4
 
 
+def test_events_of_other_prompts_are_kept_for_them_but_not_without_end(monkeypatch):
+    monkeypatch.setattr(client_module, "BACKLOG", 2)
+    names = ("a", "b", "c", "d" * client_module.BACKLOG_LETTERS)
+    other = [event("progress", value=1, max=2, prompt_id=name) for name in names]
+    with (
+        odd_host({"/ws": b"".join(other) + event("execution_success")}) as host,
+        HostClient(host.address) as client,
+    ):
+        client.wait(client.queue(PROMPT, prompt_id=ID))
+        assert [kept.data["prompt_id"] for kept in client._backlog] == ["b", "c"]
+
+
 def test_message_without_end_is_an_end(run):
     first = encode_frame(Frame(TEXT, b"", final=False), None)
     more = encode_frame(Frame(CONTINUATION, b"", final=False), None) * 1000

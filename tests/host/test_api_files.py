@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from pack.tests.host.jobs import KINDS, write_jobs
+from pack.tests.host.odd_host import odd_host
 from pack.tools.host.environment import ROOT
+from pack.workflows.api.client import HostClient
 from pack.workflows.api.command import main, parse
 from pack.workflows.api.edit import find_node, read_prompt, upload_name
 from pack.workflows.api.failures import UsageError
@@ -243,6 +245,25 @@ def test_timeout_is_a_time(capsys, text):
 def test_address_without_a_port_that_exists_is_refused(capsys, address):
     assert main(["run", "toy_one_speaker", "--address", address]) == 2
     assert "it takes HOST:PORT" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="this system has no /proc")
+def test_folder_that_takes_no_file_is_told_before_anything_runs(capsys):
+    with odd_host() as host:
+        options = ["--address", host.address, "--output", "/proc"]
+        assert main(["run", "toy_one_speaker", *options]) == 7
+    assert capsys.readouterr().err.startswith("/proc could not be written: ")
+    assert host.asked == []
+
+
+def test_file_whose_name_is_no_text_is_sent_under_another(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff\xfe.png")
+    path.write_bytes(b"picture")
+    name = upload_name(path, "--image")
+    assert name.endswith("/__.png")
+    with odd_host() as host, HostClient(host.address) as client:
+        client.upload(path)
+    assert b'filename="__.png"' in host.asked[-1][1]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

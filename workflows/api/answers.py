@@ -20,7 +20,7 @@ from .texts import brief
 
 ANSWER_SECONDS = 120.0  # for any answer; more for long ones, so much per byte
 BYTES_PER_SECOND = 50_000
-JSON_BYTES = 64 << 20
+JSON_BYTES = 16 << 20
 PIECE_BYTES = 1 << 16
 FAULT_BYTES = 1 << 20  # of an answer that says what is wrong
 LONGEST_WAIT = 1e6  # seconds; a socket takes no infinity
@@ -206,18 +206,18 @@ class Answer:
         """Read what follows the head: see `pieces`."""
         return b"".join(self.pieces(most))
 
-    def value(self) -> Any:
+    def value(self, most: int = JSON_BYTES) -> Any:
         """Read what follows the head as JSON; UnreachableError if it is none."""
-        data = self.read()
+        data = self.read(most)
         try:
             return parse(data)
         except ValueError as error:
             what = "a web page" if data.lstrip()[:1] == b"<" else f"no JSON: {brief(error, 100)}"
             raise self.odd(f"is {what}") from error
 
-    def members(self) -> dict[str, Any]:
+    def members(self, most: int = JSON_BYTES) -> dict[str, Any]:
         """Read what follows the head as a JSON object; UnreachableError if it is none."""
-        value = self.value()
+        value = self.value(most)
         if not isinstance(value, dict):
             raise self.odd("is no JSON object")
         return value

@@ -32,8 +32,9 @@ IDLE_SECONDS = 2.0
 HISTORY_SECONDS = 10.0
 CONNECT_SECONDS = 30.0
 FILE_BYTES, UNTOLD_BYTES = 4 << 30, 512 << 20  # of a download; of one whose length nobody tells
+LONG_JSON_BYTES = 64 << 20  # all schemas, a history with its graph
 ID_LETTERS = 200
-BACKLOG = 10_000  # events of other prompts
+BACKLOG, BACKLOG_LETTERS = 1000, 65536  # events of other prompts that are kept, and of each
 START_HINT = "Start ComfyUI, or give its address with --address HOST:PORT."
 
 OnEvent = Callable[[Event], None]
@@ -90,7 +91,7 @@ class HostClient:
         with self._ask(path) as answer:
             if answer.status != 200:
                 raise answer.refused(path)
-            return answer.members()
+            return answer.members(LONG_JSON_BYTES)
 
     def queue(
         self, prompt: Mapping, *, workflow: Mapping | None = None, prompt_id: str = ""
@@ -162,13 +163,18 @@ class HostClient:
                 yield event
             elif event is not None and event.kind == "binary":
                 yield event
-            elif event is not None and "prompt_id" in event.data:
-                self._backlog.append(event)
+            elif event is not None:
+                self._keep(event)
             if not kept and idle.is_over():  # also while others make noise
                 idle = Deadline(IDLE_SECONDS)
                 if self.history(prompt_id) is not None:
                     return
         raise TimeoutError(f"Prompt {prompt_id} did not end within {timeout:g} s.")
+
+    def _keep(self, event: Event) -> None:
+        """Keep an event of another prompt, for who waits for that one later."""
+        if "prompt_id" in event.data and len(str(event.data)) <= BACKLOG_LETTERS:
+            self._backlog.append(event)
 
     def _receive(self, seconds: float) -> Event | None:
         try:

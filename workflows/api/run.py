@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -179,9 +180,15 @@ def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder for results before anything is computed; StorageError if that fails."""
+    """Make the folder for results and try to write there, before anything is computed.
+
+    Raises:
+        StorageError: If that fails.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise write_failure(str(folder), error) from error
 

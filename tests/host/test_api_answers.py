@@ -90,6 +90,7 @@ ODD = {
     "prompt: without id": ({"/prompt": http({})}, 3, "has no prompt_id"),
     "prompt: id is a list": ({"/prompt": http({"prompt_id": [1]})}, 3, "has no prompt_id"),
     "prompt: id is long": ({"/prompt": http({"prompt_id": "a" * 999})}, 3, "has no prompt_id"),
+    "prompt: id is half a letter": ({"/prompt": http({"prompt_id": "\ud800"})}, 3, "no prompt_id"),
     "prompt: refused by a page": ({"/prompt": refused(b"<html>")}, 3, "answered 400 Bad Request"),
     "prompt: refused by a list": ({"/prompt": refused([1])}, 3, "answered 400 Bad Request"),
     "prompt: refused, deep": ({"/prompt": refused(DEEP)}, 3, "answered 400 Bad Request"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import re
 import shutil
 import time
 import urllib.parse
@@ -33,7 +34,7 @@ HISTORY_SECONDS = 10.0
 CONNECT_SECONDS = 30.0
 FILE_BYTES, UNTOLD_BYTES = 4 << 30, 512 << 20  # of a download; of one whose length nobody tells
 LONG_JSON_BYTES = 64 << 20  # all schemas, a history with its graph
-ID_LETTERS = 200
+ID_FORM = re.compile("[!-~]{1,200}")
 BACKLOG, BACKLOG_LETTERS = 1000, 65536  # events of other prompts that are kept, and of each
 START_HINT = "Start ComfyUI, or give its address with --address HOST:PORT."
 
@@ -116,7 +117,7 @@ class HostClient:
                 raise answer.refused("the prompt")
             body = answer.members()
             queued = body.get("prompt_id")
-            if not isinstance(queued, str) or not 0 < len(queued) <= ID_LETTERS:
+            if not isinstance(queued, str) or not ID_FORM.fullmatch(queued):
                 raise answer.odd("to the prompt has no prompt_id")
         if body.get("node_errors"):
             self.cancel(queued)

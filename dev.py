@@ -42,13 +42,14 @@ def main() -> int:
     from pack.tools.host.client import HostError
     from pack.tools.host.environment import SetupError
     from pack.workflows.api.command import print_anywhere
+    from pack.workflows.api.texts import shown
 
     print_anywhere()
     options, rest = parse(sys.argv[1:])
     try:
         return options.command(options, rest)
     except (SetupError, HostError, TimeoutError, OSError) as error:
-        print(f"dev.py {options.name}: {error}", file=sys.stderr)
+        print(f"dev.py {options.name}: {shown(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -154,6 +155,7 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
     from pack.tools.host.client import HostClient, HostError, files_of
     from pack.workflows.api.edit import read_prompt
     from pack.workflows.api.report import Progress
+    from pack.workflows.api.texts import shown
 
     graph = f"toy_{'two_speakers' if options.two else 'one_speaker'}"
     prompt = read_prompt(graph)
@@ -173,7 +175,7 @@ def demo(options: argparse.Namespace, _rest: list[str]) -> int:
                 raise HostError(f"{graph} ran but made no mp4.")
             path = client.download(videos[-1], options.output.resolve())
         print(f"Done in {time.monotonic() - started:.0f} s.", flush=True)
-        print(path, flush=True)
+        print(shown(path), flush=True)
         if options.preview:
             program = str(ROOT / "tools" / "make" / "preview.py")
             command = [str(with_pack.settings.python), program, str(path)]

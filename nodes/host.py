@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
@@ -188,13 +191,34 @@ def new_video(
 
 
 def graph_metadata(hidden: Any) -> dict[str, Any] | None:
-    """Graph and prompt of a running output node, unless the host was told to leave them out."""
+    """Graph and prompt of a running output node, unless the host was told to leave them out.
+
+    A program may send anything as `extra_pnginfo`; what a file cannot hold is left out.
+    """
     if args.disable_metadata:
         return None
-    metadata: dict[str, Any] = dict(hidden.extra_pnginfo or {})
+    metadata = _writable(hidden.extra_pnginfo, "utf-8")
     if hidden.prompt is not None:
         metadata["prompt"] = hidden.prompt
     return metadata
+
+
+def preview_picture(picture: Tensor, hidden: Any) -> ui.PreviewImage:
+    """What shows a picture [1, H, W, 3] under a node; its file holds the graph."""
+    extra = _writable(hidden.extra_pnginfo, "latin-1")  # names in a PNG are
+    owner: Any = SimpleNamespace(hidden=SimpleNamespace(prompt=hidden.prompt, extra_pnginfo=extra))
+    return ui.PreviewImage(picture, cls=owner)
+
+
+def _writable(extra: object, encoding: str) -> dict[str, Any]:
+    """The members of an object that can be written into a file by their names; else none."""
+    kept = {}
+    for name, value in extra.items() if isinstance(extra, Mapping) else ():
+        with contextlib.suppress(TypeError, ValueError, RecursionError):
+            json.dumps(value)
+            if isinstance(name, str) and name.encode(encoding):
+                kept[name] = value
+    return kept
 
 
 def start_memory_peak(device: torch.device) -> None:

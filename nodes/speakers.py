@@ -25,6 +25,14 @@ from .widgets import Widget, schema
 MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
 
 
+class BoxSocket(io.BoundingBox.Input):
+    """A socket without a default; the host's own has a box, which programs then fill in."""
+
+    def __init__(self, id: str, tooltip: str) -> None:
+        super().__init__(id, optional=True, force_input=True, tooltip=tooltip)
+        self.default = None
+
+
 class MultiTalkSpeakers(io.ComfyNode):
     """Say which part of the picture belongs to which speaker."""
 
@@ -48,11 +56,8 @@ class MultiTalkSpeakers(io.ComfyNode):
                     optional=True,
                     more={"multiline": True, "placeholder": "120, 80, 300, 360\n560, 80, 300, 360"},
                 ),
-                io.BoundingBox.Input(
-                    "detections",
-                    optional=True,
-                    force_input=True,
-                    tooltip="Boxes from a detector (ordered left to right) or from a list.",
+                BoxSocket(
+                    "detections", "Boxes from a detector (ordered left to right) or from a list."
                 ),
                 io.Mask.Input(
                     "masks",

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import comfy.utils
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
-from .host import file_stamps, list_voice_models
+from .host import file_stamps, list_voice_models, preview_picture
 from .sockets import Tracks, VoiceModel, from_sound
 from .values import check_inputs, check_names
 from .widgets import FIXED, Widget, schema
@@ -220,7 +220,7 @@ class MultiTalkDialogue(io.ComfyNode):
             from_sound(dialogue.tracks.mix),
             picture,
             dialogue.timings,
-            ui=ui.PreviewImage(picture, cls=cls),
+            ui=preview_picture(picture, cls.hidden),
         )
 
 

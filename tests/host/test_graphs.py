@@ -153,6 +153,13 @@ def test_editor_and_api_form_are_the_same_graph(name, schemas):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_official_client_makes_the_same_prompt_of_the_editors_graph(name, schemas):
+    # It fills in every default of /object_info, also where the editor has a socket.
+    official = pytest.importorskip("comfy_cli.workflow_to_api", reason="comfy-cli is not installed")
+    assert bare(official.convert_ui_to_api(editor(name), schemas)) == bare(api(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_graph_stays_small(name):
     more = MORE_FOR_TWO if "two_speakers" in name or "dialogue" in name else 0
     assert len(executable(editor(name)["nodes"])) <= MAX_NODES + more

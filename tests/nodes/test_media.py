@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import types
 from pathlib import Path
 
 import av
 import pytest
 import torch
+from PIL import Image
 
 from pack.tools.host.prompts import node, talk
 
@@ -193,6 +196,54 @@ def test_video_has_the_sound_and_the_graph_inside(host):
         assert sum(1 for _ in container.decode(video)) == 25
         assert audio.duration * audio.time_base == 1  # to the sample
         assert "MultiTalkSampler" in container.metadata["prompt"]
+
+
+DEEP = json.loads("[" * 800 + "]" * 800)
+KEPT = {"workflow": {"nodes": []}}
+
+
+@pytest.mark.parametrize(
+    ("extra", "kept"),
+    [
+        (None, {}),
+        ([], {}),
+        ([["a", 1]], {}),
+        ("workflow", {}),
+        (5, {}),
+        (True, {}),
+        ({**KEPT, "\ud800": 1, "": 2, 3: 4}, KEPT),
+        ({**KEPT, "object": object(), "bytes": b"a"}, KEPT),
+        ({"workflow": "\ud800", "number": float("nan")}, ["workflow", "number"]),
+    ],
+)
+def test_any_graph_that_a_program_sends_leaves_a_video(host, extra, kept):
+    hidden = types.SimpleNamespace(extra_pnginfo=extra, prompt=None)
+    assert list(host.module("nodes.host").graph_metadata(hidden)) == list(kept)
+
+
+@pytest.mark.parametrize("extra", [["workflow"], {"\ud800": 1, "deep": DEEP, "kept": [1]}])
+def test_video_is_written_whatever_is_sent_as_its_graph(host, extra):
+    inputs = {"images": ["image", 0], "fps": 25.0, "filename_prefix": "x", "save_output": False}
+    prompt = {
+        "image": node("TestPicture", width=32, height=32, frames=2),
+        "video": node("MultiTalkVideoCombine", **inputs),
+    }
+    result = host.run(prompt, extra={"extra_pnginfo": extra})
+    assert result.ok, result.error
+    shown = next(d for e, d in result.events if e == "executed" and d["node"] == "video")
+    entry = shown["output"]["images"][0]
+    with av.open(str(Path(host.base) / "temp" / entry["subfolder"] / entry["filename"])) as file:
+        assert "MultiTalkVideoCombine" in file.metadata["prompt"]
+        assert file.metadata.get("kept") == ("[1]" if isinstance(extra, dict) else None)
+
+
+@pytest.mark.parametrize("extra", [None, ["workflow"], {**KEPT, "\u4f60": 1, "deep": object()}])
+def test_picture_under_a_node_is_written_whatever_is_sent_as_its_graph(host, extra):
+    hidden = types.SimpleNamespace(extra_pnginfo=extra, prompt={"1": {}})
+    (shown,) = host.module("nodes.host").preview_picture(torch.zeros(1, 8, 8, 3), hidden).values
+    with Image.open(Path(host.base) / "temp" / shown["filename"]) as picture:
+        kept = {"workflow": json.dumps(KEPT["workflow"])} if isinstance(extra, dict) else {}
+        assert picture.text == {"prompt": '{"1": {}}', **kept}
 
 
 def test_odd_sides_are_refused(host):

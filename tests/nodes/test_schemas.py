@@ -101,3 +101,28 @@ def test_every_node_has_a_help_page(host, schemas):
 def test_the_pack_defines_no_old_style_mappings(host):
     package = sys.modules[host.pack_name]
     assert not hasattr(package, "NODE_CLASS_MAPPINGS")
+
+
+def all_specs(part):
+    """(name, type, options) of every input in an answer of /object_info, those of choices too."""
+    for section in ("required", "optional"):
+        for name, (kind, *more) in part.get(section, {}).items():
+            options = more[0] if more else {}
+            yield name, kind, options
+            for choice in options.get("options", ()):
+                if isinstance(choice, dict):
+                    yield from all_specs(choice.get("inputs", {}))
+            yield from all_specs(options.get("template", {}).get("input", {}))
+
+
+WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3")
+
+
+def test_what_is_only_connected_has_no_default(host):
+    # Programs that turn an editor's graph into a prompt fill in every default of /object_info.
+    nodes = asyncio.run(extension(host).get_node_list())
+    found = [spec for node in nodes for spec in all_specs(node.GET_NODE_INFO_V1()["input"])]
+    sockets = [s for s in found if s[1] not in WIDGETS or s[2].get("forceInput")]
+    assert [name for name, _, options in sockets if "default" in options] == []
+    assert {"detections", "masks", "mask"} <= {name for name, *_ in sockets}  # else it sees none
+    assert {"preset.steps", "steps"} & {name for name, *_ in found}

@@ -6,7 +6,8 @@ with HostProcess(HostSettings(base=folder)) as host, HostClient(host.address) as
 
 from __future__ import annotations
 
-from pack.workflows.api.client import Event, HostClient, files_of
+from pack.workflows.api.client import HostClient
+from pack.workflows.api.events import Event, files_of
 from pack.workflows.api.failures import HostError, HostInterruptedError, render_refusal
 
 from .process import HostProcess, HostSettings

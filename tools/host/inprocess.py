@@ -81,8 +81,10 @@ class Host:
         kind = {"classic": execution.CacheType.CLASSIC, "none": execution.CacheType.NONE}[cache]
         return execution.PromptExecutor(self.recorder, cache_type=kind, cache_args=CACHE_ARGS)
 
-    def run(self, prompt: dict[str, Any], executor: Any = None) -> Result:
-        """Validate and execute an API prompt."""
+    def run(
+        self, prompt: dict[str, Any], executor: Any = None, extra: dict[str, Any] | None = None
+    ) -> Result:
+        """Validate and execute an API prompt; `extra` is what its sender puts into extra_data."""
         import execution
 
         executor = executor or self.executor()
@@ -92,7 +94,8 @@ class Host:
         if not valid[0]:
             refused = {"validation": valid[1], "nodes": valid[3]}
             return Result(prompt_id, ok=False, error=refused, executed=[], outputs={}, events=[])
-        executor.execute(prompt, prompt_id, {"client_id": self.recorder.client_id}, valid[2])
+        extra = {"client_id": self.recorder.client_id, **(extra or {})}
+        executor.execute(prompt, prompt_id, extra, valid[2])
         error = next(
             (d for e, d in self.recorder.events if e == "execution_error"),
             next((d for e, d in self.recorder.events if e == "execution_interrupted"), None),

@@ -12,6 +12,8 @@ from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
+from .texts import brief
+
 SCHEMA_FILE = Path(__file__).with_name("prompts.schema.json")
 # Types of Python, and what a value is called.
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
@@ -58,7 +60,7 @@ def faults(schema: object, value: object, root: Mapping, path: tuple[str, ...] =
     if "$ref" in schema:
         parts = schema["$ref"].removeprefix("#/").split("/")
         return faults(reduce(lambda part, name: part[name], parts, root), value, root, path)
-    wrong = Fault(path, f"is {json.dumps(value)}; it takes {describe(schema)}")
+    wrong = Fault(path, f"is {brief(json.dumps(value), 200)}; it takes {describe(schema)}")
     if not _fits(schema, value):
         return [wrong]
     found = []

@@ -9,69 +9,60 @@ with HostClient("127.0.0.1:8188") as client:
 
 from __future__ import annotations
 
-import http.client
 import json
 import mimetypes
+import re
+import shutil
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import failures
+from .answers import Answer, Deadline, Question, split_address
+from .events import LOST_RUN, Event, event_of, raise_failure
+from .storing import store
+from .texts import brief, plain_name
 from .websocket import WebSocket
 
 TERMINAL = ("execution_success", "execution_error", "execution_interrupted")
 IDLE_SECONDS = 2.0
 HISTORY_SECONDS = 10.0
+CONNECT_SECONDS = 30.0
+FILE_BYTES, UNTOLD_BYTES = 4 << 30, 512 << 20  # of a download; of one whose length nobody tells
+LONG_JSON_BYTES = 64 << 20  # all schemas, a history with its graph
+ID_FORM = re.compile("[!-~]{1,200}")
+BACKLOG, BACKLOG_LETTERS = 1000, 65536  # events of other prompts that are kept, and of each
 START_HINT = "Start ComfyUI, or give its address with --address HOST:PORT."
-LOST = "The host ended the connection; the reason is at the end of its log."
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One message of the host. It sends `progress` about ten times a second at most."""
-
-    kind: str  # `progress`, `executing`, `executed` and so on; `binary` for previews
-    data: dict  # the host's; for `binary` the number of its type and the payload as bytes
-
 
 OnEvent = Callable[[Event], None]
 
 
-def fetch(request: urllib.request.Request | str, timeout: float) -> bytes:
-    """Read an answer, never through a proxy: the host is on this machine or near it."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=timeout) as answer:
-        return answer.read()
-
-
-def files_of(entry: Mapping) -> Iterator[dict]:
-    """Filename, subfolder and type of what the entry of a prompt names, in order of the nodes."""
-    for output in entry["outputs"].values():
-        for values in output.values():
-            for value in values if isinstance(values, list) else ():
-                if isinstance(value, dict) and "filename" in value:
-                    yield value
-
-
 class HostClient:
-    """One client of a running host. Not for use by several threads, except `interrupt`."""
+    """One client of a running host. Not for use by several threads, except `interrupt`.
 
-    def __init__(self, address: str) -> None:
-        """Connect to host and port, `127.0.0.1:8188`; UnreachableError if no ComfyUI answers."""
+    All that it does may raise `UnreachableError`, where the host does not answer or what answers
+    is none, and TimeoutError, where `deadline` has come.
+    """
+
+    def __init__(self, address: str, deadline: Deadline | None = None) -> None:
+        """Connect to host and port, `127.0.0.1:8188`."""
         self.address = address
         self.client_id = uuid.uuid4().hex
-        self._backlog: list[Event] = []
-        name, _, port = address.rpartition(":")
+        self.deadline = deadline or Deadline()
+        self._backlog: deque[Event] = deque(maxlen=BACKLOG)
         try:
-            self._socket = WebSocket(name, int(port), f"/ws?clientId={self.client_id}")
-        except OSError as error:
+            host, port = split_address(address)
+            timeout = min(CONNECT_SECONDS, self.deadline.left())
+            path = f"/ws?clientId={self.client_id}"
+            self._socket = WebSocket(host, port, path, timeout=timeout)
+        except (OSError, ValueError, OverflowError) as error:
+            self.deadline.left()
             raise failures.UnreachableError(
-                f"No ComfyUI answers at {address} ({error}).", hint=START_HINT
+                f"No ComfyUI answers at {address} ({brief(error, 200)}).", hint=START_HINT
             ) from error
 
     def __enter__(self) -> HostClient:
@@ -84,22 +75,24 @@ class HostClient:
         """End the connection."""
         self._socket.close()
 
-    def _request(
+    def _ask(
         self, path: str, data: bytes | None = None, content: str = "application/json"
-    ) -> bytes:
-        headers = {} if data is None else {"Content-Type": content}
-        request = urllib.request.Request(f"http://{self.address}{path}", data=data, headers=headers)
-        try:
-            return fetch(request, timeout=120)
-        except urllib.error.HTTPError:
-            raise
-        except (OSError, http.client.HTTPException) as error:
-            raise failures.UnreachableError(
-                f"{self.address} does not answer any more ({error}).", hint=START_HINT
-            ) from error
+    ) -> Answer:
+        return Answer(self.address, Question(path, data, content), self.deadline)
 
-    def _post(self, path: str, value: object) -> bytes:
-        return self._request(path, json.dumps(value).encode())
+    def _request(self, path: str, value: object = None) -> bytes:
+        """What the host answers, to a JSON value if one is given."""
+        with self._ask(path, None if value is None else json.dumps(value).encode()) as answer:
+            if answer.status != 200:
+                raise answer.refused(path.partition("?")[0])
+            return answer.read()
+
+    def _members(self, path: str) -> dict[str, Any]:
+        """The JSON object that the host answers."""
+        with self._ask(path) as answer:
+            if answer.status != 200:
+                raise answer.refused(path)
+            return answer.members(LONG_JSON_BYTES)
 
     def queue(
         self, prompt: Mapping, *, workflow: Mapping | None = None, prompt_id: str = ""
@@ -117,21 +110,19 @@ class HostClient:
             value["prompt_id"] = prompt_id
         if workflow is not None:
             value["extra_data"] = {"extra_pnginfo": {"workflow": workflow}}
-        try:
-            body = json.loads(self._post("/prompt", value))
-        except urllib.error.HTTPError as error:
-            with error:
-                text = error.read()
-            if error.code != 400:
-                raise failures.HostError(
-                    f"The host answered {error.code} {error.reason} to the prompt."
-                ) from error
-            raise failures.refusal("the prompt", json.loads(text), prompt) from error
-        prompt_id = body["prompt_id"]
+        with self._ask("/prompt", json.dumps(value).encode()) as answer:
+            if answer.status == 400 and (fault := answer.fault()):
+                raise failures.refusal("the prompt", fault, prompt)
+            if answer.status != 200:
+                raise answer.refused("the prompt")
+            body = answer.members()
+            queued = body.get("prompt_id")
+            if not isinstance(queued, str) or not ID_FORM.fullmatch(queued):
+                raise answer.odd("to the prompt has no prompt_id")
         if body.get("node_errors"):
-            self.cancel(prompt_id)
+            self.cancel(queued)
             raise failures.refusal("a part of the prompt", body, prompt)
-        return prompt_id
+        return queued
 
     def wait(
         self, prompt_id: str, on_event: OnEvent | None = None, *, timeout: float = 600.0
@@ -151,44 +142,48 @@ class HostClient:
                 on_event(event)
             if event.kind in TERMINAL:
                 break
-        deadline = time.monotonic() + HISTORY_SECONDS
+        ended = Deadline(HISTORY_SECONDS)
         while (entry := self.history(prompt_id)) is None:  # it is written just after the event
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"Prompt {prompt_id} ended but is not in the host's history.")
+            if ended.is_over():
+                raise failures.UnreachableError(
+                    f"Prompt {prompt_id} ended, but the host has no result of it.", hint=LOST_RUN
+                )
             time.sleep(0.02)
-        for kind, data in entry["status"]["messages"]:
-            if kind == "execution_error":
-                raise failures.run_failure(data)
-            if kind == "execution_interrupted":
-                raise failures.HostInterruptedError("The prompt was interrupted.", details=data)
+        raise_failure(entry)
         return entry
 
     def _events(self, prompt_id: str, timeout: float) -> Iterator[Event]:
-        deadline = time.monotonic() + timeout
-        kept, self._backlog = self._backlog, []
-        while time.monotonic() < deadline:
-            event = kept.pop(0) if kept else self._receive()
-            if event is None:
+        deadline = Deadline(timeout, self.deadline)
+        kept, self._backlog = self._backlog, deque(maxlen=BACKLOG)
+        idle = Deadline(IDLE_SECONDS)
+        while not deadline.is_over():
+            seconds = min(IDLE_SECONDS, deadline.end - time.monotonic())
+            event = kept.popleft() if kept else self._receive(seconds)
+            if event is not None and event.data.get("prompt_id") == prompt_id:
+                idle = Deadline(IDLE_SECONDS)
+                yield event
+            elif event is not None and event.kind == "binary":
+                yield event
+            elif event is not None:
+                self._keep(event)
+            if not kept and idle.is_over():  # also while others make noise
+                idle = Deadline(IDLE_SECONDS)
                 if self.history(prompt_id) is not None:
                     return
-            elif event.kind == "binary" or event.data.get("prompt_id") == prompt_id:
-                yield event
-            elif "prompt_id" in event.data:
-                self._backlog.append(event)
-        raise TimeoutError(f"Prompt {prompt_id} did not end within {timeout:.0f} s.")
+        raise TimeoutError(f"Prompt {prompt_id} did not end within {timeout:g} s.")
 
-    def _receive(self) -> Event | None:
+    def _keep(self, event: Event) -> None:
+        """Keep an event of another prompt, for who waits for that one later."""
+        if "prompt_id" in event.data and len(str(event.data)) <= BACKLOG_LETTERS:
+            self._backlog.append(event)
+
+    def _receive(self, seconds: float) -> Event | None:
         try:
-            message = self._socket.receive(IDLE_SECONDS)
-        except ConnectionError as error:
-            raise failures.UnreachableError(LOST) from error
-        if message is None:
-            return None
-        if isinstance(message, bytes):
-            kind = int.from_bytes(message[:4], "big")
-            return Event("binary", {"type": kind, "payload": message[4:]})
-        value = json.loads(message)
-        return Event(value["type"], value.get("data") or {})
+            message = self._socket.receive(seconds)
+            return None if message is None else event_of(message)
+        except OSError as error:
+            text = f"The connection to the host is lost: {brief(error, 200)}"
+            raise failures.UnreachableError(text, hint=LOST_RUN) from error
 
     def run(
         self, prompt: Mapping, on_event: OnEvent | None = None, *, timeout: float = 600.0
@@ -198,62 +193,95 @@ class HostClient:
 
     def history(self, prompt_id: str) -> dict | None:
         """Look up an ended prompt; None while it waits or runs."""
-        return json.loads(self._request(f"/history/{prompt_id}")).get(prompt_id)
+        path = f"/history/{urllib.parse.quote(prompt_id, safe='')}"
+        entry = self._members(path).get(prompt_id)
+        if entry is not None and not isinstance(failures.mapping(entry).get("outputs"), dict):
+            text = f"What {self.address} answers about the prompt has no outputs."
+            raise failures.UnreachableError(text, hint=LOST_RUN)
+        return entry
 
     def interrupt(self, prompt_id: str | None = None) -> None:
         """Stop this prompt, if it runs; None stops whatever runs."""
-        self._post("/interrupt", {} if prompt_id is None else {"prompt_id": prompt_id})
+        self._request("/interrupt", {} if prompt_id is None else {"prompt_id": prompt_id})
 
     def cancel(self, prompt_id: str) -> None:
         """Take a prompt out of the queue, or stop it if it runs already."""
-        self._post("/queue", {"delete": [prompt_id]})
+        self._request("/queue", {"delete": [prompt_id]})
         self.interrupt(prompt_id)
 
     def free(self) -> None:
         """Make the host forget its cached outputs and unload its models."""
-        self._post("/free", {"unload_models": True, "free_memory": True})
+        self._request("/free", {"unload_models": True, "free_memory": True})
 
     def object_info(self, node: str | None = None) -> dict:
         """Read the schemas of one class of nodes or of all; empty if the host has no such class."""
-        return json.loads(self._request("/object_info" if node is None else f"/object_info/{node}"))
+        return self._members("/object_info" if node is None else f"/object_info/{node}")
 
-    def upload(self, path: Path, *, subfolder: str = "") -> str:
+    def upload(self, path: Path, *, name: str = "", subfolder: str = "") -> str:
         """Put a file into the host's input folder, over one of the same name.
 
         Gives its name as LoadImage and LoadAudio take it; StorageError if it cannot be stored.
         """
         border = uuid.uuid4().hex
-        name = path.name.replace('"', "%22")
-        content = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        name = name or plain_name(path.name)
+        content = mimetypes.guess_type(name)[0] or "application/octet-stream"
         part = f'--{border}\r\nContent-Disposition: form-data; name="'
         fields = {"overwrite": "true", "type": "input", "subfolder": subfolder}
         head = "".join(f'{part}{field}"\r\n\r\n{value}\r\n' for field, value in fields.items())
         head += f'{part}image"; filename="{name}"\r\nContent-Type: {content}\r\n\r\n'
-        data = head.encode() + path.read_bytes() + f"\r\n--{border}--\r\n".encode()
         try:
-            body = self._request("/upload/image", data, f"multipart/form-data; boundary={border}")
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise failures.StorageError(
-                f"The host could not store {path.name}: it answered {error.code} {error.reason}.",
-                hint="Its disk is full or its input folder is closed: see the end of its log.",
-            ) from error
-        answer = json.loads(body)
-        return f"{answer['subfolder']}/{answer['name']}" if answer["subfolder"] else answer["name"]
+            contents = path.read_bytes()
+        except OSError as error:
+            raise failures.UsageError(f"{path} cannot be read ({error.strerror}).") from error
+        data = head.encode() + contents + f"\r\n--{border}--\r\n".encode()
+        with self._ask("/upload/image", data, f"multipart/form-data; boundary={border}") as answer:
+            if answer.status != 200:
+                raise failures.StorageError(
+                    f"The host could not store {path.name}: it answered {answer.line}.",
+                    hint="Its disk is full or its input folder is closed: see the end of its log.",
+                )
+            stored = answer.members()
+            if not isinstance(stored.get("name"), str):
+                raise answer.odd("to an upload has no name")
+        folder = stored.get("subfolder")
+        return f"{folder}/{stored['name']}" if folder else stored["name"]
+
+    def _view(self, file: Mapping) -> Answer:
+        """Open a file that a prompt made; HostError if the host does not give it."""
+        names = {name: str(file.get(name, "")) for name in ("filename", "subfolder", "type")}
+        answer = self._ask(f"/view?{urllib.parse.urlencode(names, errors='replace')}")
+        if answer.status == 200:
+            return answer
+        with answer:
+            raise failures.HostError(
+                f"The host does not give {names['filename']}: it answered {answer.line}.",
+                hint="Look for it in the host's output folder.",
+            )
 
     def view(self, file: Mapping) -> bytes:
         """Read a file that a prompt made, one of `files_of`."""
-        names = ("filename", "subfolder", "type")
-        query = urllib.parse.urlencode({name: file.get(name, "") for name in names})
-        return self._request(f"/view?{query}")
+        with self._view(file) as answer:
+            return answer.read(UNTOLD_BYTES)
 
-    def download(self, file: Mapping, folder: Path, name: str = "") -> Path:
-        """Copy one of `files_of` into a folder, give its path; StorageError if that fails."""
-        path = folder / (name or file["filename"])
-        contents = self.view(file)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(contents)
-        except OSError as error:
-            raise failures.write_failure(str(path), error) from error
-        return path
+    def download(
+        self, file: Mapping, folder: Path, name: str = "", *, replace: bool = False
+    ) -> Path:
+        """Copy one of `files_of` into a folder, give its path; StorageError if that fails.
+
+        Without a name it goes directly into the folder, under a plain form of the host's name. If
+        another file has the name already, it gets a number, or with `replace` takes its place.
+        """
+        with self._view(file) as answer:
+            _check_space(answer.length or 0, folder)
+            most = UNTOLD_BYTES if answer.length is None else FILE_BYTES
+            path = folder / (name or plain_name(file["filename"]))
+            return store(answer.pieces(most), path, replace=replace)
+
+
+def _check_space(size: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free if folder.exists() else size
+    if size > free:
+        raise failures.StorageError(
+            f"{folder} has {free >> 20} MiB left; the file has {size >> 20} MiB.",
+            hint="Choose another --output.",
+        )

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import signal
 import sys
 import threading
@@ -15,7 +16,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import edit
-from .failures import EXIT_CODES, HostError, HostInterruptedError, UsageError, write_failure
+from .failures import (
+    EXIT_CODES,
+    HostError,
+    HostInterruptedError,
+    StorageError,
+    UsageError,
+    write_failure,
+)
 from .jobs.flags import add_job_flags
 from .jobs.job import make_job
 from .report import JsonReport, Report
@@ -48,9 +56,24 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
         except HostError as error:
             failure = error
         except KeyboardInterrupt:
-            failure = HostInterruptedError("Interrupted before anything was queued.")
+            failure = HostInterruptedError("Interrupted.")
+        except OSError as error:  # others are told where they are met
+            print_nowhere()
+            failure, report = printing_failed(error), Report()
         report.failure(failure)
         return failure.code
+
+
+def printing_failed(error: OSError) -> StorageError:
+    """Make the error for an output that nobody reads any more, or that has no place."""
+    text = f"What is printed could not be written: {error.strerror}."
+    return StorageError(text, hint="The run itself may have ended well.")
+
+
+def print_nowhere() -> None:
+    """Let nothing fail again when the program ends and Python writes the rest."""
+    if sys.stdout is sys.__stdout__:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_anywhere() -> None:
@@ -84,7 +107,7 @@ def do(task: Task, options: argparse.Namespace, starter: Starter | None, report:
             "uploads": {name: str(path) for name, path in task.uploads.items()},
             "notes": list(task.notes),
         }
-        print(json.dumps(line if options.json else task.prompt))
+        print(json.dumps(line if options.json else task.prompt), flush=True)
     else:
         address = parse_address(options.address) if options.address else ""
         place = Place(address=address, output=options.output, timeout=options.timeout)
@@ -137,6 +160,14 @@ def whole(text: str) -> int:
     return value
 
 
+def seconds(text: str) -> float:
+    """Read a time above 0, or `inf`; ValueError if it is something else."""
+    value = float(text)
+    if not value > 0:
+        raise ValueError(text)
+    return value
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add what both commands take."""
     add = parser.add_argument
@@ -145,7 +176,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--address", default="", help=f"HOST:PORT of ComfyUI; default: {LOCAL}, or it is started")
     words = "folder for the video; default: this one"
     add("--output", type=Path, default=Path.cwd(), help=words)
-    add("--timeout", type=float, default=math.inf, metavar="SECONDS", help="stop the run then")
+    words = "stop everything then, the run on the host too"
+    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help=words)
     add("--json", action="store_true", help="one JSON object per line")
     add("--write", type=Path, metavar="FILE", help="write the prompt, run nothing")
     add("--dry-run", action="store_true", help="print the prompt, run nothing")

@@ -5,18 +5,22 @@ Functions that set or place something change the prompt that they are given.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from .check import SCHEMA_FILE
-from .failures import UsageError
+from .failures import UsageError, mapping
+from .json_text import check, parse
+from .texts import brief, plain_name
 
 FOLDER = Path(__file__).parent
 UPLOADS = "api"  # folder below the host's input folder
+JSON_BYTES = 64 << 20
 EXAMPLE = "MultiTalkExample"
 PICTURE, BOXES = 0, 3  # outputs of MultiTalkExample; its voices are 1 and 2
 
@@ -47,18 +51,51 @@ def read_prompt(graph: str) -> Prompt:
             field="GRAPH",
             hint="In the editor choose File, Export (API).",
         )
-    nodes = value.values() if isinstance(value, dict) else []
-    if not nodes or not all(map(_is_node, nodes)):
+    prompt = value if _is_prompt(value) else _unwrapped(value)
+    if not _is_prompt(prompt):
         raise UsageError(f"{path} is no prompt in API form: nodes by id.", field="GRAPH")
-    return value
+    for node in prompt.values():
+        node.pop("is_changed", None)  # the host's own note in its history; often NaN
+    with _usable(path, "GRAPH"):
+        check(prompt, finite=True)
+    return prompt
 
 
-def read_json(path: Path, field: str) -> Any:
-    """Read a JSON file that an option or argument names; UsageError if it holds something else."""
+@contextlib.contextmanager
+def _usable(path: Path, field: str) -> Iterator[None]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        yield
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}.", field=field) from error
+        text = f"{path} is no JSON that can be used: {brief(error, 200)}."
+        raise UsageError(text, field=field) from error
+
+
+def read_json(path: Path, field: str, *, finite: bool = False) -> Any:
+    """Read a JSON file that an option or argument names; UsageError if it holds something else.
+
+    `finite` refuses NaN and numbers without end.
+    """
+    with path.open("rb") as file:
+        data = file.read(JSON_BYTES + 1)
+    with _usable(path, field):
+        if len(data) > JSON_BYTES:
+            raise ValueError(f"it is longer than {JSON_BYTES >> 20} MiB")
+        return parse(data, finite=finite)
+
+
+def _unwrapped(value: object) -> object:
+    """The prompt of what a program posts to /prompt, reads from /history or from a picture."""
+    inner = mapping(value).get("prompt")
+    if isinstance(inner, list) and len(inner) > 2:  # number, id, prompt
+        return inner[2]
+    if isinstance(inner, str):
+        with contextlib.suppress(ValueError):
+            return parse(inner)
+    return inner
+
+
+def _is_prompt(value: object) -> TypeGuard[Prompt]:
+    return isinstance(value, dict) and bool(value) and all(map(_is_node, value.values()))
 
 
 def _is_node(node: object) -> bool:
@@ -114,18 +151,20 @@ def _plain(name: str) -> str:
 
 
 def _names(node: Mapping) -> set[str]:
-    title = str((node.get("_meta") or {}).get("title", ""))
+    title = str(mapping(node.get("_meta")).get("title", ""))
     return {_plain(node["class_type"]), _plain(title)}
 
 
 def upload_name(path: Path, option: str) -> str:
     """Name a file for the host by its contents; UsageError of its option if it is unreadable."""
     try:
+        if stat.S_ISCHR(path.stat().st_mode) or path.is_fifo():  # these may never end
+            raise UsageError(f"{option}: {path} is no file.", field=option)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except OSError as error:
         text = f"{option}: {path} cannot be read ({error.strerror})."
         raise UsageError(text, field=option) from error
-    return f"{UPLOADS}/{digest}/{path.name}"
+    return f"{UPLOADS}/{digest}/{plain_name(path.name)}"
 
 
 def consumers(prompt: Mapping[str, Mapping], source: list) -> Ends:

@@ -6,11 +6,13 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 
+from .texts import brief
+
 EXIT_CODES: Mapping[int, str] = {
     0: "the video is there",
-    1: "a node failed on the host, or the run made no file",
+    1: "a node failed on the host, or the run made no file, or the host does not give it",
     2: "wrong usage: command line, unknown graph, node or input, wrong value, missing file, job",
-    3: "no host answers, or it ended",
+    3: "no host answers, or it ended, or what answers is no ComfyUI",
     4: "the host refused the prompt, for example because of a wrong file name",
     5: "interrupted, here or on the host",
     6: "out of memory on the host",
@@ -19,6 +21,7 @@ EXIT_CODES: Mapping[int, str] = {
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "Allocation on device", "out of memory")
 NOT_WRITTEN = "could not be written"  # so MultiTalk Sample To Video says it
+MESSAGE_LETTERS = 10_000  # of what a host says; a traceback is not shown
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -96,17 +99,23 @@ class StorageError(HostError):
     code, kind = 7, "cannot write"
 
 
+def mapping(value: object) -> Mapping:
+    """What a host sent, where an object belongs; empty if it is something else."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def _faults(body: Mapping) -> Iterator[tuple[str, Mapping, Mapping]]:
     """Id, answer and fault of every node that the host names."""
-    for node_id, node in (body.get("node_errors") or {}).items():
-        for fault in node.get("errors", ()):
-            yield node_id, node, fault
+    for node_id, node in mapping(body.get("node_errors")).items():
+        errors = mapping(node).get("errors")
+        for fault in errors if isinstance(errors, list) else ():
+            yield node_id, mapping(node), mapping(fault)
 
 
 def _of_all(body: Mapping) -> Mapping:
     """The fault of the whole prompt."""
-    error = body.get("error") or {}
-    return {"type": "error", "message": error} if isinstance(error, str) else error
+    error = body.get("error")
+    return {"type": "error", "message": error} if isinstance(error, str) else mapping(error)
 
 
 def _in_words(error: Mapping) -> str:
@@ -125,13 +134,13 @@ def render_refusal(body: Mapping, prompt: Mapping) -> str:
     for node_id, node, fault in _faults(body):
         name = node.get("class_type") or prompt.get(node_id, {}).get("class_type", "unknown class")
         sentences.append(f"node {node_id} {name}: {_in_words(fault)}")
-    return "; ".join(sentences) or _in_words(_of_all(body))
+    return brief("; ".join(sentences) or _in_words(_of_all(body)), MESSAGE_LETTERS)
 
 
 def refusal(what: str, body: Mapping, prompt: Mapping) -> RefusedError:
     """Make the error for what the host refused: see `render_refusal`; the first node and input."""
     faults = list(_faults(body))
-    kinds = {fault.get("type") for *_, fault in faults} | {_of_all(body).get("type")}
+    kinds = {str(f.get("type")) for f in (*(fault for *_, fault in faults), _of_all(body))}
     node, _, first = faults[0] if faults else ("", {}, {})
     hint = ""
     if "missing_node_type" in kinds:
@@ -139,15 +148,18 @@ def refusal(what: str, body: Mapping, prompt: Mapping) -> RefusedError:
     elif kinds & {"value_not_in_list", "custom_validation_failed"}:
         hint = "A file must lie in the host's folder for it; --image and --sound upload yours."
     text = f"The host refused {what}: {render_refusal(body, prompt)}"
-    field = (first.get("extra_info") or {}).get("input_name", "")
+    field = str(mapping(first.get("extra_info")).get("input_name", ""))
     return RefusedError(text, details=body, node=node, field=field, hint=hint)
 
 
-def run_failure(data: Mapping) -> HostError:
+def run_failure(event: object) -> HostError:
     """Make the error of the kind that a node's failure is, from the execution_error event."""
-    kind, message = data["exception_type"], " ".join(data["exception_message"].split())
-    text = f"Node {data['node_id']} {data['node_type']} failed: {kind}: {message}"
-    node = str(data["node_id"])
+    data = mapping(event)
+    kind = brief(data.get("exception_type", "no type given"), 200)
+    message = brief(" ".join(str(data.get("exception_message", "")).split()), MESSAGE_LETTERS)
+    node = brief(data.get("node_id", ""), 200)
+    name = f"{node} {brief(data.get('node_type', ''), 200)}".strip() or "of unknown name"
+    text = f"Node {name} failed: {kind}{': ' if message else '.'}{message}"
     if any(word in kind or word in message for word in OUT_OF_MEMORY):
         hint = "Use a smaller size, quantised weights or a machine with more memory."
         return MemoryFullError(text, details=data, node=node, hint=hint)
@@ -158,7 +170,8 @@ def run_failure(data: Mapping) -> HostError:
     return HostError(text, details=data, node=node)
 
 
-def write_failure(path: str, error: OSError) -> StorageError:
+def write_failure(path: str, error: OSError | ValueError) -> StorageError:
     """Make the error for a file that could not be written here."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    known = isinstance(error, OSError) and error.errno
+    reason = os.strerror(known) if known else str(error)
     return StorageError(f"{path} could not be written: {reason}.", hint="Choose another --output.")

@@ -1,4 +1,7 @@
-"""What the user sees of a run: a progress bar on a terminal, or one JSON object per line."""
+"""What the user sees of a run: a progress bar on a terminal, or one JSON object per line.
+
+What others wrote, a host, a graph or the name of a file, is printed as `shown` makes it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .client import Event
+from .events import Event
 from .failures import HostError
+from .texts import shown
 
 BAR = 30  # characters
 
@@ -26,7 +30,7 @@ class Progress:
         data = event.data
         if event.kind not in ("executing", "progress") or data.get("node") not in self._prompt:
             return
-        text = self._prompt[data["node"]]["class_type"]
+        text = shown(self._prompt[data["node"]]["class_type"])
         if sys.stdout.isatty():
             if event.kind == "progress":
                 text += f": {bar(data['value'], data['max'])}"
@@ -45,7 +49,7 @@ class Progress:
 
 def bar(value: float, total: float) -> str:
     """Draw a bar with the number of steps done and of all."""
-    filled = round(BAR * value / total) if total else 0
+    filled = min(round(BAR * value / total), BAR) if total else 0
     return f"[{'#' * filled}{'.' * (BAR - filled)}] step {value:g} of {total:g}"
 
 
@@ -63,7 +67,7 @@ class Report:
     def say(self, kind: str, text: str, **_facts: object) -> None:
         """Tell one thing: only on a terminal, where somebody looks."""
         if not self._quiet or kind == "note":
-            print(text, file=sys.stderr if kind == "note" else sys.stdout, flush=True)
+            print(shown(text), file=sys.stderr if kind == "note" else sys.stdout, flush=True)
 
     def event(self, event: Event) -> None:
         """Show an event of the host."""
@@ -74,12 +78,13 @@ class Report:
         """Print the paths of what was made, one a line."""
         self._progress.done()
         for path in files:
-            print(path, flush=True)
+            print(shown(path), flush=True)
 
     def failure(self, error: HostError) -> None:
         """Say what went wrong."""
         self._progress.done()
-        print(f"{error}{' ' if error.hint else ''}{error.hint}", file=sys.stderr, flush=True)
+        text = shown(f"{error}{' ' if error.hint else ''}{error.hint}")
+        print(text, file=sys.stderr, flush=True)
 
 
 class JsonReport(Report):

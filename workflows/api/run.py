@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,15 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .client import START_HINT, HostClient, fetch, files_of
+from .answers import Answer, Deadline, Question
+from .client import START_HINT, HostClient
 from .edit import Prompt
+from .events import files_of
 from .failures import HostError, HostInterruptedError, UnreachableError, UsageError, write_failure
 from .report import Report
+from .texts import plain_name
 
 PORT = 8188
 LOCAL = f"127.0.0.1:{PORT}"
 ANSWER_SECONDS = 5.0
-STOP_SECONDS = 60.0
+STOP_SECONDS = 30.0
+MOST_FILES = 10_000
 
 
 class Running(Protocol):
@@ -53,7 +56,7 @@ class Place:
 
     address: str  # empty: a host on this machine's usual port, or one that is started
     output: Path  # folder for the files
-    timeout: float  # seconds a run may take
+    timeout: float  # seconds that all of it may take
 
 
 def parse_address(text: str) -> str:
@@ -62,7 +65,8 @@ def parse_address(text: str) -> str:
     name, colon, port = plain.rpartition(":")
     if not colon:
         name, port = plain, str(PORT)
-    if not name or "/" in name or not port.isdecimal():
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 1 << 16
+    if not name or not is_port or "/" in name or not name.isprintable() or " " in name:
         takes = f"it takes HOST:PORT, for example {LOCAL}."
         raise UsageError(f"--address is {text}; {takes}", field="--address")
     return f"{name}:{port}"
@@ -70,10 +74,13 @@ def parse_address(text: str) -> str:
 
 def ask(address: str) -> dict | None:
     """What a ComfyUI says about its system; None if nobody or somebody else answers."""
+    question = Question("/system_stats")
     try:
-        return json.loads(fetch(f"http://{address}/system_stats", ANSWER_SECONDS))["system"]
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        with Answer(address, question, seconds=ANSWER_SECONDS) as answer:
+            system = answer.members().get("system") if answer.status == 200 else None
+    except UnreachableError:
         return None
+    return system if isinstance(system, dict) else None
 
 
 @contextlib.contextmanager
@@ -89,9 +96,10 @@ def reach(
     wanted = address or LOCAL
     system = ask(wanted)
     if system is not None:
-        started_with = system.get("argv", ())
+        argv = system.get("argv")
+        started_with = argv if isinstance(argv, list) else ()
         # On the CPU these options of a GPU's memory mean nothing.
-        missing = [a for a in arguments if not {a, "--cpu"} & set(started_with)]
+        missing = [a for a in arguments if a not in started_with and "--cpu" not in started_with]
         if missing:
             raise UsageError(
                 f"The ComfyUI at {wanted} runs without {' '.join(missing)}, which this job asks "
@@ -125,41 +133,62 @@ def run_task(task: Task, place: Place, starter: Starter | None, report: Report) 
     for note in task.notes:
         report.say("note", note)
     check_folder(place.output)
-    with (
-        reach(place.address, starter, task.host_arguments, report) as address,
-        HostClient(address) as client,
-    ):
-        for name, path in task.uploads.items():
-            client.upload(path, subfolder=name.rpartition("/")[0])
-            report.say("uploaded", f"Uploaded {path}.", file=str(path), name=name)
-        entry = run_prompt(client, task.prompt, place.timeout, report)
-        files = [file for file in files_of(entry) if file.get("type") == "output"]
-        if not files:
-            raise HostError(
-                "The run made no file in the output folder.",
-                hint="Set save_output of MultiTalk Video Combine to true.",
-            )
-        paths = [
-            client.download(file, place.output, name)
-            for file, name in zip(files, names_here(task.save_as, files), strict=True)
-        ]
+    try:
+        paths = run_in_time(task, place, starter, report)
+    except TimeoutError as error:
+        text = f"Not all was done within the {place.timeout:g} s of --timeout."
+        raise HostInterruptedError(text) from error
     report.result(paths, seconds=round(time.monotonic() - started, 1))
+
+
+def run_in_time(task: Task, place: Place, starter: Starter | None, report: Report) -> list[Path]:
+    """Run a prompt and give the paths of what it made; TimeoutError if it takes too long."""
+    with reach(place.address, starter, task.host_arguments, report) as address:
+        deadline = Deadline(place.timeout)  # not for the start of a host
+        with HostClient(address, deadline) as client:
+            for name, path in task.uploads.items():
+                folder, _, last = name.rpartition("/")
+                client.upload(path, name=last, subfolder=folder)
+                report.say("uploaded", f"Uploaded {path}.", file=str(path), name=name)
+            entry = run_prompt(client, task.prompt, place.timeout, report)
+            files = [file for file in files_of(entry) if file.get("type") == "output"]
+            if not files:
+                raise HostError(
+                    "The run made no file in the output folder.",
+                    hint="Set save_output of MultiTalk Video Combine to true.",
+                )
+            if len(files) > MOST_FILES:
+                raise HostError(
+                    f"The run made {len(files)} files; up to {MOST_FILES} are copied.",
+                    hint="They are in the host's output folder.",
+                )
+            return [
+                client.download(file, place.output, name, replace=bool(task.save_as))
+                for file, name in zip(files, names_here(task.save_as, files), strict=True)
+            ]
 
 
 def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:
     """Name the files that a run made: as on the host, or `save_as` and a number from the second."""
+    names = [plain_name(file["filename"]) for file in files]
     if not save_as:
-        return [file["filename"] for file in files]
+        return names
     return [
-        f"{save_as}{f'_{number}' if number > 1 else ''}{Path(file['filename']).suffix}"
-        for number, file in enumerate(files, start=1)
+        f"{save_as}{f'_{number}' if number > 1 else ''}{Path(name).suffix}"
+        for number, name in enumerate(names, start=1)
     ]
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder for results before anything is computed; StorageError if that fails."""
+    """Make the folder for results and try to write there, before anything is computed.
+
+    Raises:
+        StorageError: If that fails.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise write_failure(str(folder), error) from error
 
@@ -169,12 +198,26 @@ def run_prompt(client: HostClient, prompt: Prompt, timeout: float, report: Repor
     prompt_id = str(uuid.uuid4())
     report.begin(prompt)
     try:
-        client.queue(prompt, prompt_id=prompt_id)
+        prompt_id = client.queue(prompt, prompt_id=prompt_id)
         report.say("queued", f"Queued as {prompt_id}.", prompt_id=prompt_id)
         return client.wait(prompt_id, report.event, timeout=timeout)
     except (KeyboardInterrupt, TimeoutError) as error:
+        reason = f"The run did not end within {timeout:g} s"
+        reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else reason
+        stopped = "was stopped on the host as well"
+        if not stop(client, prompt_id):
+            stopped = "may go on on the host, which does not say that it has stopped"
+        raise HostInterruptedError(f"{reason}; the run {stopped}.") from error
+
+
+def stop(client: HostClient, prompt_id: str) -> bool:
+    """Stop a prompt on the host, and tell whether it has ended."""
+    client.deadline = Deadline(STOP_SECONDS)
+    try:
         client.cancel(prompt_id)
-        with contextlib.suppress(HostError, TimeoutError):
-            client.wait(prompt_id, timeout=STOP_SECONDS)
-        reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else str(error).rstrip(".")
-        raise HostInterruptedError(f"{reason}; the run was stopped on the host as well.") from error
+        client.wait(prompt_id, timeout=STOP_SECONDS)
+    except (UnreachableError, TimeoutError):
+        return False
+    except HostError:
+        pass
+    return True

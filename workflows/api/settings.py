@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 
 from .check import faults, read_schema
 from .edit import Prompt, find_node, is_link, similar
 from .failures import UsageError
+from .json_text import parse
 
 
 def parse_setting(text: str) -> tuple[str, str, str]:
@@ -27,7 +27,7 @@ def parse_setting(text: str) -> tuple[str, str, str]:
 def read_value(text: str, schema: Mapping, root: Mapping) -> object:
     """Read a value of an input: JSON, or else the text, such as the choice `480`, as it is."""
     try:
-        value = json.loads(text)
+        value = parse(text, finite=True)
     except ValueError:
         return text
     return text if faults(schema, value, root) and not faults(schema, text, root) else value

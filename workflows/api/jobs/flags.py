@@ -164,6 +164,10 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--toy", action="store_true", help=words)
     words = "beginning of the job's paths, and what stands for it here"
     parser.add_argument("--map", action="append", default=[], metavar="OLD=NEW", help=words)
+    words = "folder whose files the job may use too; repeat for several"
+    parser.add_argument(
+        "--allow", action="append", default=[], type=Path, help=words, metavar="DIR"
+    )
     group = parser.add_argument_group("options of the reference")
     for flag in FLAGS:
         reading: dict[str, Any] = {"type": flag.type}

@@ -12,6 +12,7 @@ from ..edit import read_json, upload_name
 from ..failures import UsageError
 from ..run import Task
 from ..settings import apply_settings
+from ..texts import brief
 from .flags import refuse, resolve
 from .graph import Job, build_prompt
 
@@ -26,12 +27,16 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 
 
+PATH_LETTERS = 4096
+MOST_PIXELS = 100_000  # on a side
+
+
 def make_job(options: argparse.Namespace) -> Task:
     """Make the task of `job`; UsageError if the file or an option is refused."""
     path = _path(options)
     value = read_job(path)
     run = resolve(options, follows_video="cond_video" in value)
-    files = Files(path.resolve().parent, parse_maps(options.map))
+    files = Files(path.resolve().parent, parse_maps(options.map), options.allow)
     job = convert(value, files, options.audio_mode)
     prompt = build_prompt(job, run, toy=options.toy)
     save_as = (options.save_file or "").removesuffix(".mp4")
@@ -61,7 +66,7 @@ def _path(options: argparse.Namespace) -> Path:
 def read_job(path: Path) -> dict:
     """Read the fields of a job file; UsageError if it is none."""
     try:
-        value = read_json(path, "FILE")
+        value = read_json(path, "FILE", finite=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).", field="FILE") from error
     if not isinstance(value, dict):
@@ -85,28 +90,53 @@ def parse_maps(texts: Sequence[str]) -> dict[str, str]:
 
 
 class Files:
-    """Finds the files of a job and names them on the host."""
+    """Finds the files of a job and names them on the host.
 
-    def __init__(self, folder: Path, maps: Mapping[str, str]) -> None:
-        """Remember where to look: the folder of the job file, and what `parse_maps` gave."""
+    They are sent there, so a job may name only files of its own folder and of folders that the
+    user named, wherever `..` and links lead.
+    """
+
+    def __init__(self, folder: Path, maps: Mapping[str, str], allowed: Sequence[Path] = ()) -> None:
+        """Take the folder of the job file, what `parse_maps` gave, and other folders it may use."""
         self.uploads: dict[str, Path] = {}
         self._folder = folder
         self._maps = maps
+        self._allowed = [
+            path.resolve() for path in (*allowed, *(Path(new or "/") for new in maps.values()))
+        ]
 
     def add(self, text: object, field: str) -> str:
-        """Find the file of a field and give its name on the host; UsageError if it is not there."""
-        if not isinstance(text, str) or not text:
-            raise UsageError(f"{field} is {json.dumps(text)}; it takes a path.", field=field)
-        found = next((path for path in self._places(text) if path.is_file()), None)
-        if found is None:
+        """Find the file of a field and give its name on the host; UsageError if it has none."""
+        if not isinstance(text, str) or not text or len(text) > PATH_LETTERS:
+            given = brief(json.dumps(text), 100)
+            raise UsageError(f"{field} is {given}; it takes a path.", field=field)
+        found = [path for path in self._places(text) if _is_file(path)]
+        if not found:
             raise UsageError(
                 f"{field}: {text} is neither there nor beside the job file.",
                 field=field,
                 hint="Say where with --map OLD=NEW, for example --map examples/multi/1=pictures.",
             )
-        name = upload_name(found, field)
-        self.uploads[name] = found
+        path = next(filter(self._may_use, found), None)
+        if path is None:
+            target = found[0].resolve()
+            raise UsageError(
+                f"{field}: {text} leads to {target}, which is no file of the job file's folder.",
+                field=field,
+                hint=f"If it may be sent to the host, add --allow {target.parent}.",
+            )
+        name = upload_name(path, field)
+        self.uploads[name] = path
         return name
+
+    def _may_use(self, path: Path) -> bool:
+        target = path.resolve()
+        if any(target.is_relative_to(folder) for folder in self._allowed):
+            return True
+        if not target.is_relative_to(self._folder):
+            return False
+        hidden = (part.startswith(".") for part in target.relative_to(self._folder).parts)
+        return not any(hidden)  # keys and settings, where a job lies in the user's own folder
 
     def _places(self, text: str) -> list[Path]:
         """Where a path of the job may lead: the reference's paths begin at its own folder."""
@@ -123,6 +153,13 @@ class Files:
             if folders:
                 places += [self._folder / "_".join(folders) / name]
         return [*places, Path(text)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that this system cannot have, a folder it may not see
+        return False
 
 
 def convert(value: Mapping, files: Files, audio_mode: str | None) -> Job:
@@ -184,15 +221,20 @@ def _spoken(spoken: object) -> tuple[str, tuple[str, ...]]:
         )
     if not spoken.get(VOICES[0]):
         raise UsageError(f"tts_audio needs {VOICES[0]}.", field="tts_audio")
-    voices = (PurePosixPath(str(spoken[name])).stem for name in VOICES if spoken.get(name))
-    return spoken["text"], tuple(voices)
+    given = {name: spoken[name] for name in VOICES if spoken.get(name)}
+    for name, voice in given.items():
+        if not isinstance(voice, str) or "\n" in voice:
+            text = f"tts_audio.{name} is {brief(json.dumps(voice), 100)}; it takes a voice's name."
+            raise UsageError(text, field="tts_audio")
+    return spoken["text"], tuple(PurePosixPath(voice).stem for voice in given.values())
 
 
 def _placement(value: Mapping, *, needed: bool) -> Literal["together", "in turn"]:
     audio_type = value.get("audio_type", None if needed else "para")
-    if audio_type not in PLACEMENTS:
+    if not isinstance(audio_type, str) or audio_type not in PLACEMENTS:
+        given = brief(json.dumps(audio_type), 100)
         raise UsageError(
-            f"audio_type is {json.dumps(audio_type)}; it takes para (together) or add (in turn).",
+            f"audio_type is {given}; it takes para (together) or add (in turn).",
             field="audio_type",
         )
     return PLACEMENTS[audio_type]
@@ -206,13 +248,13 @@ def _boxes(boxes: object, persons: Sequence[str]) -> str:
 
 
 def _box(box: object, name: str) -> str:
-    numbers = box if isinstance(box, list) else []
+    numbers, given = box if isinstance(box, list) else [], brief(json.dumps(box), 100)
     if [type(n) in (int, float) for n in numbers] != [True] * 4:
-        raise UsageError(f"{name} is {json.dumps(box)}; it takes 4 numbers.", field="bbox")
+        raise UsageError(f"{name} is {given}; it takes 4 numbers.", field="bbox")
     top, left, bottom, right = map(int, numbers)
-    if min(top, left) < 0 or bottom <= top or right <= left:
+    if not (0 <= top < bottom <= MOST_PIXELS and 0 <= left < right <= MOST_PIXELS):
         raise UsageError(
-            f"{name} is {box}; it takes top, left, bottom, right in pixels: rows first.",
+            f"{name} is {given}; it takes top, left, bottom, right in pixels: rows first.",
             field="bbox",
         )
     return f"{left}, {top}, {right - left}, {bottom - top}"

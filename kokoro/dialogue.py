@@ -9,7 +9,7 @@ from functools import partial
 from .script.names import name_key
 from .script.notation import describe, drop_unseen
 from .script.turns import Turn
-from .spoken import Spoken
+from .spoken import Spoken, trim
 from .synthesis import Manner, Synthesizer
 
 MAX_CHARACTERS = 60_000  # of a text or script: about an hour, and espeak-ng cannot be interrupted
@@ -75,7 +75,7 @@ def say_turns(
     manner: Manner,
     progress: Progress,
 ) -> list[Spoken]:
-    """Say every turn of a script, all at one rate.
+    """Say every turn of a script, all at one rate, without the voice's silence around it.
 
     A turn that names no voice has that of its speaker. The manner counts where a turn does not say
     otherwise; its voice is not used, and its seed is that of the first turn.
@@ -93,7 +93,7 @@ def say_turns(
             seed=manner.seed + number,
         )
         try:
-            spoken.append(synthesizer.say(turn.text, own, partial(progress, number)))
+            spoken.append(trim(synthesizer.say(turn.text, own, partial(progress, number))))
         except ValueError as error:
             raise ValueError(f"{describe(turn.line, turn.column)}: {error}") from error
     return spoken

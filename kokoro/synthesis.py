@@ -1,14 +1,15 @@
 """A text in a voice, with the times of its words: by the speech model, or by espeak-ng.
 
 Both say `say(text, ...) -> Spoken`. The speech model says a text chunk by chunk, joined without
-pauses, and tells word times from the durations of symbols. Source: kokoro.md sections 4 and 7.
+pauses, and tells word times from the durations of symbols, those of the first and last word from
+the sound itself. Source: kokoro.md sections 4 and 7.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +21,7 @@ from .config import SAMPLE_RATE_HZ, phoneme_ids
 from .espeak.voice import VARIANTS, EspeakVoice
 from .phonemes import phoneme_chunks, speech_chunks
 from .phonemizers import LANGUAGES, choose_phonemizer
-from .spoken import Spoken, Word
+from .spoken import Spoken, Word, find_sound
 from .voices import list_voices, mix_voices, parse_mix, voice_style
 from .writing import language_of_writing
 
@@ -92,7 +93,8 @@ class KokoroSynthesizer:
             raise _nothing_to_say(text)
         config = self.model.config
         frame_s = config.samples_per_frame / SAMPLE_RATE_HZ
-        waveforms, words, start_s = [], [], 0.0
+        waveforms, words, start = [], [], 0
+        sounds: list[tuple[int, int]] = []  # begin and end in each chunk
         for number, chunk in enumerate(chunks):
             said = self.model.synthesize(
                 phoneme_ids(chunk.phonemes, config.vocabulary),
@@ -100,15 +102,48 @@ class KokoroSynthesizer:
                 speed=manner.speed,
                 seed=manner.seed + number,
             )
-            words += word_times(
-                chunk, said.durations, config.vocabulary, start_s=start_s, frame_s=frame_s
-            )
-            start_s += len(said.waveform) / SAMPLE_RATE_HZ
+            own = word_times(chunk, said.durations, config.vocabulary, frame_s=frame_s)
+            sounds.append(_sound_of(said.waveform, own))
+            words += _heard_words(own, sounds[-1], start)
+            start += len(said.waveform)
             waveforms.append(said.waveform)
             if progress is not None:
                 progress(number + 1, len(chunks))
         waveform = torch.cat(waveforms)
-        return Spoken(waveform=waveform, sample_rate=SAMPLE_RATE_HZ, words=tuple(words))
+        return Spoken(
+            waveform=waveform,
+            sample_rate=SAMPLE_RATE_HZ,
+            words=tuple(words),
+            lead=sounds[0][0],
+            tail=len(waveforms[-1]) - sounds[-1][1],
+        )
+
+
+def _sound_of(waveform: Tensor, words: Sequence[Word]) -> tuple[int, int]:
+    """Where a chunk [A] is heard.
+
+    The model begins earlier than its durations say, and the last word's reach into the silence.
+    """
+    if not words:
+        return 0, len(waveform)
+    return find_sound(
+        waveform,
+        SAMPLE_RATE_HZ,
+        latest_begin=round(words[0].start_s * SAMPLE_RATE_HZ),
+        earliest_end=round(words[-1].start_s * SAMPLE_RATE_HZ),
+    )
+
+
+def _heard_words(words: Sequence[Word], sound: tuple[int, int], start: int) -> list[Word]:
+    """Words of a chunk that begins at a sample of the text, from the first to the last sound."""
+    begin_s, end_s = (edge / SAMPLE_RATE_HZ for edge in sound)
+    start_s = start / SAMPLE_RATE_HZ
+    out = []
+    for number, word in enumerate(words):
+        first = begin_s if number == 0 else word.start_s
+        last = end_s if number == len(words) - 1 else word.end_s
+        out.append(replace(word, start_s=start_s + first, end_s=start_s + last))
+    return out
 
 
 def voice_language(name: str) -> str:
@@ -135,10 +170,9 @@ def word_times(
     durations: Tensor,
     vocabulary: Mapping[str, int],
     *,
-    start_s: float,
     frame_s: float,
 ) -> list[Word]:
-    """When the words of a chunk are heard, in order; marks are none.
+    """When the words of a chunk are said by the durations, in order; marks are none.
 
     Durations [P] are frames of each symbol, boundaries included; what the vocabulary lacks has
     none.
@@ -155,7 +189,7 @@ def word_times(
         first, last = (min(max(p, 0), len(chunk.phonemes)) for p in (position, position + length))
         position += length + token.blank
         if before[last] > before[first] and any(map(str.isalnum, token.text)):
-            begin, end = (start_s + ends[before[at]] * frame_s for at in (first, last))
+            begin, end = (ends[before[at]] * frame_s for at in (first, last))
             words.append(Word(text=token.text, start_s=begin, end_s=end))
     return words
 

@@ -103,7 +103,9 @@ def speak_dialogue(
     chosen = choose_voices(script.speakers, wanted, synthesizer.default_voices())
     spoken = say_turns(synthesizer, script.turns, chosen, manner, make_progress(len(script.turns)))
     rate = spoken[0].sample_rate
-    starts = schedule_turns(script.turns, [len(said.waveform) for said in spoken], rate)
+    lengths = [len(said.waveform) for said in spoken]
+    silences = [(said.lead, said.tail) for said in spoken]
+    starts = schedule_turns(script.turns, lengths, rate, silences)
     turns = [
         SpokenTurn(
             speaker=turn.speaker,
@@ -114,4 +116,7 @@ def speak_dialogue(
         )
         for turn, start, said in zip(script.turns, starts, spoken, strict=True)
     ]
-    return make_dialogue(turns, script.speakers, rate, end_pause_s=script.end_pause_s, level=level)
+    ends = [start + length for start, length in zip(starts, lengths, strict=True)]
+    quiet_end = max(end + tail for end, (_, tail) in zip(ends, silences, strict=True))
+    end_pause_s = script.end_pause_s if script.end_exact else (quiet_end - max(ends)) / rate
+    return make_dialogue(turns, script.speakers, rate, end_pause_s=end_pause_s, level=level)

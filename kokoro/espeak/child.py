@@ -21,6 +21,7 @@ UTF8 = 1
 IPA_WITH_TIE = 0x02 | 0x80 | ord("^") << 8
 RATE, PITCH = 1, 3  # parameter numbers
 LIST_END, WORD = 0, 1  # kinds of events
+SEED = 1  # of the noise in voices; espeak-ng takes whole numbers above 0
 
 
 class Voice(ctypes.Structure):
@@ -67,7 +68,9 @@ def load(path: str, data: str) -> tuple[ctypes.CDLL, int]:
         *(text, ctypes.c_size_t, ctypes.c_uint, number, ctypes.c_uint, ctypes.c_uint),
         *(pointer, pointer),
     )  # fmt: skip
+    library.espeak_ng_SetRandSeed.argtypes = (ctypes.c_long,)
     sample_rate = library.espeak_Initialize(SYNCHRONOUS, 0, os.fsencode(data), DONT_EXIT)
+    library.espeak_ng_SetRandSeed(SEED)  # it begins with the clock, and breathy voices are noisy
     return library, sample_rate
 
 

@@ -100,6 +100,7 @@ class _Reader:
         self.has_words = False  # whether one of them is more than a blank
         self.pause_s = Fraction(0)  # before the next part
         self.together = False
+        self.exact = False  # one of the two is written
         self.cue: Place | None = None  # the last pause or [together]
 
     def read_line(self, number: int, line: str) -> None:
@@ -135,6 +136,7 @@ class _Reader:
             speakers=tuple(self.speakers.names),
             turns=tuple(self.turns),
             end_pause_s=float(self.pause_s),
+            end_exact=self.exact,
         )
 
     def _read_head(self, place: Place) -> int:
@@ -197,7 +199,7 @@ class _Reader:
         if not together and pause_s is None:
             return False
         self._end_part()
-        self.cue = place
+        self.cue, self.exact = place, True
         self.together = self.together or together
         self.pause_s += pause_s or 0
         most = notation.MAX_PAUSE_S
@@ -262,13 +264,13 @@ class _Reader:
         own = self.options or Options()
         turn = Turn(
             speaker=self.speaker, name=self.speakers.names[self.speaker], text=text,
-            pause_s=float(self.pause_s), together=self.together,
+            pause_s=float(self.pause_s), together=self.together, exact=self.exact,
             line=self.begin.line, column=self.begin.column,
             voice=own.voice, speed=own.speed, language=own.language,
         )  # fmt: skip
         self.turns.append(turn)
         self.num_parts += 1
-        self.pause_s, self.together = Fraction(0), False
+        self.pause_s, self.together, self.exact = Fraction(0), False, False
 
     def _check_overlap(self) -> None:
         if self.cue is None or not (self.pause_s < 0 or self.together):

@@ -18,6 +18,7 @@ class Turn(Options):
     text: str
     pause_s: float = 0.0  # after everything before has ended; `together`: after the last start
     together: bool = False  # begins with the turn before it
+    exact: bool = False  # a pause or [together] is written before it
     line: int  # where it begins, from 1
     column: int
 
@@ -29,13 +30,20 @@ class Script:
     speakers: tuple[str, ...]  # names; some may never speak
     turns: tuple[Turn, ...]
     end_pause_s: float = 0.0  # silence after the last turn
+    end_exact: bool = False  # it is written
 
 
-def schedule_turns(turns: Sequence[Turn], lengths: Sequence[int], sample_rate: int) -> list[int]:
+def schedule_turns(
+    turns: Sequence[Turn],
+    lengths: Sequence[int],
+    sample_rate: int,
+    silences: Sequence[tuple[int, int]] | None = None,
+) -> list[int]:
     """First sample of each turn, for the samples of each turn's speech and their rate in Hz.
 
     A pause counts from the end of everything said before, so that a short word thrown in does not
-    pull the next turn into a longer one.
+    pull the next turn into a longer one. What is written counts between sounds; where nothing is
+    written, turns keep the silences (samples before and after, cut off) of their voices.
 
     Raises:
         ValueError: If an overlap is longer than the turn before, or a speaker would overlap
@@ -43,11 +51,15 @@ def schedule_turns(turns: Sequence[Turn], lengths: Sequence[int], sample_rate: i
     """
     starts: list[int] = []
     own_ends: dict[int, int] = {}
-    end = 0
-    for turn, length in zip(turns, lengths, strict=True):
+    end = quiet_end = 0  # of sounds, and of the silences after them
+    around = silences or [(0, 0)] * len(turns)
+    for turn, length, (lead, tail) in zip(turns, lengths, around, strict=True):
         previous = starts[-1] if starts else 0
         shift = round(Fraction(str(turn.pause_s)) * sample_rate)  # 0.2 s as written
-        start = shift + (previous if turn.together else end)
+        if turn.together:
+            start = shift + previous
+        else:
+            start = shift + (end if turn.exact else quiet_end + lead)
         where = describe(turn.line, turn.column)
         if start < previous:
             raise ValueError(
@@ -62,4 +74,5 @@ def schedule_turns(turns: Sequence[Turn], lengths: Sequence[int], sample_rate: i
         starts.append(start)
         own_ends[turn.speaker] = start + length
         end = max(end, start + length)
+        quiet_end = max(quiet_end, start + length + tail)
     return starts

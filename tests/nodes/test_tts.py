@@ -97,6 +97,49 @@ def test_tracks_are_silent_where_another_speaks_alone_and_the_mix_is_their_sum(h
     assert picture.shape[2] == 1200
 
 
+class Quiet:
+    """A voice with 0.4 s of silence before and 0.6 s after a second of sound, as Kokoro's have."""
+
+    def default_voices(self):
+        return ["one", "two"]
+
+    def say(self, text, manner, progress=None):
+        from pack.kokoro.spoken import Spoken, Word
+
+        waveform = torch.zeros(2000)
+        waveform[400:1400] = 0.5
+        words = (Word(text=text, start_s=0.4, end_s=1.4),)
+        return Spoken(waveform=waveform, sample_rate=1000, words=words, lead=400, tail=600)
+
+
+@pytest.mark.parametrize(
+    ("script", "ben", "length"),
+    [
+        ("Anna: Hi.\nBen: [1s] Hi.", 2.4, 4.0),
+        ("Anna: Hi.\nBen: [-0.3s] Hi.", 1.1, 2.7),
+        ("Anna: Hi.\nBen: [0s] Hi. [0.5s]", 1.4, 2.9),
+        ("Anna: Hi.\nBen: [together] Hi.", 0.4, 2.0),
+        ("Anna: Hi.\nBen: Hi.", 2.4, 4.0),  # as the voices have it: 0.6 s and 0.4 s
+        ("Anna: [0.1s] Hi.\nBen: Hi. [0s]", 2.1, 3.1),
+    ],
+)
+def test_pauses_and_overlaps_count_between_sounds(host, script, ben, length):
+    from pack.kokoro.synthesis import Manner
+    from pack.nodes.sockets import LoadedVoices
+    from pack.nodes.voices import speak_dialogue
+
+    voices = LoadedVoices(synthesizer=Quiet(), patcher=None, name="quiet")
+    dialogue = speak_dialogue(
+        voices, script, "", Manner(), level=False, make_progress=lambda turns: None
+    )
+    track = dialogue.tracks.tracks[1].sound
+    heard = track.waveform[0].nonzero()[:, 0]
+    assert int(heard[0]) / 1000 == pytest.approx(ben, abs=0.006)
+    assert len(heard) == pytest.approx(1000, abs=2)
+    assert track.duration_s == pytest.approx(length)
+    assert spans(dialogue.timings)[-1][:2] == pytest.approx((ben, ben + 1))
+
+
 def test_speakers_sound_different_and_a_cast_decides(host):
     script = "Anna: Same words.\nBen: Same words."
     tracks = run(host, "MultiTalkDialogue", script=script)[0]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -52,6 +53,14 @@ def test_the_same_text_gives_the_same_samples_whatever_was_said_between():
     first = EspeakVoice().speak(TEXT).waveform
     EspeakVoice(language="de", variant="f2").speak("Etwas anderes.")
     assert torch.equal(EspeakVoice().speak(TEXT).waveform, first)
+
+
+def test_noise_in_voices_does_not_depend_on_the_clock():
+    noisy = ("f2", "f3", "f5")
+    first = [EspeakVoice(variant=variant).speak(TEXT).waveform for variant in noisy]
+    time.sleep(1.1)  # espeak-ng's own seed is the second in which it starts
+    for variant, waveform in zip(noisy, first, strict=True):
+        assert torch.equal(EspeakVoice(variant=variant).speak(TEXT).waveform, waveform), variant
 
 
 def test_threads_do_not_meet():

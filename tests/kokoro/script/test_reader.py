@@ -126,6 +126,21 @@ def test_pause_at_the_end_is_kept():
     assert (said(script), script.end_pause_s) == ([("Anna", "Bye.")], 1.5)
 
 
+@pytest.mark.parametrize(
+    ("text", "exact", "end_exact"),
+    [
+        ("Anna: Hi.\nBen: Hi.", [False, False], False),
+        ("Anna: [0s] Hi.\nBen: [0s] Hi. [0s]", [True, True], True),
+        ("Anna: Hi. [1s]\nBen: Hi.\nAnna: [-0.2s] Hi.", [False, True, True], False),
+        ("Anna: Stop\nBen: [together] Stop [1s]", [False, True], True),
+        ("Anna: Well [1s]. [1s] Yes", [False, True], False),
+    ],
+)
+def test_what_is_written_is_told_from_what_is_not(text, exact, end_exact):
+    script = parse_script(text)
+    assert ([turn.exact for turn in script.turns], script.end_exact) == (exact, end_exact)
+
+
 def test_part_after_a_pause_is_placed_where_it_stands():
     assert places(parse_script("Anna: One [1s]\n  two [1s] three")) == [(1, 1), (2, 3), (2, 12)]
 

@@ -32,6 +32,22 @@ def test_turns_begin_when_the_script_says(second, third, expected):
     assert schedule_turns(turns, [100, 50, 10], 100) == expected
 
 
+@pytest.mark.parametrize(
+    ("second", "third", "expected"),
+    [
+        ({}, {}, [5, 122, 194]),  # silences as the voices have them
+        ({"exact": True}, {"exact": True, "pause_s": 1.0}, [5, 105, 255]),
+        ({"exact": True, "pause_s": -0.3}, {}, [5, 75, 147]),
+        ({"exact": True, "pause_s": -0.9}, {}, [5, 15, 127]),  # the first is quiet last
+        ({"exact": True, "together": True}, {}, [5, 5, 127]),
+    ],
+)
+def test_what_is_written_counts_between_sounds(second, third, expected):
+    turns = [turn(0), turn(1, **second), turn(2, **third)]
+    silences = [(5, 10), (7, 10), (12, 3)]
+    assert schedule_turns(turns, [100, 50, 10], 100, silences) == expected
+
+
 def test_first_pause_delays_everything():
     assert schedule_turns([turn(pause_s=0.5)], [10], 24_000) == [12_000]
 

@@ -18,6 +18,7 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
+from ..multitalk.disk import refusal
 from ..weights.contents import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from ..weights.parts import files_of, is_later_part
 
@@ -169,10 +170,21 @@ def new_video(
     """The next free name of a video in a folder that exists, and what tells the editor of it.
 
     `prefix` is as in the host's save nodes; it may hold %height% and %width%.
+
+    Raises:
+        OSError: If the folder cannot be made or read.
     """
-    path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_directory_by_type(folder.value) or "", width, height
-    )
+    root = folder_paths.get_directory_by_type(folder.value) or ""
+    try:
+        path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            prefix, root, width, height
+        )
+    except OSError as error:
+        cause, remedy, _ = refusal(error)
+        raise OSError(
+            f"The folder of {prefix} in {root} cannot be used: {cause}. {remedy}, or write another "
+            "filename_prefix."
+        ) from error
     file = f"{name}_{counter:05}_.mp4"
     return Path(path) / file, ui.PreviewVideo([ui.SavedResult(file, subfolder, folder)])
 

@@ -18,7 +18,8 @@ from ..multitalk.speakers import (
     parse_boxes,
     resize_masks,
 )
-from .sockets import to_boxes, to_frames, to_masks
+from .pictures import read_pictures
+from .sockets import to_boxes, to_masks
 from .values import check_inputs, check_names
 from .widgets import Widget, schema
 
@@ -94,7 +95,7 @@ class MultiTalkSpeakers(io.ComfyNode):
         singles = [given[name] for name in MASK_NAMES if given.get(name) is not None]
         for mask in singles:
             check_inputs({"masks": mask})
-        picture = to_frames(image)[0]
+        picture = read_pictures(image, "image")[0]
         found, notes = _find_masks(picture, boxes, detections, masks, singles)
         check_masks(found)
         preview, report = draw_speakers(picture, found), describe_masks(found, notes)

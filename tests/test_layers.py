@@ -47,7 +47,7 @@ BELOW = {
 }
 # Floors of nodes/, lowest first; what is not named is a node class, on the top floor.
 NODE_FLOORS = [
-    {"sockets", "host", "values", "widgets", "checked"},
+    {"sockets", "host", "values", "widgets", "checked", "sounds", "pictures", "video_place"},
     {"loading"},
     {"sampling", "voices"},
 ]

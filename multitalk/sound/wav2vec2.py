@@ -19,7 +19,7 @@ from torch import Tensor
 from ...weights.strict import find_misfit, tensor_shapes
 from ..config import FRAME_RATE, SAMPLE_RATE_HZ
 from ..frames import count_frames
-from .audio import Tracks, encoder_waveform
+from .audio import Tracks, describe_mono, encoder_waveform, within_range
 from .wave_features import Check, convolve
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ class Speech:
 
     features: Tensor  # [S, F, M, E] float32
     silence: Tensor  # [M, E]: what the encoder says of digital silence
-    sound: Sound  # heard in the video; as it came in
+    sound: Sound  # heard in the video; as it came in, but within full scale
     identity: str  # hex digest of all that features and sound came from
+    notes: tuple[str, ...] = ()  # what was done to the sound, for the report
 
     @property
     def num_frames(self) -> int:
@@ -205,6 +206,9 @@ def embed_tracks(
     encoders apart in the identity of the speech; `check` is as in `encode_waveform`.
     """
     num_frames = tracks.num_frames
+    sound, notes = within_range(sound)
+    for speaker, track in enumerate(tracks.tracks, start=1):
+        notes += describe_mono(track.sound, speaker)
     silence = encode_silence(model, device)
     features = _empty_features(model, len(tracks.tracks), num_frames)
     for track, row in zip(tracks.tracks, features, strict=True):
@@ -222,7 +226,8 @@ def embed_tracks(
         features=features,
         silence=silence,
         sound=sound,
-        identity=_identify(tracks, sound, (encoder_identity, bool(do_normalize), level)),
+        identity=_identify(tracks, sound, (encoder_identity, bool(do_normalize), level, *notes)),
+        notes=tuple(notes),
     )
 
 

@@ -77,6 +77,7 @@ class VideoRun:
             num_speakers=speech.num_speakers,
             num_passes=len(self._guidance.passes),
             lora_keys=count_changed_weights(inputs.model),
+            notes=list(speech.notes),
         )
 
     @property

@@ -36,28 +36,42 @@ def place_file(source: Path, next_name: Callable[[], Path]) -> Path:
     try:
         for _ in range(TRIES):
             target = next_name()
-            if ready is source and not _is_near(source, target):
-                ready = _copy_beside(source, target)
-            if _take(ready, target):
-                with suppress(OSError):
-                    source.unlink(missing_ok=True)
-                return target
-        raise FileExistsError(errno.EEXIST, "no name is free")
-    except OSError as error:
-        cause, remedy, _ = refusal(error)
-        raise OSError(
-            f"The finished video could not be put into the folder {target.parent}: {cause}. It is "
-            f"safe and whole as {source}. {remedy} and run again."
-        ) from error
+            try:
+                if ready is source and not _is_near(source, target):
+                    ready = _copy_beside(source, target)
+                if _take(ready, target):
+                    break
+            except OSError as error:
+                raise _failure(error, source, target) from error
+        else:
+            error = FileExistsError(errno.EEXIST, "no name is free")
+            raise _failure(error, source, target)
     finally:
         if ready is not source:
             with suppress(OSError):
                 ready.unlink(missing_ok=True)
+    with suppress(OSError):
+        source.unlink(missing_ok=True)
+    return target
+
+
+def _failure(error: OSError, source: Path, target: Path) -> OSError:
+    cause, remedy, _ = refusal(error)
+    return OSError(
+        f"The finished video could not be put into the folder {target.parent}: {cause}. It is "
+        f"safe and whole as {source}. {remedy} and run again."
+    )
 
 
 def _is_near(source: Path, target: Path) -> bool:
-    """Whether both lie on one disk."""
-    return source.stat().st_dev == target.parent.stat().st_dev
+    """Whether both lie in one folder, or on one disk as far as links go."""
+    probe = target.with_name(f".{uuid4().hex}.part")
+    try:
+        os.link(source, probe)
+    except OSError:
+        return source.parent == target.parent
+    probe.unlink()
+    return True
 
 
 def _copy_beside(source: Path, target: Path) -> Path:

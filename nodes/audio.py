@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from fractions import Fraction
 from typing import Any
 
 import torch
 from comfy_api.latest import io, ui
 
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
-from ..multitalk.sound.audio import parse_offsets, place_tracks, start_times
+from ..multitalk.sound.audio import measure_mix, parse_offsets, place_tracks, start_times
 from ..multitalk.sound.channels import peak
-from ..multitalk.sound.loudness import normalize_loudness
+from ..multitalk.sound.loudness import loudness_bytes, normalize_loudness
+from .host import check_memory
 from .sockets import Tracks
 from .sounds import from_sound, read_sound, read_sounds
 from .values import check_inputs, check_names
@@ -67,6 +69,8 @@ class MultiTalkLoudness(io.ComfyNode):
         sounds, levelled, notes = read_sounds(audio, "audio"), [], []
         rate = sounds[0].sample_rate
         for sound in sounds:
+            needed = loudness_bytes(sound.waveform)
+            check_memory(needed, "audio", sound.duration_s, "levelling")
             out, before = normalize_loudness(sound.waveform, rate, target_lufs=loudness_lufs)
             levelled.append(out)
             if before is None:
@@ -140,5 +144,8 @@ class MultiTalkTracks(io.ComfyNode):
                 in_turn=choice["placement"] == "in turn",
                 gap_s=choice.get("gap", 0.0),
             )
+        channels, length, rate = measure_mix(sounds, starts)
+        # The mix, and as many samples again while one of its voices is resampled.
+        check_memory(8 * channels * length, "The mix", Fraction(length, rate), "making")
         tracks = place_tracks(sounds, starts)
         return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])

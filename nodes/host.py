@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +199,41 @@ def graph_metadata(hidden: Any) -> dict[str, Any] | None:
     if hidden.prompt is not None:
         metadata["prompt"] = hidden.prompt
     return metadata
+
+
+def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of main memory that can still be used, also where a container sets the limit."""
+    free = int(comfy.model_management.get_free_memory(torch.device("cpu")))
+    with suppress(OSError, ValueError, KeyError):  # other systems, or no limit ("max")
+        limit, used = (int((group / f"memory.{n}").read_text("ascii")) for n in ("max", "current"))
+        lines = (group / "memory.stat").read_text("ascii").splitlines()
+        counts = dict(line.split() for line in lines)
+        # Files that were read are kept there as long as nobody needs the room.
+        free = min(free, max(0, limit - used + int(counts["file"])))
+    return free
+
+
+def check_memory(needed: int, name: str, length_s: Fraction, purpose: str) -> None:
+    """Refuse a sound for which there is not enough memory: the system would end the host.
+
+    Args:
+        needed: Bytes, beside what the sound itself takes.
+        name: Of the socket.
+        length_s: How long the sound is.
+        purpose: What needs the memory; begins with a verb in -ing.
+
+    Raises:
+        ValueError: With the length and the memory.
+    """
+    from ..multitalk.runs.report import clock
+
+    free = free_memory()
+    if needed > free:
+        raise ValueError(
+            f"{name} is {clock(float(length_s))} long; {purpose} it needs about "
+            f"{needed / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are free. Cut it into "
+            "shorter parts, or use a machine with more memory."
+        )
 
 
 def start_memory_peak(device: torch.device) -> None:

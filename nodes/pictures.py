@@ -73,10 +73,9 @@ def _check_range(pictures: Tensor, name: str) -> None:
             "Make the picture again, or load another."
         )
     if lowest < LEAST or highest > MOST:
-        remedy = (
-            "Add 1 and divide by 2." if -1.5 < lowest < 0 and highest < 1.5 else "Divide by 255."
-        )
+        signed = -1.5 < lowest < 0 and highest < 1.5
+        remedy = "add 1 and divide by 2" if signed else "divide by what is white, often 255"
         raise ValueError(
             f"{name} holds numbers from {lowest:.4g} to {highest:.4g}; those of a picture go from "
-            f"0 (black) to 1 (white). {remedy}"
+            f"0 (black) to 1 (white). Load it with Load Image, or {remedy}."
         )

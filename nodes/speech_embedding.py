@@ -16,9 +16,9 @@ from comfy_api.latest import io
 from ..multitalk.config import LOUDNESS_LUFS
 from ..multitalk.sound.audio import Sound, place_tracks
 from ..multitalk.sound.audio import Tracks as SpeakerTracks
-from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks
+from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks, embedding_bytes
 from ..multitalk.video.encoded_sound import check_encodable
-from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
+from .host import ENCODER_FOLDERS, check_memory, file_stamps, find_file, list_files
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks
 from .sounds import read_sound
 from .values import check_inputs, check_names, shown
@@ -147,7 +147,9 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         """Refuse unusable sound before the encoder is loaded."""
         video_sound = inputs.pop("video_sound", None)
         check_inputs(inputs)
-        _read_heard(_read_tracks(audio), video_sound)
+        tracks = _read_tracks(audio)
+        _read_heard(tracks, video_sound)
+        _check_length(tracks, inputs.get("speech_encoder"))
         return ["speech_encoder"] if inputs.get("speech_encoder") is None else []
 
     @classmethod
@@ -182,6 +184,13 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         return io.NodeOutput(speech)
 
 
+def _check_length(tracks: SpeakerTracks, encoder: LoadedEncoder | None) -> None:
+    """Refuse what the memory is too small for; before the encoder is there, for the sound alone."""
+    layers, width = (0, 0) if encoder is None else (encoder.num_layers, encoder.width)
+    length_s = max(track.end_s for track in tracks.tracks)
+    check_memory(embedding_bytes(tracks, layers, width), "audio", length_s, "listening to")
+
+
 def _read_tracks(audio: Any) -> SpeakerTracks:
     """AUDIO or TRACKS to tracks; a single AUDIO is one speaker who begins at once."""
     if isinstance(audio, SpeakerTracks):
@@ -191,7 +200,9 @@ def _read_tracks(audio: Any) -> SpeakerTracks:
             f"audio is {shown(audio)}; it takes a sound or tracks. Connect for example Load Audio, "
             "MultiTalk Tracks or MultiTalk Dialogue."
         )
-    return place_tracks([read_sound(audio, "audio")], [Fraction(0)])
+    sound = read_sound(audio, "audio")
+    check_memory(4 * sound.waveform.numel(), "audio", sound.duration_s, "copying")
+    return place_tracks([sound], [Fraction(0)])
 
 
 def _read_heard(tracks: SpeakerTracks, video_sound: Any) -> Sound:

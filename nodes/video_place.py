@@ -70,7 +70,9 @@ class VideoPlace:
             OSError: If the file cannot be made.
         """
         height, width = self._size_px
-        for tries_left in reversed(range(TRIES)):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 return VideoFile(
                     path or self.next_name(),
@@ -83,6 +85,5 @@ class VideoPlace:
                 )
             except OSError as error:  # another host may have taken the name just now
                 taken = isinstance(error.__cause__, FileExistsError)
-                if path is not None or not taken or not tries_left:
+                if path is not None or not taken or tries == TRIES:
                     raise
-        raise AssertionError("TRIES is 0")

@@ -180,9 +180,7 @@ def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Track
     tracks = tuple(
         Track(sound=sound, start_s=start) for sound, start in zip(sounds, starts_s, strict=True)
     )
-    rate = max(sound.sample_rate for sound in sounds)
-    channels = max(len(sound.waveform) for sound in sounds)
-    length = max(math.ceil(track.end_s * rate) for track in tracks)
+    channels, length, rate = measure_mix(sounds, starts_s)
     mix = torch.zeros(channels, length)
     for track in tracks:
         waveform = resample(track.sound.waveform, track.sound.sample_rate, rate)
@@ -190,6 +188,14 @@ def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Track
             waveform = repeat(to_mono(waveform, rate), "a -> c a", c=channels)
         _add_at(mix, waveform, round(track.start_s * rate))
     return Tracks(tracks=tracks, mix=Sound(waveform=mix, sample_rate=rate))
+
+
+def measure_mix(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> tuple[int, int, int]:
+    """Channels, samples and Hz of the mix of sounds: the most channels, the highest rate."""
+    rate = max(sound.sample_rate for sound in sounds)
+    channels = max(len(sound.waveform) for sound in sounds)
+    pairs = zip(sounds, starts_s, strict=True)
+    return channels, max(math.ceil((start + s.duration_s) * rate) for s, start in pairs), rate
 
 
 def _add_at(target: Tensor, waveform: Tensor, start: int) -> None:

@@ -186,6 +186,18 @@ def encode_silence(model: Wav2Vec2Model, device: torch.device) -> Tensor:
     return encode_waveform(model, zeros, FRAME_RATE)[FRAME_RATE // 2].clone()
 
 
+def embedding_bytes(tracks: Tracks, layers: int, width: int) -> int:
+    """About how much memory `embed_tracks` needs beside its input, all on the CPU.
+
+    The copies of the longest voice that are resampled and leveled, features of all voices, and one
+    layer of the transformer at a time.
+    """
+    sounds = [track.sound for track in tracks.tracks]
+    copies = max(4 * s.waveform.shape[-1] + 28 * SAMPLE_RATE_HZ * int(s.duration_s) for s in sounds)
+    features = 4 * tracks.num_frames * layers * width * len(sounds)
+    return copies + features + 40 * tracks.num_frames * width
+
+
 @torch.inference_mode()
 def embed_tracks(
     model: Wav2Vec2Model,

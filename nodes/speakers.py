@@ -12,6 +12,7 @@ from ..multitalk.config import MAX_SPEAKERS
 from ..multitalk.speakers import (
     check_masks,
     describe_masks,
+    describe_stretch,
     draw_speakers,
     half_masks,
     masks_from_boxes,
@@ -115,10 +116,13 @@ def _find_masks(
     }
     way = _only_way([name for name, value in ways.items() if value is not None])
     if way == "masks":
-        return resize_masks(to_masks(ways[way]), height, width), []
+        given = to_masks(ways[way])
+        return resize_masks(given, height, width), describe_stretch(given, height, width)
     if way == "single_masks":
-        first = [resize_masks(to_masks(mask)[:1], height, width) for mask in singles]
-        return torch.cat(first), []
+        first = [to_masks(mask)[:1] for mask in singles]
+        notes = [note for mask in first for note in describe_stretch(mask, height, width)]
+        resized = [resize_masks(mask, height, width) for mask in first]
+        return torch.cat(resized), list(dict.fromkeys(notes))
     if way is None:
         return half_masks(height, width), ["No boxes or masks: left half and right half."]
     found = to_boxes(detections) if way == "detections" else parse_boxes(boxes)

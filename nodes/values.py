@@ -58,7 +58,11 @@ SOCKETS: Mapping[str, _Socket] = {
     # The room of pictures tells what is wrong with one.
     "image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
     "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
-    "masks": _Socket(_is_mask, "masks; connect MultiTalk Speakers or a node that makes a MASK"),
+    "masks": _Socket(
+        _is_mask,
+        "masks; connect MultiTalk Speakers or a node that makes a MASK. Join a list of them with "
+        "Mask List To Mask Batch",
+    ),
     "speech": _Socket(_is(Speech), "speech; connect MultiTalk Speech Embedding"),
     "speech_encoder": _Socket(
         _is(LoadedEncoder), "a speech encoder; connect MultiTalk Load Speech Encoder"

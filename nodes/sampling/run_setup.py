@@ -24,6 +24,7 @@ from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
+from .source_video import describe_source
 from .video_run import VideoRun
 
 
@@ -79,6 +80,11 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         settings,
         node_id=hidden.unique_id,
         identity=identity,
+        notes=[
+            *cast.speech.notes,
+            *cast.notes,
+            *describe_source(len(image), cast.speech.num_frames, hidden),
+        ],
         keep_finished=KEEP_FINISHED.read(inputs),
     )
 

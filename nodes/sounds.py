@@ -85,16 +85,16 @@ def _no_sound(name: str) -> str:
     )
 
 
-def _read_rate(value: object, name: str) -> int:
+def _read_rate(value: Any, name: str) -> int:
     boxed = isinstance(value, Tensor | np.ndarray | np.generic) and not value.ndim
     number = value.item() if boxed else value
     real = isinstance(number, int | float) and not isinstance(number, bool)
-    if not real or not MIN_RATE_HZ <= number <= MAX_RATE_HZ or number % 1:
-        raise ValueError(
-            f"sample_rate of {name} is {shown(number)}; it must be a whole number of Hz from "
-            f"{MIN_RATE_HZ} to {MAX_RATE_HZ}, such as 44100. Connect for example Load Audio."
-        )
-    return int(number)
+    if real and MIN_RATE_HZ <= number <= MAX_RATE_HZ and number % 1 == 0:
+        return int(number)
+    raise ValueError(
+        f"sample_rate of {name} is {shown(number)}; it must be a whole number of Hz from "
+        f"{MIN_RATE_HZ} to {MAX_RATE_HZ}, such as 44100. Connect for example Load Audio."
+    )
 
 
 def _as_tensor(value: object, name: str) -> Tensor:

@@ -116,13 +116,9 @@ def _find_masks(
     }
     way = _only_way([name for name, value in ways.items() if value is not None])
     if way == "masks":
-        given = to_masks(ways[way])
-        return resize_masks(given, height, width), describe_stretch(given, height, width)
+        return _bring_to([to_masks(ways[way])], height, width)
     if way == "single_masks":
-        first = [to_masks(mask)[:1] for mask in singles]
-        notes = [note for mask in first for note in describe_stretch(mask, height, width)]
-        resized = [resize_masks(mask, height, width) for mask in first]
-        return torch.cat(resized), list(dict.fromkeys(notes))
+        return _bring_to([to_masks(mask)[:1] for mask in singles], height, width)
     if way is None:
         return half_masks(height, width), ["No boxes or masks: left half and right half."]
     found = to_boxes(detections) if way == "detections" else parse_boxes(boxes)
@@ -132,6 +128,13 @@ def _find_masks(
             "or write boxes by hand."
         )
     return masks_from_boxes(found, height, width)
+
+
+def _bring_to(given: list[Tensor], height: int, width: int) -> tuple[Tensor, list[str]]:
+    """Masks [S, H, W] of any sizes as one batch on the picture, and a sentence for each stretch."""
+    notes = [note for masks in given for note in describe_stretch(masks, height, width)]
+    resized = [resize_masks(masks, height, width) for masks in given]
+    return torch.cat(resized), list(dict.fromkeys(notes))
 
 
 def _only_way(used: list[str]) -> str | None:

@@ -181,6 +181,8 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         logger.info(
             "[MultiTalk] speech: %s speakers, %s frames", speech.num_speakers, speech.num_frames
         )
+        for note in speech.notes:
+            logger.info("[MultiTalk] %s", note)
         return io.NodeOutput(speech)
 
 

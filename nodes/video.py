@@ -144,7 +144,8 @@ def _save(
             file.finish()
         place.take(growing)
     except OSError as error:
-        cause, remedy, _ = refusal(error.__cause__ if error.__cause__ else error)
+        reason = error.__cause__  # of the sentence that the file or its place made of it
+        cause, remedy, _ = refusal(reason if isinstance(reason, Exception) else error)
         raise OSError(
             f"The video could not be saved in {growing.parent}: {cause}. No file is left there. "
             f"{remedy} and run again."

@@ -47,7 +47,13 @@ FRAGMENTS = {
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.
-INTERNAL = {"EspeakCrashError", "NotImplementedError", "LookupError", "zipfile.BadZipFile"}
+INTERNAL = {
+    "EspeakCrashError",
+    "FileExistsError",
+    "NotImplementedError",
+    "LookupError",
+    "zipfile.BadZipFile",
+}
 
 
 def render(node, constants):

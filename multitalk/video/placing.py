@@ -32,20 +32,19 @@ def place_file(source: Path, next_name: Callable[[], Path]) -> Path:
     Raises:
         OSError: If the disk refuses; `source` stays.
     """
-    ready = source
+    ready, tries = source, 0
     try:
-        for _ in range(TRIES):
-            target = next_name()
+        while True:
+            target, tries = next_name(), tries + 1
             try:
                 if ready is source and not _is_near(source, target):
                     ready = _copy_beside(source, target)
                 if _take(ready, target):
                     break
+                if tries == TRIES:
+                    raise FileExistsError(errno.EEXIST, "no name is free")
             except OSError as error:
                 raise _failure(error, source, target) from error
-        else:
-            error = FileExistsError(errno.EEXIST, "no name is free")
-            raise _failure(error, source, target)
     finally:
         if ready is not source:
             with suppress(OSError):

@@ -10,6 +10,7 @@ from .sound.wav2vec2 import Speech
 from .speakers import (
     check_masks,
     check_token_masks,
+    describe_stretch,
     half_masks,
     latent_masks,
     resize_masks,
@@ -27,6 +28,7 @@ class Cast:
             brings a silent second speaker along, who has the rest of the picture.
         cells: [S+1, h, w] zeros and ones on the latent grid of the video, background last; None
             for one speaker without a mask. Two without masks have the halves of the picture.
+        notes: What was done to the masks, for the report.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Cast:
                 apart, or a voice has no place left in the video.
         """
         check_voices(speech, masks)
+        self.notes: list[str] = []
         if masks is not None and picture is not None:
+            self.notes = describe_stretch(masks, *picture)
             masks = resize_masks(masks, *picture)
         self.speech, self.masks = speech, masks
         self.tracks = list(speech.features)
@@ -81,6 +85,7 @@ def check_voices(speech: Speech, masks: Tensor | None) -> None:
     if len(masks) != voices:
         raise ValueError(
             f"{voices} voices but {len(masks)} masks; every speaker needs one of each. "
-            "Add the missing one in MultiTalk Tracks or MultiTalk Speakers."
+            "Add the missing one in MultiTalk Tracks or MultiTalk Speakers. If masks come one by "
+            "one, as a list, join them with Mask List To Mask Batch."
         )
     check_masks(masks)

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .frames import fit_masks, latent_size, to_bytes
 
 HALF_MARGIN = 0.05  # share of a half that the default split leaves free on each side
 SWALLOWED = 0.9  # a speaker may lie inside another up to this share of the own area
+SAME_SHAPE = 0.02  # sides that were rounded are no other shape
 MAX_BOX_PX = 1e9  # larger numbers, and what is no number, are no places in a picture
 BOX_SIDES = ("x", "y", "width", "height")
 COLORS = (
@@ -180,6 +182,18 @@ def resize_masks(masks: Tensor, height: int, width: int) -> Tensor:
     if masks.shape[1:] == (height, width):
         return masks
     return torch.nn.functional.interpolate(masks[None], (height, width), mode="nearest")[0]
+
+
+def describe_stretch(masks: Tensor, height: int, width: int) -> list[str]:
+    """A sentence if masks [S, H, W] have another shape than a picture that they are brought to."""
+    own_height, own_width = masks.shape[1:]
+    ratio = Fraction(own_height * width, own_width * height)
+    if max(ratio, 1 / ratio) <= 1 + SAME_SHAPE:
+        return []
+    return [
+        f"masks: {own_width} x {own_height} were stretched to the picture's {width} x {height}, "
+        "another shape: see in the preview of MultiTalk Speakers whether they lie on the heads"
+    ]
 
 
 def latent_masks(masks: Tensor, height: int, width: int) -> Tensor:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from fractions import Fraction
 from typing import Any
 
 import torch
 from comfy_api.latest import io, ui
 
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
-from ..multitalk.sound.audio import Sound, check_sound, parse_offsets, place_tracks, start_times
-from ..multitalk.sound.loudness import normalize_loudness
-from .sockets import Tracks, from_sound, to_sound
+from ..multitalk.sound.audio import measure_mix, parse_offsets, place_tracks, start_times
+from ..multitalk.sound.channels import peak
+from ..multitalk.sound.loudness import loudness_bytes, normalize_loudness
+from .host import check_memory
+from .sockets import Tracks
+from .sounds import from_sound, read_sound, read_sounds
 from .values import check_inputs, check_names
 from .widgets import Widget, schema
 
@@ -61,11 +65,13 @@ class MultiTalkLoudness(io.ComfyNode):
     def execute(cls, audio: dict[str, Any], loudness_lufs: float, **unknown: Any) -> io.NodeOutput:
         """Level every item of the batch."""
         check_names(unknown)
-        check_inputs({"audio": audio, "loudness_lufs": loudness_lufs})
-        rate, levelled, notes = to_sound(audio, "audio").sample_rate, [], []
-        for waveform in audio["waveform"].to("cpu", torch.float32):
-            check_sound(Sound(waveform=waveform, sample_rate=rate), "audio")
-            out, before = normalize_loudness(waveform, rate, target_lufs=loudness_lufs)
+        check_inputs({"loudness_lufs": loudness_lufs})
+        sounds, levelled, notes = read_sounds(audio, "audio"), [], []
+        rate = sounds[0].sample_rate
+        for sound in sounds:
+            needed = loudness_bytes(sound.waveform)
+            check_memory(needed, "audio", sound.duration_s, "levelling")
+            out, before = normalize_loudness(sound.waveform, rate, target_lufs=loudness_lufs)
             levelled.append(out)
             if before is None:
                 notes.append(
@@ -73,6 +79,11 @@ class MultiTalkLoudness(io.ComfyNode):
                 )
             else:
                 notes.append(f"{before:.1f} LUFS before, {loudness_lufs:.1f} LUFS now.")
+            if (highest := peak(out)) > 1:
+                notes.append(
+                    f"Reaches {highest:.2f} times full scale: a file would cut it off. Choose a "
+                    "lower loudness."
+                )
         logger.info("[MultiTalk] loudness: %s", " ".join(notes))
         result = {"waveform": torch.stack(levelled), "sample_rate": rate}
         return io.NodeOutput(result, ui=ui.PreviewText("\n".join(notes)))
@@ -117,15 +128,13 @@ class MultiTalkTracks(io.ComfyNode):
 
         check_names(unknown)
         check_inputs({"placement": placement})
-        for sound in speakers.values():
-            check_inputs({"audio": sound})
         given = [name for name in SPEAKER_NAMES if speakers.get(name) is not None]
         if given != SPEAKER_NAMES[: len(given)]:
             raise ValueError(
                 f"Connected are {', '.join(given)}; speakers must follow one another without a "
                 "gap. Connect them from speaker_1 on."
             )
-        sounds = [to_sound(speakers[name], name) for name in given]
+        sounds = [read_sound(speakers[name], name) for name in given]
         choice = PLACEMENT.read({"placement": placement})
         if choice["placement"] == "offsets":
             starts = parse_offsets(choice["offsets"], len(sounds))
@@ -135,5 +144,8 @@ class MultiTalkTracks(io.ComfyNode):
                 in_turn=choice["placement"] == "in turn",
                 gap_s=choice.get("gap", 0.0),
             )
+        channels, length, rate = measure_mix(sounds, starts)
+        # The mix, and as many samples again while one of its voices is resampled.
+        check_memory(8 * channels * length, "The mix", Fraction(length, rate), "making")
         tracks = place_tracks(sounds, starts)
         return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])

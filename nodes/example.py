@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..multitalk.sound.audio import Sound
 from .host import ASSETS
-from .sockets import from_sound
+from .sounds import from_sound
 from .values import check_choice, check_names
 from .widgets import Widget, schema
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
+from ..multitalk.disk import refusal
 from ..weights.contents import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from ..weights.parts import files_of, is_later_part
 from ..weights.reading import require_file
@@ -182,10 +184,21 @@ def new_video(
     """The next free name of a video in a folder that exists, and what tells the editor of it.
 
     `prefix` is as in the host's save nodes; it may hold %height% and %width%.
+
+    Raises:
+        OSError: If the folder cannot be made or read.
     """
-    path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_directory_by_type(folder.value) or "", width, height
-    )
+    root = folder_paths.get_directory_by_type(folder.value) or ""
+    try:
+        path, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            prefix, root, width, height
+        )
+    except OSError as error:
+        cause, remedy, _ = refusal(error)
+        raise OSError(
+            f"The folder of {prefix} in {root} cannot be used: {cause}. {remedy}, or write another "
+            "filename_prefix."
+        ) from error
     file = f"{name}_{counter:05}_.mp4"
     return Path(path) / file, ui.PreviewVideo([ui.SavedResult(file, subfolder, folder)])
 
@@ -214,11 +227,46 @@ def _writable(extra: object, encoding: str) -> dict[str, Any]:
     """The members of an object that can be written into a file by their names; else none."""
     kept = {}
     for name, value in extra.items() if isinstance(extra, Mapping) else ():
-        with contextlib.suppress(TypeError, ValueError, RecursionError):
+        with suppress(TypeError, ValueError, RecursionError):
             json.dumps(value)
             if isinstance(name, str) and name.encode(encoding):
                 kept[name] = value
     return kept
+
+
+def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of main memory that can still be used, also where a container sets the limit."""
+    free = int(comfy.model_management.get_free_memory(torch.device("cpu")))
+    with suppress(OSError, ValueError, KeyError):  # other systems, or no limit ("max")
+        limit, used = (int((group / f"memory.{n}").read_text("ascii")) for n in ("max", "current"))
+        lines = (group / "memory.stat").read_text("ascii").splitlines()
+        counts = dict(line.split() for line in lines)
+        # Files that were read are kept there as long as nobody needs the room.
+        free = min(free, max(0, limit - used + int(counts["file"])))
+    return free
+
+
+def check_memory(needed: int, name: str, length_s: Fraction, purpose: str) -> None:
+    """Refuse a sound for which there is not enough memory: the system would end the host.
+
+    Args:
+        needed: Bytes, beside what the sound itself takes.
+        name: Of the socket.
+        length_s: How long the sound is.
+        purpose: What needs the memory; begins with a verb in -ing.
+
+    Raises:
+        ValueError: With the length and the memory.
+    """
+    from ..multitalk.runs.report import clock
+
+    free = free_memory()
+    if needed > free:
+        raise ValueError(
+            f"{name} is {clock(float(length_s))} long; {purpose} it needs about "
+            f"{needed / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are free. Cut it into "
+            "shorter parts, or use a machine with more memory."
+        )
 
 
 def start_memory_peak(device: torch.device) -> None:

@@ -5,7 +5,6 @@ What runs them is imported where it is used, so that the host starts fast.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,10 @@ import folder_paths
 from comfy_api.latest import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
-from .host import PREFIX, graph_metadata, new_video
-from .sockets import from_sound
+from .host import PREFIX, graph_metadata
+from .sounds import from_sound
 from .values import check_prefix
+from .video_place import VideoPlace
 from .widgets import FILENAME_PREFIX, SAMPLING, media_inputs, model_inputs, schema
 
 if TYPE_CHECKING:
@@ -103,34 +103,28 @@ class MultiTalkSampleToVideo(io.ComfyNode):
         """Sample all windows into the file."""
         from .sampling.run_setup import prepare_run
 
-        with prepare_run(inputs, cls.hidden) as run:
-            output = io.FolderType.output
+        sound, hidden = inputs["speech"].sound, cls.hidden
+        with prepare_run(inputs, hidden) as run:
+            place = VideoPlace(filename_prefix, io.FolderType.output, run.size_px)
             if run.folder is None:
-                path, shown = new_video(filename_prefix, output, *run.size_px)
-                _write_video(run, path, inputs["speech"].sound, cls.hidden)
+                path = _write_video(run, place, None, sound, hidden)
             else:
                 growing = run.folder / "video.mp4"
                 growing.unlink(missing_ok=True)  # of the run that was stopped
-                _write_video(run, growing, inputs["speech"].sound, cls.hidden)
-                path, shown = new_video(filename_prefix, output, *run.size_px)
-                shutil.move(growing, path)
+                path = place.take(_write_video(run, place, growing, sound, hidden))
             run.done()
-        return io.NodeOutput(InputImpl.VideoFromFile(str(path)), run.report.text(), ui=shown)
+        video = InputImpl.VideoFromFile(str(path))
+        return io.NodeOutput(video, run.report.text(), ui=place.shown)
 
 
-def _write_video(run: VideoRun, path: Path, sound: Sound, hidden: Any) -> None:
-    from ..multitalk.video.mp4 import VideoFile
-
-    height, width = run.size_px
-    with VideoFile(
-        path,
-        height=height,
-        width=width,
-        sound=sound,
-        num_frames=run.plan.num_frames,
-        metadata=graph_metadata(hidden),
-    ) as file:
+def _write_video(
+    run: VideoRun, place: VideoPlace, path: Path | None, sound: Sound, hidden: Any
+) -> Path:
+    """Make all windows into a file, at a path or under its final name, and tell where it is."""
+    num_frames, metadata = run.plan.num_frames, graph_metadata(hidden)
+    with place.open(path, sound=sound, num_frames=num_frames, metadata=metadata) as file:
         for window in run.windows():
             if len(window.frames):
                 file.write(window.frames)
         file.finish()
+    return file.path

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..multitalk.sound.audio import Sound
 from ..multitalk.speakers import Box, boxes_from_items
 
 if TYPE_CHECKING:
@@ -45,35 +44,10 @@ class LoadedVoices:
     name: str  # for messages
 
 
-def to_sound(audio: Mapping[str, Any] | None, name: str) -> Sound:
-    """The first of a host AUDIO ("waveform" [B, C, A]), [C, A] float32 on the CPU.
-
-    Raises:
-        ValueError: If there is no sound, or the batch is empty; says `name`.
-    """
-    if audio is None or len(audio["waveform"]) == 0:
-        raise ValueError(
-            f"{name} carries no sound (a video without a sound track gives this). "
-            "Connect a node that loads or makes audio."
-        )
-    waveform = audio["waveform"][0].to("cpu", torch.float32)
-    return Sound(waveform=waveform, sample_rate=int(audio["sample_rate"]))
-
-
-def from_sound(sound: Sound) -> dict[str, Any]:
-    """Write a host AUDIO."""
-    return {"waveform": sound.waveform[None], "sample_rate": sound.sample_rate}
-
-
 def to_masks(masks: Tensor) -> Tensor:
     """Host MASK, [H, W] or [S, H, W], to [S, H, W] float32 on the CPU."""
     masks = masks.to("cpu", torch.float32)
     return masks[None] if masks.ndim == 2 else masks
-
-
-def to_frames(image: Tensor) -> Tensor:
-    """Host IMAGE [F, H, W, C] to [F, H, W, 3] float32 on the CPU, without copying needlessly."""
-    return image[..., :3].to("cpu", torch.float32)
 
 
 def to_boxes(value: object) -> list[Box]:

@@ -12,13 +12,15 @@ from ..multitalk.config import MAX_SPEAKERS
 from ..multitalk.speakers import (
     check_masks,
     describe_masks,
+    describe_stretch,
     draw_speakers,
     half_masks,
     masks_from_boxes,
     parse_boxes,
     resize_masks,
 )
-from .sockets import to_boxes, to_frames, to_masks
+from .pictures import read_pictures
+from .sockets import to_boxes, to_masks
 from .values import check_inputs, check_names
 from .widgets import Widget, schema
 
@@ -99,7 +101,7 @@ class MultiTalkSpeakers(io.ComfyNode):
         singles = [given[name] for name in MASK_NAMES if given.get(name) is not None]
         for mask in singles:
             check_inputs({"masks": mask})
-        picture = to_frames(image)[0]
+        picture = read_pictures(image, "image")[0]
         found, notes = _find_masks(picture, boxes, detections, masks, singles)
         check_masks(found)
         preview, report = draw_speakers(picture, found), describe_masks(found, notes)
@@ -119,10 +121,9 @@ def _find_masks(
     }
     way = _only_way([name for name, value in ways.items() if value is not None])
     if way == "masks":
-        return resize_masks(to_masks(ways[way]), height, width), []
+        return _bring_to([to_masks(ways[way])], height, width)
     if way == "single_masks":
-        first = [resize_masks(to_masks(mask)[:1], height, width) for mask in singles]
-        return torch.cat(first), []
+        return _bring_to([to_masks(mask)[:1] for mask in singles], height, width)
     if way is None:
         return half_masks(height, width), ["No boxes or masks: left half and right half."]
     found = to_boxes(detections) if way == "detections" else parse_boxes(boxes)
@@ -132,6 +133,13 @@ def _find_masks(
             "or write boxes by hand."
         )
     return masks_from_boxes(found, height, width)
+
+
+def _bring_to(given: list[Tensor], height: int, width: int) -> tuple[Tensor, list[str]]:
+    """Masks [S, H, W] of any sizes as one batch on the picture, and a sentence for each stretch."""
+    notes = [note for masks in given for note in describe_stretch(masks, height, width)]
+    resized = [resize_masks(masks, height, width) for masks in given]
+    return torch.cat(resized), list(dict.fromkeys(notes))
 
 
 def _only_way(used: list[str]) -> str | None:

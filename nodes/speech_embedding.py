@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import torch
 from comfy_api.latest import io
 
 from ..multitalk.config import LOUDNESS_LUFS
+from ..multitalk.sound.audio import Sound, place_tracks
 from ..multitalk.sound.audio import Tracks as SpeakerTracks
-from ..multitalk.sound.audio import check_sound, place_tracks
-from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks
-from .host import ENCODER_FOLDERS, file_stamps, find_file, list_files
-from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks, to_sound
-from .values import check_inputs, check_names
+from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks, embedding_bytes
+from ..multitalk.video.encoded_sound import check_encodable
+from .host import ENCODER_FOLDERS, check_memory, file_stamps, find_file, list_files
+from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks
+from .sounds import read_sound
+from .values import check_inputs, check_names, shown
 from .widgets import Widget, schema
 
 logger = logging.getLogger("multitalk.nodes")
@@ -142,10 +145,11 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
     @classmethod
     def check_lazy_status(cls, audio: Any, **inputs: Any) -> list[str]:
         """Refuse unusable sound before the encoder is loaded."""
-        check_inputs({**inputs, "voices": audio})
-        _read_tracks(audio)
-        if inputs.get("video_sound") is not None:
-            check_sound(to_sound(inputs["video_sound"], "video_sound"), "video_sound")
+        video_sound = inputs.pop("video_sound", None)
+        check_inputs(inputs)
+        tracks = _read_tracks(audio)
+        _read_heard(tracks, video_sound)
+        _check_length(tracks, inputs.get("speech_encoder"))
         return ["speech_encoder"] if inputs.get("speech_encoder") is None else []
 
     @classmethod
@@ -161,7 +165,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         check_names(unknown)
         check_inputs({"speech_encoder": speech_encoder}, "speech_encoder")
         tracks = _read_tracks(audio)
-        sound = tracks.mix if video_sound is None else to_sound(video_sound, "video_sound")
+        sound = _read_heard(tracks, video_sound)
         patcher = speech_encoder.patcher
         comfy.model_management.load_models_gpu([patcher])
         speech = embed_tracks(
@@ -177,13 +181,37 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         logger.info(
             "[MultiTalk] speech: %s speakers, %s frames", speech.num_speakers, speech.num_frames
         )
+        for note in speech.notes:
+            logger.info("[MultiTalk] %s", note)
         return io.NodeOutput(speech)
+
+
+def _check_length(tracks: SpeakerTracks, encoder: LoadedEncoder | None) -> None:
+    """Refuse what the memory is too small for; before the encoder is there, for the sound alone."""
+    layers, width = (0, 0) if encoder is None else (encoder.num_layers, encoder.width)
+    length_s = max(track.end_s for track in tracks.tracks)
+    check_memory(embedding_bytes(tracks, layers, width), "audio", length_s, "listening to")
 
 
 def _read_tracks(audio: Any) -> SpeakerTracks:
     """AUDIO or TRACKS to tracks; a single AUDIO is one speaker who begins at once."""
     if isinstance(audio, SpeakerTracks):
         return audio
-    sound = to_sound(audio, "audio")
-    check_sound(sound, "audio")
+    if audio is not None and not isinstance(audio, Mapping):
+        raise ValueError(
+            f"audio is {shown(audio)}; it takes a sound or tracks. Connect for example Load Audio, "
+            "MultiTalk Tracks or MultiTalk Dialogue."
+        )
+    sound = read_sound(audio, "audio")
+    check_memory(4 * sound.waveform.numel(), "audio", sound.duration_s, "copying")
     return place_tracks([sound], [Fraction(0)])
+
+
+def _read_heard(tracks: SpeakerTracks, video_sound: Any) -> Sound:
+    """What the audience hears: a sound that the file of the video can have."""
+    if video_sound is None:
+        check_encodable(tracks.mix, "audio")
+        return tracks.mix
+    sound = read_sound(video_sound, "video_sound")
+    check_encodable(sound, "video_sound")
+    return sound

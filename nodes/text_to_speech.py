@@ -9,7 +9,8 @@ import comfy.utils
 from comfy_api.latest import io
 
 from .host import file_stamps, list_voice_models, preview_picture
-from .sockets import Tracks, VoiceModel, from_sound
+from .sockets import Tracks, VoiceModel
+from .sounds import from_sound
 from .values import check_inputs, check_names
 from .widgets import FIXED, Widget, schema
 

@@ -17,7 +17,6 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..multitalk.sound.audio import Tracks
 from ..multitalk.sound.wav2vec2 import Speech
 from .sockets import LoadedEncoder, LoadedVoices
 
@@ -36,17 +35,8 @@ def _is(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kind)
 
 
-def _is_image(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 4 and all(value.shape[1:])
-
-
 def _is_mask(value: Any) -> bool:
     return isinstance(value, Tensor) and value.ndim in (2, 3) and all(value.shape[-2:])
-
-
-def _is_sound(value: Any) -> bool:
-    waveform = value.get("waveform") if isinstance(value, Mapping) else None
-    return isinstance(waveform, Tensor) and waveform.ndim == 3 and "sample_rate" in value
 
 
 def _is_conditioning(value: Any) -> bool:
@@ -62,18 +52,16 @@ def _is_choice(value: Any) -> bool:
     )
 
 
-_SOUND = _Socket(_is_sound, "a sound; connect for example Load Audio")
 _CHOICE = _Socket(_is_choice, "one of its choices; choose one in the node itself")
 _CONDITIONING = _Socket(_is_conditioning, "a text; connect CLIP Text Encode, or leave it free")
 SOCKETS: Mapping[str, _Socket] = {
-    "image": _Socket(_is_image, "a picture; connect for example Load Image"),
-    "images": _Socket(_is_image, "frames; connect MultiTalk Sampler"),
-    "masks": _Socket(_is_mask, "masks; connect MultiTalk Speakers or a node that makes a MASK"),
-    "audio": _SOUND,
-    "video_sound": _SOUND,
-    "voices": _Socket(
-        lambda value: isinstance(value, Tracks) or _is_sound(value),
-        "a sound or tracks; connect for example Load Audio, MultiTalk Tracks or MultiTalk Dialogue",
+    # The room of pictures tells what is wrong with one.
+    "image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
+    "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
+    "masks": _Socket(
+        _is_mask,
+        "masks; connect MultiTalk Speakers or a node that makes a MASK. Join a list of them with "
+        "Mask List To Mask Batch",
     ),
     "speech": _Socket(_is(Speech), "speech; connect MultiTalk Speech Embedding"),
     "speech_encoder": _Socket(
@@ -130,8 +118,6 @@ def _check_kind(name: str, value: Any) -> None:
     socket = SOCKETS.get(name)
     if socket is not None and not socket.fits(value):
         raise ValueError(f"{name} is {shown(value)}; it takes {socket.advice}.")
-    if name in ("image", "images") and len(value) == 0:
-        raise ValueError(f"{name} is an empty batch; connect a picture.")
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:

@@ -17,9 +17,9 @@ PACKAGES = ("nodes", "multitalk", "kokoro", "weights")
 KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "error")
 INSTRUCTION = re.compile(
     r"(^|[.,;:?)X] |, or |; otherwise |, X)"
-    r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|did you mean|download|draw"
-    r"|empty|give|install|join|leave|load|lower|make|mix|move|paint|pip install|point|press|put"
-    r"|queue|remove|run|save|set|take|type|update|use|wait|write)\b",
+    r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|divide|did you mean"
+    r"|download|draw|empty|give|install|join|leave|load|lower|make|mix|move|paint|pip install"
+    r"|point|press|put|queue|remove|run|save|set|take|type|update|use|wait|write)\b",
     re.IGNORECASE,
 )
 # Words of the trade, and what people call it: 4n+1 is "a multiple of 4, plus 1".
@@ -44,13 +44,16 @@ FRAGMENTS = {
     "kokoro/network/files.py": r"X X",
     "multitalk/runs/files.py": r"The run folder X X \(X\)\. X",
     "multitalk/video/mp4.py": r"The video file X could not be written: X\. X\. X and run again\.",
+    "multitalk/video/placing.py": r"The finished video could not be put .*\. X and run again\.",
+    "nodes/video.py": r"The video could not be saved in .*\. X and run again\.",
+    "nodes/pictures.py": r"X is X; X",
     "nodes/values.py": r"X is (X|free); it takes X\.",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.
 INTERNAL = {
     "EspeakCrashError", "NotImplementedError", "LookupError", "zipfile.BadZipFile", "EOFError",
-    "pickle.UnpicklingError",
+    "pickle.UnpicklingError", "FileExistsError",
 }  # fmt: skip
 
 

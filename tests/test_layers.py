@@ -47,11 +47,16 @@ BELOW = {
 }
 # Floors of nodes/, lowest first; what is not named is a node class, on the top floor.
 NODE_FLOORS = [
-    {"sockets", "host", "values", "widgets", "checked"},
+    {
+        *("sockets", "host", "values", "widgets", "checked"),
+        *("sounds", "pictures", "video_place", "texts"),
+    },
     {"loading"},
     {"sampling", "voices"},
 ]
-PHONEME_SYMBOLS = {"symbols.py", "test_phonemes.py", "test_pronunciation.py", "test_clitics.py"}  # not ASCII
+PHONEME_SYMBOLS = {  # not ASCII
+    "symbols.py", "test_phonemes.py", "test_pronunciation.py", "test_clitics.py",
+}  # fmt: skip
 
 
 def floor_of(module):

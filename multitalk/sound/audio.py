@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..config import FRAME_RATE, MAX_SPEAKERS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from ..frames import count_frames
+from .channels import CEILING, count_bad, kept_channel, peak, to_mono, within_full_scale
 from .loudness import normalize_loudness
 
 MAX_OFFSET_S = 3600
@@ -73,16 +74,34 @@ def check_sound(sound: Sound, name: str) -> None:
             f"{name} is empty: it has no samples. Connect a sound of at least one sample, "
             "or leave the socket free."
         )
-    if bad := int((~torch.isfinite(sound.waveform)).sum()):
+    if bad := count_bad(sound.waveform):
         raise ValueError(
             f"{name} has {bad} samples that are not finite numbers; every sample must be. "
             "Save the sound again from its source."
         )
 
 
-def to_mono(waveform: Tensor) -> Tensor:
-    """Mean over channels: [C, A] to [A]."""
-    return waveform.mean(0)
+def within_range(sound: Sound) -> tuple[Sound, list[str]]:
+    """A sound within full scale, itself if it is, and a sentence if it was turned down."""
+    highest = peak(sound.waveform)
+    if highest <= 1:
+        return sound, []
+    quieter = Sound(waveform=within_full_scale(sound.waveform), sample_rate=sound.sample_rate)
+    return quieter, [
+        f"sound: turned down by {20 * math.log10(highest / CEILING):.1f} dB; it reached "
+        f"{highest:.2f} times full scale, and would be distorted in a file"
+    ]
+
+
+def describe_mono(sound: Sound, speaker: int) -> list[str]:
+    """A sentence if the encoder hears one channel of speaker `speaker`, from 1, not their mean."""
+    channel = kept_channel(sound.waveform, sound.sample_rate)
+    if channel is None:
+        return []
+    return [
+        f"speaker {speaker}: the channels of the sound cancel each other in their mean; the lips "
+        f"follow the loudest, channel {channel + 1} of {len(sound.waveform)}"
+    ]
 
 
 def resample(waveform: Tensor, from_hz: int, to_hz: int) -> Tensor:
@@ -161,16 +180,22 @@ def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Track
     tracks = tuple(
         Track(sound=sound, start_s=start) for sound, start in zip(sounds, starts_s, strict=True)
     )
-    rate = max(sound.sample_rate for sound in sounds)
-    channels = max(len(sound.waveform) for sound in sounds)
-    length = max(math.ceil(track.end_s * rate) for track in tracks)
+    channels, length, rate = measure_mix(sounds, starts_s)
     mix = torch.zeros(channels, length)
     for track in tracks:
         waveform = resample(track.sound.waveform, track.sound.sample_rate, rate)
         if len(waveform) < channels:
-            waveform = repeat(to_mono(waveform), "a -> c a", c=channels)
+            waveform = repeat(to_mono(waveform, rate), "a -> c a", c=channels)
         _add_at(mix, waveform, round(track.start_s * rate))
     return Tracks(tracks=tracks, mix=Sound(waveform=mix, sample_rate=rate))
+
+
+def measure_mix(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> tuple[int, int, int]:
+    """Channels, samples and Hz of the mix of sounds: the most channels, the highest rate."""
+    rate = max(sound.sample_rate for sound in sounds)
+    channels = max(len(sound.waveform) for sound in sounds)
+    pairs = zip(sounds, starts_s, strict=True)
+    return channels, max(math.ceil((start + s.duration_s) * rate) for s, start in pairs), rate
 
 
 def _add_at(target: Tensor, waveform: Tensor, start: int) -> None:
@@ -186,7 +211,8 @@ def encoder_waveform(track: Track, num_frames: int, *, loudness_lufs: float | No
     It is silent outside the track. Speech is brought to `loudness_lufs` before; None leaves it.
     """
     sound = track.sound
-    speech = resample(to_mono(sound.waveform), sound.sample_rate, SAMPLE_RATE_HZ)[None]
+    speech = to_mono(sound.waveform, sound.sample_rate)
+    speech = resample(speech, sound.sample_rate, SAMPLE_RATE_HZ)[None]
     if loudness_lufs is not None:
         speech, _ = normalize_loudness(speech, SAMPLE_RATE_HZ, target_lufs=loudness_lufs)
     out = torch.zeros(1, num_frames * SAMPLES_PER_FRAME)

@@ -75,6 +75,11 @@ def track_loudness(waveform: Tensor, sample_rate: int) -> float | None:
     return _measurable(_FULL_SCALE_LUFS + 10 * math.log10(gated.mean()))
 
 
+def loudness_bytes(waveform: Tensor) -> int:
+    """About how much memory `normalize_loudness` needs beside its input [C, A]."""
+    return 32 * waveform.numel()
+
+
 def normalize_loudness(
     waveform: Tensor, sample_rate: int, *, target_lufs: float = LOUDNESS_LUFS
 ) -> tuple[Tensor, float | None]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ...weights.strict import find_misfit, tensor_shapes
 from ..config import FRAME_RATE, SAMPLE_RATE_HZ
 from ..frames import count_frames
-from .audio import Tracks, encoder_waveform
+from .audio import Tracks, describe_mono, encoder_waveform, within_range
 from .wave_features import Check, convolve
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ class Speech:
 
     features: Tensor  # [S, F, M, E] float32
     silence: Tensor  # [M, E]: what the encoder says of digital silence
-    sound: Sound  # heard in the video; as it came in
+    sound: Sound  # heard in the video; as it came in, but within full scale
     identity: str  # hex digest of all that features and sound came from
+    notes: tuple[str, ...] = ()  # what was done to the sound, for the report
 
     @property
     def num_frames(self) -> int:
@@ -185,6 +186,18 @@ def encode_silence(model: Wav2Vec2Model, device: torch.device) -> Tensor:
     return encode_waveform(model, zeros, FRAME_RATE)[FRAME_RATE // 2].clone()
 
 
+def embedding_bytes(tracks: Tracks, layers: int, width: int) -> int:
+    """About how much memory `embed_tracks` needs beside its input, all on the CPU.
+
+    The copies of the longest voice that are resampled and leveled, features of all voices, and one
+    layer of the transformer at a time.
+    """
+    sounds = [track.sound for track in tracks.tracks]
+    copies = max(4 * s.waveform.shape[-1] + 28 * SAMPLE_RATE_HZ * int(s.duration_s) for s in sounds)
+    features = 4 * tracks.num_frames * layers * width * len(sounds)
+    return copies + features + 40 * tracks.num_frames * width
+
+
 @torch.inference_mode()
 def embed_tracks(
     model: Wav2Vec2Model,
@@ -205,6 +218,9 @@ def embed_tracks(
     encoders apart in the identity of the speech; `check` is as in `encode_waveform`.
     """
     num_frames = tracks.num_frames
+    sound, notes = within_range(sound)
+    for speaker, track in enumerate(tracks.tracks, start=1):
+        notes += describe_mono(track.sound, speaker)
     silence = encode_silence(model, device)
     features = _empty_features(model, len(tracks.tracks), num_frames)
     for track, row in zip(tracks.tracks, features, strict=True):
@@ -222,7 +238,8 @@ def embed_tracks(
         features=features,
         silence=silence,
         sound=sound,
-        identity=_identify(tracks, sound, (encoder_identity, bool(do_normalize), level)),
+        identity=_identify(tracks, sound, (encoder_identity, bool(do_normalize), level, *notes)),
+        notes=tuple(notes),
     )
 
 

@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ..sound.audio import Sound
+import torch
+from torch import Tensor
+
+from ..sound.audio import Sound, resample
+from ..sound.channels import within_full_scale
 
 if TYPE_CHECKING:
     import av
@@ -20,34 +24,29 @@ if TYPE_CHECKING:
 BLOCK_SAMPLES = 1024  # samples of one AAC packet
 PRIMING_SAMPLES = 1024  # the encoder's first packet; players drop it (edit list of the file)
 LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1")  # by channels; PyAV 18 fails with 8
+FOLDED = {7: "6.1", 8: "7.1"}  # layouts that become 5.1
+FOLD_SAMPLES = 1 << 16  # at once
+MARGIN_S = Fraction(1, 10)
+# ISO/IEC 14496-3, table 1.18; Hz.
+AAC_RATES = (
+    7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000,
+)  # fmt: skip
 
 
 class SoundEncoder:
-    """Turns a sound into AAC packets, on demand.
+    """Turns a sound into AAC packets, on demand."""
 
-    Rates that AAC does not have are resampled by PyAV to the next higher one that it has.
-    """
-
-    def __init__(self, sound: Sound, *, num_frames: int, frame_rate: int) -> None:
+    def __init__(self, sound: Sound, *, num_frames: int, frame_rate: Fraction) -> None:
         """Open the encoder; the sound is cut or padded with silence to the whole video's length.
 
         Raises:
-            ValueError: If there are more than 6 channels.
+            ValueError: If there are more channels than can be folded.
         """
-        import av
-
-        num_channels = len(sound.waveform)
-        if num_channels > len(LAYOUTS):
-            raise ValueError(
-                f"The sound has {num_channels} channels; a video file takes up to {len(LAYOUTS)}. "
-                "Mix it down to stereo first."
-            )
-        rates = sorted(av.Codec("aac", "w").audio_rates or ())
-        self._sound = sound
+        self._sound = as_encoded(cut_sound(sound, Fraction(num_frames) / frame_rate))
         self._frame_rate = frame_rate
-        self.layout = LAYOUTS[num_channels - 1]
-        self.sample_rate = next((r for r in rates if r >= sound.sample_rate), rates[-1])  # Hz
-        self.num_samples = round(Fraction(num_frames * self.sample_rate, frame_rate))
+        self.layout = LAYOUTS[len(self._sound.waveform) - 1]
+        self.sample_rate = self._sound.sample_rate  # Hz
+        self.num_samples = round(num_frames * self.sample_rate / frame_rate)
         self._encoder = open_encoder(self.sample_rate, self.layout)
         self._blocks = self._read_blocks()
         self._fed = 0  # samples
@@ -59,11 +58,11 @@ class SoundEncoder:
         Times count samples from the start of the video; the packets reach at most 1023 samples
         beyond the frames, and end exactly with the video.
         """
-        end = math.ceil(Fraction(num_frames * self.sample_rate, self._frame_rate))
+        end = math.ceil(num_frames * self.sample_rate / self._frame_rate)
         packets: list[av.Packet] = []
         while self._covered < min(end, self.num_samples):
             block = next(self._blocks, None)
-            frame = None if block is None else self._frame(block, self.sample_rate, self._fed)
+            frame = None if block is None else self._frame(block)
             self._fed += 0 if block is None else block.shape[-1]
             for packet in self._encoder.encode(frame):
                 assert packet.pts is not None, "AAC packet without a time"
@@ -76,54 +75,84 @@ class SoundEncoder:
         return packets
 
     def _read_blocks(self) -> Iterator[np.ndarray]:
-        """Blocks [C, 1024] float32 at the encoder's rate; the last one may be shorter."""
-        import numpy as np
-
-        pending = np.zeros((len(self._sound.waveform), 0), np.float32)
-        source = self._converted()
-        for start in range(0, self.num_samples, BLOCK_SAMPLES):
-            size = min(BLOCK_SAMPLES, self.num_samples - start)
-            while pending.shape[-1] < size:
-                pending = np.concatenate([pending, next(source)], 1)
-            yield pending[:, :size]
-            pending = pending[:, size:]
-
-    def _converted(self) -> Iterator[np.ndarray]:
-        """The endless waveform at the encoder's rate."""
-        if self._sound.sample_rate == self.sample_rate:
-            yield from self._endless()
-            return
-        from av import AudioResampler
-
-        resampler = AudioResampler(format="fltp", layout=self.layout, rate=self.sample_rate)
-        for index, block in enumerate(self._endless()):
-            frame = self._frame(block, self._sound.sample_rate, index * BLOCK_SAMPLES)
-            for converted in resampler.resample(frame):
-                yield converted.to_ndarray()
-
-    def _endless(self) -> Iterator[np.ndarray]:
-        """The waveform in blocks [C, 1024], followed by silence without end."""
+        """The sound and silence after it, blocks [C, 1024] float32; the last may be shorter."""
         import numpy as np
 
         waveform = self._sound.waveform
-        for start in range(0, waveform.shape[-1], BLOCK_SAMPLES):
-            block = waveform[:, start : start + BLOCK_SAMPLES].float().cpu().numpy()
-            yield np.pad(block, ((0, 0), (0, BLOCK_SAMPLES - block.shape[-1])))
-        while True:
-            yield np.zeros((len(waveform), BLOCK_SAMPLES), np.float32)
+        for start in range(0, self.num_samples, BLOCK_SAMPLES):
+            size = min(BLOCK_SAMPLES, self.num_samples - start)
+            block = waveform[:, start : start + size].float().cpu().numpy()
+            yield np.pad(block, ((0, 0), (0, size - block.shape[-1])))
 
-    def _frame(self, block: np.ndarray, sample_rate: int, start: int) -> av.AudioFrame:
-        """A block [C, A] that begins `start` samples into the sound."""
+    def _frame(self, block: np.ndarray) -> av.AudioFrame:
+        """The next block [C, A] of the sound."""
         import av
         import numpy as np
 
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(block), format="fltp", layout=self.layout
         )
-        frame.sample_rate = sample_rate
-        frame.time_base = Fraction(1, sample_rate)
-        frame.pts = start
+        frame.sample_rate = self.sample_rate
+        frame.time_base = Fraction(1, self.sample_rate)
+        frame.pts = self._fed
         return frame
+
+
+def check_encodable(sound: Sound, name: str) -> None:
+    """Refuse a sound that no video file of ours could have; the message calls it `name`.
+
+    Raises:
+        ValueError: If it has more channels than can be folded.
+    """
+    if len(sound.waveform) > max(FOLDED):
+        raise ValueError(
+            f"{name} has {len(sound.waveform)} channels; a video file takes up to {max(FOLDED)}. "
+            "Mix it down to stereo first."
+        )
+
+
+def as_encoded(sound: Sound) -> Sound:
+    """The sound as AAC takes it, itself if it is so: channels, rate, and within full scale.
+
+    Seven and eight channels (6.1, 7.1) are folded to 5.1; a rate that AAC lacks becomes the next
+    higher one that it has, or its highest.
+
+    Raises:
+        ValueError: If there are more channels than can be folded.
+    """
+    check_encodable(sound, "The sound")
+    waveform, rate = sound.waveform, sound.sample_rate
+    if len(waveform) in FOLDED:
+        waveform = _fold(waveform, rate, FOLDED[len(waveform)])
+    encoded = next((r for r in AAC_RATES if r >= rate), AAC_RATES[-1])
+    waveform = within_full_scale(resample(waveform, rate, encoded))
+    if waveform is sound.waveform:
+        return sound
+    return Sound(waveform=waveform, sample_rate=encoded)
+
+
+def _fold(waveform: Tensor, sample_rate: int, layout: str) -> Tensor:
+    """Channels [C, A] of a layout to [6, A] by FFmpeg's own weights."""
+    import av
+    import numpy as np
+
+    resampler = av.AudioResampler(format="fltp", layout=LAYOUTS[-1], rate=sample_rate)
+    parts: list[np.ndarray] = []
+    for part in waveform.split(FOLD_SAMPLES, dim=1):
+        # Samples of all channels in turn: PyAV 18 fails with 8 channels one after another.
+        packed = np.ascontiguousarray(part.T.numpy()).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+        frame.sample_rate = sample_rate
+        parts += [folded.to_ndarray() for folded in resampler.resample(frame)]
+    return torch.from_numpy(np.concatenate(parts, 1))
+
+
+def cut_sound(sound: Sound, length_s: Fraction) -> Sound:
+    """The part that is heard, and a little more so that resampling has no edge there."""
+    length = math.ceil((length_s + MARGIN_S) * sound.sample_rate)
+    if sound.waveform.shape[-1] <= length:
+        return sound
+    return Sound(waveform=sound.waveform[:, :length], sample_rate=sound.sample_rate)
 
 
 def open_encoder(sample_rate: int, layout: str) -> av.AudioCodecContext:

@@ -54,16 +54,17 @@ class VideoFile:
         *,
         height: int,
         width: int,
-        sound: Sound,
+        sound: Sound | None,
         num_frames: int,
         metadata: Mapping[str, object] | None,
-        frame_rate: int = FRAME_RATE,
+        frame_rate: int | Fraction = FRAME_RATE,
     ) -> None:
         """Make the file, still empty, so that an unusable folder is found out at once.
 
         Nothing may be at the path. The sound is heard from the first frame on; cut or padded with
-        silence to the length of the whole video. Metadata is stored as JSON under these names, as
-        the host does: the editor restores the graph from `workflow` and `prompt`.
+        silence to the length of the whole video; None: a silent film. Metadata is stored as JSON
+        under these names, as the host does: the editor restores the graph from `workflow` and
+        `prompt`.
 
         Raises:
             ValueError: If a side is odd or the sound has too many channels.
@@ -79,9 +80,11 @@ class VideoFile:
         self.num_frames = num_frames
         self.frames_written = 0
         self._height, self._width = height, width
-        self._frame_rate = frame_rate
+        self._frame_rate = Fraction(frame_rate)
         self._metadata = {name: json.dumps(value) for name, value in (metadata or {}).items()}
-        self._sound = SoundEncoder(sound, num_frames=num_frames, frame_rate=frame_rate)
+        self._sound = sound and SoundEncoder(
+            sound, num_frames=num_frames, frame_rate=self._frame_rate
+        )
         self._windows = 0
         self._size = 0  # bytes of whole windows
         self._whole = True  # False from the start of a write until it is on disk
@@ -162,9 +165,7 @@ class VideoFile:
                 container.metadata.update(self._metadata)
             video, audio = self._open_streams(container)
             pictures = self._encode(video, frames)
-            sounds = self._sound.packets_until(self.frames_written + len(frames))
-            for packet in sounds:
-                packet.stream = audio
+            sounds = self._sound_packets(self.frames_written + len(frames), audio)
             for packets, ahead in ((pictures, REORDER_FRAMES), (sounds, PRIMING_SAMPLES)):
                 for packet in packets:
                     _shift(packet, 0 if first else ahead)  # the head's edit list takes it back
@@ -172,18 +173,31 @@ class VideoFile:
         data = buffer.getvalue()
         return data if first else data[_find_box(data, b"moof") :]
 
-    def _open_streams(self, container: OutputContainer) -> tuple[av.VideoStream, av.AudioStream]:
+    def _sound_packets(self, end: int, stream: av.AudioStream | None) -> list[av.Packet]:
+        """Packets of the sound up to the end of `end` frames."""
+        if self._sound is None:
+            return []
+        packets = self._sound.packets_until(end)
+        for packet in packets:
+            packet.stream = stream
+        return packets
+
+    def _open_streams(
+        self, container: OutputContainer
+    ) -> tuple[av.VideoStream, av.AudioStream | None]:
         """A fresh H.264 encoder, and a place for sound that is encoded elsewhere.
 
         x264 165 is not deterministic on processors with AVX-512: a routine of mbtree for them reads
         memory that nobody wrote. There it is told to do without; no cost was measured.
         """
-        video = container.add_stream("libx264", rate=Fraction(self._frame_rate))
+        video = container.add_stream("libx264", rate=self._frame_rate)
         video.width, video.height, video.pix_fmt = self._width, self._height, "yuv420p"
         video.codec_context.thread_type = "FRAME"
         video.codec_context.thread_count = X264_THREADS
         if torch.backends.cpu.get_cpu_capability() == "AVX512":
             video.options = {"x264-params": "asm=avx2"}
+        if self._sound is None:
+            return video, None
         rate, layout = self._sound.sample_rate, self._sound.layout
         audio = container.add_stream("aac", rate=rate, layout=layout, bit_rate=0)
         return video, audio
@@ -196,7 +210,7 @@ class VideoFile:
         for index, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(pixels.contiguous().cpu().numpy(), format="rgb24")
             frame = frame.reformat(format="yuv420p")
-            frame.pts, frame.time_base = index, Fraction(1, self._frame_rate)
+            frame.pts, frame.time_base = index, 1 / self._frame_rate
             packets += video.encode(frame)
         packets += video.encode(None)
         assert len(packets) == len(frames), f"{len(packets)} packets of {len(frames)} frames"
@@ -234,7 +248,7 @@ class VideoFile:
             container.metadata.update(self._metadata)
             streams = {
                 stream: container.add_stream_from_template(stream, opaque=True)
-                for stream in (source.streams.video[0], source.streams.audio[0])
+                for stream in (*source.streams.video[:1], *source.streams.audio[:1])
             }
             for packet in source.demux(*streams):
                 if packet.dts is not None:  # the demuxer ends with an empty packet

@@ -19,10 +19,12 @@ from ...multitalk.settings import (
 )
 from ..checked import once
 from ..loading.audio_hooks import attached_audio
-from ..sockets import to_frames, to_masks
+from ..pictures import read_pictures
+from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
+from .source_video import describe_source
 from .video_run import VideoRun
 
 
@@ -38,7 +40,7 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
 
     inputs = plain(inputs)
     check_inputs(inputs, "image", "speech")
-    speech = inputs["speech"]
+    inputs, speech = _with_pictures(inputs, hidden), inputs["speech"]
     family = check_files(speech, hidden.dynprompt, hidden.unique_id)
     # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
     settings = resolve_settings(inputs, family or "infinitetalk")
@@ -54,7 +56,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         ValueError: If models, media and settings do not fit each other.
     """
     check_inputs(inputs, "image", "speech", "model", "vae")
-    model, image = inputs["model"], to_frames(inputs["image"])
+    inputs = _with_pictures(inputs, hidden)
+    model, image = inputs["model"], inputs["image"]
     settings = resolve_settings(inputs, attached_audio(model).family)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_models(model, inputs.get("clip_vision"), image, settings)
@@ -77,8 +80,22 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         settings,
         node_id=hidden.unique_id,
         identity=identity,
+        notes=[
+            *cast.speech.notes,
+            *cast.notes,
+            *describe_source(len(image), cast.speech.num_frames, hidden),
+        ],
         keep_finished=KEEP_FINISHED.read(inputs),
     )
+
+
+def _with_pictures(inputs: dict[str, Any], hidden: Any) -> dict[str, Any]:
+    """The inputs with the image as checked pictures, read once per queue."""
+    image = inputs["image"]
+    key = ("pictures", hidden.unique_id, id(image))
+    # What came in is kept too: an id tells things apart only while they live.
+    read = once(hidden.dynprompt, key, lambda: (read_pictures(image, "image"), image))
+    return {**inputs, "image": read[0]}
 
 
 def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast:

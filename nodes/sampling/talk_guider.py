@@ -12,6 +12,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from ...multitalk.config import VAE_SPACE, VAE_TIME
 from ...multitalk.generate import Motion
 from ...multitalk.guidance import NEGATIVE_PROMPT, NO_AUDIO, Guidance, GuidancePlan, Pass
 from ...multitalk.model.audio_attention import AudioPart, rotation, speaker_axis
@@ -60,6 +61,17 @@ class TalkGuider(comfy.samplers.CFGGuider):
     def set_conds(self, positive: Any, negative: Any) -> None:
         """Not possible: the passes are fixed when the guider is made."""
         raise NotImplementedError("MultiTalk guiders take their conditioning when they are made.")
+
+    def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Sample a window, after a look at whether all is of one size.
+
+        Raises:
+            ValueError: If the latent is of another size than the start image.
+        """
+        for cond in (cond for conds in self.original_conds.values() for cond in conds):
+            if "concat_latent_image" in cond and not latent_image.is_nested:
+                _check_size(latent_image, cond["concat_latent_image"])
+        return super().sample(noise, latent_image, *args, **kwargs)
 
     def inner_sample(
         self, noise: Tensor, latent_image: Tensor, device: torch.device, *args: Any, **kwargs: Any
@@ -184,6 +196,22 @@ class TalkGuider(comfy.samplers.CFGGuider):
             noise = self._motion.noise().to(begin)
             begin = (1 - sigma) * begin + sigma * noise
         return torch.cat([begin.expand(len(x), -1, -1, -1, -1), x[:, :, begin.shape[2] :]], dim=2)
+
+
+def _check_size(latent: Tensor, condition: Tensor) -> None:
+    """Refuse a latent of another size than the condition [1, 16, T, h, w]."""
+    if latent.ndim == condition.ndim and latent.shape[2:] == condition.shape[2:]:
+        return
+
+    def size(of: Tensor) -> str:
+        frames = (of.shape[2] - 1) * VAE_TIME + 1 if of.ndim == 5 else 1
+        return f"{of.shape[-1] * VAE_SPACE} x {of.shape[-2] * VAE_SPACE} and {frames} frames"
+
+    raise ValueError(
+        f"latent_image is for {size(latent)}, the start image in positive for {size(condition)}; "
+        "both must be the same. Connect the third output of the WAN Image To Video that made "
+        "positive."
+    )
 
 
 def with_text(conditioning: Sequence[Any], text: Sequence[Any]) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import comfy.model_management
@@ -49,6 +49,7 @@ class VideoRun:
         node_id: str,
         identity: Mapping[str, str] | None,
         keep_finished: bool,
+        notes: Sequence[str] = (),
     ) -> None:
         """Plan the video.
 
@@ -59,6 +60,7 @@ class VideoRun:
             identity: All that the result depends on: finished windows go to disk, and the run goes
                 on from those that are there. None: nothing is kept.
             keep_finished: The folder stays when the video is done.
+            notes: What is to be said of the media, for the report.
         """
         from ..loading.loras import count_changed_weights  # reads weights: not when the host starts
 
@@ -77,6 +79,7 @@ class VideoRun:
             num_speakers=speech.num_speakers,
             num_passes=len(self._guidance.passes),
             lora_keys=count_changed_weights(inputs.model),
+            notes=list(notes),
         )
 
     @property
@@ -92,6 +95,8 @@ class VideoRun:
     def __enter__(self) -> VideoRun:
         """Open the run folder, if windows are kept."""
         logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
+        for note in self.report.notes:
+            logger.info("[MultiTalk] %s", note)
         start_memory_peak(self._inputs.model.load_device)
         if self._identity is not None:
             root = Path(folder_paths.get_output_directory()) / RUNS_FOLDER

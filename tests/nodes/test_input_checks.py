@@ -36,12 +36,12 @@ def fail(host, prompt):
         ("sampler.masks", "m", "masks is 'm'; it takes masks; connect MultiTalk Speakers"),
         ("sampler.preset.shift", float("nan"), "shift is nan; it takes a number."),
         ("sampler.colour_match", float("nan"), "colour_match is nan; it takes a number."),
-        ("speech.audio", "voice.wav", "voices is 'voice.wav'; it takes a sound or tracks"),
+        ("speech.audio", "voice.wav", "audio is 'voice.wav'; it takes a sound or tracks"),
         ("speech.speech_encoder", "e", "speech_encoder is 'e'; it takes a speech encoder"),
         ("speech.video_sound", 3, "video_sound is 3; it takes a sound"),
         ("model.model", "m", f"model is 'm'; {MODEL}"),
         ("video.fps", float("nan"), "fps is nan; it takes a number."),
-        ("video.audio", {"waveform": 1}, "audio is a dict; it takes a sound"),
+        ("video.audio", {"waveform": 1}, "audio is a dict without sample_rate; it takes a sound"),
     ],
 )
 def test_value_that_no_socket_or_widget_takes(host, place, value, message):
@@ -60,7 +60,7 @@ def test_pictures_without_pixels_are_refused(host):
 def test_tracks_take_sounds_and_a_choice(host):
     prompt = talk(voices=2)
     prompt["tracks"]["inputs"]["speakers.speaker_2"] = "voice.wav"
-    assert "audio is 'voice.wav'; it takes a sound" in fail(host, prompt)
+    assert "speaker_2 is 'voice.wav'; it takes a sound" in fail(host, prompt)
     prompt = talk(voices=2)
     prompt["tracks"]["inputs"]["placement"] = ["sound_1", 0]
     assert "it takes one of its choices; choose one in the node itself" in fail(host, prompt)

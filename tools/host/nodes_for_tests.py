@@ -26,9 +26,9 @@ class TestSound(io.ComfyNode):
             inputs=[
                 io.Int.Input("samples", default=16000, min=0, max=10_000_000),
                 io.Int.Input("rate", default=16000, min=1, max=200_000),
-                io.Combo.Input("kind", options=["noise", "silence", "nan"]),
+                io.Combo.Input("kind", options=["noise", "silence", "nan", "loud", "inverted"]),
                 io.Int.Input("seed", default=0),
-                io.Int.Input("channels", default=1, min=1, max=8),
+                io.Int.Input("channels", default=1, min=1, max=9),
             ],
             outputs=[io.Audio.Output()],
         )
@@ -37,8 +37,12 @@ class TestSound(io.ComfyNode):
     def execute(cls, samples, rate, kind="noise", seed=0, channels=1):
         generator = torch.Generator().manual_seed(seed)
         waveform = torch.randn(1, channels, samples, generator=generator) * 0.1
-        if kind != "noise":
+        if kind in ("silence", "nan"):
             waveform = torch.zeros_like(waveform)
+        if kind == "loud":
+            waveform *= 1.54 / waveform.abs().max()
+        if kind == "inverted":
+            waveform[:, 1] = -waveform[:, 0]
         if kind == "nan":
             waveform[..., 0] = float("nan")
         return io.NodeOutput({"waveform": waveform, "sample_rate": rate})

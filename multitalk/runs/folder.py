@@ -34,7 +34,7 @@ from .files import (
 from .lock import RunLock
 
 RUN_FILE = "run.json"
-FORMAT = 1  # of the folder; part of the digest
+FORMAT = 2  # of the folder and of what tells runs apart; part of the digest
 STATE_BYTES = 4 << 30  # states beyond that are thinned out: every second goes, the last two stay
 
 
@@ -183,10 +183,13 @@ class RunFolder:
             if other.parent == self.path or not isinstance(known, dict) or not done:
                 continue
             changed = sorted(k for k in {*known, *identity} if known.get(k) != identity.get(k))
+            why = f"it differs in {', '.join(changed)} from"
+            if header.get("format") != FORMAT:
+                why = "another version of this pack, which told less runs apart, began"
             self.notes.append(
-                f"a new run: it differs in {', '.join(changed)} from the unfinished run "
-                f"{other.parent.name} ({done} of {header.get('windows')} windows), which stays; "
-                "delete that folder if you do not need it"
+                f"a new run: {why} the unfinished run {other.parent.name} ({done} of "
+                f"{header.get('windows')} windows), which stays; delete that folder if you do not "
+                "need it"
             )
 
     def _thin_states(self) -> None:

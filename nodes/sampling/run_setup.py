@@ -62,7 +62,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     if KEEP_PROGRESS.read(inputs):
         from .identity import run_identity  # reads files of weights: not when the host starts
 
-        identity = run_identity(settings, image, cast, hidden)
+        identity = run_identity(settings, image, cast, inputs, hidden)
     run = RunInputs(
         model=model,
         vae=inputs["vae"],

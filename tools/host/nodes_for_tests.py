@@ -275,6 +275,22 @@ class TestText(io.ComfyNode):
         return io.NodeOutput([[torch.randn(1, 7, 64, generator=generator), {}]])
 
 
+class TestTextOfPicture(io.ComfyNode):
+    """CONDITIONING of the toy's text width that depends on a picture."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestTextOfPicture",
+            inputs=[io.Image.Input("image")],
+            outputs=[io.Conditioning.Output()],
+        )
+
+    @classmethod
+    def execute(cls, image):
+        return io.NodeOutput([[image.mean() * torch.linspace(-1, 1, 64).expand(1, 7, 64), {}]])
+
+
 class TestChoice(io.ComfyNode):
     """A text that fits any socket, so that the host compares it with no choices."""
 
@@ -351,6 +367,7 @@ class TestExtension(ComfyExtension):
             TestClipVision,
             TestShowSpeech,
             TestText,
+            TestTextOfPicture,
             TestChoice,
             TestFirstModel,
             TestKeepFrames,

@@ -208,6 +208,20 @@ def test_changed_prompt_begins_anew_and_says_what_changed(studio, tmp_path):
     assert folder_of(tmp_path).name == run_name(IDENTITY)
 
 
+def test_run_of_an_older_version_is_named_and_never_continued(studio, tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "FORMAT", 1)
+    stop(studio, tmp_path, 2)
+    (old,) = tmp_path.iterdir()
+    monkeypatch.undo()
+    _, notes = studio.run(tmp_path)
+    assert studio.made == list(range(6))
+    assert notes == [
+        "a new run: another version of this pack, which told less runs apart, began the unfinished "
+        f"run {old.name} (2 of 6 windows), which stays; delete that folder if you do not need it"
+    ]
+    assert resume.FORMAT == 2
+
+
 def test_two_programs_never_share_a_folder(studio, tmp_path):
     with RunFolder(tmp_path, IDENTITY, 6), pytest.raises(ValueError, match=f"{os.getpid()}"):
         RunFolder(tmp_path, IDENTITY, 6)

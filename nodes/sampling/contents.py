@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -60,17 +60,22 @@ def _companions(patcher: Any) -> list[Any]:
 
 def _parts(patcher: Any) -> list[object]:
     """Names with weights, then with their changes."""
-    module, patches = patcher.model, patcher.patches
-    weights = [*module.named_parameters(), *module.named_buffers()]
+    patches = patcher.patches
     return [
-        *((name, _clean(patcher, name, value)) for name, value in weights),
+        *clean_weights(patcher),
         *((str(key), patches[key]) for key in sorted(patches, key=str)),
         patcher.object_patches,
     ]
 
 
-def _clean(patcher: Any, name: str, value: object) -> object:
-    """A weight without what LoRAs changed while the model was loaded."""
+def clean_weights(patcher: Any) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers of a host model without what LoRAs changed while it was loaded."""
+    module = patcher.model
+    for name, value in (*module.named_parameters(), *module.named_buffers()):
+        yield name, _clean(patcher, name, value)
+
+
+def _clean(patcher: Any, name: str, value: Tensor) -> Tensor:
     if name in patcher.hook_backup:
         return patcher.hook_backup[name][0]
     if name in patcher.backup:

@@ -23,6 +23,7 @@ from ..sockets import to_frames, to_masks
 from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
+from .finite import check_media, check_texts, check_vae
 from .video_run import VideoRun
 
 
@@ -39,6 +40,7 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
     inputs = plain(inputs)
     check_inputs(inputs, "image", "speech")
     speech = inputs["speech"]
+    check_media_once(inputs, hidden)
     family = check_files(speech, hidden.dynprompt, hidden.unique_id)
     # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
     settings = resolve_settings(inputs, family or "infinitetalk")
@@ -58,6 +60,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     settings = resolve_settings(inputs, attached_audio(model).family)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_models(model, inputs.get("clip_vision"), image, settings)
+    check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
+    check_vae(inputs["vae"])
     identity = None
     if KEEP_PROGRESS.read(inputs):
         from .identity import run_identity  # reads files of weights: not when the host starts
@@ -79,6 +83,22 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         identity=identity,
         keep_finished=KEEP_FINISHED.read(inputs),
     )
+
+
+def check_media_once(inputs: dict[str, Any], hidden: Any) -> None:
+    """Refuse picture, speech or masks that hold NaN or infinite values, once per queue.
+
+    Raises:
+        ValueError: With which, how many, and what to do.
+    """
+    given = [inputs.get(name) for name in ("image", "speech", "masks")]
+    key = ("finite", hidden.unique_id, *map(id, given))
+
+    def make() -> list[Any]:
+        check_media(*given)
+        return given  # kept, for the same reason as in `cast_of`
+
+    once(hidden.dynprompt, key, make)
 
 
 def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast:

@@ -261,7 +261,7 @@ class _WindowMaker:
             motion=motion,
         )
         final = models.denoise(request)
-        check_finite(final, "latents of the network", "Use weights in another format.")
+        check_finite(final, "result of the network", "Use weights in another format.")
         if motion is not None and motion.noise is not None:
             motion.noise()  # the reference draws once more after the last step
         return final

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nodes", "multitalk", "kokoro", "weights")
-KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "error")
+KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "NotFiniteError", "error")
 INSTRUCTION = re.compile(
     r"(^|[.,;:?)X] |, or |; otherwise |, X)"
     r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|did you mean|download|draw"
@@ -38,13 +38,16 @@ FRAGMENTS = {
     "kokoro/config.py": r"(X (is|has) X, not|it has|vocab|resblock_dilation_sizes) ?.*[^.]|broken",
     "kokoro/network/model.py": r"X: X",
     "kokoro/network/files.py": r"X X",
+    "multitalk/finite.py": r"(X: X of X values are|Window X of X stops) .* X",
     "multitalk/runs/files.py": r"The run folder X X \(X\)\. X",
     "multitalk/video/mp4.py": r"The video file X could not be written: X\. X\. X and run again\.",
     "nodes/values.py": r"X is (X|free); it takes X\.",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.
-INTERNAL = {"EspeakCrashError", "NotImplementedError", "LookupError", "zipfile.BadZipFile"}
+INTERNAL = {
+    "EspeakCrashError", "NotImplementedError", "LookupError", "TypeError", "zipfile.BadZipFile",
+}  # fmt: skip
 
 
 def render(node, constants):

@@ -86,7 +86,7 @@ class Broken(Painter):
     ("place", "named"),
     [
         ("encode", "picture as the VAE encodes it"),
-        ("denoise", "latents of the network"),
+        ("denoise", "result of the network"),
         ("decode", "decoded frames of the VAE"),
     ],
 )

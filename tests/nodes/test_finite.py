@@ -60,19 +60,9 @@ def refusal(host, prompt):
 @pytest.mark.parametrize(
     ("kind", "weight", "bad", "said"),
     [
-        (
-            "base",
-            "head.head.weight",
-            "nan",
-            "of the network.*weight .*head.head.weight of the base",
-        ),
+        ("base", "head.head.weight", "nan", r"weight \S*head.head.weight of the base is"),
         ("base", "blocks.1.ffn.0.bias", "inf", r"step 1 of 2 of the network: \d+ of"),
-        (
-            "audio_part",
-            "proj1.weight",
-            "nan",
-            "weight audio_proj.proj1.weight of the audio part is",
-        ),
+        ("audio_part", "proj1.weight", "nan", "weight audio_proj.proj1.weight of the audio"),
         ("vae", "decoder.head.2.bias", "inf", "^vae: its weight .*decoder.head.2.bias holds"),
         ("vae", "encoder.conv1.weight", "nan", "^vae: its weight .*encoder.conv1.weight holds"),
         ("encoder", "layer_norm.weight", "nan", "^speech: .* values are no finite numbers"),

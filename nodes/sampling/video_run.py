@@ -139,7 +139,9 @@ class VideoRun:
         if self._cache is not None and self._cache.plan is not None:
             self.report.reused_steps = self._cache.plan.num_reused
         if self._folder is not None:
-            if self._keep_finished:
+            if not self._folder.path.is_dir():
+                self.report.notes.append("the run folder was deleted while the run went on")
+            elif self._keep_finished:
                 self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
             else:
                 self._folder.remove()

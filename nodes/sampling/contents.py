@@ -124,6 +124,9 @@ def _add_tensor(digest: Any, tensor: Tensor) -> None:
     digest.update(f"{tensor.dtype} {tuple(tensor.shape)}:".encode())
     if tensor.is_meta:
         return
-    flat = tensor.detach().reshape(-1)
-    for piece in flat.split(max(1, PIECE_BYTES // tensor.element_size())):
-        digest.update(piece.cpu().contiguous().view(torch.uint8).numpy().data)
+    tensor = tensor.detach()
+    # Row by row where the numbers do not lie in one piece, so that nothing is copied whole.
+    for row in [tensor] if tensor.is_contiguous() else tensor:
+        flat = row.reshape(-1)
+        for piece in flat.split(max(1, PIECE_BYTES // flat.element_size())):
+            digest.update(piece.cpu().contiguous().view(torch.uint8).numpy().data)

@@ -93,6 +93,7 @@ def test_bad_values_over_a_socket_are_refused(host, what, bad):
     prompt["bad"] = node("TestBadValue", kind=what, value=bad)
     prompt["sampler"]["inputs"][what] = ["bad", 0]
     text = refusal(host, prompt)
-    assert text.startswith(f"{what}: 1 of ")
+    assert text.startswith(what)
+    assert "finite" in text
     # Pictures and masks before any model is read, texts before the first window.
     assert what == "positive" or host_nodes().EXECUTED == []

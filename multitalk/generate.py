@@ -21,11 +21,16 @@ from torch import Tensor
 
 from .color import color_distance, color_statistics, match_statistics
 from .config import Family
+from .finite import check_finite, in_window
 from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
 from .settings import DriftControl
 from .windows import WindowPlan, window_speech
 
 LATENT_CHANNELS = 16
+_ADVICE = (
+    "Numbers may have grown too large for the format of the VAE: start ComfyUI with --fp32-vae or "
+    "--bf16-vae, or choose another VAE."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,11 +182,15 @@ def generate(
     window on a frame of the source. `after` is the state of the last window that is there already;
     None begins at the picture. `attempt` calls what makes a window, and may call it again after a
     failure: it then makes the same window from the same random numbers.
+
+    Raises:
+        NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
     """
     maker = _WindowMaker(plan, scene, models, noise, family, drift)
     state = after
     for index in range(0 if after is None else after.index + 1, plan.num_windows):
-        window = attempt(partial(maker.make, index, state))
+        with in_window(index, plan.num_windows):
+            window = attempt(partial(maker.make, index, state))
         state = window.state
         yield window
 
@@ -210,6 +219,7 @@ class _WindowMaker:
         tail = self._first if state is None else state.tail
         condition = tail if self._follows else self._scene.source(plan.starts[index])
         decoded = models.decode(self._sample(index, tail, condition))[: plan.window_frames(index)]
+        check_finite(decoded, "decoded frames of the VAE", _ADVICE)
         own = color_statistics(decoded, models.device)
         # Frames that are neither new nor the beginning of the next window need no color.
         skipped = min(plan.size.overlap, len(decoded) - plan.size.overlap) if index else 0
@@ -236,7 +246,7 @@ class _WindowMaker:
         """Raw latents [1, 16, T, h, w] of window `index`."""
         plan, models = self._plan, self._models
         window = plan.window_frames(index)
-        latents = models.encode(pad_with_grey(condition, window))
+        latents = self._encode(pad_with_grey(condition, window))
         motion = self._motion(index, tail, condition, latents)
         height, width = self._first.shape[1:3]
         shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(height, width))
@@ -251,6 +261,7 @@ class _WindowMaker:
             motion=motion,
         )
         final = models.denoise(request)
+        check_finite(final, "result of the network", "Use weights in another format.")
         if motion is not None and motion.noise is not None:
             motion.noise()  # the reference draws once more after the last step
         return final
@@ -267,7 +278,12 @@ class _WindowMaker:
         if index == 0:
             # The VAE is causal: the first latent frame is the condition frame encoded alone.
             return Motion(latents=latents[:, :, :1], noise=None)
-        return Motion(latents=self._models.encode(tail), noise=None)
+        return Motion(latents=self._encode(tail), noise=None)
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        latents = self._models.encode(frames)
+        check_finite(latents, "picture as the VAE encodes it", _ADVICE)
+        return latents
 
     def _target(self, condition: Tensor, state: WindowState | None) -> Tensor:
         """Colors [2, 3] that this window is matched to."""

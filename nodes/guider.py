@@ -59,6 +59,9 @@ class MultiTalkGuider(io.ComfyNode):
         check_inputs(inputs, "speech")
         masks = inputs.get("masks")
         check_voices(inputs["speech"], None if masks is None else to_masks(masks))
+        from .sampling.run_setup import check_media_once
+
+        check_media_once(inputs, cls.hidden)
         from .loading.model_files import check_files
 
         check_files(inputs["speech"], cls.hidden.dynprompt, cls.hidden.unique_id)
@@ -68,9 +71,11 @@ class MultiTalkGuider(io.ComfyNode):
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         """Make the guider of one window."""
         from .sampling.denoiser import empty_conditioning
+        from .sampling.finite import check_texts
         from .sampling.talk_guider import TalkGuider, with_text
 
         check_inputs(inputs, "speech", "model")
+        check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
         model, positive = inputs["model"], inputs.get("positive") or []
         family, latent = attached_audio(model).family, start_latent(positive)
         audio = _window_audio(inputs, cls.hidden, latent)

@@ -20,6 +20,7 @@ import latent_preview
 import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
+from comfy_execution.graph_utils import is_link
 from PIL import Image
 from torch import Tensor
 
@@ -301,8 +302,3 @@ def upstream(dynprompt: Any, node_id: str, socket: str) -> Iterator[tuple[str, d
         node = dynprompt.get_node(source)
         yield node["class_type"], node["inputs"]
         queue.extend(value for value in node["inputs"].values() if is_link(value))
-
-
-def is_link(value: object) -> bool:
-    """Whether an input of a prompt comes from another node: [node id, output]."""
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("nodes", "multitalk", "kokoro", "weights")
-KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "error")
+KINDS = ("ValueError", "RuntimeError", "FileNotFoundError", "OSError", "NotFiniteError", "error")
 INSTRUCTION = re.compile(
     r"(^|[.,;:?)X] |, or |; otherwise |, X)"
     r"(add|ask|change|choose|connect|correct|crop|cut|delete|disconnect|divide|did you mean"
@@ -42,6 +42,7 @@ FRAGMENTS = {
     "kokoro/config.py": r"(X (is|has) X, not|it has|vocab|resblock_dilation_sizes) ?.*[^.]|broken",
     "kokoro/network/model.py": r"X: X",
     "kokoro/network/files.py": r"X X",
+    "multitalk/finite.py": r"(X: X of X values are|Window X of X stops) .* X",
     "multitalk/runs/files.py": r"The run folder X X \(X\)\. X",
     "multitalk/video/mp4.py": r"The video file X could not be written: X\. X\. X and run again\.",
     "multitalk/video/placing.py": r"The finished video could not be put .*\. X and run again\.",
@@ -52,8 +53,8 @@ FRAGMENTS = {
 }
 # Caught where they are raised for, never shown to people.
 INTERNAL = {
-    "EspeakCrashError", "NotImplementedError", "LookupError", "zipfile.BadZipFile", "EOFError",
-    "pickle.UnpicklingError", "FileExistsError",
+    "EspeakCrashError", "NotImplementedError", "LookupError", "TypeError", "zipfile.BadZipFile",
+    "EOFError", "pickle.UnpicklingError", "FileExistsError",
 }  # fmt: skip
 
 

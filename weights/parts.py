@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from .contents import SAFETENSORS_SUFFIX, Contents
-from .reading import read_json, require_file
+from .file_digest import file_digest
+from .reading import read_json
 from .safetensors_file import safetensors_contents
-
-IDENTITY_BYTES = 1 << 20  # at each end of a file; headers and many tensors lie there
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors")
 _INDEX_SUFFIX = SAFETENSORS_SUFFIX + ".index.json"
 
 # Told the names of a file's tensors: does it belong to the numbered parts beside it?
 Belongs = Callable[[Collection[str]], bool]
+# Called between pieces of long work; may raise.
+Check = Callable[[], object]
 
 
 def is_part(name: str) -> bool:
@@ -47,8 +47,8 @@ def files_of(path: Path) -> list[Path]:
     return sorted({path, *(file for file in beside if file.is_file())})
 
 
-def file_identity(path: Path, belongs: Belongs | None = None) -> str:
-    """Hex digest of size, beginning and end of every file of a model of any layout.
+def file_identity(path: Path, belongs: Belongs | None = None, check: Check | None = None) -> str:
+    """Hex digest of all of every file of a model of any layout; `check` as in `file_digest`.
 
     Names, places, times and the order of parts do not matter: it is the same on every machine.
 
@@ -59,19 +59,8 @@ def file_identity(path: Path, belongs: Belongs | None = None) -> str:
     if is_part(path.name):
         index = _find_index(path)
         names = _indexed_parts(path, *index) if index else [*_numbered_parts(path, belongs)]
-    digests = sorted(_end_digest(path.with_name(name)) for name in names)
+    digests = sorted(file_digest(path.with_name(name), check) for name in names)
     return hashlib.sha256(b"".join(digests)).hexdigest()
-
-
-def _end_digest(path: Path) -> bytes:
-    require_file(path)
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        digest = hashlib.sha256(size.to_bytes(8, "little"))
-        for place in (0, max(0, size - IDENTITY_BYTES)):
-            file.seek(place)
-            digest.update(file.read(IDENTITY_BYTES))
-    return digest.digest()
 
 
 def parts_contents(path: Path, belongs: Belongs | None = None) -> Contents:

@@ -7,7 +7,7 @@ aside. Source: checkpoints.md section 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,9 +59,9 @@ def read_model_header(path: Path) -> ModelHeader:
     return name_tensors(read_header(path, is_audio_part))
 
 
-def model_identity(path: Path) -> str:
-    """Hex digest of a model's files; see `weights.parts.file_identity`."""
-    return file_identity(path, is_audio_part)
+def model_identity(path: Path, check: Callable[[], object] | None = None) -> str:
+    """Hex digest of a model's files, whole; see `weights.parts.file_identity`."""
+    return file_identity(path, is_audio_part, check)
 
 
 def is_audio_part(names: Collection[str]) -> bool:

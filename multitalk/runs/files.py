@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from ..disk import refusal
 from ..generate import WindowState
 
 PARTIAL = ".partial"  # suffix of files that are being written
+_NO_FOLDER_FLUSH = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # network disks
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -38,8 +41,19 @@ def _flush_folder(folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
+        except OSError as error:
+            if error.errno not in _NO_FOLDER_FLUSH:
+                raise
         finally:
             os.close(handle)
+
+
+def discard(path: Path) -> None:
+    """Remove whatever lies there; nothing may."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def checksum(data: bytes) -> dict[str, Any]:
@@ -56,8 +70,10 @@ def read_intact(path: Path, expected: Mapping[str, Any]) -> bytes | None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None if the file holds no such thing."""
+    """A JSON object, or None if there is no file that holds one."""
     try:
+        if not path.is_file():  # a pipe would never end
+            return None
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
@@ -81,8 +97,8 @@ def unpack_state(data: bytes, index: int) -> WindowState:
 
 
 @contextlib.contextmanager
-def explained(folder: Path, what: str) -> Iterator[None]:
-    """Turn errors of the disk into a sentence; `what` says what cannot be done.
+def explained(folder: Path, what: str | Callable[[], str]) -> Iterator[None]:
+    """Turn errors of the disk into a sentence; `what` says, or finds out, what cannot be done.
 
     Raises:
         OSError: Of the same number, with what happened, what is safe and what to do.
@@ -91,6 +107,7 @@ def explained(folder: Path, what: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason, advice = error.strerror or type(error).__name__, refusal(error).advice
+        said = what if isinstance(what, str) else what()
         raise OSError(
-            error.errno, f"The run folder {folder} {what} ({reason}). {advice}"
+            error.errno, f"The run folder {folder} {said} ({reason}). {advice}"
         ) from error

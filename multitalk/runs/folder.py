@@ -10,8 +10,10 @@ Nothing here asks a clock, and no path or machine is recorded: a folder may be c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ from ..video.lossless import decode_frames, encode_frames
 from .files import (
     PARTIAL,
     checksum,
+    discard,
     explained,
     pack_state,
     read_intact,
@@ -34,7 +37,7 @@ from .files import (
 from .lock import RunLock
 
 RUN_FILE = "run.json"
-FORMAT = 1  # of the folder; part of the digest
+FORMAT = 2  # of the folder and of what tells runs apart; part of the digest
 STATE_BYTES = 4 << 30  # states beyond that are thinned out: every second goes, the last two stay
 
 
@@ -91,11 +94,18 @@ class RunFolder:
         """Numbers of the windows that are there."""
         return sorted(self._records)
 
-    def read(self, index: int) -> VideoWindow:
-        """Frames of a finished window."""
+    def read(self, index: int) -> VideoWindow | None:
+        """Frames of a finished window; None: they are gone since the folder was opened.
+
+        Raises:
+            OSError: If the disk cannot be read.
+        """
         record = self._records[index]
         with explained(self.path, "cannot be read"):
-            contents = (self.path / _names(index)[0]).read_bytes()
+            contents = read_intact(self.path / _names(index)[0], record["frames"])
+        if contents is None:
+            del self._records[index]
+            return None
         shape = record["shape"]
         frames = decode_frames(contents) if shape[0] else torch.empty(shape, dtype=torch.uint8)
         return VideoWindow(
@@ -111,7 +121,7 @@ class RunFolder:
         """Write a window, which then outlives any stop, and give it as it goes into the video.
 
         Raises:
-            OSError: If it cannot be written; the windows before are safe, the sentence says so.
+            OSError: If it cannot be written; the sentence says what is safe.
         """
         shown = as_video_window(window)
         contents = encode_frames(shown.frames) if len(shown.frames) else b""
@@ -124,8 +134,7 @@ class RunFolder:
             "frames": checksum(contents),
             "state": checksum(state),
         }
-        done = f"{len(self._records)} of {self.num_windows} windows are safe there"
-        with explained(self.path, f"cannot take window {window.index + 1}; {done}"):
+        with explained(self.path, lambda: f"cannot take window {window.index + 1}; {self._kept()}"):
             parts = contents, state, json.dumps(record).encode()
             for name, data in zip(_names(window.index), parts, strict=True):
                 write_file(self.path / name, data)
@@ -137,7 +146,9 @@ class RunFolder:
         """The latest intact state that a window before `index` left; None: begin at the picture."""
         for earlier in range(index - 1, -1, -1):
             if earlier in self._records:
-                data = read_intact(self.path / _names(earlier)[1], self._records[earlier]["state"])
+                with explained(self.path, "cannot be read"):
+                    path = self.path / _names(earlier)[1]
+                    data = read_intact(path, self._records[earlier]["state"])
                 if data is not None:
                     return unpack_state(data, earlier)
         return None
@@ -147,22 +158,36 @@ class RunFolder:
         self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def _kept(self) -> str:
+        """What is left of the windows, as the disk has them now."""
+        kept = sum(
+            all((self.path / name).is_file() for name in (_names(index)[0], _names(index)[2]))
+            for index in self._records
+        )
+        if kept == len(self._records):
+            return f"{kept} of {self.num_windows} windows are safe there"
+        gone = len(self._records) - kept
+        if kept == 0:
+            return f"it was deleted or moved while the run went on, with all {gone} windows in it"
+        return f"{kept} of {self.num_windows} windows are safe there, {gone} more were deleted"
+
     def _read_records(self) -> dict[int, dict[str, Any]]:
         """Records whose frames are as they were written; others are dropped and noted."""
         for partial in self.path.glob(f"*{PARTIAL}"):
-            partial.unlink()
+            discard(partial)
         records: dict[int, dict[str, Any]] = {}
         damaged = []
         for index in range(self.num_windows):
             frames, _, path = (self.path / name for name in _names(index))
-            if not path.exists():
+            if not os.path.lexists(path):
                 continue
             record = read_json(path)
             if record and _is_record(record) and read_intact(frames, record["frames"]) is not None:
                 records[index] = record
             else:
                 damaged.append(str(index + 1))
-                path.unlink()
+                discard(frames)
+                discard(path)
         if damaged:
             self.notes.append(
                 f"damaged and made again: window {', '.join(damaged)} in {self.path.name}"
@@ -183,14 +208,24 @@ class RunFolder:
             if other.parent == self.path or not isinstance(known, dict) or not done:
                 continue
             changed = sorted(k for k in {*known, *identity} if known.get(k) != identity.get(k))
+            why = f"it differs in {', '.join(changed)} from"
+            if header.get("format") != FORMAT:
+                why = "another version of this pack, which told less runs apart, began"
             self.notes.append(
-                f"a new run: it differs in {', '.join(changed)} from the unfinished run "
-                f"{other.parent.name} ({done} of {header.get('windows')} windows), which stays; "
-                "delete that folder if you do not need it"
+                f"a new run: {why} the unfinished run {other.parent.name} ({done} of "
+                f"{header.get('windows')} windows), which stays; delete that folder if you do not "
+                "need it"
             )
 
     def _thin_states(self) -> None:
-        """Keep the states within their share of the disk; frames all stay."""
+        """Keep the states within their share of the disk; frames all stay.
+
+        A disk that does not let go of them is no reason to stop a run.
+        """
+        with contextlib.suppress(OSError):
+            self._remove_states()
+
+    def _remove_states(self) -> None:
         paths = [self.path / _names(index)[1] for index in sorted(self._records)]
         kept = [path for path in paths if path.exists()]
         while len(kept) > 2 and sum(path.stat().st_size for path in kept) > STATE_BYTES:
@@ -208,8 +243,9 @@ def continue_windows(
     """
     index = 0
     while index < folder.num_windows:
-        if index in folder.finished:
-            yield folder.read(index)
+        there = folder.read(index) if index in folder.finished else None
+        if there is not None:
+            yield there
             index += 1
             continue
         for window in make(folder.state_before(index)):

@@ -126,7 +126,12 @@ def route_audio(
             routing=run.routings.get(x.device) if routed else None,
             attention=exact_attention(options),
         )
-    return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
+    try:
+        return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
+    finally:
+        # It holds the audio part and leads back to the options: a circle, which would keep the
+        # part beyond its MODEL until Python next looks for circles.
+        options.pop(CALL, None)
 
 
 def place_tokens(args: dict[str, Any]) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...multitalk.cast import Cast
+from ...multitalk.finite import StepWatch, check_finite, is_finite
 from ...multitalk.generate import WindowRequest
 from ...multitalk.guidance import GuidancePlan
 from ...multitalk.schedule import shifted_sigmas
@@ -20,6 +21,7 @@ from ...multitalk.settings import RunSettings
 from ..host import StepProgress
 from .block_cache import RunCache
 from .economy import Economy
+from .finite import OF_CLIP, advise_network
 from .talk_guider import AudioInputs, TalkGuider, with_values
 
 CLIP_PX = 224
@@ -56,7 +58,9 @@ def embed_picture(clip_vision: Any | None, frame: Tensor) -> object:
     square = torch.nn.functional.interpolate(
         frame.movedim(-1, 1), (CLIP_PX, CLIP_PX), mode="bicubic", align_corners=False
     )
-    return clip_vision.encode_image(square.clamp(0, 1).movedim(1, -1), crop=False)
+    output = clip_vision.encode_image(square.clamp(0, 1).movedim(1, -1), crop=False)
+    check_finite(output.penultimate_hidden_states, "picture as CLIP vision sees it", OF_CLIP)
+    return output
 
 
 def window_denoiser(
@@ -90,15 +94,26 @@ def window_denoiser(
             cache=cache,
             single_passes=economy.single_passes,
         )
-        return guider.sample(
+        show, watch = progress.callback(request.index), StepWatch()
+
+        def after_step(step: int, denoised: Tensor, x: Tensor, total: int) -> None:
+            watch.note(denoised)
+            show(step, denoised, x, total)
+
+        latents = guider.sample(
             request.noise,
             torch.zeros_like(request.noise),
             sampler,
             sigmas,
-            callback=progress.callback(request.index),
+            callback=after_step,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=settings.seed,
         )
+        if not is_finite(latents):
+            step = watch.first_bad() or settings.guidance.steps
+            what = f"step {step} of {settings.guidance.steps} of the network"
+            check_finite(latents, what, advise_network(inputs.model))
+        return latents
 
     return denoise
 

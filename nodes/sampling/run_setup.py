@@ -24,6 +24,7 @@ from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
+from .finite import check_media, check_texts, check_vae
 from .source_video import describe_source
 from .video_run import VideoRun
 
@@ -41,6 +42,7 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
     inputs = plain(inputs)
     check_inputs(inputs, "image", "speech")
     inputs, speech = _with_pictures(inputs, hidden), inputs["speech"]
+    check_media_once(inputs, hidden)
     family = check_files(speech, hidden.dynprompt, hidden.unique_id)
     # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
     settings = resolve_settings(inputs, family or "infinitetalk")
@@ -61,11 +63,13 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     settings = resolve_settings(inputs, attached_audio(model).family)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_models(model, inputs.get("clip_vision"), image, settings)
+    check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
+    check_vae(inputs["vae"])
     identity = None
     if KEEP_PROGRESS.read(inputs):
         from .identity import run_identity  # reads files of weights: not when the host starts
 
-        identity = run_identity(settings, image, cast, hidden)
+        identity = run_identity(settings, image, cast, inputs, hidden)
     run = RunInputs(
         model=model,
         vae=inputs["vae"],
@@ -96,6 +100,22 @@ def _with_pictures(inputs: dict[str, Any], hidden: Any) -> dict[str, Any]:
     # What came in is kept too: an id tells things apart only while they live.
     read = once(hidden.dynprompt, key, lambda: (read_pictures(image, "image"), image))
     return {**inputs, "image": read[0]}
+
+
+def check_media_once(inputs: dict[str, Any], hidden: Any) -> None:
+    """Refuse picture, speech or masks that hold NaN or infinite values, once per queue.
+
+    Raises:
+        ValueError: With which, how many, and what to do.
+    """
+    given = [inputs.get(name) for name in ("image", "speech", "masks")]
+    key = ("finite", hidden.unique_id, *map(id, given))
+
+    def make() -> list[Any]:
+        check_media(*given)
+        return given  # kept, for the same reason as in `cast_of`
+
+    once(hidden.dynprompt, key, make)
 
 
 def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast:

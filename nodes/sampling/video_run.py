@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import comfy.model_management
 import folder_paths
@@ -32,6 +33,9 @@ from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
 
+if TYPE_CHECKING:
+    from .identity import RunIdentity
+
 logger = logging.getLogger("multitalk.nodes")
 
 FRAMES_AT_ONCE = 32  # when 8 bit frames become the output
@@ -47,7 +51,7 @@ class VideoRun:
         settings: RunSettings,
         *,
         node_id: str,
-        identity: Mapping[str, str] | None,
+        identity: RunIdentity | None,
         keep_finished: bool,
         notes: Sequence[str] = (),
     ) -> None:
@@ -100,11 +104,12 @@ class VideoRun:
         start_memory_peak(self._inputs.model.load_device)
         if self._identity is not None:
             root = Path(folder_paths.get_output_directory()) / RUNS_FOLDER
-            self._folder = RunFolder(root, self._identity, self.plan.num_windows)
-            for note in self._folder.notes:
+            self._folder = RunFolder(root, self._identity.parts, self.plan.num_windows)
+            notes = [*self._identity.notes, *self._folder.notes]
+            for note in notes:
                 logger.info("[MultiTalk] %s", note)
                 send_text(note, self._node_id)
-            self.report.notes += self._folder.notes
+            self.report.notes += notes
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -139,7 +144,9 @@ class VideoRun:
         if self._cache is not None and self._cache.plan is not None:
             self.report.reused_steps = self._cache.plan.num_reused
         if self._folder is not None:
-            if self._keep_finished:
+            if not self._folder.path.is_dir():
+                self.report.notes.append("the run folder was deleted while the run went on")
+            elif self._keep_finished:
                 self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
             else:
                 self._folder.remove()

@@ -279,6 +279,41 @@ class TestText(io.ComfyNode):
         return io.NodeOutput([[torch.randn(1, 7, 64, generator=generator), {}]])
 
 
+class TestBadValue(io.ComfyNode):
+    """A picture, masks or a text with one value that is no finite number."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestBadValue",
+            inputs=[io.String.Input("kind"), io.String.Input("value")],
+            outputs=[io.AnyType.Output()],
+        )
+
+    @classmethod
+    def execute(cls, kind, value):
+        shape = {"image": (1, 64, 64, 3), "masks": (1, 64, 64)}.get(kind, (1, 7, 64))
+        values = torch.full(shape, 0.5)
+        values.view(-1)[-1] = float(value)
+        return io.NodeOutput([[values, {}]] if kind == "positive" else values)
+
+
+class TestTextOfPicture(io.ComfyNode):
+    """CONDITIONING of the toy's text width that depends on a picture."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TestTextOfPicture",
+            inputs=[io.Image.Input("image")],
+            outputs=[io.Conditioning.Output()],
+        )
+
+    @classmethod
+    def execute(cls, image):
+        return io.NodeOutput([[image.mean() * torch.linspace(-1, 1, 64).expand(1, 7, 64), {}]])
+
+
 class TestChoice(io.ComfyNode):
     """A text that fits any socket, so that the host compares it with no choices."""
 
@@ -355,6 +390,8 @@ class TestExtension(ComfyExtension):
             TestClipVision,
             TestShowSpeech,
             TestText,
+            TestBadValue,
+            TestTextOfPicture,
             TestChoice,
             TestFirstModel,
             TestKeepFrames,

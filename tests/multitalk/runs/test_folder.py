@@ -13,106 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from pack.multitalk.config import WindowSize
-from pack.multitalk.frames import to_bytes
-from pack.multitalk.generate import Scene, SeededNoise, generate
 from pack.multitalk.runs import folder as resume
 from pack.multitalk.runs.folder import RunFolder, continue_windows, run_name
 from pack.multitalk.runs.lock import RunLock
-from pack.multitalk.settings import DriftControl
 from pack.multitalk.video.lossless import decode_frames, encode_frames
-from pack.multitalk.windows import plan_exact
 from pack.tests.limits import full_disk
-from pack.tests.multitalk.stand_ins import Painter
+from pack.tests.multitalk.runs.studio import IDENTITY, folder_of, stop
 
 ROOT = Path(__file__).resolve().parents[3]
-SIZE = WindowSize(window=17, overlap=5)
-NUM_FRAMES = 70
-IDENTITY = {"picture": "a", "seed": "1", "settings": "b"}
-
-
-class Random(Painter):
-    """A model whose pictures depend on its noise, and on the frames before."""
-
-    def denoise(self, request):
-        super().denoise(request)
-        return request.noise + request.condition.mean()
-
-    def decode(self, latents):
-        values = torch.nn.functional.interpolate(latents[0, :3], scale_factor=8)
-        frames = values.repeat_interleave(4, dim=1)[:, 3:].movedim(0, -1)
-        return torch.sigmoid(frames)
-
-
-def picture(_number):
-    return torch.linspace(0, 1, 16 * 16 * 3).reshape(1, 16, 16, 3)
-
-
-class Studio:
-    """Makes the same video any number of times; counts windows, stops where it is told."""
-
-    def __init__(self, family="infinitetalk", reference="running mean"):
-        self.plan = plan_exact(NUM_FRAMES, SIZE)
-        self.made = []
-        self.family = family
-        self.drift = DriftControl(color_reference=reference, color_strength=0.5)
-        self.stop_in = None
-
-    def make(self, after):
-        scene = Scene(
-            source=picture,
-            tracks=[torch.zeros(NUM_FRAMES, 1, 1)],
-            silence=torch.zeros(1, 1),
-        )
-        finished = generate(
-            self.plan,
-            scene,
-            Random(self.plan).models,
-            SeededNoise(5),
-            family=self.family,
-            drift=self.drift,
-            after=after,
-        )
-        for window in finished:
-            if window.index == self.stop_in:
-                raise KeyboardInterrupt
-            self.made.append(window.index)
-            yield window
-
-    def run(self, root, identity=IDENTITY):
-        """One queued prompt: frames, notes; the folder goes when all is done."""
-        with RunFolder(root, identity, self.plan.num_windows) as folder:
-            windows = list(continue_windows(folder, self.make))
-            folder.remove()
-        assert [window.index for window in windows] == list(range(self.plan.num_windows))
-        return torch.cat([window.frames for window in windows]), folder.notes
-
-
-@pytest.fixture(params=["multitalk", "infinitetalk"])
-def studio(request):
-    return Studio(request.param)
-
-
-@pytest.fixture
-def expected(studio):
-    frames = torch.cat([to_bytes(window.frames) for window in studio.make(None)])
-    studio.made.clear()
-    assert len(frames) == NUM_FRAMES
-    assert len(frames.unique()) > 100
-    return frames
-
-
-def stop(studio, root, index):
-    studio.stop_in = index
-    with pytest.raises(KeyboardInterrupt):
-        studio.run(root)
-    studio.stop_in = None
-    studio.made.clear()
-
-
-def folder_of(root):
-    (path,) = root.iterdir()
-    return path
 
 
 def test_unbroken_run_gives_the_frames_of_the_loop_and_leaves_nothing(studio, expected, tmp_path):
@@ -208,6 +116,20 @@ def test_changed_prompt_begins_anew_and_says_what_changed(studio, tmp_path):
     assert folder_of(tmp_path).name == run_name(IDENTITY)
 
 
+def test_run_of_an_older_version_is_named_and_never_continued(studio, tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "FORMAT", 1)
+    stop(studio, tmp_path, 2)
+    (old,) = tmp_path.iterdir()
+    monkeypatch.undo()
+    _, notes = studio.run(tmp_path)
+    assert studio.made == list(range(6))
+    assert notes == [
+        "a new run: another version of this pack, which told less runs apart, began the unfinished "
+        f"run {old.name} (2 of 6 windows), which stays; delete that folder if you do not need it"
+    ]
+    assert resume.FORMAT == 2
+
+
 def test_two_programs_never_share_a_folder(studio, tmp_path):
     with RunFolder(tmp_path, IDENTITY, 6), pytest.raises(ValueError, match=f"{os.getpid()}"):
         RunFolder(tmp_path, IDENTITY, 6)
@@ -281,15 +203,6 @@ def test_folder_that_cannot_be_made_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"cannot be opened \(Not a directory\).*keep_progress off"):
         RunFolder(tmp_path / "file", IDENTITY, 6)
-
-
-def test_folder_that_vanishes_in_the_run_is_a_sentence(studio, tmp_path):
-    with RunFolder(tmp_path, IDENTITY, 6) as folder:
-        windows = continue_windows(folder, studio.make)
-        next(windows)
-        shutil.rmtree(folder.path)
-        with pytest.raises(OSError, match=r"cannot take window 2.*No such file"):
-            next(windows)
 
 
 def test_name_depends_on_every_ingredient_and_nothing_else():

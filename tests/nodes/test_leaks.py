@@ -1,0 +1,115 @@
+"""What many mixed prompts leave in one host: nothing more than the first of them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from pack.tests.nodes.stops import fail_in, host_nodes, interrupt, prompt_of
+from pack.tools.host.prompts import TOY, node, talk
+
+pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
+
+
+def loaded(**settings):
+    """With both files by one loader of ours."""
+    prompt = talk(seconds=0.4, **settings)
+    del prompt["base"]
+    files = {name: TOY[name] for name in ("base", "audio_part")}
+    prompt["model"] = node(
+        "MultiTalkLoadModel", **files, weight_dtype="default", family="auto", loras="none"
+    )
+    return prompt
+
+
+def failing(error):
+    prompt = prompt_of(keep_progress=True, seconds=0.6)
+    fail_in("decode", 1, 1, error)
+    return prompt
+
+
+def to_file():
+    return prompt_of(to_video=True, seconds=0.4, keep_progress=True, voices=1)
+
+
+def refused():
+    return talk(seconds=0.4, sound="nan")
+
+
+PROMPTS = (
+    lambda: talk(seconds=0.4),
+    lambda: loaded(voices=2),
+    lambda: talk(seconds=0.4, step_cache=0.3, preset__steps=4, apg=True),
+    refused,
+    lambda: failing(RuntimeError("stop")),
+    lambda: failing(interrupt()),
+    to_file,
+)
+
+
+@pytest.fixture
+def without_collector():
+    """Circles of references stay, so that whatever is held by one is seen."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
+
+
+def audio_parts():
+    return sum(type(thing).__name__ == "AudioPart" for thing in gc.get_objects())
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_model_that_is_dropped_is_gone_at_once(host, caplog):
+    import comfy.model_management
+
+    comfy.model_management.unload_all_models()
+    before, executor = audio_parts(), host.executor()
+    with caplog.at_level(logging.INFO):
+        for make in PROMPTS[:3]:
+            assert host.run(make(), executor).ok
+            host.recorder.events.clear()
+            comfy.model_management.cleanup_models_gc()
+            assert audio_parts() <= before + 1
+    assert "memory leak" not in caplog.text
+
+
+def left_behind():
+    """Threads, handles, files of the temporary folder, tensors and their bytes."""
+    gc.collect()
+    # `isinstance` would ask the class of every proxy there is.
+    tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor)]
+    handles = Path("/proc/self/fd")
+    return {
+        "threads": threading.active_count(),
+        "handles": len(list(handles.iterdir())) if handles.is_dir() else 0,
+        "files": sorted(path.name for path in Path(tempfile.gettempdir()).iterdir()),
+        "tensors": len(tensors),
+        "bytes": sum(tensor.untyped_storage().nbytes() for tensor in tensors if not tensor.is_meta),
+    }
+
+
+def test_mixed_prompts_leave_nothing(host, caplog, monkeypatch, tmp_path):
+    import comfy.model_management
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    executor, left = host.executor(), []
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            for make in PROMPTS:
+                host.run(make(), executor)
+                host_nodes().TROUBLE.clear()
+                host_nodes().CALLS.clear()
+                comfy.model_management.cleanup_models_gc()
+            host.recorder.events.clear()
+            left.append(left_behind())
+    assert left[1] == left[0]
+    assert "memory leak" not in caplog.text

@@ -54,8 +54,7 @@ class TestPicture(io.ComfyNode):
         return io.Schema(
             node_id="TestPicture",
             inputs=[
-                io.Int.Input("width", default=64),
-                io.Int.Input("height", default=64),
+                *(io.Int.Input(name, default=64) for name in ("width", "height")),
                 io.Int.Input("frames", default=1),
             ],
             outputs=[io.Image.Output()],
@@ -76,8 +75,7 @@ class TestMasks(io.ComfyNode):
             node_id="TestMasks",
             inputs=[
                 io.String.Input("boxes"),
-                io.Int.Input("width", default=64),
-                io.Int.Input("height", default=64),
+                *(io.Int.Input(name, default=64) for name in ("width", "height")),
             ],
             outputs=[io.Mask.Output()],
         )
@@ -125,9 +123,8 @@ class TestCountPasses(io.ComfyNode):
     @classmethod
     def execute(cls, model):
         clone = model.clone()
-        clone.add_wrapper_with_key(
-            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, "test", count_rows
-        )
+        place = comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL
+        clone.add_wrapper_with_key(place, "test", count_rows)
         return io.NodeOutput(clone)
 
 

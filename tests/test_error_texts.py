@@ -48,6 +48,7 @@ FRAGMENTS = {
     "multitalk/video/placing.py": r"The finished video could not be put .*\. X and run again\.",
     "nodes/video.py": r"The video could not be saved in .*\. X and run again\.",
     "nodes/pictures.py": r"X is X; X",
+    "nodes/texts.py": r"shown",
     "nodes/values.py": r"X is (X|free); it takes X\.",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }

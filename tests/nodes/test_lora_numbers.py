@@ -166,3 +166,14 @@ def test_weights_become_what_the_file_was_trained_for(host, loras, name, weight_
         assert (after[parameter] - before[parameter]).norm() / expected.norm() > 0.05
     assert f"{len(FILES[name][2])} layer" in report
     assert "ignored" not in report
+
+
+@pytest.mark.parametrize("alpha", [float("nan"), float("inf")])
+def test_an_alpha_that_is_no_number_is_refused(host, alpha):
+    from pack.nodes.loading.loras import add_lora
+
+    model, _ = load(host)
+    state = {f"{Q}.lora_A.weight": DOWN_Q, f"{Q}.lora_B.weight": UP_Q}
+    state[f"{Q}.alpha"] = torch.tensor(alpha)
+    with pytest.raises(ValueError, match=rf"^x: {Q}\.alpha is \[{alpha}\], no scale\. Choose"):
+        add_lora(model, state, "x", 1.0)

@@ -146,8 +146,11 @@ def number_of(patcher, parameter):
 ERRORS = {"default": 5e-3, "quanto_int8": 5e-3, "fp8_e4m3fn": 4e-2, "int8": 2e-2}
 
 
-@pytest.mark.parametrize("weight_dtype", ERRORS)
-@pytest.mark.parametrize("name", FILES)
+CASES = [("default", name) for name in FILES]
+CASES += [(kind, name) for kind in ERRORS if kind != "default" for name in ("dora", "modulation")]
+
+
+@pytest.mark.parametrize(("weight_dtype", "name"), CASES)
 def test_weights_become_what_the_file_was_trained_for(host, loras, name, weight_dtype):
     device = torch.device("cpu")
     with torch.inference_mode():

@@ -86,7 +86,31 @@ def host_shapes(header: Header) -> dict[str, Shape]:
     _require_matrices(header, modules)
     for module, settings in marked.items():
         _check_format(header, module, settings)
+    _require_one_reader(header, marked)
     return out
+
+
+def _require_one_reader(header: Header, marked: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuse fp8 with a scale per row, which is read here, beside what only the host reads."""
+    ours = [m for m, s in marked.items() if has_rows(s, header.shapes.get(f"{m}.weight_scale"))]
+    others = [module for module, settings in marked.items() if not is_simple(settings)]
+    if ours and others:
+        raise ValueError(
+            f"{header.name}: {ours[0]} is stored in fp8 with a scale per row and {others[0]} in "
+            f"{marked[others[0]]['format']}, a mixture that this pack does not read. Choose a 16 "
+            "bit, fp8 or GGUF file of this model."
+        )
+
+
+def has_rows(settings: Mapping[str, object], scale: Shape | None) -> bool:
+    """Whether this is fp8 with several scales: the host multiplies its results by wrong ones."""
+    return str(settings["format"]).startswith("float8") and math.prod(scale or ()) != 1
+
+
+def is_simple(settings: Mapping[str, object]) -> bool:
+    """Whether values are stored numbers times a scale, and nothing more."""
+    known = ("float8_e4m3fn", "float8_e5m2", "int8_tensorwise")
+    return settings["format"] in known and not settings.get("convrot")
 
 
 def _stored_layers(header: Header) -> dict[str, dict[str, object]]:

@@ -28,7 +28,7 @@ from .host_format import (
 )
 from .quanto import GroupScaled, RowScaled
 from .quanto_files import check_quanto, collect_quanto, find_map, group_shape, read_map
-from .scaled import MARKER, WEIGHT_SCALES, GridScaled, collect_scaled, scaled_shapes
+from .scaled import MARKER, WEIGHT_SCALES, GridScaled, collect_scaled, scaled_shapes, take_rows
 
 LayoutName = Literal["float", "fp8", "scaled fp8", "scaled", "host", "quanto", "GGUF"]
 Stored = Tensor | RowScaled | GridScaled | GroupScaled | GgufTensor | HostQuantized
@@ -124,7 +124,7 @@ def collect(header: Header, tensors: Mapping[str, Tensor | GgufTensor]) -> dict[
     if layout == "quanto":
         return dict(collect_quanto(plain, quanto_map(header), name=header.name))
     if layout == "host":
-        return dict(collect_host(header, plain))
+        return dict(take_rows(collect_host(header, plain)))
     if layout in ("scaled fp8", "scaled"):
         return dict(collect_scaled(plain))
     return {name: tensor for name, tensor in plain.items() if name != MARKER}

@@ -143,13 +143,14 @@ def _tells_alpha(found: Mapping[str, object]) -> bool:
 
 
 def _objects(text: str) -> list[Mapping[str, object]]:
-    """An object of JSON, and those in it under the name of a part of the pipeline."""
+    """An object of JSON, and those in it that may be settings of this model."""
     try:
         value = parse_json(text)
     except ValueError:
         return []  # words of another program
-    inner = [v for k, v in value.items() if k in _PARTS and isinstance(v, dict)]
-    return [value, *inner]
+    inner = [(k, v) for k, v in value.items() if isinstance(v, dict)]
+    # Of a part of the pipeline, or PEFT's by the name of the adapter.
+    return [value, *(v for k, v in inner if k in _PARTS or "peft_type" in v)]
 
 
 def _wanted(source: object) -> dict[str, object]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...multitalk.model.architecture import is_audio_name
 from ...multitalk.model.lora import LoraMatch, match_lora
-from ...multitalk.model.lora_forms import DORA
+from ...multitalk.model.lora_forms import ALPHA, DORA
 from ...multitalk.model.lora_report import describe_match, require_match
 from ...multitalk.model.lora_scale import HeaderScale, read_scale
 from ...multitalk.model.naming import read_model_header
@@ -90,6 +90,12 @@ def add_lora(
     audio = [patcher.clone() for patcher in model.get_additional_models_with_key(KEY)]
     networks = (model.model.diffusion_model, *(patcher.model for patcher in audio))
     parameters = {name: p for network in networks for name, p in network.named_parameters()}
+    for key, tensor in state.items():
+        if key.endswith(ALPHA) and not bool(tensor.isfinite().all()):
+            raise ValueError(
+                f"{name}: {key} is {tensor.flatten().tolist()[:1]}, no scale. Choose another file, "
+                "or download it again."
+            )
     match = match_lora(tensor_shapes(state), tensor_shapes(parameters), scale)
     require_match(match, name)
     clone: ModelPatcher = model.clone()

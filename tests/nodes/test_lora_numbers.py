@@ -146,8 +146,11 @@ def number_of(patcher, parameter):
 ERRORS = {"default": 5e-3, "quanto_int8": 5e-3, "fp8_e4m3fn": 4e-2, "int8": 2e-2}
 
 
-@pytest.mark.parametrize("weight_dtype", ERRORS)
-@pytest.mark.parametrize("name", FILES)
+CASES = [("default", name) for name in FILES]
+CASES += [(kind, name) for kind in ERRORS if kind != "default" for name in ("dora", "modulation")]
+
+
+@pytest.mark.parametrize(("weight_dtype", "name"), CASES)
 def test_weights_become_what_the_file_was_trained_for(host, loras, name, weight_dtype):
     device = torch.device("cpu")
     with torch.inference_mode():
@@ -166,3 +169,14 @@ def test_weights_become_what_the_file_was_trained_for(host, loras, name, weight_
         assert (after[parameter] - before[parameter]).norm() / expected.norm() > 0.05
     assert f"{len(FILES[name][2])} layer" in report
     assert "ignored" not in report
+
+
+@pytest.mark.parametrize("alpha", [float("nan"), float("inf")])
+def test_an_alpha_that_is_no_number_is_refused(host, alpha):
+    from pack.nodes.loading.loras import add_lora
+
+    model, _ = load(host)
+    state = {f"{Q}.lora_A.weight": DOWN_Q, f"{Q}.lora_B.weight": UP_Q}
+    state[f"{Q}.alpha"] = torch.tensor(alpha)
+    with pytest.raises(ValueError, match=rf"^x: {Q}\.alpha is \[{alpha}\], no scale\. Choose"):
+        add_lora(model, state, "x", 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -151,3 +153,49 @@ def test_layouts_of_other_programs_are_named(layout, names):
         parameter_shapes(tensors(found))
     assert "damaged" not in str(error.value)
     assert "ownload" not in str(error.value)
+
+
+def in_host_format(kind, values, scale, **settings):
+    text = json.dumps({"format": kind, **settings}).encode()
+    found = {f"{A}.weight": values, f"{A}.weight_scale": scale,
+             f"{A}.comfy_quant": torch.tensor(list(text), dtype=torch.uint8)}  # fmt: skip
+    header = tensors({name: (NAMES[t.dtype], tuple(t.shape)) for name, t in found.items()})
+    assert layout_of(header) == "host"
+    parameter_shapes(header)
+    return collect(header, found)[f"{A}.weight"]
+
+
+ROWS = torch.tensor([1.0, 2, 0.5, 4])
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_fp8_of_the_host_with_a_scale_per_row_is_read_here(shape):
+    """The host's own layer gives other numbers."""
+    values = WHOLE.to(E4M3)
+    weight = in_host_format("float8_e4m3fn", values, ROWS.reshape(shape))
+    assert isinstance(weight, RowScaled)
+    assert torch.equal(numbers(weight), values.float() * ROWS[:, None])
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_int8_of_the_host_with_a_scale_per_row_has_them_in_a_column(shape):
+    weight = in_host_format("int8_tensorwise", WHOLE.to(torch.int8), ROWS.reshape(shape))
+    assert isinstance(weight, HostQuantized)
+    assert torch.equal(weight.tensors["weight_scale"], ROWS[:, None])
+
+
+def test_fp8_of_the_host_with_one_scale_stays_the_hosts():
+    weight = in_host_format("float8_e5m2", WHOLE.to(E5M2), torch.tensor(0.5))
+    assert isinstance(weight, HostQuantized)
+
+
+def test_fp8_with_rows_beside_packed_matrices_is_named(tmp_path):
+    layers = {A: {"format": "float8_e4m3fn"}, "b": {"format": "nvfp4"}}
+    found = {
+        f"{A}.weight": ("F8_E4M3", (4, 4)), f"{A}.weight_scale": ("F32", (4, 1)),
+        "b.weight": ("U8", (4, 2)), "b.weight_scale": ("F8_E4M3", (4, 1)),
+        "b.weight_scale_2": ("F32", ()),
+    }  # fmt: skip
+    metadata = {"_quantization_metadata": json.dumps({"layers": layers})}
+    with pytest.raises(ValueError, match=rf"{A} is stored in fp8 with a scale per row and b in nv"):
+        parameter_shapes(tensors(found, metadata=metadata))

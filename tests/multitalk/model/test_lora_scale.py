@@ -61,6 +61,7 @@ def adapter(**settings):
         ({"lora_adapter_metadata": '{"transformer": {"r": 16, "lora_alpha": 64}}'}, 4),
         ({"lora_config": '{"r": 16, "lora_alpha": 64, "target_modules": ["q"]}'}, 4),
         ({"peft_config": '{"default": {"r": 16, "lora_alpha": 64}}'}, 4),
+        ({"x": '{"mine": {"peft_type": "LORA", "r": 16, "lora_alpha": 64}}'}, 4),
         # Other models of the pipeline have settings of their own.
         ({"text_encoder.lora_alpha": "1", "transformer.lora_alpha": "64"}, 4),
         ({"x": '{"text_encoder.lora_alpha": 1, "transformer.lora_alpha": 64}'}, 4),

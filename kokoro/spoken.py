@@ -33,11 +33,12 @@ class Spoken:
 
 
 def find_sound(
-    waveform: Tensor, sample_rate: int, *, latest_begin: int, earliest_end: int
+    waveform: Tensor, sample_rate: int, *, begins: tuple[int, int], earliest_end: int
 ) -> tuple[int, int]:
     """First sample of what is heard in [A], and the one after it, to 10 ms, with 10 ms around.
 
-    The two limits are samples where a word is known to be; all is sound where none stands out.
+    The limits are samples between which it begins, and before which it does not end; all is sound
+    where none stands out.
     """
     hop = round(HOP_S * sample_rate)
     num_hops = len(waveform) // hop
@@ -49,7 +50,7 @@ def find_sound(
         return 0, len(waveform)
     begin = max(0, (int(heard[0]) - 1) * hop)
     end = min(len(waveform), (int(heard[-1]) + 2) * hop)
-    return min(begin, latest_begin), max(end, earliest_end)
+    return min(max(begin, begins[0]), begins[1]), max(end, earliest_end)
 
 
 def trim(spoken: Spoken) -> Spoken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import comfy.utils
@@ -40,11 +41,23 @@ _SCRIPT = Widget(
 )
 _VOICES = Widget(
     "voices",
-    "Empty: good voices in order. Or a line for every speaker: Name = voice, for example "
-    "Anna = af_bella. The first one is the first mask.",
-    default="",
+    "auto: good voices in order. Or a line for every speaker: Name = voice, for example "
+    "Anna = af_bella. The first one is the first mask. Empty: the order of version 0.1.",
+    default="auto",
     optional=True,
     more=_LINES,
+)
+_LEVEL = Widget(
+    "normalise_loudness",
+    "Level each voice to -23 LUFS. Off: as the voice model speaks.",
+    default=False,
+    optional=True,
+)
+_LEVEL_ALL = replace(
+    _LEVEL,
+    words="Level each voice to -23 LUFS; voices differ by up to 12 dB. Off, and in a prompt that "
+    "leaves it out: as the voice model speaks.",
+    default=True,
 )
 _MANNER = (
     Widget(
@@ -69,12 +82,6 @@ _MANNER = (
         limits=(0, MAX_SEED),
         optional=True,
         more=FIXED,
-    ),
-    Widget(
-        "normalise_loudness",
-        "Level each voice to -23 LUFS. Off: as the voice model speaks.",
-        default=False,
-        optional=True,
     ),
 )
 _TEXT_IS = Widget(
@@ -134,7 +141,7 @@ class MultiTalkSpeak(io.ComfyNode):
             "audio",
             "One speaker says a text. For several on one time line use MultiTalk Dialogue.",
             search_aliases=["tts", "text to speech", "kokoro", "say"],
-            inputs=[_VOICE_MODEL, _TEXT, _VOICE, *_MANNER, _TEXT_IS],
+            inputs=[_VOICE_MODEL, _TEXT, _VOICE, *_MANNER, _LEVEL, _TEXT_IS],
             outputs=[
                 (io.Audio, "audio", "The speech, mono."),
                 (io.String, "timings", "A line per word: start and end in seconds, word."),
@@ -183,7 +190,7 @@ class MultiTalkDialogue(io.ComfyNode):
             "A script becomes a conversation: a track per speaker on one time line, "
             "the mix, and a picture of who speaks when.",
             search_aliases=["tts", "conversation", "script", "two speakers", "kokoro"],
-            inputs=[_VOICE_MODEL, _SCRIPT, _VOICES, *_MANNER],
+            inputs=[_VOICE_MODEL, _SCRIPT, _VOICES, *_MANNER, _LEVEL_ALL],
             outputs=[
                 (Tracks, "tracks", "For MultiTalk Speech Embedding."),
                 (io.Audio, "mix", "All speakers together, as heard."),

@@ -14,7 +14,13 @@ from ..kokoro.network.files import find_files
 from ..kokoro.network.model import load_files
 from ..kokoro.script.reader import parse_script
 from ..kokoro.script.turns import schedule_turns
-from ..kokoro.synthesis import EspeakSynthesizer, KokoroSynthesizer, Manner, Synthesizer
+from ..kokoro.synthesis import (
+    AUTO,
+    EspeakSynthesizer,
+    KokoroSynthesizer,
+    Manner,
+    Synthesizer,
+)
 from ..multitalk.sound.audio import Sound
 from ..multitalk.sound.dialogue import Dialogue, SpokenTurn, make_dialogue
 from ..multitalk.sound.loudness import normalize_loudness
@@ -86,8 +92,8 @@ def speak_dialogue(
     Args:
         voices: The voice model.
         text: The script.
-        cast: A line per speaker, "Name = voice" or a name alone; only these speak then. May be
-            empty.
+        cast: A line per speaker, "Name = voice" or a name alone; only these speak then. Or "auto",
+            the best voices in order; empty: the order of version 0.1.
         manner: How, where a turn does not say otherwise; its voice is not used.
         level: Bring each speaker to -23 LUFS.
         make_progress: Number of turns -> progress.
@@ -97,10 +103,12 @@ def speak_dialogue(
             cannot lie where the script wants them.
     """
     check_length(text, "script")
-    wanted = read_cast(cast)
+    auto = cast.strip().lower() == AUTO
+    wanted = {} if auto else read_cast(cast)
     script = parse_script(text, tuple(wanted))
     synthesizer = _ready(voices)
-    chosen = choose_voices(script.speakers, wanted, synthesizer.default_voices())
+    defaults = synthesizer.cast_voices() if auto else synthesizer.default_voices()
+    chosen = choose_voices(script.speakers, wanted, defaults)
     spoken = say_turns(synthesizer, script.turns, chosen, manner, make_progress(len(script.turns)))
     rate = spoken[0].sample_rate
     lengths = [len(said.waveform) for said in spoken]

@@ -150,6 +150,19 @@ def plain_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
+def check_numbers(weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of which one has a value that is no number: ValueError that names it.
+
+    A row of zeros under a weight norm is such a value: nothing tells its direction.
+    """
+    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if broken:
+        raise ValueError(
+            "Some weights hold values that are no numbers, or a row of zeros where a weight norm "
+            f"wants a direction: {_some(broken)}. The file is damaged; download it again."
+        )
+
+
 def _short_name(name: str) -> str:
     """Without `module.` after the submodule, and with the old names of weight norm."""
     part, dot, rest = name.removeprefix("module.").partition(".")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import KokoroConfig, read_config
 from .decoder import Decoder, draw_noise
-from .files import KokoroFiles, check_names, flatten, plain_weights, read_weights
+from .files import KokoroFiles, check_names, check_numbers, flatten, plain_weights, read_weights
 from .layers import (
     SLOPE,
     AdaptiveBlock,
@@ -89,6 +89,7 @@ class Predictor(nn.Module):
     def durations(self, encoded: Tensor, speed: float) -> Tensor:
         """Frames [P] int64 of symbols [1, P, C]: halves to even, at least 1."""
         scores = self.duration_proj(self.lstm(encoded)[0])  # [1, P, max_duration]
+        _check_numbers(scores, "the predictor, for durations")
         frames = torch.sigmoid(scores).sum(-1)[0] / speed
         return torch.round(frames).clamp(min=1).long()
 
@@ -154,7 +155,7 @@ class Kokoro(nn.Module):
             seed: Of the noise in the voice. The same seed gives the same waveform.
 
         Raises:
-            ValueError: If an argument is not as described.
+            ValueError: If an argument is not as described, or a stage gives no numbers.
         """
         device = self.bert_encoder.weight.device
         self._check(ids, style, speed)
@@ -163,16 +164,22 @@ class Kokoro(nn.Module):
         for_decoder, for_predictor = halves.split(self.config.style_width, dim=1)
         features = self.bert_encoder(self.bert(symbols))
         encoded = self.predictor.text_encoder(features, for_predictor)
+        _check_numbers(encoded, "the text part and the duration encoder")
         durations = self.predictor.durations(encoded, speed)
         laid_out = encoded.repeat_interleave(durations, dim=1)
         pitch, energy = self.predictor.curves(laid_out, for_predictor)
+        _check_numbers(pitch, "the predictor, for pitch")
+        _check_numbers(energy, "the predictor, for energy")
         text = self.text_encoder(symbols).repeat_interleave(durations, dim=2)
+        _check_numbers(text, "the text encoder")
         x = self.decoder(text, pitch, energy, for_decoder)
+        _check_numbers(x, "the decoder")
         generator = self.decoder.generator
         noise = draw_noise(pitch.shape[1] * self.config.generator.samples_per_value, seed)
         excitation = generator.excite(pitch, noise.to(device))
         del noise
         waveform = generator(x, for_decoder, excitation)[0]
+        _check_numbers(waveform, "the generator")
         return Synthesis(waveform=waveform.cpu(), durations=durations.cpu())
 
     def _check(self, ids: Sequence[int] | Tensor, style: Tensor, speed: float) -> None:
@@ -200,13 +207,22 @@ class Kokoro(nn.Module):
             )
 
 
+def _check_numbers(values: Tensor, stage: str) -> None:
+    """Stop where a stage gives values that are no numbers, which would become silence or noise."""
+    if not values.isfinite().all():
+        raise ValueError(
+            f"The speech model stopped: {stage} gives values that are no numbers. Its weights or "
+            "the voice are damaged; download them again, or choose another voice."
+        )
+
+
 def load_kokoro(state: Mapping[str, Tensor | Mapping[str, Tensor]], config: KokoroConfig) -> Kokoro:
     """Build the network in evaluation mode, float32, on the CPU, and load its weights strictly.
 
     They have any of the published names, flat or a dict per submodule.
 
     Raises:
-        ValueError: If names or shapes do not fit, with the first of them.
+        ValueError: If names or shapes do not fit, or values are no numbers, with the first of them.
     """
     with torch.device("meta"):
         model = Kokoro(config)
@@ -215,6 +231,7 @@ def load_kokoro(state: Mapping[str, Tensor | Mapping[str, Tensor]], config: Koko
     # Published files have no tensors for the instance norms.
     norms = {name for name in expected if name.rpartition(".")[0].endswith(".norm")}
     check_names(tensors, expected, norms)
+    check_numbers(tensors)
     for name in norms - tensors.keys():
         fill = torch.ones if name.endswith("weight") else torch.zeros
         tensors[name] = fill(expected[name].shape)

@@ -138,6 +138,21 @@ def test_weights_that_do_not_fit_are_refused(model, change, message):
     assert "looks like a Kokoro model" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("decoder.encode.conv1.weight_v", 0.0, "decoder.encode.conv1.weight"),
+        ("bert_encoder.weight", torch.nan, "bert_encoder.weight"),
+        ("predictor.F0_proj.bias", torch.inf, "predictor.F0_proj.bias"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused_by_name(model, name, value, shown):
+    state = flat_state(model)
+    state[name][0] = value
+    with pytest.raises(ValueError, match=rf"a row of zeros .*: {shown}\. .*download it again"):
+        load_kokoro(state, SMALL)
+
+
 def test_names_stripped_of_seven_characters_are_not_tried(model):
     state = {f"another{name}": tensor for name, tensor in flat_state(model).items()}
     with pytest.raises(ValueError, match="is no Kokoro model"):

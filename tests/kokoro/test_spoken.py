@@ -41,19 +41,21 @@ def kokoro(tmp_path):
 
 
 def test_sound_is_found_between_silences():
-    begin, end = find_sound(sound(0.35, 1, 0.5), RATE, latest_begin=RATE, earliest_end=0)
+    begin, end = find_sound(sound(0.35, 1, 0.5), RATE, begins=(0, RATE), earliest_end=0)
     assert 0.33 <= begin / RATE <= 0.35
     assert 1.35 <= end / RATE <= 1.37
 
 
 def test_a_word_is_never_cut_off():
-    found = find_sound(sound(0.35, 1, 0.5), RATE, latest_begin=100, earliest_end=44_000)
+    found = find_sound(sound(0.35, 1, 0.5), RATE, begins=(0, 100), earliest_end=44_000)
     assert found == (100, 44_000)
+    loud = find_sound(sound(0, 1, 0), RATE, begins=(2000, 5000), earliest_end=0)
+    assert loud == (2000, RATE)  # noise in what is known to be silence
 
 
 @pytest.mark.parametrize("waveform", [torch.zeros(0), torch.zeros(100), torch.zeros(RATE)])
 def test_silence_is_left_as_it_is(waveform):
-    found = find_sound(waveform, RATE, latest_begin=0, earliest_end=0)
+    found = find_sound(waveform, RATE, begins=(0, 0), earliest_end=0)
     assert found == (0, len(waveform))
 
 

@@ -100,12 +100,19 @@ def test_tracks_are_silent_where_another_speaks_alone_and_the_mix_is_their_sum(h
 class Quiet:
     """A voice with 0.4 s of silence before and 0.6 s after a second of sound, as Kokoro's have."""
 
+    def __init__(self):
+        self.voices = []
+
     def default_voices(self):
         return ["one", "two"]
+
+    def cast_voices(self):
+        return ["one", "three"]
 
     def say(self, text, manner, progress=None):
         from pack.kokoro.spoken import Spoken, Word
 
+        self.voices.append(manner.voice)
         waveform = torch.zeros(2000)
         waveform[400:1400] = 0.5
         words = (Word(text=text, start_s=0.4, end_s=1.4),)
@@ -130,7 +137,7 @@ def test_pauses_and_overlaps_count_between_sounds(host, script, ben, length):
 
     voices = LoadedVoices(synthesizer=Quiet(), patcher=None, name="quiet")
     dialogue = speak_dialogue(
-        voices, script, "", Manner(), level=False, make_progress=lambda turns: None
+        voices, script, "", Manner(), level=False, make_progress=lambda turns: lambda *done: None
     )
     track = dialogue.tracks.tracks[1].sound
     heard = track.waveform[0].nonzero()[:, 0]
@@ -138,6 +145,36 @@ def test_pauses_and_overlaps_count_between_sounds(host, script, ben, length):
     assert len(heard) == pytest.approx(1000, abs=2)
     assert track.duration_s == pytest.approx(length)
     assert spans(dialogue.timings)[-1][:2] == pytest.approx((ben, ben + 1))
+
+
+@pytest.mark.parametrize(
+    ("cast", "expected"),
+    [("", ["one", "two"]), (" Auto\n", ["one", "three"]), ("Ben\nAnna", ["two", "one"])],
+)
+def test_auto_is_a_cast_of_its_own_and_empty_stays_as_it_was(host, cast, expected):
+    from pack.kokoro.synthesis import Manner
+    from pack.nodes.sockets import LoadedVoices
+    from pack.nodes.voices import speak_dialogue
+
+    quiet = Quiet()
+    voices = LoadedVoices(synthesizer=quiet, patcher=None, name="quiet")
+    speak_dialogue(
+        voices, "Anna: Hi.\nBen: Hi.", cast, Manner(), level=False,
+        make_progress=lambda turns: lambda *done: None,
+    )  # fmt: skip
+    assert quiet.voices == expected
+
+
+def test_new_dialogues_are_levelled_and_prompts_that_say_nothing_are_not(host):
+    import inspect
+
+    from pack.nodes.text_to_speech import MultiTalkDialogue
+
+    inputs = MultiTalkDialogue.define_schema().inputs
+    fresh = {item.id: getattr(item, "default", None) for item in inputs}
+    assert (fresh["normalise_loudness"], fresh["voices"]) == (True, "auto")
+    omitted = inspect.signature(MultiTalkDialogue.execute).parameters
+    assert (omitted["normalise_loudness"].default, omitted["voices"].default) == (False, "")
 
 
 def test_speakers_sound_different_and_a_cast_decides(host):

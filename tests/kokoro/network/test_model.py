@@ -318,3 +318,22 @@ def test_model_draws_no_random_numbers_when_it_is_built_without_data():
     with torch.device("meta"):
         Kokoro(SMALL)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "stage"),
+    [
+        ("bert.embeddings.word_embeddings.weight", math.nan, "the text part"),
+        ("predictor.duration_proj.linear_layer.bias", math.nan, "for durations"),
+        ("predictor.F0_proj.bias", math.nan, "for pitch"),
+        ("predictor.N_proj.bias", math.inf, "for energy"),
+        ("text_encoder.embedding.weight", math.nan, "the text encoder"),
+        ("decoder.asr_res.0.bias", math.nan, "the decoder"),
+        ("decoder.generator.resblocks.0.alpha1.0", 0.0, "the generator"),
+    ],
+)
+def test_a_stage_without_numbers_stops_and_is_named(style, name, value, stage):
+    broken = random_model()
+    broken.get_parameter(name).fill_(value)
+    with pytest.raises(ValueError, match=f"speech model stopped: .*{stage}.* no numbers"):
+        broken.synthesize(IDS, style)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import types
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,8 +25,9 @@ NUM_READERS = 4
 def value_digest(value: object) -> str:
     """Hex digest of tensors and plain values in lists, tuples, mappings and dataclasses.
 
-    Of other objects the kind counts, and of a LoRA's its `weights`: what else is in them may not be
-    the same in the next process, and the graph that made them is told apart anyway.
+    Of functions and modules their plain values and tensors count too, of other objects the kind,
+    and of a LoRA's its `weights`: what else is in them may not be the same in the next process, and
+    the graph that made them is told apart anyway.
     """
     digest = hashlib.sha256()
     _add(digest, value)
@@ -65,6 +67,7 @@ def _parts(patcher: Any) -> list[object]:
         *clean_weights(patcher),
         *((str(key), patches[key]) for key in sorted(patches, key=str)),
         patcher.object_patches,
+        patcher.model_options,
     ]
 
 
@@ -104,8 +107,26 @@ def _known_of(value: object) -> list[Any]:
     """What of an object is the same in every process."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, torch.nn.Module):  # such as the host's schedules, which nodes replace
+        return [_simple(vars(value)), dict(value.named_parameters()), dict(value.named_buffers())]
+    if isinstance(value, types.FunctionType):  # what a node made for its widgets
+        cells = dict(zip(value.__code__.co_freevars, value.__closure__ or (), strict=True))
+        held = {name: cell.cell_contents for name, cell in cells.items() if _is_filled(cell)}
+        return [value.__qualname__, _simple(held)]
     weights = getattr(value, "weights", None)
     return [] if weights is None else [weights]
+
+
+def _simple(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values and tensors alone."""
+    return {name: v for name, v in values.items() if isinstance(v, (*_PLAIN, Tensor))}
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False
 
 
 def _add_all(digest: Any, head: str, values: list[Any]) -> None:

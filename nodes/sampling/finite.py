@@ -33,7 +33,7 @@ def check_media(image: Tensor | None, speech: Any, masks: Tensor | None) -> None
     """
     given = {"image": image, "masks": masks}
     for socket, values in given.items():
-        if values is not None:
+        if isinstance(values, Tensor):
             check_finite(values, socket, OF_PICTURE)
     for values in (speech.features, speech.silence):
         if values is not None:

@@ -26,9 +26,27 @@ def quantized(host, scale=1.0, data=1):
     return loaded.wrap(stored, torch.float32)
 
 
+def function(strength, other=None):
+    def patch(values):
+        return values * strength if other is None else other
+
+    return patch
+
+
+class Schedule(torch.nn.Module):
+    def __init__(self, shift, sigma=0.0):
+        super().__init__()
+        self.shift, self.helper = shift, object()
+        self.register_buffer("sigmas", torch.full((2,), sigma))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        (function(1.0), function(2.0)),
+        (function(ONES), function(ONES + 1)),
+        (Schedule(1.0), Schedule(2.0)),
+        (Schedule(1.0), Schedule(1.0, 1.0)),
         (ONES, ONES.view(3, 2)),
         (ONES, ONES.double()),
         (ONES, torch.ones(2, 3, dtype=torch.bfloat16)),
@@ -60,6 +78,8 @@ def test_different_values_look_different(host, one, other):
         ({"a": 1, "b": ONES}, {"b": ONES.clone(), "a": 1}),
         ({"uuid": object()}, {"uuid": object()}),
         ((1, 2), [1, 2]),
+        (function(1.0, object()), function(1.0, object())),
+        (Schedule(1.0), Schedule(1.0)),
         (SimpleNamespace(name="a"), SimpleNamespace(name="b")),  # its graph tells it apart
         (torch.ones((), dtype=torch.float8_e5m2), torch.ones((), dtype=torch.float8_e5m2)),
         (torch.zeros(0, 3), torch.zeros(0, 3)),
@@ -88,6 +108,7 @@ def test_stop_while_weights_are_read_ends_at_once(host):
     contents = lazy(host, "contents")
     patcher = SimpleNamespace(
         model=torch.nn.Linear(2, 2), patches={}, object_patches={}, additional_models={},
+        model_options={},
         backup={}, hook_backup={}, object_patches_backup={},
     )  # fmt: skip
 

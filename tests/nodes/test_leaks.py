@@ -29,7 +29,7 @@ def loaded(**settings):
 
 
 def failing(error):
-    prompt = prompt_of(keep_progress=True, seconds=0.6)
+    prompt = prompt_of(keep_progress=True, seconds=0.4, voices=1)
     fail_in("decode", 1, 1, error)
     return prompt
 
@@ -42,10 +42,13 @@ def refused():
     return talk(seconds=0.4, sound="nan")
 
 
-PROMPTS = (
+MODELS = (
     lambda: talk(seconds=0.4),
     lambda: loaded(voices=2),
     lambda: talk(seconds=0.4, step_cache=0.3, preset__steps=4, apg=True),
+)
+MIXED = (
+    lambda: talk(seconds=0.4),
     refused,
     lambda: failing(RuntimeError("stop")),
     lambda: failing(interrupt()),
@@ -74,7 +77,7 @@ def test_model_that_is_dropped_is_gone_at_once(host, caplog):
     comfy.model_management.unload_all_models()
     before, executor = audio_parts(), host.executor()
     with caplog.at_level(logging.INFO):
-        for make in PROMPTS[:3]:
+        for make in MODELS:
             assert host.run(make(), executor).ok
             host.recorder.events.clear()
             comfy.model_management.cleanup_models_gc()
@@ -104,7 +107,7 @@ def test_mixed_prompts_leave_nothing(host, caplog, monkeypatch, tmp_path):
     executor, left = host.executor(), []
     with caplog.at_level(logging.INFO):
         for _ in range(2):
-            for make in PROMPTS:
+            for make in MIXED:
                 host.run(make(), executor)
                 host_nodes().TROUBLE.clear()
                 host_nodes().CALLS.clear()

@@ -173,6 +173,17 @@ def strength_of_a_lora(desk):
     desk.values["inputs"] = {**desk.values["inputs"], "model": other}
 
 
+def schedule_that_a_node_replaced(desk):
+    """By a number from a file that no input names."""
+    from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+
+    model = desk.values["inputs"]["model"]
+    one, other = (ModelSamplingSD3().patch(model, shift)[0] for shift in (3.0, 4.0))
+    desk.values["inputs"] = {**desk.values["inputs"], "model": one}
+    yield
+    desk.values["inputs"] = {**desk.values["inputs"], "model": other}
+
+
 def features_of_the_speech(desk):
     yield
     desk.cast(features=desk.values["cast"].speech.features + 1e-6)
@@ -239,10 +250,11 @@ CHANGES = (
     name_over_a_link, name_in_a_list, picture_behind_the_prompt, text_file_behind_the_model,
     fingerprint_of_a_node, fingerprint_far_behind, code_of_a_node, id_of_a_node_that_knows_it,
     text_that_arrives, pooled_text, one_weight, one_weight_of_the_audio_part, lora,
-    strength_of_a_lora, features_of_the_speech, masks, picture, number_of_threads, processor,
-    vae_format, host_option("bf16_vae"), host_option("use_split_cross_attention"),
-    host_option("deterministic"), host_option("fast", {"fp16_accumulation"}),
-    host_option("lowvram"), attention, torch_switch, variable,
+    strength_of_a_lora, schedule_that_a_node_replaced, features_of_the_speech, masks, picture,
+    number_of_threads, processor, vae_format, host_option("bf16_vae"),
+    host_option("use_split_cross_attention"), host_option("deterministic"),
+    host_option("fast", {"fp16_accumulation"}), host_option("lowvram"), attention, torch_switch,
+    variable,
 )  # fmt: skip
 
 

@@ -254,7 +254,6 @@ ODD = {
 def run(tmp_path, capsys, monkeypatch):
     """Runs the command against an odd host; gives exit code, output and errors."""
     monkeypatch.setattr("pack.workflows.api.run.STOP_SECONDS", 0.1)
-    monkeypatch.setattr("pack.workflows.api.run.ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(client_module, "HISTORY_SECONDS", 0.1)
     monkeypatch.setattr(client_module, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(client_module, "UNTOLD_BYTES", 3 << 20)
@@ -275,7 +274,7 @@ def test_odd_answer_is_a_sentence_and_a_code(run, tmp_path, name):
     answers, expected, words = ODD[name]
     started = time.monotonic()
     code, out, err = run(answers, "--timeout", "0.5" if expected == 5 else "20")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 10
     assert (code, words in err) == (expected, True), err
     assert (code == 0) == bool(out)
     assert (code == 0) == (err == "")
@@ -295,7 +294,7 @@ def test_upload_that_is_not_taken_is_told(run, tmp_path, status):
     path = tmp_path / "graph.json"
     path.write_text(json.dumps({"1": {"class_type": "LoadImage", "inputs": {"image": ""}}}))
     (tmp_path / "a.png").write_bytes(bytes(1 << 20))
-    options = ["--image", str(tmp_path / "a.png"), "--timeout", "5"]
+    options = ["--image", str(tmp_path / "a.png"), "--timeout", "20"]
     code, _, err = run({"/upload/image": http(b"<html>", status)}, *options)
     assert code == 7
     assert err.startswith(f"The host could not store a.png: it answered {status}.")
@@ -314,12 +313,12 @@ def test_answer_that_trickles_ends_after_its_own_time_too():
 
 def test_long_answer_gets_more_time_by_its_size(monkeypatch):
     monkeypatch.setattr("pack.workflows.api.answers.BYTES_PER_SECOND", 10)
-    slow = slowly(OK + b"Content-Length: 8\r\n\r\n", b"ab")
+    slow = slowly(OK + b"Content-Length: 24\r\n\r\n", b"ab")
     with (
         odd_host({"/history": slow}) as host,
-        Answer(host.address, Question("/history"), seconds=0.15) as answer,
+        Answer(host.address, Question("/history"), seconds=0.5) as answer,
     ):
-        assert answer.read() == b"abababab"
+        assert answer.read() == b"ab" * 12
 
 
 def test_deadline_of_all_is_told_apart_from_that_of_an_answer():
@@ -348,7 +347,7 @@ def test_end_of_the_run_is_seen_in_the_noise_of_others(run, piece):
     started = time.monotonic()
     code, _, err = run({"/ws": endlessly(b"", piece)})
     assert (code, err) == (0, "")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 10
 
 
 def test_events_of_other_prompts_are_kept_for_them_but_not_without_end(monkeypatch):

@@ -23,7 +23,7 @@ from typing import Any
 
 from . import failures
 from .answers import Answer, Deadline, Question, split_address
-from .events import LOST_RUN, Event, event_of, raise_failure
+from .events import LOST_RUN, MAY_GO_ON, Event, event_of, raise_failure
 from .storing import store
 from .texts import brief, plain_name
 from .websocket import WebSocket
@@ -183,7 +183,7 @@ class HostClient:
             return None if message is None else event_of(message)
         except OSError as error:
             text = f"The connection to the host is lost: {brief(error, 200)}"
-            raise failures.UnreachableError(text, hint=LOST_RUN) from error
+            raise failures.UnreachableError(text, hint=MAY_GO_ON) from error
 
     def run(
         self, prompt: Mapping, on_event: OnEvent | None = None, *, timeout: float = 600.0

@@ -9,6 +9,7 @@ from .failures import HostError, HostInterruptedError, mapping, run_failure
 from .json_text import parse
 
 LOST_RUN = "The reason is at the end of the host's log."
+MAY_GO_ON = "The run may go on there; the reason is at the end of the host's log."
 MOST_STEPS = 1e15
 
 

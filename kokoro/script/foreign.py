@@ -65,6 +65,10 @@ class _Labels:
     others: bool  # whether tags in other brackets, and names before dashes, are labels
     alone: bool  # whether names on lines of their own are
 
+    def allow(self, name: str) -> bool:
+        """Whether a name, which may be empty, can be that of a speaker."""
+        return bool(name) and (not self.known or name_key(name) in self.known)
+
 
 def plain_lines(lines: Sequence[str], names: Sequence[str]) -> Iterator[tuple[int, str]]:
     """Lines with `Name:` before what somebody says, and their numbers from 1.
@@ -72,9 +76,12 @@ def plain_lines(lines: Sequence[str], names: Sequence[str]) -> Iterator[tuple[in
     `names` are the only ones, if there are any. A line with several tags becomes several.
     """
     lines = _without_times(lines)
-    lines = [_without_number(_MARKS.sub(_mark, line)) for line in lines]
+    lines = [_without_number(_MARKS.sub(_mark, line)) if line else "" for line in lines]
     labels = _find_labels(lines, names)
     for number, line in enumerate(lines, start=1):
+        if not line:
+            yield number, line
+            continue
         next_is_text = number < len(lines) and bool(lines[number].strip())
         pieces = _INNER_TAG.split(line) if _names_somebody(_tag_name(line)) else [line]
         for piece in pieces:
@@ -92,9 +99,7 @@ def _without_number(line: str) -> str:
         return line[stamp.end() :]
     number = _NUMBER.match(line)
     rest = line[number.end() :] if number else ""
-    label = HEAD.match(rest)
-    named = label and is_label_colon(rest, label) and _names_somebody(label["name"])
-    return rest if named else line
+    return rest if _colon_name(rest) else line
 
 
 def _without_times(lines: Sequence[str]) -> list[str]:
@@ -114,22 +119,25 @@ def _without_times(lines: Sequence[str]) -> list[str]:
 
 def _find_labels(lines: Sequence[str], names: Sequence[str]) -> _Labels:
     written = [line.strip() for line in lines if line.strip()]
-    with_colon = {
-        name_key(found["name"])
-        for line in written
-        if (found := HEAD.match(line)) and is_label_colon(line, found)
-        if _names_somebody(found["name"])
-    }
-    tags = sum(_tag_name(line) != "" for line in written)
-    others = sum(_other_name(line) != "" for line in written)
-    alone = sum(_alone_name(line) != "" for line in written)
-    return _Labels(
-        known=frozenset(map(name_key, names) if names else with_colon),
-        is_closed=bool(with_colon),
-        small=not with_colon and tags > 1 and 2 * tags >= len(written),
-        others=not with_colon and others > 1 and 2 * others >= len(written),
-        alone=not with_colon and alone > 1,
+    with_colon = frozenset(filter(None, map(_colon_name, written)))
+    tags, others, alone = (
+        sum(name(line) != "" for line in written) for name in (_tag_name, _other_name, _alone_name)
     )
+    is_closed = bool(with_colon)
+    return _Labels(
+        known=frozenset(map(name_key, names)) or with_colon,
+        is_closed=is_closed,
+        small=not is_closed and tags > 1 and 2 * tags >= len(written),
+        others=not is_closed and others > 1 and 2 * others >= len(written),
+        alone=not is_closed and alone > 1,
+    )
+
+
+def _colon_name(line: str) -> str:
+    """The key of the name before a colon; empty if there is none."""
+    found = HEAD.match(line)
+    named = found and is_label_colon(line, found) and _names_somebody(found["name"])
+    return name_key(found["name"]) if found and named else ""
 
 
 def _names_somebody(name: str) -> bool:
@@ -162,19 +170,29 @@ def _alone_name(line: str) -> str:
 
 
 def _plain(line: str, labels: _Labels, *, next_is_text: bool) -> str:
-    voice = _VOICE.fullmatch(line)
-    if voice:
-        return f"{voice['name'].strip()}: {_CLOSED_TAGS.sub('', voice['rest'])}"
-    tag, name = _TAG.fullmatch(line), _tag_name(line)
-    if tag and name:
-        could_be = labels.small or _names_somebody(name)
-        if name_key(name) in labels.known or (could_be and not labels.is_closed):
-            return f"{name}: {tag['rest'].removesuffix(f'</{name}>')}"
-    other = _other_name(line) if labels.others else ""
-    if other and (not labels.known or name_key(other) in labels.known):
-        found = _OTHER.fullmatch(line)
-        return f"{other}: {found['rest'] if found else ''}"
-    alone = _alone_name(line) if labels.alone and next_is_text else ""
-    if alone and (not labels.known or name_key(alone) in labels.known):
-        return f"{alone}:"
-    return line
+    ways = (_from_voice, _from_tag, _from_other)
+    found = next((plain for way in ways if (plain := way(line, labels))), None)
+    if found is None and labels.alone and next_is_text:
+        name = _alone_name(line)
+        return f"{name}:" if labels.allow(name) else line
+    return found or line
+
+
+def _from_voice(line: str, labels: _Labels) -> str | None:
+    found = _VOICE.fullmatch(line)
+    return f"{found['name'].strip()}: {_CLOSED_TAGS.sub('', found['rest'])}" if found else None
+
+
+def _from_tag(line: str, labels: _Labels) -> str | None:
+    found, name = _TAG.fullmatch(line), _tag_name(line)
+    if found is None or not name:
+        return None
+    free = not labels.is_closed and (labels.small or _names_somebody(name))
+    if not free and name_key(name) not in labels.known:
+        return None
+    return f"{name}: {found['rest'].removesuffix(f'</{name}>')}"
+
+
+def _from_other(line: str, labels: _Labels) -> str | None:
+    found, name = _OTHER.fullmatch(line), _other_name(line)
+    return f"{name}: {found['rest']}" if found and labels.others and labels.allow(name) else None

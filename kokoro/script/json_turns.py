@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .notation import OPTION_NAMES
 
@@ -17,6 +18,8 @@ _SPEAKER_KEYS = ("speaker", "name", "character", "role", "speaker_id", "from")
 _TEXT_KEYS = ("text", "content", "line", "message", "dialogue", "value", "words")
 _LIST_KEYS = ("turns", "dialogue", "script", "messages", "segments", "lines", "conversation")
 _FORM = '[{"speaker": "Anna", "text": "Hello"}, {"speaker": "Ben", "text": "Hi"}]'
+
+_MOST_SPEAKERS = 10**9  # a number below names one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,23 +69,27 @@ def _load(text: str) -> object:
         ) from error
 
 
-def _turn(item: object, number: int) -> JsonTurn:
+def _turn(item: Any, number: int) -> JsonTurn:
     if isinstance(item, list) and len(item) == 2:
-        item = dict(zip(("speaker", "text"), item, strict=True))
+        item = {"speaker": item[0], "text": item[1]}
     if not isinstance(item, Mapping):
         raise ValueError(f"Turn {number} of the script is no turn. Write {_FORM}")
-    speaker, text = (
-        next((item[key] for key in keys if key in item), None)
-        for keys in (_SPEAKER_KEYS, _TEXT_KEYS)
-    )
-    if isinstance(speaker, int) and not isinstance(speaker, bool) and 0 <= speaker < 10**9:
-        speaker = f"Speaker {speaker}"
-    if not isinstance(speaker, str) or not speaker.strip() or not isinstance(text, str):
+    speaker = _speaker(next((item[key] for key in _SPEAKER_KEYS if key in item), None))
+    text = next((item[key] for key in _TEXT_KEYS if key in item), None)
+    if not speaker.strip() or not isinstance(text, str):
         raise ValueError(f"Turn {number} of the script has no speaker or no text. Write {_FORM}")
+    return JsonTurn(speaker=speaker, text=text, options=_options(item, number))
+
+
+def _speaker(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_SPEAKERS:
+        return f"Speaker {value}"
+    return value if isinstance(value, str) else ""
+
+
+def _options(item: Mapping, number: int) -> str:
     options = {key: item[key] for key in OPTION_NAMES if item.get(key) not in (None, "")}
     for key, value in options.items():
         if not isinstance(value, str | int | float) or set(str(value)) & set("[]="):
             raise ValueError(f"Turn {number} of the script: {key} is no name or number.")
-    return JsonTurn(
-        speaker=speaker, text=text, options=", ".join(f"{k}={v}" for k, v in options.items())
-    )
+    return ", ".join(f"{key}={value}" for key, value in options.items())

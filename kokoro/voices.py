@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ VOICE_SUFFIXES = (".pt", SAFETENSORS_SUFFIX)
 SYNTAX = "af_heart, or af_heart, am_adam, or af_heart:0.7, am_adam:0.3"
 
 _MAX_NAMED = 60  # voices in an error; 54 were published
+_BETWEEN = re.compile(r",|(?<!\d[eE])\+")  # not the plus of 1e+3
+_NUMBER = re.compile(r"\d{1,20}(?:\.\d{0,20})?%?|\.\d{1,20}")
 _MAX_SHOWN = 200  # characters of what was typed
 
 
@@ -69,26 +72,42 @@ def read_voice(path: Path) -> Tensor:
 def parse_mix(mix: str) -> tuple[tuple[str, float], ...]:
     """Take a mix of voices apart: names and weights in the order given; weights sum to 1.
 
-    Names have commas between them, and each has a `:weight` or not (1).
+    Names have commas between them, and each has a `:weight` or not (1). As other programs write
+    them: a(2)+b(1), a+b, 0.6*a+0.4*b, a*0.6+b*0.4, a:60% + b:40%.
 
     Raises:
         ValueError: If a name or weight is missing, twice there, or a weight is not above 0.
     """
     shares: dict[str, float] = {}
-    for part in mix.split(","):
-        name, colon, number = (text.strip() for text in part.partition(":"))
-        if not name or (colon and not number):
+    for part in _BETWEEN.split(mix):
+        name, number = _share(part.strip())
+        if not name or number == "":
             raise ValueError(f"The voice {_shown(mix)} has an empty part. Write {SYNTAX}.")
         if name in shares:
             raise ValueError(f"The voice {_shown(mix)} names {_shown(name)} twice. Write it once.")
-        shares[name] = _weight(number, name) if colon else 1.0
+        shares[name] = 1.0 if number is None else _weight(number, name)
     total = sum(shares.values())
     return tuple((name, weight / total) for name, weight in shares.items())
 
 
+def _share(part: str) -> tuple[str, str | None]:
+    """Name and weight of a part of a mix; None if it has no weight."""
+    if part.endswith(")") and "(" in part:  # a(2)
+        name, _, number = part[:-1].rpartition("(")
+    elif "*" in part:  # 0.6*a or a*0.6
+        number, _, name = part.partition("*")
+        if not _NUMBER.fullmatch(number.strip()):
+            name, number = number, name
+    else:
+        name, colon, number = part.partition(":")
+        if not colon:
+            return name.strip(), None
+    return name.strip(), number.strip()
+
+
 def _weight(text: str, name: str) -> float:
     try:
-        weight = float(text)
+        weight = float(text.removesuffix("%"))
     except ValueError:
         weight = math.nan
     if not 0 < weight <= 1e6:  # also refuses what is no number
@@ -110,8 +129,9 @@ def mix_voices(mix: str, folder: Path) -> Tensor:
         ValueError: If the mix cannot be read, a voice is unknown (it names what there is), or a
             file is no voice.
     """
-    shares = parse_mix(mix)
     files = _voice_files(folder)
+    # A file may be called a+b.
+    shares = ((mix.strip(), 1.0),) if mix.strip() in files else parse_mix(mix)
     for name, _ in shares:
         if name not in files:
             raise ValueError(_unknown(name, sorted(files), folder))

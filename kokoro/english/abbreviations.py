@@ -37,7 +37,7 @@ BEFORE_NUMBER = (
 )
 BEFORE_NAME = "Gen|Hon|Rep|Sen|Gov|Col|Maj|Capt|Lt|Sgt|Rev|Pres|Mt|Ed|Ft"
 CLOSERS = "etc|inc|ltd|corp|jr|sr"  # may end a sentence
-WITHOUT_STOP = "Mr|Mrs|Ms|Dr|Prof|vs|etc|w/o|c/o|b/c|w/(?=\\s)"
+WITHOUT_STOP = "Mr|Mrs|Ms|Dr|Prof|Ph\\.D|vs|etc|w/o|c/o|b/c|w/(?=\\s)"
 # What no sentence ends in.
 INSIDE = frozenset([
     "mr.", "mrs.", "ms.", "dr.", "prof.", "e.g.", "i.e.", "vs.", "cf.", "approx.", "no.", "c.",

@@ -168,6 +168,8 @@ def _read_plain_range(low: Amount, high: Amount, found: re.Match[str]) -> list[s
     if is_year(first) and re.fullmatch(r"\d\d", last):  # 1914-18
         end = numbers.cardinal(int(last)) if last[0] != "0" else ["oh", numbers.ONES[int(last)]]
         return [*numbers.year(int(first)), "to", *end]
+    if first == last and not low.sign:  # 50-50
+        return [*numbers.decimal(first), *numbers.decimal(last)]
     start, end = (number_in_context(text, found) for text in (first, last))
     return [*low.sign_words(), *start, "to", *high.sign_words(), *end]
 

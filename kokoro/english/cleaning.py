@@ -21,7 +21,7 @@ _STEPS = (
         rf"{_AMOUNT_END} [-\u2013] (?=[$\u20ac\u00a3\u00a5]?\d)(?!\d{{1,15}}(?:\.\d{{1,15}})?\s?=)",
         "-",
     ),
-    (r"(?<=\d) [-\u2212] (?=\d{1,15}(?:\.\d{1,15})?\s?=)", " minus "),
+    (r"(?<=\d) ?[-\u2212] ?(?=\d{1,15}(?:\.\d{1,15})?\s?=)", " minus "),
 )
 _FOLDED_STEPS = (
     # A lone hyphen between blanks is a dash; a bracket around nothing is nothing.

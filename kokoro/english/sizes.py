@@ -95,7 +95,7 @@ FORMS: dict[str, Form] = {
         _read_fraction,
     ),
     "lines": (
-        r"\b(?P<num_lines>240|360|480|540|576|720|1080|1440|2160|4320)(?P<scan>[pi])(?P<rate_of>\d\d)?\b",
+        r"\b(?P<num_lines>240|360|480|540|576|720|1080|1440|2160|4320)(?P<scan>[piP])(?P<rate_of>\d\d)?\b",
         _read_lines,
     ),
     "size": (

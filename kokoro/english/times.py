@@ -120,9 +120,14 @@ FORMS: dict[str, Form] = {
             else _read_compound(m)
         ),
     ),
+    "minutes_seconds": (
+        r"\b(?P<clock_m>2[5-9]|[3-9]\d|[1-9]\d\d):(?P<clock_s>[0-5]\d)(?![\d:])",
+        lambda m: numbers.duration(0, int(m["clock_m"]), int(m["clock_s"])),
+    ),
     "till": (
         # Between two times, ordinals: the first has been read.
-        rf"(?<=[\dmM.]){DASH}(?=(?:[01]?\d|2[0-4])(?::[0-5]\d|(?:\.[0-5]\d)?\s?[aApP]\.?[mM]\b))"
+        rf"(?<=[\dmM.]){DASH}(?=(?:[01]?\d|2[0-4])(?::[0-5]\d|(?:\.[0-5]\d)?\s?[aApP]\.?[mM]\b)"
+        r"|noon\b|midnight\b)"
         rf"|(?<=[dht]){DASH}(?=\d{{1,3}}(?:st|nd|rd|th)\b)"
         rf"|(?<=:\d\d){DASH}(?=\d{{1,2}}\b)|(?<=\d){DASH}(?=(?:{_MONTH})\s\d)"
         rf"|(?<=[a-z]){DASH}(?=\d{{1,2}}\s(?:{_MONTH})\b)",

@@ -25,7 +25,7 @@ HEAD = re.compile(
     r"\*{0,3}(?P<colon>[:\uff1a])(?(stars)\*{0,3})"
 )
 _SMILEY = re.compile(r"[:/\\]|[-']?[()|DPpOo3](?=\s|$)")  # after a colon: also "http://", "a::b"
-_MARK_NAME = re.compile(r"s[ _]?(\d{1,3})")
+MARK_NAME = re.compile(r"s[ _]?(\d{1,3})")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
 _JOINERS = frozenset(" '-._&\u2019\u200c\u200d\u05f3\u05f4")
 _TITLES = frozenset([
@@ -148,7 +148,7 @@ class SpeakerNames:
         if key in self._index:
             self._check_kind(place, marks=False)
             return self._index[key]
-        mark = _MARK_NAME.fullmatch(key)
+        mark = MARK_NAME.fullmatch(key)
         if mark:
             return self.by_number(int(mark[1]), place)
         if not may_be_name(name):
@@ -164,6 +164,28 @@ class SpeakerNames:
                 f'"{name}:" could be a speaker or words to speak. For a speaker, {capitals}add it '
                 rf"to the list of names; for words, write \{name}: with a backslash."
             )
+        return self._add(name, place)
+
+    def by_any_name(self, name: str, place: Place) -> int:
+        """The speaker of a name that is surely one, whatever it looks like.
+
+        Raises:
+            ValueError: If it is not among the listed names, too long, or there are too many.
+        """
+        known = self._index.get(name_key(name[: 4 * MAX_NAME]))
+        if known is not None:
+            return known
+        if self.is_listed:
+            raise place.error(
+                f"{name[:40]} is not among the names {', '.join(self.names)}. Correct it, or add "
+                "it to the names."
+            )
+        if len(name) > MAX_NAME:
+            raise place.error(f"{name[:40]} is no name; it has up to {MAX_NAME} characters.")
+        return self._add(name, place)
+
+    def _add(self, name: str, place: Place) -> int:
+        key = name_key(name)
         self._check_kind(place, marks=False)
         name = " ".join(name.split())
         if len(self.names) == MAX_SPEAKERS:

@@ -8,11 +8,13 @@ How people write one; everything but the words is optional:
     Anna: Well [1.5s] yes.               silence: [1.5s], [500ms], [pause] (half a second)
     Ben: [-0.5s] Wait!                   begins half a second before the others have ended
     Anna: [together] No!                 begins at the same time as the turn before it
-    (s1) Hello. (s2) Hi.                 the marks of the reference, anywhere in a line
+    (s1) Hello. [S2] Hi.                 the marks of the reference, anywhere in a line
     \Note: this is spoken.               a backslash makes words of a name, mark or bracket
 
-Without any mark or name, all is one turn of one speaker. What counts as a name: see names.py. Other
-brackets are words. A turn without words is refused. Marks and brackets may be written in capitals.
+Scripts of other programs ([Anna] Hello, JSON, subtitles) become such lines first: see foreign.py
+and json_turns.py. Without any mark or name, all is one turn of one speaker. What counts as a name:
+see names.py. Other brackets are words. A turn without words is refused. Marks and brackets may be
+written in capitals.
 
 Source: audio.md section 6; the golden case tts_turns for the reference's own rules.
 """
@@ -25,7 +27,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from . import notation
-from .names import HEAD, SpeakerNames, is_label_colon
+from .foreign import plain_lines
+from .json_turns import JsonTurn, is_json, read_json_turns
+from .names import HEAD, MARK_NAME, SpeakerNames, is_label_colon
 from .notation import Options, Place
 from .turns import Script, Turn
 
@@ -43,9 +47,14 @@ def parse_script(text: str, names: Sequence[str] = ()) -> Script:
     Raises:
         ValueError: If something cannot be understood; says where, and shows the line.
     """
+    text = notation.drop_unseen(text)
     reader = _Reader(names)
-    for number, line in enumerate(notation.drop_unseen(text).split("\n"), start=1):
-        reader.read_line(number, line)
+    if is_json(text):
+        for number, turn in enumerate(read_json_turns(text), start=1):
+            reader.read_turn(number, turn)
+    else:
+        for number, line in plain_lines(text.split("\n"), names):
+            reader.read_line(number, line)
     return reader.finish()
 
 
@@ -103,9 +112,20 @@ class _Reader:
         self.exact = False  # one of the two is written
         self.cue: Place | None = None  # the last pause or [together]
 
-    def read_line(self, number: int, line: str) -> None:
+    def read_turn(self, number: int, turn: JsonTurn) -> None:
+        """Read a turn whose speaker is known; places are those in its text."""
+        text = notation.drop_unseen(turn.text)
+        place = Place(line=number, column=1, text=text.partition("\n")[0])
+        speaker = self.speakers.by_any_name(notation.drop_unseen(turn.speaker), place)
+        self._begin_turn(speaker, place)
+        if turn.options:
+            self._set_options(notation.drop_unseen(turn.options), place)
+        for line in text.split("\n"):
+            self.read_line(number, line, may_be_named=False)
+
+    def read_line(self, number: int, line: str, *, may_be_named: bool = True) -> None:
         """Read one line; a name can only stand before its first word."""
-        position, at_start = 0, True
+        position, at_start = 0, may_be_named
         while position < len(line):
             if at_start:
                 begin = _skip_blanks(line, position)
@@ -178,6 +198,10 @@ class _Reader:
             self._add_words(place.text[found.end()], place)
             return False
         inside = found["inside"]
+        mark = MARK_NAME.fullmatch(inside.strip().lower())
+        if mark:  # [S1]
+            self._begin_turn(self.speakers.by_number(int(mark[1]), place), place)
+            return False
         if self._read_cue(inside, place):
             return True
         key = inside.partition("=")[0].strip().lower() if "=" in inside else ""

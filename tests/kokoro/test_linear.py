@@ -19,7 +19,7 @@ MOST = 9
 
 def read_script(text):
     half = len(text) // 2
-    parse_script("Anna: x" + "\n" * half + text[:half])
+    parse_script("\n" * half + text[:half])
 
 
 def repeat(piece, size):

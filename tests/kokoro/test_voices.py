@@ -96,6 +96,18 @@ def test_damaged_voice_is_refused(folder):
         ("af_heart:0.7, am_adam:0.3", {"af_heart": 0.7, "am_adam": 0.3}),
         ("af_heart : 3,am_adam", {"af_heart": 0.75, "am_adam": 0.25}),
         ("a:1e-3,b:1e-3", {"a": 0.5, "b": 0.5}),
+        ("a(2)+b(1)", {"a": 2 / 3, "b": 1 / 3}),
+        (" a (3) + b (1) ", {"a": 0.75, "b": 0.25}),
+        ("a+b", {"a": 0.5, "b": 0.5}),
+        ("a + b + c + d", {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}),
+        ("a(3)+b", {"a": 0.75, "b": 0.25}),
+        ("0.6*a+0.4*b", {"a": 0.6, "b": 0.4}),
+        (".6 * a + .4 * b", {"a": 0.6, "b": 0.4}),
+        ("a*0.6, b*0.4", {"a": 0.6, "b": 0.4}),
+        ("a:0.6+b:0.4", {"a": 0.6, "b": 0.4}),
+        ("a:60%+b:40%", {"a": 0.6, "b": 0.4}),
+        ("30%*a,70%*b", {"a": 0.3, "b": 0.7}),
+        ("a(1e+1)+b:1e+1", {"a": 0.5, "b": 0.5}),
     ],
 )
 def test_mix_has_names_and_weights_that_sum_to_one(mix, expected):
@@ -110,6 +122,15 @@ def test_mix_has_names_and_weights_that_sum_to_one(mix, expected):
         ("", "has an empty part"),
         ("af_heart,", "has an empty part"),
         (",", "has an empty part"),
+        ("a+", "has an empty part"),
+        ("a()", "has an empty part"),
+        ("(2)+b", "has an empty part"),
+        ("0.6*", "has an empty part"),
+        ("*a", "has an empty part"),
+        ("a(0)+b", "weight of voice 'a' is '0'"),
+        ("a(-1)+b", "weight of voice 'a' is '-1'"),
+        ("a*b", "weight of voice 'a' is 'b'"),
+        ("a+a", "names 'a' twice"),
         ("af_heart:", "has an empty part"),
         (":1", "has an empty part"),
         ("af_heart:x", "weight of voice 'af_heart' is 'x'; it is a number above 0"),
@@ -139,6 +160,12 @@ def test_names_with_commas_are_averaged(folder):
 def test_weights_count(folder):
     expected = pack_of(1) * 0.7 + pack_of(2) * 0.2 + pack_of(0) * 0.1
     close(mix_voices("af_heart:7, bf_emma:2, am_adam:1", folder), expected)
+
+
+def test_a_file_that_is_called_like_a_mix_is_itself(folder):
+    torch.save(pack_of(3), folder / "af_heart+am_adam.pt")
+    assert torch.equal(mix_voices("af_heart+am_adam", folder), pack_of(3))
+    close(mix_voices("am_adam+af_heart", folder), (pack_of(0) + pack_of(1)) / 2)
 
 
 def test_unknown_voice_names_the_nearest_and_all(folder):

@@ -48,12 +48,9 @@ FRAGMENTS = {
 }
 # Caught where they are raised for, never shown to people.
 INTERNAL = {
-    "EspeakCrashError",
-    "FileExistsError",
-    "NotImplementedError",
-    "LookupError",
+    "EspeakCrashError", "FileExistsError", "NotImplementedError", "LookupError",
     "zipfile.BadZipFile",
-}
+}  # fmt: skip
 
 
 def render(node, constants):

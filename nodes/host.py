@@ -17,6 +17,7 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 import latent_preview
+import psutil
 import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
@@ -238,6 +239,7 @@ def _writable(extra: object, encoding: str) -> dict[str, Any]:
 def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
     """Bytes of main memory that can still be used, also where a container sets the limit."""
     free = int(comfy.model_management.get_free_memory(torch.device("cpu")))
+    free += psutil.swap_memory().free
     with suppress(OSError, ValueError, KeyError):  # other systems, or no limit ("max")
         limit, used = (int((group / f"memory.{n}").read_text("ascii")) for n in ("max", "current"))
         lines = (group / "memory.stat").read_text("ascii").splitlines()

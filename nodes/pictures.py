@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .values import shown
+from .values import has_numbers, shown
 
 LEAST, MOST = -0.5, 2.0  # resizing goes a little beyond 0..1; other scales go far beyond
 # Kinds of whole numbers that pictures come in, and what is white.
@@ -28,7 +28,7 @@ def read_pictures(value: object, name: str) -> Tensor:
     """
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         value = torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
-    if not isinstance(value, Tensor):
+    if not isinstance(value, Tensor) or not has_numbers(value):
         raise ValueError(f"{name} is {shown(value)}; {ADVICE[name]}")
     image = value.detach()
     if image.ndim == 3 and image.shape[-1] in (3, 4):

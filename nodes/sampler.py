@@ -56,7 +56,7 @@ class MultiTalkSampler(io.ComfyNode):
         """Check everything that needs no model, then ask for the models."""
         from .sampling.run_setup import check_run
 
-        return check_run(inputs, cls.hidden)
+        return check_run(inputs, cls.hidden, holds_frames=True)
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
@@ -96,7 +96,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
         check_prefix(filename_prefix, folder_paths.get_output_directory())
         from .sampling.run_setup import check_run
 
-        return check_run(inputs, cls.hidden)
+        return check_run(inputs, cls.hidden, holds_frames=False)
 
     @classmethod
     def execute(cls, filename_prefix: str = PREFIX, **inputs: Any) -> io.NodeOutput:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..multitalk.sound.audio import Sound, check_sound, within_range
 from ..multitalk.sound.channels import peak
-from .values import shown
+from .values import has_numbers, shown
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -100,7 +100,7 @@ def _read_rate(value: Any, name: str) -> int:
 def _as_tensor(value: object, name: str) -> Tensor:
     """A waveform of any shape as a tensor with the numbers that it came with."""
     if isinstance(value, Tensor):
-        return value.detach()
+        return value.detach() if has_numbers(value) else _refuse(value, name)
     if isinstance(value, list | tuple) and value and all(isinstance(v, Tensor) for v in value):
         shapes = {tuple(part.shape) for part in value}
         return torch.stack([*value]).detach() if len(shapes) == 1 else _refuse(value, name)

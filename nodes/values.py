@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
@@ -91,6 +92,11 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__}"
     text = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:50]}..."
+
+
+def has_numbers(value: Tensor) -> bool:
+    """Whether a tensor holds a number at every place, as all but meta and sparse ones do."""
+    return value.layout == torch.strided and not value.is_meta
 
 
 def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import comfy.model_management
-import comfy.utils
 import folder_paths
 from comfy_api.latest import InputImpl, Types, io
 from torch import Tensor
@@ -132,15 +131,13 @@ def _save(
 ) -> None:
     """Write the whole file beside its place, then give it its name; nothing is left if not."""
     growing = place.next_name().with_name(f".{uuid4().hex}.part")
-    progress, settings = comfy.utils.ProgressBar(len(frames)), {"num_frames": len(frames)}
     try:
         with place.open(
-            growing, sound=sound, metadata=metadata, frame_rate=rate, **settings
+            growing, sound=sound, metadata=metadata, frame_rate=rate, num_frames=len(frames)
         ) as file:
             for part in frames.split(FRAMES_AT_ONCE):
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 file.write(to_bytes(part))
-                progress.update_absolute(file.frames_written)
             file.finish()
         place.take(growing)
     except OSError as error:

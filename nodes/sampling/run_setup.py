@@ -26,13 +26,14 @@ from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
 from .finite import check_media, check_texts, check_vae
 from .source_video import describe_source
-from .video_run import VideoRun
+from .video_run import VideoRun, check_frames
 
 
-def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
+def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> list[str]:
     """Check everything that needs no model, then name the lazy inputs that are to be made.
 
-    `inputs` are as the host gives them to check_lazy_status, `hidden` is the node's.
+    `inputs` are as the host gives them to check_lazy_status, `hidden` is the node's, which may hold
+    all frames in memory.
 
     Raises:
         ValueError: If something cannot work, with what to do.
@@ -47,7 +48,9 @@ def check_run(inputs: dict[str, Any], hidden: Any) -> list[str]:
     # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
     settings = resolve_settings(inputs, family or "infinitetalk")
     cast_of(inputs, hidden, (settings.height, settings.width))
-    plan_video(settings, speech.num_frames, speech.num_speakers)
+    plan = plan_video(settings, speech.num_frames, speech.num_speakers)
+    if holds_frames:
+        check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, "model", "vae", "positive", "negative", "clip_vision")
 
 

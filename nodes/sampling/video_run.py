@@ -12,6 +12,7 @@ import folder_paths
 import torch
 from torch import Tensor
 
+from ...multitalk.config import FRAME_RATE
 from ...multitalk.frames import count_latent_frames, from_bytes, latent_size, picture_source
 from ...multitalk.generate import (
     LATENT_CHANNELS,
@@ -26,9 +27,9 @@ from ...multitalk.generate import (
 )
 from ...multitalk.guidance import plan_guidance
 from ...multitalk.runs.folder import RunFolder, continue_windows
-from ...multitalk.runs.report import RunReport
+from ...multitalk.runs.report import RunReport, clock
 from ...multitalk.settings import RunSettings, plan_video
-from ..host import GIB, StepProgress, memory_peak, send_text, start_memory_peak
+from ..host import GIB, StepProgress, free_memory, memory_peak, send_text, start_memory_peak
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
@@ -194,6 +195,24 @@ class VideoRun:
         return (
             f"about {step:.1f} GiB for a step beside the weights, {frames:.2f} GiB for all frames "
             "as 8 bit"
+        )
+
+
+def check_frames(num_frames: int, height: int, width: int) -> None:
+    """Refuse a video whose frames the memory is too small for, before anything is sampled.
+
+    Raises:
+        ValueError: With what it needs.
+    """
+    kind = comfy.model_management.intermediate_dtype()
+    needed, free = num_frames * height * width * 3 * (1 + kind.itemsize), free_memory()
+    if needed > free:
+        raise ValueError(
+            f"The video has {num_frames} frames of {width} x {height} "
+            f"({clock(num_frames / FRAME_RATE)}); all of them at once need about "
+            f"{needed / GIB:.1f} GiB of memory, and "
+            f"{free / GIB:.1f} GiB are free. Use MultiTalk Sample To Video, whose memory does not "
+            "grow, or a shorter sound."
         )
 
 

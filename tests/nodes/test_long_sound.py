@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -72,6 +73,22 @@ def test_features_count_when_the_encoder_is_there(host, memory):
     module._check_length(tracks, None)
     with pytest.raises(ValueError, match="listening to it needs about"):
         module._check_length(tracks, SimpleNamespace(num_layers=12, width=768))
+
+
+def test_frames_that_memory_is_too_small_for_are_refused_before_a_model_is_loaded(
+    host, monkeypatch
+):
+    prompt = talk(seconds=0.4)
+    prompt["sampler"]["inputs"] |= {"model": None, "vae": None}
+    module = import_module(f"{host.pack_name}.nodes.sampling.video_run")
+    monkeypatch.setattr(module, "free_memory", lambda: 600_000)
+    words = fail(host, prompt)
+    assert "The video has 10 frames of 64 x 64 (1 s); all of them at once need about" in words
+    assert "Use MultiTalk Sample To Video, whose memory does not grow" in words
+    prompt["sampler"]["class_type"] = "MultiTalkSampleToVideo"
+    prompt["sampler"]["inputs"]["filename_prefix"] = "video/x"
+    del prompt["video"]
+    assert "model is free" in fail(host, prompt)
 
 
 def test_loudness_is_refused(host, memory):

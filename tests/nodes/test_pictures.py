@@ -61,6 +61,7 @@ REFUSED = {
     "nan": (IMAGE.clone().fill_(torch.nan), "image holds numbers that are not finite"),
     "infinite": (IMAGE / 0, "image holds numbers that are not finite"),
     "list": ([IMAGE], "image is a list; it takes a picture"),
+    "meta": (IMAGE.to("meta"), "image is a tensor of 2 x 8 x 6 x 3 numbers; it takes a picture"),
     "text": ("x.png", "image is 'x.png'; it takes a picture"),
     "mask": (IMAGE[..., 0], "image is a tensor of 2 x 8 x 6 numbers; it takes a picture"),
     "five dimensions": (IMAGE[None], "image is a tensor of 1 x 2 x 8 x 6 x 3 numbers; it takes"),

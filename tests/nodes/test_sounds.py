@@ -115,6 +115,8 @@ REFUSED = {
     "square": (torch.zeros(9, 9), r"has the shape \[9, 9\]"),
     "text": ("voice.wav", r"waveform of speaker_2 is 'voice.wav'; it must be numbers of shape"),
     "number": (1, "waveform of speaker_2 is 1; it must"),
+    "meta": (RAMP[None, None].to("meta"), "waveform of speaker_2 is a tensor of 1 x 1 x 100"),
+    "sparse": (RAMP[None, None].to_sparse(), "waveform of speaker_2 is a tensor of 1 x 1 x 100"),
     "nothing": (None, "waveform of speaker_2 is a NoneType"),
     "ragged list": ([[1.0], [1.0, 2.0]], "waveform of speaker_2 is a list"),
     "ragged tensors": ([RAMP, RAMP[1:]], "waveform of speaker_2 is a list"),

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # The reference's two first, then the best graded of both kinds in turn.
 DEFAULT_VOICES = ("af_heart", "am_adam", "af_bella", "am_michael", "bf_emma", "bm_george")
-# For the cast "auto": am_adam is the worst graded of English (F+), and measured so: pitch scatters by
-# 5.0 semitones and 18 % of its energy is harmonic (am_michael: 2.8, 28 %, and as loud as af_heart).
+# For the cast "auto": am_adam is the worst graded of English (F+), also by measure: pitch scatters
+# by 5.0 semitones, 18 % of its energy is harmonic (am_michael: 2.8, 28 %, as loud as af_heart).
 CAST_VOICES = ("af_heart", "am_michael", "af_bella", "am_fenrir", "bf_emma", "bm_george")
 DEFAULT_VARIANTS = ("f2", "m3", "f4", "m1", "f1", "m7")
 AUTO = "auto"  # a language: that of the voice

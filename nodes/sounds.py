@@ -87,7 +87,7 @@ def _no_sound(name: str) -> str:
 
 def _read_rate(value: Any, name: str) -> int:
     boxed = isinstance(value, Tensor | np.ndarray | np.generic) and not value.ndim
-    number = value.item() if boxed else value
+    number: Any = value.item() if boxed else value
     real = isinstance(number, int | float) and not isinstance(number, bool)
     if real and MIN_RATE_HZ <= number <= MAX_RATE_HZ and number % 1 == 0:
         return int(number)

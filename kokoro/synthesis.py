@@ -23,6 +23,7 @@ from .phonemes import phoneme_chunks, speech_chunks
 from .phonemizers import LANGUAGES, choose_phonemizer
 from .spoken import Spoken, Word, find_sound
 from .voices import list_voices, mix_voices, parse_mix, voice_style
+from .writing import language_of_writing
 
 if TYPE_CHECKING:
     from .network.model import Kokoro
@@ -172,6 +173,11 @@ def _best_first(best: Sequence[str], there: Sequence[str]) -> Sequence[str]:
 
 
 def _nothing_to_say(text: str) -> ValueError:
+    if language_of_writing(text):
+        return ValueError(
+            f"There is nothing to say in {text.strip()[:40]!r}: the language does not use these "
+            "letters. Choose a voice or language that does."
+        )
     return ValueError(f"There is nothing to say in {text.strip()[:40]!r}. Write words or numbers.")
 
 
@@ -219,8 +225,8 @@ class EspeakSynthesizer:
     def say(self, text: str, manner: Manner, progress: Progress | None = None) -> Spoken:
         """Say a text at espeak-ng's rate, 22050 Hz.
 
-        Voices are m1 to m7 and f1 to f5, languages all that espeak-ng has; auto is American
-        English. The seed changes nothing.
+        Voices are m1 to m7 and f1 to f5, languages all that espeak-ng has; auto is that of
+        the letters, for Latin ones American English. The seed changes nothing.
 
         Raises:
             ValueError: If voice or language is unknown, phonemes are given, or nothing can be said.
@@ -232,7 +238,9 @@ class EspeakSynthesizer:
                 "Kokoro."
             )
         voice = manner.voice.strip() or self.default_voices()[0]
-        language = "en-us" if manner.language == AUTO else manner.language
+        language = manner.language
+        if language == AUTO:
+            language = language_of_writing(text) or "en-us"
         spoken = EspeakVoice(language=language, variant=voice, speed=manner.speed).speak(text)
         if not spoken.words:
             raise _nothing_to_say(text)

@@ -24,7 +24,18 @@ _TIMES = re.compile(
 )
 _STAMP = re.compile(r"\s*[\[(](?:\d{1,3}:)?\d{1,2}:\d\d(?:[.,]\d{1,3})?[\])]\s?")
 _NUMBER = re.compile(r"\s*(?:\d{1,3}[.)]|(?:\d{1,3}:)?\d{1,2}:\d\d(?:[.,]\d{1,3})?)\s+")
-_MARKS = re.compile(r"<(?P<end>/?)(?P<mark>[sS] ?\d{1,2})>")
+_MARKS = re.compile(
+    r"<(?P<end>/?)(?P<mark>[sS] ?\d{1,2})>|<\|(?:speaker|spk)[:_ ]?(?P<number>\d{1,3})\|>"
+)
+_MARK_COLON = re.compile(r"([\[(]\s?[sS]\s?\d{1,2}\s?[\])])\s?:")
+_BULLET = re.compile(r"\A\s*[-*\u2022]\s+(?=\[)")
+_WIDE_TAG = re.compile(r"\A\s*\u3010([^\u3010\u3011]{1,40})\u3011")
+_REMARK = re.compile(
+    r"\s*\[(?P<name>[^\[\](){},:]{1,40}),\s*(?P<remark>[^\[\](){}:]{1,40})\]:?(?P<rest>.*)"
+)
+_NAMED_TAG = re.compile(
+    r"\s*<[a-z]{1,12}\s(?:name|id|who|speaker)=[\"']?(?P<name>[^<>\"':]{1,40})[\"']?>(?P<rest>[^<>]*).*"
+)
 _NAME = r"(?P<name>[^\s\[\](){}<>|*#:\t][^\[\](){}<>|*#:\t]{0,39}?)"
 _VOICE = re.compile(r"\s*<v(?:\.[\w.-]{1,40})?\s+(?P<name>[^<>:]{1,40})>(?P<rest>.*)")
 _CLOSED_TAGS = re.compile(r"</?(?:v|c|i|b|u|lang|ruby|rt)(?:[ .][^<>]{0,60})?>")
@@ -37,7 +48,7 @@ _INNER_TAG = re.compile(r"(?<=\S)\s(?=\[[A-Z][\w .'-]{0,29}\]:?\s)")
 _OTHER = re.compile(
     rf"\s*(?:[({{]{_NAME}[)}}]\s*:?\s*|"
     r"(?P<before>[^\s\[\](){}<>|*#:-][^\[\](){}<>|*#:\t]{0,39}?)"
-    r"(?:\s+[-\u2013\u2014]\s+|[ ]{0,9}\t\s*"
+    r"(?:\s+(?:[-\u2013\u2014]|[-=]>)\s+|[ ]{0,9}\t\s*"
     r"|\s*[|>]\s*))(?P<rest>\S.*)"
 )
 _ALONE = re.compile(
@@ -76,7 +87,7 @@ def plain_lines(lines: Sequence[str], names: Sequence[str]) -> Iterator[tuple[in
     `names` are the only ones, if there are any. A line with several tags becomes several.
     """
     lines = _without_times(lines)
-    lines = [_without_number(_MARKS.sub(_mark, line)) if line else "" for line in lines]
+    lines = [_plain_marks(line) if line else "" for line in lines]
     labels = _find_labels(lines, names)
     for number, line in enumerate(lines, start=1):
         if not line:
@@ -88,7 +99,14 @@ def plain_lines(lines: Sequence[str], names: Sequence[str]) -> Iterator[tuple[in
             yield number, _plain(piece, labels, next_is_text=next_is_text)
 
 
+def _plain_marks(line: str) -> str:
+    line = _without_number(_MARKS.sub(_mark, _BULLET.sub("", line)))
+    return _MARK_COLON.sub(r"\1", _WIDE_TAG.sub(r"[\1]", line, count=1))
+
+
 def _mark(found: re.Match[str]) -> str:
+    if found["number"]:
+        return f"[S{found['number']}]"
     return "" if found["end"] else f"[{found['mark']}]"
 
 
@@ -165,12 +183,13 @@ def _other_name(line: str) -> str:
 def _alone_name(line: str) -> str:
     found = _ALONE.fullmatch(line)
     name = found["name"].strip() if found else ""
-    loud = bool(found and found["mark"]) or (name.isupper() and len(name) > 1)
+    numbered = re.fullmatch(r"(?:Speaker|Person|Voice|Host|Guest) [A-Z\d]{1,2}", name) is not None
+    loud = bool(found and found["mark"]) or (name.isupper() and len(name) > 1) or numbered
     return name if loud and _names_somebody(name) else ""
 
 
 def _plain(line: str, labels: _Labels, *, next_is_text: bool) -> str:
-    ways = (_from_voice, _from_tag, _from_other)
+    ways = (_from_voice, _from_remark, _from_tag, _from_other)
     found = next((plain for way in ways if (plain := way(line, labels))), None)
     if found is None and labels.alone and next_is_text:
         name = _alone_name(line)
@@ -179,8 +198,15 @@ def _plain(line: str, labels: _Labels, *, next_is_text: bool) -> str:
 
 
 def _from_voice(line: str, labels: _Labels) -> str | None:
-    found = _VOICE.fullmatch(line)
+    found = _VOICE.fullmatch(line) or _NAMED_TAG.fullmatch(line)
     return f"{found['name'].strip()}: {_CLOSED_TAGS.sub('', found['rest'])}" if found else None
+
+
+def _from_remark(line: str, labels: _Labels) -> str | None:
+    """[Anna, softly] is refused as Anna (softly): is."""
+    found = _REMARK.fullmatch(line)
+    named = found and not labels.is_closed and _names_somebody(found["name"].strip())
+    return f"{found['name']} ({found['remark']}): {found['rest']}" if found and named else None
 
 
 def _from_tag(line: str, labels: _Labels) -> str | None:

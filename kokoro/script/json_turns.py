@@ -8,6 +8,7 @@ or one such object per line, or pairs ["Anna", "Hello"], or an object that holds
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +34,13 @@ class JsonTurn:
 
 def is_json(text: str) -> bool:
     """Whether a text is meant as JSON: it begins with an object, or a list of these or of lists."""
-    begin = "".join(text[:200].split())
-    return begin.startswith(('{"', '[{"', '[["', "[{}", "{}"))
+    begin = "".join(_without_fence(text[:200]).split())
+    return begin.startswith(('{"', '[{"', '[["', "[{}", "{}", "{'", "[{'"))
+
+
+def _without_fence(text: str) -> str:
+    """A text without the marks of code in markdown around it."""
+    return re.sub(r"^\s*```(?:json)?\s*\n|\n```\s*$", "", text)
 
 
 def read_json_turns(text: str) -> list[JsonTurn]:
@@ -53,6 +59,7 @@ def read_json_turns(text: str) -> list[JsonTurn]:
 
 
 def _load(text: str) -> object:
+    text = _without_fence(text)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -39,6 +39,11 @@ def said(script):
         "**Anna**\nHello!\n**Ben**\nHi.",
         "## Anna\nHello!\n## Ben\nHi.",
         "1. Anna: Hello!\n2. Ben: Hi.",
+        "- [Anna] Hello!\n- [Ben] Hi.",
+        "Anna -> Hello!\nBen => Hi.",
+        "\u3010Anna\u3011Hello!\n\u3010Ben\u3011 Hi.",
+        '<speaker name="Anna">Hello!</speaker>\n<speaker name="Ben">Hi.</speaker>',
+        '```json\n[["Anna", "Hello!"], ["Ben", "Hi."]]\n```',
         "[00:01] Anna: Hello!\n(0:00:02) Ben: Hi.",
         "00:01 Anna: Hello!\n00:02.500 Ben: Hi.",
         "1\n00:00:01,000 --> 00:00:02,000\nAnna: Hello!\n\n"
@@ -78,10 +83,17 @@ def test_names_in_capitals_are_those_of_the_list(text):
         "<S1> Hello!\n<S2> Hi.\n<S1> Bye",
         "<s1>Hello!</s1><s2>Hi.</s2><s1>Bye</s1>",
         "S1: Hello!\nS2: Hi.\nS1: Bye",
+        "(s1): Hello!\n(s2): Hi.\n(s1): Bye",
+        "<|speaker:1|> Hello!<|speaker:2|> Hi.<|speaker:1|> Bye",
     ],
 )
 def test_numbered_tags_are_marks(text):
     assert said(parse_script(text)) == [("s1", "Hello!"), ("s2", "Hi."), ("s1", "Bye")]
+
+
+def test_numbered_names_alone_are_speakers():
+    numbered = parse_script("Speaker 1\nHello!\nSpeaker 2\nHi.")
+    assert said(numbered) == [("Speaker 1", "Hello!"), ("Speaker 2", "Hi.")]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +128,9 @@ def test_with_names_and_colons_other_tags_are_words():
         ("[narrator] Hi\n[anna] Yes", (), "Line 1.* could be a speaker .* add it to the list of"),
         ('[{"speaker": "Bob", "text": "Hi"}]', ("Anna",), "Bob is not among the names Anna"),
         ('[{"speaker": "Anna", "text": "Hi"', (), "begins like JSON and is none: .* Anna: Hello$"),
+        ("[{'speaker': 'Anna', 'text': 'Hi'}]", (), "begins like JSON and is none"),
+        ("[Anna, softly] Hi", (), r"\(softly\) stands between name and colon and would be lost"),
+        ("<|speaker:0|> Hi", (), r"\(s0\) is no speaker; the first one is \(s1\)"),
         ('[{"text": "Hi"}]', (), r'Turn 1 of the script has no speaker .*\[\{"speaker": "Anna"'),
         ('[{"speaker": "Anna", "text": 5}]', (), "Turn 1 of the script has no speaker or no text"),
         ('[{"speaker": "A", "text": "x"}, 5]', (), "Turn 2 of the script is no turn"),
@@ -148,7 +163,7 @@ def test_turns_in_json_may_have_options_and_pauses():
 @pytest.mark.parametrize(
     "piece",
     ["A ", "[A", "[A] ", "<v ", "A\t", "A - ", "*", "(", "A\n", "[A] x\n", "A - x\n", "[00:01] ",
-     "00:01 --> 00:02\n", "<s1>", '{"a":', '["', "\t", "1. "],
+     "00:01 --> 00:02\n", "<s1>", " ", '{"a":', '["', "\t", "1. "],
 )  # fmt: skip
 def test_four_times_the_script_makes_four_times_the_calls(piece):
     calls = []

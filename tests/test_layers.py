@@ -51,7 +51,12 @@ NODE_FLOORS = [
     {"loading"},
     {"sampling", "voices"},
 ]
-PHONEME_SYMBOLS = {"symbols.py", "test_phonemes.py", "test_pronunciation.py", "test_clitics.py"}  # not ASCII
+PHONEME_SYMBOLS = {
+    "symbols.py",
+    "test_phonemes.py",
+    "test_pronunciation.py",
+    "test_clitics.py",
+}  # not ASCII
 
 
 def floor_of(module):

@@ -18,7 +18,7 @@ from .notation import OPTION_NAMES
 _SPEAKER_KEYS = ("speaker", "name", "character", "role", "speaker_id", "from")
 _TEXT_KEYS = ("text", "content", "line", "message", "dialogue", "value", "words")
 _LIST_KEYS = ("turns", "dialogue", "script", "messages", "segments", "lines", "conversation")
-_FORM = '[{"speaker": "Anna", "text": "Hello"}, {"speaker": "Ben", "text": "Hi"}]'
+_FORM = '[{"speaker": "Anna", "text": "Hello"}, {"speaker": "Ben", "text": "Hi"}].'
 
 _MOST_SPEAKERS = 10**9  # a number below names one
 
@@ -71,8 +71,8 @@ def _load(text: str) -> object:
                 pass
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ValueError(
-            f"The script begins like JSON and is none: {reason[:100]}. Write {_FORM}, or a line "
-            "per turn: Anna: Hello"
+            f"The script begins like JSON and is none: {reason[:100]}. Write lines such as "
+            f"Anna: Hello, or {_FORM}"
         ) from error
 
 
@@ -98,5 +98,8 @@ def _options(item: Mapping, number: int) -> str:
     options = {key: item[key] for key in OPTION_NAMES if item.get(key) not in (None, "")}
     for key, value in options.items():
         if not isinstance(value, str | int | float) or set(str(value)) & set("[]="):
-            raise ValueError(f"Turn {number} of the script: {key} is no name or number.")
+            raise ValueError(
+                f"Turn {number} of the script: {key} is no name or number. Write for example "
+                '"voice": "af_bella" or "speed": 1.2.'
+            )
     return ", ".join(f"{key}={value}" for key, value in options.items())

@@ -181,7 +181,9 @@ class SpeakerNames:
                 "it to the names."
             )
         if len(name) > MAX_NAME:
-            raise place.error(f"{name[:40]} is no name; it has up to {MAX_NAME} characters.")
+            raise place.error(
+                f"{name[:40]} is no name; it has up to {MAX_NAME} characters. Give a shorter one."
+            )
         return self._add(name, place)
 
     def _add(self, name: str, place: Place) -> int:

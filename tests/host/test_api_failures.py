@@ -98,7 +98,11 @@ def test_refusal_names_node_and_input():
 
 def test_missing_pack_says_what_to_do():
     body = {"error": {"type": "missing_node_type", "message": "Node 'X' not found."}}
-    assert "custom_nodes" in refusal("the prompt", body, PROMPT).hint
+    assert "Put this pack into ComfyUI's custom_nodes" in refusal("the prompt", body, PROMPT).hint
+    body["error"]["extra_info"] = {"class_type": "MultiTalkSampler"}
+    assert "Put this pack" in refusal("the prompt", body, PROMPT).hint
+    body["error"]["extra_info"] = {"class_type": "VHS_LoadVideo"}
+    assert "Put the pack that has VHS_LoadVideo" in refusal("the prompt", body, PROMPT).hint
 
 
 def test_own_disk_is_told_apart_by_the_path():

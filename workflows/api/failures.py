@@ -144,7 +144,13 @@ def refusal(what: str, body: Mapping, prompt: Mapping) -> RefusedError:
     node, _, first = faults[0] if faults else ("", {}, {})
     hint = ""
     if "missing_node_type" in kinds:
-        hint = "Put this pack into ComfyUI's custom_nodes and start ComfyUI again."
+        missing = str(mapping(_of_all(body).get("extra_info")).get("class_type", ""))
+        pack = (
+            "this pack"
+            if not missing or missing.startswith("MultiTalk")
+            else (f"the pack that has {missing}")
+        )
+        hint = f"Put {pack} into ComfyUI's custom_nodes and start ComfyUI again."
     elif kinds & {"value_not_in_list", "custom_validation_failed"}:
         hint = "A file must lie in the host's folder for it; --image and --sound upload yours."
     text = f"The host refused {what}: {render_refusal(body, prompt)}"

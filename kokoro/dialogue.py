@@ -30,7 +30,8 @@ def read_cast(text: str) -> dict[str, str]:
     """Names and voices of a cast list; a name alone gets a voice by itself.
 
     Raises:
-        ValueError: If it is too long, a line is no "Name = voice", or a name comes twice.
+        ValueError: If it is too long, a line is no "Name = voice" or "Name: voice", or a name comes
+            twice.
     """
     check_length(text, "voices")
     cast: dict[str, str] = {}
@@ -38,8 +39,9 @@ def read_cast(text: str) -> dict[str, str]:
     for number, line in enumerate(drop_unseen(text).split("\n"), start=1):
         if not line.strip():
             continue
-        name, equals, voice = (part.strip() for part in line.partition("="))
-        if not name or (equals and not voice):
+        sign = "=" if "=" in line else ":"  # as in scripts; mixes of voices have colons too
+        name, given, voice = (part.strip() for part in line.partition(sign))
+        if not name or (given and not voice):
             raise ValueError(
                 f"voices, line {number}: {line.strip()[:40]!r} gives no speaker a voice. "
                 "Write Name = voice, for example Anna = af_bella."

@@ -84,8 +84,13 @@ def check_voices(speech: Speech, masks: Tensor | None) -> None:
         return
     if len(masks) != voices:
         raise ValueError(
-            f"{voices} voices but {len(masks)} masks; every speaker needs one of each. "
+            f"There {'is' if voices == 1 else 'are'} {_counted(voices, 'voice')} but "
+            f"{_counted(len(masks), 'mask')}; every speaker needs one of each. "
             "Add the missing one in MultiTalk Tracks or MultiTalk Speakers. If masks come one by "
             "one, as a list, join them with Mask List To Mask Batch."
         )
     check_masks(masks)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

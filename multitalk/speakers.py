@@ -165,8 +165,8 @@ def check_masks(masks: Tensor) -> None:
         share = float(shared[index, other] / shared[index, index])
         if share > SWALLOWED:
             raise ValueError(
-                f"Speaker {index + 1} lies to {share:.0%} inside speaker {other + 1}; at most "
-                f"{SWALLOWED:.0%} may overlap, or sound cannot be told apart. "
+                f"{share:.0%} of speaker {index + 1} lies inside speaker {other + 1}; at most "
+                f"{SWALLOWED:.0%} may, or their voices cannot be told apart. "
                 "Make the masks or boxes smaller, or swap them if they are wrong."
             )
 

@@ -17,11 +17,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from comfy_api.latest import io, ui
+from comfy_execution.utils import get_executing_context
 
 Node = TypeVar("Node", bound=type[io.ComfyNode])
 
 LOGGERS = ("multitalk", "multitalk.nodes", "kokoro")  # all of the pack
-_METHODS = ("execute", "fingerprint_inputs", "validate_inputs")
+Say = Callable[[str, "str | None"], object]  # shows a text under the node of an id
+
+_METHODS = ("execute", "check_lazy_status", "fingerprint_inputs", "validate_inputs")
+_RUNNING = ("execute", "check_lazy_status")  # an error of these ends the run
 # Halves of surrogate pairs, control characters but tabs and line feeds, and marks that turn the
 # direction of the text that follows them.
 _UNWRITABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -32,12 +36,16 @@ def writable(text: str) -> str:
     return _UNWRITABLE.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
-def with_writable_texts(node: Node) -> Node:
-    """The same class; what its methods return, and the errors they raise, can be written."""
+def with_writable_texts(node: Node, say: Say) -> Node:
+    """The same class; what its methods return, and the errors they raise, can be written.
+
+    An error that ends a run is said under its node too: the editor hides it behind a button.
+    """
     for name in _METHODS:
         method = vars(node).get(name)
         if isinstance(method, classmethod):
-            setattr(node, name, classmethod(_checked(method.__func__)))
+            shows = say if name in _RUNNING else None
+            setattr(node, name, classmethod(_checked(method.__func__, shows)))
     return node
 
 
@@ -54,13 +62,16 @@ def _clean_record(record: logging.LogRecord) -> bool:
     return True
 
 
-def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
+def _checked(method: Callable[..., Any], say: Say | None) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return _clean(method(*args, **kwargs))
         except Exception as error:
             _clean_error(error)
+            if say is not None and str(error):  # a cancelled run has no words
+                running = get_executing_context()
+                say(writable(str(error)), None if running is None else running.node_id)
             if _says_unwritable(error):  # a text that is made anew each time it is asked for
                 shown = writable(str(error))
                 raise RuntimeError(shown) from None

@@ -18,6 +18,7 @@ MANIFESTS = ROOT / "tests" / "weights" / "manifests"
 NUMBERS = r"\d+(?:\.\d+)*(?:(?:, | and | to )\d+(?:\.\d+)*)*"
 CITED = re.compile(rf"([A-Za-z_0-9]+\.md)(?:,? sections? | )({NUMBERS})?")
 PAGE = re.compile(r"\b[A-Za-z_0-9]+\.md\b")
+TEST = re.compile(r"`(tests/[\w/.]+)`")
 MANIFEST = re.compile(r"\b(?:wan21|multitalk_audio|umt5|clip_vit|quanto_dit|kokoro_82m)\w*\.json\b")
 
 
@@ -51,6 +52,9 @@ def faults(text):
         if page and words:
             here = sections_of(page)
             yield from (f"{name} {one}" for one in cited_sections(words) if one not in here)
+    for name in TEST.findall(text):
+        if not (ROOT / name).exists():
+            yield name
     for name in MANIFEST.findall(text):
         if not (MANIFESTS / name).is_file():
             yield name
@@ -81,6 +85,7 @@ def test_pages_cite_pages_that_are_here(page):
         ("Source: sampling.md 5 to 12", "sampling.md 12"),
         ("decisions.md 2, 3 and 900.", "decisions.md 900"),
         ("# toy.md section\n# 3.9", "toy.md 3.9"),
+        ("Tried in `tests/nodes/test_nothing.py`.", "tests/nodes/test_nothing.py"),
         ("Names: wan21_i2v_15b_base.json", "wan21_i2v_15b_base.json"),
     ],
 )

@@ -55,8 +55,8 @@ class EspeakVoice:
     def _check(self) -> int:
         if self.variant is not None and self.variant not in VARIANTS:
             raise ValueError(
-                f"The variant is {self.variant[:40]!r}; espeak-ng voices have the variants "
-                f"{', '.join(VARIANTS)}. Use one of these or none."
+                f"{self.variant[:40]!r} is no voice of espeak-ng. Use one of "
+                f"{', '.join(VARIANTS)}, or none."
             )
         if not 0 <= self.pitch <= 100:
             raise ValueError(

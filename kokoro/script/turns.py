@@ -68,8 +68,8 @@ def schedule_turns(
             )
         if start < own_ends.get(turn.speaker, 0):
             raise ValueError(
-                f"{where}: {turn.name} would begin before the own turn before has ended. Make the "
-                "overlap shorter or the pause longer."
+                f"{where}: {turn.name} would begin while still speaking: nobody says two turns at "
+                "once. Make the overlap shorter or the pause longer."
             )
         starts.append(start)
         own_ends[turn.speaker] = start + length

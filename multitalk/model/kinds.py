@@ -196,7 +196,8 @@ def _base_words(header: Header) -> str:
     variant, names = base_variant(header), plain_names(header.shapes)
     width = (header.shapes.get(BASE_KEY) or (0,))[-1]
     note = "" if variant == "I2V" else "; MultiTalk needs WAN 2.1 I2V"
-    return f"WAN {variant}, {count_blocks(names)} blocks of width {width}{note}"
+    name = variant if variant.startswith("WAN") else f"WAN {variant}"
+    return f"{name}, {count_blocks(names)} blocks of width {width}{note}"
 
 
 def _audio_words(header: Header) -> str:

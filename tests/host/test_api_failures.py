@@ -29,9 +29,16 @@ def failure(kind, message):
     return run_failure(data)
 
 
-def test_a_video_file_that_could_not_be_written_is_known_by_its_words():
-    error = failure("OSError", "The video file a.mp4 could not be written: the disk is full.")
-    assert isinstance(error, StorageError)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The video file a.mp4 could not be written: the disk is full.",
+        "The video could not be saved in /a: the disk is full.",
+        "The finished video could not be put into the folder /a: the disk is full.",
+    ],
+)
+def test_a_video_file_that_could_not_be_written_is_known_by_its_words(words):
+    assert isinstance(failure("OSError", words), StorageError)
     assert not isinstance(failure("OSError", "the weights cannot be read"), StorageError)
     assert not isinstance(failure("ValueError", "it could not be written"), StorageError)
 
@@ -98,7 +105,11 @@ def test_refusal_names_node_and_input():
 
 def test_missing_pack_says_what_to_do():
     body = {"error": {"type": "missing_node_type", "message": "Node 'X' not found."}}
-    assert "custom_nodes" in refusal("the prompt", body, PROMPT).hint
+    assert "Put this pack into ComfyUI's custom_nodes" in refusal("the prompt", body, PROMPT).hint
+    body["error"]["extra_info"] = {"class_type": "MultiTalkSampler"}
+    assert "Put this pack" in refusal("the prompt", body, PROMPT).hint
+    body["error"]["extra_info"] = {"class_type": "VHS_LoadVideo"}
+    assert "Put the pack that has VHS_LoadVideo" in refusal("the prompt", body, PROMPT).hint
 
 
 def test_own_disk_is_told_apart_by_the_path():

@@ -341,7 +341,10 @@ def test_prompt_is_written_or_printed_and_nothing_runs(capsys, tmp_path):
     [
         (["run"], "the following arguments are required: GRAPH"),
         (["walk"], "invalid choice: 'walk'"),
-        (["run", "toy_one_speaker", "--seed", "-1"], "argument --seed: invalid whole value: '-1'"),
+        (
+            ["run", "toy_one_speaker", "--seed", "-1"],
+            "argument --seed: '-1' is no whole number from 0 up",
+        ),
         (
             ["run", "toy_one_speaker", "--address", "here:there"],
             "--address is here:there; it takes",

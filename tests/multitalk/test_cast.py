@@ -70,10 +70,10 @@ def test_masks_of_another_size_are_those_of_the_picture():
     ("voices", "masks", "message"),
     [
         (3, None, "3 voices but no masks; with three or more speakers everyone needs a mask"),
-        (2, [(0, 20)], "2 voices but 1 masks; every speaker needs one of each"),
-        (1, [(0, 20), (40, 60)], "1 voices but 2 masks; every speaker needs one of each"),
+        (2, [(0, 20)], "There are 2 voices but 1 mask; every speaker needs one of each"),
+        (1, [(0, 20), (40, 60)], "There is 1 voice but 2 masks; every speaker needs one of each"),
         (2, [(0, 20), (40, 40)], "The mask of speaker 2 is empty"),
-        (2, [(0, 60), (4, 24)], "Speaker 2 lies to 100% inside speaker 1"),
+        (2, [(0, 60), (4, 24)], "100% of speaker 2 lies inside speaker 1"),
         (2, [(0, 60), (60, 63)], "The mask of speaker 2 vanishes in a video of 32 x 32"),
     ],
 )

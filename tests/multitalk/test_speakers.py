@@ -150,14 +150,14 @@ def test_ninety_percent_may_lie_inside_another():
     large = area((0, 10), (0, 10))
     check_masks(torch.stack([large, area((0, 1), (1, 11))]))  # 9 of 10
     swallowed = area((0, 2), (1, 10)) + area((0, 1), (0, 1)) + area((0, 1), (10, 11))  # 19 of 20
-    with pytest.raises(ValueError, match="Speaker 2 lies to 95% inside speaker 1; at most 90%"):
+    with pytest.raises(ValueError, match="95% of speaker 2 lies inside speaker 1; at most 90%"):
         check_masks(torch.stack([large, swallowed]))
-    with pytest.raises(ValueError, match="Speaker 1 lies to 95% inside speaker 2"):
+    with pytest.raises(ValueError, match="95% of speaker 1 lies inside speaker 2"):
         check_masks(torch.stack([swallowed, large]))
 
 
 def test_two_equal_masks_are_refused():
-    with pytest.raises(ValueError, match="Speaker 1 lies to 100% inside speaker 2"):
+    with pytest.raises(ValueError, match="100% of speaker 1 lies inside speaker 2"):
         check_masks(area((0, 5), (0, 5)).expand(2, -1, -1))
 
 

@@ -31,11 +31,11 @@ def refuse(host, prompt):
 CASES = {
     "two voices, one mask": (
         {"voices": 2, "boxes": "0,0,20,64"},
-        "2 voices but 1 masks; every speaker needs one of each",
+        "There are 2 voices but 1 mask; every speaker needs one of each",
     ),
     "one voice, two masks": (
         {"boxes": "0,0,20,64;40,0,20,64"},
-        "1 voices but 2 masks; every speaker needs one of each",
+        "There is 1 voice but 2 masks; every speaker needs one of each",
     ),
     "three voices, no mask": ({"voices": 3}, "3 voices but no masks"),
     "empty mask": (
@@ -44,7 +44,7 @@ CASES = {
     ),
     "swallowed mask": (
         {"voices": 2, "boxes": "0,0,60,60;4,4,20,20"},
-        "Speaker 2 lies to 100% inside speaker 1",
+        "100% of speaker 2 lies inside speaker 1",
     ),
     "mask cropped away": (
         {"voices": 2, "boxes": "0,0,10,64;150,0,100,64", "picture": (256, 64)},

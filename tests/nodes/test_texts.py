@@ -11,7 +11,7 @@ import traceback
 import pytest
 
 from pack.tests.layers import sources
-from pack.tools.host.prompts import node
+from pack.tools.host.prompts import node, talk
 
 pytestmark = pytest.mark.host
 HALF = "\ud800"
@@ -51,7 +51,7 @@ def test_every_node_of_the_pack_is_clean(host):
     ours = [c for n, c in nodes.NODE_CLASS_MAPPINGS.items() if n.startswith("MultiTalk")]
     assert len(ours) >= 18
     for cls in ours:
-        for name in ("execute", "fingerprint_inputs", "validate_inputs"):
+        for name in ("execute", "check_lazy_status", "fingerprint_inputs", "validate_inputs"):
             if name in vars(cls):
                 method = vars(cls)[name].__func__
                 plain = method.__wrapped__
@@ -92,7 +92,7 @@ def test_errors_and_their_causes_can_be_logged(host, texts, first, second, kind,
             raise_in_turn(first, second)
 
     with pytest.raises(kind) as caught:
-        texts.with_writable_texts(Node).execute()
+        texts.with_writable_texts(Node, print).execute()
     assert str(caught.value) == message
     "".join(traceback.format_exception(caught.value)).encode()
 
@@ -110,7 +110,7 @@ def test_outputs_and_lines_of_the_log_can_be_written(host, texts, caplog):
         def validate_inputs(cls):
             return f"refused {HALF}"
 
-    clean = texts.with_writable_texts(Node)
+    clean = texts.with_writable_texts(Node, print)
     with caplog.at_level("WARNING"):
         given = clean.execute()
     assert given.args == ("report \\ud800", 3)
@@ -135,3 +135,18 @@ def test_a_file_with_half_a_character_in_a_name_is_refused_in_words(host, tmp_pa
     said = str(result.error or result.outputs["1"])
     said.encode()
     assert "half" in said
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (talk(sound="nan"), "samples that are not finite numbers"),
+        (talk(voices=2, boxes="0,0,20,64"), "There are 2 voices but 1 mask"),
+    ],
+)
+def test_an_error_is_said_under_its_node_too(host, prompt, words):
+    result = host.run(prompt)
+    assert not result.ok
+    said = [d for kind, d in result.events if kind == "text" and words in d["text"]]
+    assert [d["node"] for d in said] == [result.error["node_id"]]
+    assert said[0]["text"] == result.error["exception_message"].strip()

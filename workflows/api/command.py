@@ -153,19 +153,18 @@ def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespa
 
 
 def whole(text: str) -> int:
-    """Read a whole number from 0; ValueError if it is something else."""
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
+    """Read a whole number from 0; ArgumentTypeError if it is something else."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+    return int(text)
 
 
 def seconds(text: str) -> float:
-    """Read a time above 0, or `inf`; ValueError if it is something else."""
-    value = float(text)
-    if not value > 0:
-        raise ValueError(text)
-    return value
+    """Read a time above 0, or `inf`; ArgumentTypeError if it is something else."""
+    with contextlib.suppress(ValueError):
+        if (value := float(text)) > 0:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds above 0")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,8 @@ EXIT_CODES: Mapping[int, str] = {
 }
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "Allocation on device", "out of memory")
-NOT_WRITTEN = "could not be written"  # so MultiTalk Sample To Video says it
+# So the nodes that write videos say it.
+NOT_WRITTEN = ("could not be written", "could not be saved", "could not be put into")
 MESSAGE_LETTERS = 10_000  # of what a host says; a traceback is not shown
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -144,7 +145,13 @@ def refusal(what: str, body: Mapping, prompt: Mapping) -> RefusedError:
     node, _, first = faults[0] if faults else ("", {}, {})
     hint = ""
     if "missing_node_type" in kinds:
-        hint = "Put this pack into ComfyUI's custom_nodes and start ComfyUI again."
+        missing = str(mapping(_of_all(body).get("extra_info")).get("class_type", ""))
+        pack = (
+            "this pack"
+            if not missing or missing.startswith("MultiTalk")
+            else (f"the pack that has {missing}")
+        )
+        hint = f"Put {pack} into ComfyUI's custom_nodes and start ComfyUI again."
     elif kinds & {"value_not_in_list", "custom_validation_failed"}:
         hint = "A file must lie in the host's folder for it; --image and --sound upload yours."
     text = f"The host refused {what}: {render_refusal(body, prompt)}"
@@ -163,7 +170,7 @@ def run_failure(event: object) -> HostError:
     if any(word in kind or word in message for word in OUT_OF_MEMORY):
         hint = "Use a smaller size, quantised weights or a machine with more memory."
         return MemoryFullError(text, details=data, node=node, hint=hint)
-    unwritten = kind == "OSError" and NOT_WRITTEN in message
+    unwritten = kind == "OSError" and any(words in message for words in NOT_WRITTEN)
     if unwritten or any(f"[Errno {number}]" in message for number in CANNOT_WRITE):
         hint = "Free space on the disk of the host's output folder, or let the host write there."
         return StorageError(text, details=data, node=node, hint=hint)

@@ -64,7 +64,7 @@ def test_pause_is_the_number_as_written():
          "Line 3, column 7: the overlap of 1.5 s is longer than the 1.00 s that it can overlap"),
         ([turn(0, pause_s=-0.5)], "the overlap of 0.5 s is longer than the 0.00 s"),
         ([turn(0), turn(1, pause_s=-0.5), turn(0, pause_s=-0.9, line=9)],
-         "Line 9, column 1: A would begin before the own turn before has ended"),
+         "Line 9, column 1: A would begin while still speaking"),
     ],
 )  # fmt: skip
 def test_impossible_overlap_is_refused(turns, message):

@@ -202,7 +202,9 @@ def test_other_wan_models_are_named(label):
     found = header(VARIANT_SHAPES[label])
     assert kind_of(found) == "WAN base model"
     assert base_variant(found) == label
-    assert f"WAN {label}, 40 blocks of width 5120; MultiTalk needs WAN 2.1 I2V" in describe(found)
+    name = label if label.startswith("WAN") else f"WAN {label}"
+    words = f"\n{name}, 40 blocks of width 5120; MultiTalk needs WAN 2.1 I2V"
+    assert words in describe(found)
 
 
 def test_base_that_says_it_needs_no_clip_is_i2v_without_image_embedding():

@@ -163,7 +163,7 @@ class MultiTalkLoadModel(io.ComfyNode):
         found = find_model_files(base, audio_part, cls.hidden.dynprompt)
         chosen = _read_loras(loras)
         headers = [found.base] if audio_part == IN_BASE else [found.base, found.audio.header]
-        changes = report_loras(chosen, found.network)
+        changes = report_loras(chosen, found.network, cls.hidden.dynprompt)
         report = "\n\n".join(text for text in [*map(describe, headers), changes] if text)
         logger.info("[MultiTalk] %s", report)
         if changes:
@@ -250,6 +250,7 @@ class MultiTalkAddLoras(io.ComfyNode):
                 io.String.Input("loras", tooltip="JSON: file names and strengths."),
             ],
             outputs=[(io.Model, "model", "With LoRAs.")],
+            hidden=[io.Hidden.dynprompt],
             is_dev_only=True,
         )
 
@@ -270,7 +271,7 @@ class MultiTalkAddLoras(io.ComfyNode):
 
         check_inputs({"model": model}, "model")
         for name, strength in read_chosen(loras):
-            model = apply_lora(model, name, strength)
+            model = apply_lora(model, name, strength, cls.hidden.dynprompt)
         return io.NodeOutput(model)
 
 

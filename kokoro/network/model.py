@@ -89,8 +89,8 @@ class Predictor(nn.Module):
     def durations(self, encoded: Tensor, speed: float) -> Tensor:
         """Frames [P] int64 of symbols [1, P, C]: halves to even, at least 1."""
         scores = self.duration_proj(self.lstm(encoded)[0])  # [1, P, max_duration]
-        _check_numbers(scores, "the predictor, for durations")
         frames = torch.sigmoid(scores).sum(-1)[0] / speed
+        _check_numbers(frames, "the predictor, for durations")
         return torch.round(frames).clamp(min=1).long()
 
     def curves(self, encoded: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:

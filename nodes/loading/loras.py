@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import comfy.lora
 import torch
@@ -15,13 +16,12 @@ from ...multitalk.model.lora import LoraMatch, match_lora
 from ...multitalk.model.lora_forms import ALPHA, DORA
 from ...multitalk.model.lora_report import describe_match, require_match
 from ...multitalk.model.lora_scale import HeaderScale, read_scale
-from ...multitalk.model.naming import read_model_header
 from ...weights.header import open_tensors
 from ...weights.strict import tensor_shapes
-from ..host import LORA_FOLDERS, find_file
 from .audio_hooks import KEY
 from .audio_part import add_changes
 from .decomposed import Decomposed
+from .model_files import find_lora_header
 from .modules import map_safetensors
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -41,7 +41,7 @@ def read_chosen(text: str) -> list[tuple[str, float]]:
         ) from error
 
 
-def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str:
+def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes, dynprompt: Any) -> str:
     """Match LoRA files against base and audio part from their headers, as a text for people.
 
     Those of strength 0 are named and left out.
@@ -54,20 +54,20 @@ def report_loras(chosen: Sequence[tuple[str, float]], parameters: Shapes) -> str
         if strength == 0:
             lines.append(f"{name}: strength 0, left out")
             continue
-        header = read_model_header(find_file(name, LORA_FOLDERS))
+        header = find_lora_header(name, dynprompt)
         match = match_lora(header.shapes, parameters, read_scale(header))
         require_match(match, name)
         lines.append(describe_match(match, name, strength))
     return "\n".join(lines)
 
 
-def apply_lora(model: ModelPatcher, name: str, strength: float) -> ModelPatcher:
+def apply_lora(model: ModelPatcher, name: str, strength: float, dynprompt: Any) -> ModelPatcher:
     """A clone with a file of models/loras on the base, and on the audio part if there is one.
 
     Raises:
         ValueError: If no key of the file fits the model.
     """
-    header = read_model_header(find_file(name, LORA_FOLDERS))
+    header = find_lora_header(name, dynprompt)
     state: dict[str, Tensor] = {}
     for key, tensor in open_tensors(header, map_safetensors).items():
         if not isinstance(tensor, Tensor):

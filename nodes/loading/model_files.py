@@ -10,9 +10,18 @@ from typing import Any, cast
 from ...multitalk.config import Family
 from ...multitalk.model.fit import check_encoder_fit
 from ...multitalk.model.model_files import AudioFile, ModelFiles
+from ...multitalk.model.naming import ModelHeader, read_model_header
 from ...multitalk.sound.wav2vec2 import Speech
 from ..checked import once
-from ..host import AUDIO_PART_FOLDERS, BASE_FOLDERS, IN_BASE, file_stamps, find_file, upstream
+from ..host import (
+    AUDIO_PART_FOLDERS,
+    BASE_FOLDERS,
+    IN_BASE,
+    LORA_FOLDERS,
+    file_stamps,
+    find_file,
+    upstream,
+)  # fmt: skip
 
 _LOADERS = ("MultiTalkLoadModel", "MultiTalkAttach")
 
@@ -69,3 +78,10 @@ def find_audio_file(name: str, dynprompt: Any) -> AudioFile:
     path = find_file(name, AUDIO_PART_FOLDERS)
     key = (AudioFile, path, file_stamps([name], AUDIO_PART_FOLDERS))
     return once(dynprompt, key, lambda: AudioFile.read(path))
+
+
+def find_lora_header(name: str, dynprompt: Any) -> ModelHeader:
+    """As `find_model_files` for a file of models/loras."""
+    path = find_file(name, LORA_FOLDERS)
+    key = (ModelHeader, path, file_stamps([name], LORA_FOLDERS))
+    return once(dynprompt, key, lambda: read_model_header(path))

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from pack.tests.host.odd_host import ID, event, file, history, http, odd_host
+from pack.workflows.api import answers as answers_module
 from pack.workflows.api import client as client_module
+from pack.workflows.api import run as run_module
 from pack.workflows.api.answers import Answer, Deadline, Question
 from pack.workflows.api.client import HostClient
 from pack.workflows.api.command import main
@@ -253,7 +255,7 @@ ODD = {
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
     """Runs the command against an odd host; gives exit code, output and errors."""
-    monkeypatch.setattr("pack.workflows.api.run.STOP_SECONDS", 0.1)
+    monkeypatch.setattr(run_module, "STOP_SECONDS", 0.1)
     monkeypatch.setattr(client_module, "HISTORY_SECONDS", 0.1)
     monkeypatch.setattr(client_module, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(client_module, "UNTOLD_BYTES", 3 << 20)
@@ -312,7 +314,7 @@ def test_answer_that_trickles_ends_after_its_own_time_too():
 
 
 def test_long_answer_gets_more_time_by_its_size(monkeypatch):
-    monkeypatch.setattr("pack.workflows.api.answers.BYTES_PER_SECOND", 10)
+    monkeypatch.setattr(answers_module, "BYTES_PER_SECOND", 10)
     slow = slowly(OK + b"Content-Length: 24\r\n\r\n", b"ab")
     with (
         odd_host({"/history": slow}) as host,

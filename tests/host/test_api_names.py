@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pack.tests.host.odd_host import file, history, http, odd_host
+from pack.workflows.api import run as run_module
 from pack.workflows.api.client import HostClient
 from pack.workflows.api.command import main
 from pack.workflows.api.failures import HostError, StorageError
@@ -63,7 +64,7 @@ def graph(tmp_path):
 @pytest.fixture
 def run(graph, tmp_path, capsys, monkeypatch):
     """Runs the command against an odd host; gives exit code and what was printed."""
-    monkeypatch.setattr("pack.workflows.api.run.STOP_SECONDS", 0.2)
+    monkeypatch.setattr(run_module, "STOP_SECONDS", 0.2)
 
     def run(answers, *options):
         with odd_host(answers) as host:

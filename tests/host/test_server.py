@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 import urllib.request
@@ -113,10 +114,13 @@ def test_half_a_character_in_a_file_leaves_the_worker_alive(running):
     process, client = running
     folder = Path(process.settings.base) / "models" / "loras"
     folder.mkdir(parents=True, exist_ok=True)
-    header = rb'{"\ud800":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}'
-    (folder / "half.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
-    report = {"class_type": "MultiTalkFileReport", "inputs": {"file": "loras/half.safetensors"}}
-    with pytest.raises(HostError, match=r"\\ud800"):
-        client.run({"1": report})
+    header = rb'{"\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    whole = len(header).to_bytes(8, "little") + header + b"1234"
+    names = "half.safetensors", os.fsdecode(b"\xff.safetensors")  # in the file, and of the file
+    for name, contents in zip(names, (whole, b"cut"), strict=True):
+        (folder / name).write_bytes(contents)
+        report = {"class_type": "MultiTalkFileReport", "inputs": {"file": f"loras/{name}"}}
+        with pytest.raises(HostError, match="is no safetensors file, or its beginning is damaged"):
+            client.run({"1": report})
     report["inputs"]["file"] = "vae/multitalk_toy_vae.safetensors"
     assert client.run({"1": report})["status"]["status_str"] == "success"

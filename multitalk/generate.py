@@ -211,6 +211,7 @@ class _WindowMaker:
         self._follows, self._drift = family == "multitalk", drift
         self._first, self._begin = scene.source(0), noise.state()
         self._picture_colors = color_statistics(self._first, models.device)
+        self._still: tuple[int, Tensor, Tensor] | None = None  # window, picture, its latents
 
     def make(self, index: int, state: WindowState | None) -> FinishedWindow:
         """Window `index` from the state after the window before; None for the first."""
@@ -246,7 +247,7 @@ class _WindowMaker:
         """Raw latents [1, 16, T, h, w] of window `index`."""
         plan, models = self._plan, self._models
         window = plan.window_frames(index)
-        latents = self._encode(pad_with_grey(condition, window))
+        latents = self._encode_condition(condition, window)
         motion = self._motion(index, tail, condition, latents)
         height, width = self._first.shape[1:3]
         shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(height, width))
@@ -279,6 +280,17 @@ class _WindowMaker:
             # The VAE is causal: the first latent frame is the condition frame encoded alone.
             return Motion(latents=latents[:, :, :1], noise=None)
         return Motion(latents=self._encode(tail), noise=None)
+
+    def _encode_condition(self, condition: Tensor, window: int) -> Tensor:
+        """Latents of a condition before grey; a still picture is encoded once for its windows."""
+        if len(condition) > 1:
+            return self._encode(pad_with_grey(condition, window))
+        known = self._still
+        if known is None or known[0] != window or not torch.equal(known[1], condition):
+            known = self._still = (
+                window, condition, self._encode(pad_with_grey(condition, window)),
+            )  # fmt: skip
+        return known[2]
 
     def _encode(self, frames: Tensor) -> Tensor:
         latents = self._models.encode(frames)

@@ -167,6 +167,16 @@ def test_infinitetalk_knows_one_frame_of_the_source_in_every_window():
         assert painter.requests[index].known_latent_frames == 1
 
 
+def test_a_still_picture_is_encoded_once_for_all_windows_of_a_length():
+    plan = plan_exact(85, SIZES["toy"], short_last_window=True)
+    finished, painter = run(plan, "infinitetalk", picture=lambda _frame: source(0))
+    list(finished)
+    assert [len(given) for given in painter.encoded] == [33, 9, 9, 13, 9]  # 9: the tails
+    first, *later, last = (request.condition for request in painter.requests)
+    assert all(torch.equal(first, one) for one in later)
+    assert torch.equal(last, first[:, :, : last.shape[2]])
+
+
 def test_infinitetalk_begins_with_the_source_and_goes_on_with_its_own_frames():
     plan = plan_exact(100, SIZES["toy"])
     finished, painter = run(plan, "infinitetalk")

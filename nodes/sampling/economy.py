@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...multitalk.config import VAE_SPACE
 from ...multitalk.generate import FinishedWindow
+from ...multitalk.model.cpu_kernels import quick_kernels
 from ..host import GIB
-from .cpu_kernels import quick_kernels
 
 logger = logging.getLogger("multitalk.nodes")
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from itertools import product
 
 import pytest
 import torch
 from torch.nn import Conv3d, functional
 
-pytestmark = [
-    pytest.mark.host,
-    pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN"),
-]
+from pack.multitalk.model.cpu_kernels import quick_kernels
 
-
-@pytest.fixture
-def quick_kernels(host):
-    return importlib.import_module(f"{host.pack_name}.nodes.sampling.cpu_kernels").quick_kernels
+pytestmark = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN"
+)
 
 
 @pytest.fixture
@@ -32,7 +27,7 @@ def one_dnn(monkeypatch):
     ("stride", "padding", "dilation", "bias"),
     list(product((1, (1, 2, 2)), (0, 1, (0, 1, 1)), (1, (1, 2, 1)), ("with", "without"))),
 )
-def test_small_volumes_use_one_dnn(quick_kernels, one_dnn, stride, padding, dilation, bias):
+def test_small_volumes_use_one_dnn(one_dnn, stride, padding, dilation, bias):
     torch.manual_seed(0)
     layer = Conv3d(
         4, 6, 3, stride, padding, dilation=dilation, groups=2, bias=bias == "with"
@@ -48,7 +43,7 @@ def test_small_volumes_use_one_dnn(quick_kernels, one_dnn, stride, padding, dila
 
 
 @pytest.mark.parametrize("case", ["half", "kernel of one pixel", "gradient", "words", "2d"])
-def test_other_convolutions_stay_as_they_are(quick_kernels, one_dnn, case):
+def test_other_convolutions_stay_as_they_are(one_dnn, case):
     volume, weight = torch.randn(1, 4, 6, 8, 8), torch.randn(4, 4, 3, 3, 3)
     if case == "half":
         volume, weight = volume.bfloat16(), weight.bfloat16()
@@ -66,7 +61,7 @@ def test_other_convolutions_stay_as_they_are(quick_kernels, one_dnn, case):
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2, -1, 3])
-def test_norms_have_the_same_values(quick_kernels, dim):
+def test_norms_have_the_same_values(dim):
     values = torch.randn(3, 16, 5, 6)
     values[:, :, 0] = 0
     expected = functional.normalize(values, dim=dim)
@@ -74,7 +69,7 @@ def test_norms_have_the_same_values(quick_kernels, dim):
         torch.testing.assert_close(functional.normalize(values, dim=dim), expected)
 
 
-def test_norms_along_another_axis_than_the_last_are_made_of_squares(quick_kernels, monkeypatch):
+def test_norms_along_another_axis_than_the_last_are_made_of_squares(monkeypatch):
     values = torch.randn(2, 8, 4)
     monkeypatch.setattr(torch.Tensor, "norm", None)  # the slow way
     with quick_kernels():

@@ -43,7 +43,8 @@ def with_writable_texts(node: Node, say: Say) -> Node:
     """
     for name in _METHODS:
         method = vars(node).get(name)
-        if isinstance(method, classmethod):
+        # The host may ask for the nodes again: what is wrapped stays as it is.
+        if isinstance(method, classmethod) and not hasattr(method.__func__, "__wrapped__"):
             shows = say if name in _RUNNING else None
             setattr(node, name, classmethod(_checked(method.__func__, shows)))
     return node

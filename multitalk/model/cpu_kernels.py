@@ -5,8 +5,8 @@ product of the first four of five sizes is above 20,480: width is not counted. A
 narrow VAE, and the first ones of Wan's own, are below. Norms along another axis than the last: one
 number at a time, where squares and their sum take whole vectors. Measured on 16 channels of
 96 x 144, one thread: convolution 83 ms to 10 ms, norm 5.3 ms to 0.25 ms, values equal to 2e-6 of
-the largest; the toy's VAE decodes four times as fast. GPUs and other kinds of numbers are not
-concerned.
+the largest; the toy's VAE works five times as fast (tools/bench/vae_cpu_20261129.md). GPUs and
+other kinds of numbers are not concerned.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import cProfile
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,41 +48,32 @@ def count_calls() -> Iterator[Count]:
 
 
 @contextmanager
-def no_endless_loop(seconds: float = 60.0) -> Iterator[None]:
+def _stopped_after(seconds: float, timer: str, alarm: str, state: str) -> Iterator[None]:
+    """Stop when a timer of this process ends; `timer` and `alarm` are names in `signal`."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"still {state} after {seconds} s")
+
+    if not hasattr(signal, alarm):  # Windows
+        yield
+        return
+    before = signal.signal(getattr(signal, alarm), stop)
+    signal.setitimer(getattr(signal, timer), seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(getattr(signal, timer), 0)
+        signal.signal(getattr(signal, alarm), before)
+
+
+def no_endless_loop(seconds: float = 60.0) -> AbstractContextManager[None]:
     """Stop what computes for `seconds` of this process's own time; far above what it needs."""
-
-    def stop(*_: object) -> None:
-        raise AssertionError(f"still at work after {seconds} s of computing")
-
-    if not hasattr(signal, "SIGVTALRM"):  # Windows
-        yield
-        return
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+    return _stopped_after(seconds, "ITIMER_VIRTUAL", "SIGVTALRM", "computing")
 
 
-@contextmanager
-def no_waiting(seconds: float = 30.0) -> Iterator[None]:
+def no_waiting(seconds: float = 30.0) -> AbstractContextManager[None]:
     """Stop what waits for `seconds` of the clock, as for somebody who writes into a pipe."""
-
-    def stop(*_: object) -> None:
-        raise AssertionError(f"still waiting after {seconds} s")
-
-    if not hasattr(signal, "SIGALRM"):  # Windows
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    return _stopped_after(seconds, "ITIMER_REAL", "SIGALRM", "waiting")
 
 
 def bytes_read() -> int:

@@ -10,7 +10,9 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
+from pack.workflows.api.command import main
 from pack.workflows.api.websocket import MAGIC, TEXT, Frame, encode_frame
 
 Wire = bytes | Callable[[socket.socket], None]  # what is sent, or who sends it
@@ -137,3 +139,10 @@ def odd_host(answers: Mapping[str, Wire] | None = None) -> Iterator[OddHost]:
     finally:
         host.close()
         thread.join(5)
+
+
+def run_against(answers: Mapping[str, Wire], graph: Path, folder: Path, *options: str) -> int:
+    """Run a graph by the command against a host of these answers; its exit code."""
+    with odd_host(answers) as host:
+        place = ["--address", host.address, "--output", str(folder)]
+        return main(["run", str(graph), *options, *place])

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pack.tests.host.odd_host import ID, event, file, history, http, odd_host
+from pack.tests.host.odd_host import ID, event, file, history, http, odd_host, run_against
 from pack.workflows.api import answers as answers_module
 from pack.workflows.api import client as client_module
 from pack.workflows.api import run as run_module
@@ -263,9 +263,7 @@ def run(tmp_path, capsys, monkeypatch):
     graph.write_text(json.dumps(PROMPT))
 
     def run(answers, *options):
-        with odd_host(answers) as host:
-            place = ["--address", host.address, "--output", str(tmp_path / "results")]
-            code = main(["run", str(graph), *options, *place])
+        code = run_against(answers, graph, tmp_path / "results", *options)
         return code, *capsys.readouterr()
 
     return run

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pack.tests.host.odd_host import file, history, http, odd_host
+from pack.tests.host.odd_host import file, history, http, odd_host, run_against
 from pack.workflows.api import run as run_module
 from pack.workflows.api.client import HostClient
-from pack.workflows.api.command import main
 from pack.workflows.api.failures import HostError, StorageError
 from pack.workflows.api.storing import store
 from pack.workflows.api.texts import NAME_BYTES, plain_name, shown
@@ -67,9 +66,7 @@ def run(graph, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(run_module, "STOP_SECONDS", 0.2)
 
     def run(answers, *options):
-        with odd_host(answers) as host:
-            place = ["--address", host.address, "--output", str(tmp_path / "results")]
-            code = main(["run", str(graph), *options, *place])
+        code = run_against(answers, graph, tmp_path / "results", *options)
         return code, *capsys.readouterr()
 
     return run

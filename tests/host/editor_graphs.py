@@ -2,9 +2,9 @@
 
 import json
 import urllib.request
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from pack.tools.make.graph_index import graph_path
+
 INPUT_NODE, OUTPUT_NODE = -10, -20
 # The API knows no upload buttons, players or what happens to a seed afterwards.
 EDITOR_ONLY = {"upload", "audioUI", "control_after_generate"}
@@ -16,7 +16,7 @@ def get(server, path):
 
 
 def editor(name):
-    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    return json.loads(graph_path(name).read_text(encoding="ascii"))
 
 
 def subgraphs(workflow):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pack.tools.host.environment import ROOT
+from pack.tools.make.graph_index import FILES
 from pack.workflows.api.edit import (
     find_node,
     graph_names,
@@ -26,7 +26,7 @@ def inputs(prompt, name):
 
 
 def test_names_are_those_of_the_shipped_graphs():
-    assert graph_names() == sorted(p.stem for p in (ROOT / "workflows").glob("*.json"))
+    assert graph_names() == sorted(FILES)
 
 
 @pytest.mark.parametrize(

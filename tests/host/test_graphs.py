@@ -15,6 +15,7 @@ from pack.tools.host.client import HostClient, HostError, files_of
 from pack.tools.host.process import PACK_NAME
 from pack.tools.make.clip import write_clip
 from pack.tools.make.graph_forms import Use
+from pack.tools.make.graph_index import FILES, graph_picture
 from pack.tools.make.graph_list import GRAPHS
 from pack.tools.make.graphs import stale
 
@@ -34,7 +35,7 @@ from .editor_graphs import (
 pytestmark = pytest.mark.host
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
-NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+NAMES = sorted(FILES)
 TOYS = [name for name in NAMES if name.startswith("toy_")]
 SCENES = {
     "toy_one_speaker": "one_speaker",
@@ -123,7 +124,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 
 
 def test_all_graphs_are_offered_as_templates(server):
-    assert sorted(json.loads(get(server, "/workflow_templates"))[PACK_NAME]) == NAMES
+    assert sorted(json.loads(get(server, "/workflow_templates"))[PACK_NAME]) == sorted(FILES.values())
     assert len(NAMES) == 16
 
 
@@ -198,7 +199,7 @@ def test_every_model_file_can_be_downloaded_by_the_editor(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_graph_has_a_picture(name):
-    path = ROOT / "workflows" / f"{name}.jpg"
+    path = graph_picture(name)
     assert path.stat().st_size < THUMBNAIL_BYTES
     with Image.open(path) as picture:
         assert picture.format == "JPEG"

@@ -22,6 +22,7 @@ import tomllib
 
 from pack.tests.archive import git, is_repository, unpack
 from pack.tools.host.client import HostClient, HostProcess, HostSettings
+from pack.tools.make.graph_index import FILES
 
 pytestmark = [
     pytest.mark.host,
@@ -157,8 +158,10 @@ def test_pages_words_and_graphs_are_served_in_an_odd_path(running, own_nodes):
     words = json.loads(get(process, "i18n"))
     assert all(set(own_nodes) <= set(words[language]["nodeDefs"]) for language in ("en", "zh"))
     graphs = json.loads(get(process, "workflow_templates"))[pack.name]
-    assert "toy_one_speaker" in graphs
-    assert get(process, "api", "workflow_templates", pack.name, "toy_one_speaker.jpg")
+    assert FILES["toy_one_speaker"] in graphs
+    for ending in (".json", ".jpg"):
+        file = f"{FILES['toy_one_speaker']}{ending}"
+        assert get(process, "api", "workflow_templates", pack.name, file)
     with HostClient(process.address) as client:
         served = client.object_info()
     assert {served[name]["python_module"] for name in own_nodes} == {f"custom_nodes.{pack.name}"}

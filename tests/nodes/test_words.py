@@ -11,6 +11,7 @@ import re
 import sys
 
 import pytest
+from graph_index import FILES
 from PIL import Image
 
 from locales import LOCALES, ROOT, english_files, every_input, flatten, read_locale, read_nodes
@@ -206,7 +207,7 @@ def test_pages_name_exactly_the_inputs_and_outputs(nodes):
 
 
 def test_pages_name_nothing_that_is_gone(nodes, english):
-    known = OTHER_CODE | {path.stem for path in (ROOT / "workflows").glob("*.json")}
+    known = OTHER_CODE | FILES.keys()
     for path, text in flatten(english).items():
         known |= {text} if path[-1] == "name" or path[-2] == "options" else set()
     for path in PAGES.glob("*.md"):

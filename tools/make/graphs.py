@@ -1,10 +1,10 @@
 """Write the graphs of workflows/ and subgraphs/: `.venv/bin/python tools/make/graphs.py`.
 
-The graphs are data in graph_list.py; from it come workflows/NAME.json (the editor's form),
-workflows/api/NAME.json (the API's form), subgraphs/NAME.json (blueprints), and the JSON Schema of
-the prompts, workflows/api/prompts.schema.json. Order of inputs,
-defaults and outputs come from the nodes themselves: the pinned host is started for it, or give the
-address of a running one. Nothing is written with --check, which ends with 1 if a file differs.
+The graphs are data in graph_list.py; from it come the editor's form in workflows/, under the file
+names of graph_index.py, workflows/api/NAME.json (the API's form), subgraphs/NAME.json (blueprints),
+and the JSON Schema of the prompts, workflows/api/prompts.schema.json. Order of inputs, defaults and
+outputs come from the nodes themselves: the pinned host is started for it, or give the address of a
+running one. Files that no graph makes any more are deleted. Nothing is written with --check, which ends with 1 if a file differs.
 After a change run tools/make/screenshots.py too.
 """
 
@@ -34,13 +34,14 @@ def render(schemas: Mapping[str, Any]) -> dict[Path, str]:
     """
     from pack.tools.make.graph_editor import blueprint_form, editor_form
     from pack.tools.make.graph_forms import api_form, to_json
+    from pack.tools.make.graph_index import graph_path
     from pack.tools.make.graph_list import BLUEPRINTS, GRAPHS
     from pack.tools.make.prompt_schema import prompt_schema
 
     files: dict[Path, str] = {}
     prompts = {graph.name: api_form(schemas, graph) for graph in GRAPHS}
     for graph in GRAPHS:
-        files[ROOT / "workflows" / f"{graph.name}.json"] = to_json(editor_form(schemas, graph))
+        files[graph_path(graph.name)] = to_json(editor_form(schemas, graph))
         files[ROOT / "workflows" / "api" / f"{graph.name}.json"] = to_json(prompts[graph.name])
     schema = prompt_schema(schemas, prompts.values())
     files[ROOT / "workflows" / "api" / "prompts.schema.json"] = to_json(schema)
@@ -115,6 +116,8 @@ def main() -> int:
     if options.check:
         return 1 if differing else 0
     files = render(schemas)
+    for path in set(differing) - files.keys():
+        path.unlink()
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="ascii")

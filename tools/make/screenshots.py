@@ -1,4 +1,4 @@
-"""Open every graph in the real editor, check it, and take its picture for workflows/NAME.jpg.
+"""Open every graph in the real editor, check it, and take its picture for workflows/pictures.
 
 Not part of the test suite. It needs Chromium, and playwright and Pillow in the Python that runs it:
 
@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graph_index import FILES, graph_path, graph_picture
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -185,7 +186,7 @@ def check_saved(page: Page, graph: dict[str, Any], report: Report) -> None:
 
 def check_graph(page: Page, name: str, report: Report) -> None:
     """Load a graph and compare it with its twin."""
-    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    graph = json.loads(graph_path(name).read_text(encoding="ascii"))
     twin = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="ascii"))
     page.evaluate(LOAD, [graph, name])
     page.wait_for_timeout(1500)
@@ -216,7 +217,7 @@ def run_graph(page: Page, report: Report) -> None:
 
 def check_missing(name: str, report: Report) -> None:
     """Open a graph without its model files and count what the editor offers to download."""
-    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    graph = json.loads(graph_path(name).read_text(encoding="ascii"))
     definition = graph["definitions"]["subgraphs"][0]
     nodes = [*graph["nodes"], *definition["nodes"]]
     models = [m for node in nodes for m in node.get("properties", {}).get("models", [])]
@@ -248,8 +249,8 @@ def take_picture(page: Page, name: str, keep: Path | None) -> None:
         small.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
         if buffer.tell() < THUMBNAIL_BYTES:
             break
-    (ROOT / "workflows" / f"{name}.jpg").write_bytes(buffer.getvalue())
-    print(f"  workflows/{name}.jpg: {buffer.tell() / 1000:.0f} kB, quality {quality}", flush=True)
+    graph_picture(name).write_bytes(buffer.getvalue())
+    print(f"  {name}.jpg: {buffer.tell() / 1000:.0f} kB, quality {quality}", flush=True)
 
 
 def main() -> int:
@@ -259,7 +260,7 @@ def main() -> int:
         Exit code.
     """
     parser = argparse.ArgumentParser(description="Check the graphs in the editor.")
-    parser.add_argument("names", nargs="*", help="stems of workflows/*.json; all by default")
+    parser.add_argument("names", nargs="*", help="names of graphs, toy_one_speaker; all by default")
     parser.add_argument("--quick", action="store_true", help="leave out the downloads")
     parser.add_argument("--keep", type=Path, help="folder for full-size pictures")
     options = parser.parse_args()
@@ -267,7 +268,7 @@ def main() -> int:
     pack.__path__ = [str(ROOT)]
     sys.modules["pack"] = pack
     sys.dont_write_bytecode = True
-    names = options.names or sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+    names = options.names or list(FILES)
     report = Report()
     with running_host(with_models=True) as host:
         for name in names:

@@ -1,0 +1,128 @@
+"""How the shipped graphs are found: file names, titles, order and words, as data.
+
+The templates page of the editor (comfyui_frontend_package 1.48) knows of a pack's graph its file
+name and nothing else: that is its title, its description and all that a search looks at. The page
+shows about the first thirty characters, and the rest when one points at a title. So a file is called
+
+    01 Demo, one talking head - avatar, lip sync, no download.json
+
+number in the order of a reader, title, words. Everything else knows a graph by its short name
+(`toy_one_speaker`): workflows/api/NAME.json, `dev.py run NAME`, tests, pictures of graphs.
+
+    workflows/FILE.json            the graph for the editor
+    workflows/FILE.jpg             its picture on the templates page, square; moving ones are WebP
+                                   inside, since the page asks for no other ending
+    workflows/api/NAME.json        its twin for programs
+    workflows/pictures/NAME.jpg    the graph itself in the editor, for workflows/README.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A graph on the templates page."""
+
+    name: str
+    """Short name: that of its twin in workflows/api."""
+    title: str
+    """What stands under the picture, at most 31 characters with the number."""
+    words: str
+    """What else people search for."""
+
+
+# In the order of a reader: what needs no files, then what most people want, then special uses.
+INDEX = (
+    Entry("toy_one_speaker", "Demo, one talking head", "avatar, lip sync, no download"),
+    Entry(
+        "toy_two_speakers",
+        "Demo, two talking heads",
+        "avatars, lip sync, dialogue, no download",
+    ),
+    Entry(
+        "toy_two_speakers_boxes",
+        "Demo, two heads by boxes",
+        "talking avatars, lip sync, dialogue, no download",
+    ),
+    Entry(
+        "toy_dialogue",
+        "Demo, dialogue from text",
+        "talking avatars, lip sync, speech, no download",
+    ),
+    Entry("toy_long_video", "Demo, long talking video", "avatar, lip sync, resume, no download"),
+    Entry(
+        "multitalk_one_speaker",
+        "Talking avatar, MultiTalk",
+        "picture and voice to video, lip sync",
+    ),
+    Entry(
+        "infinitetalk_one_speaker",
+        "Talking avatar, InfiniteTalk",
+        "picture and voice to video, lip sync",
+    ),
+    Entry(
+        "multitalk_two_speakers",
+        "Two talk, left and right",
+        "talking avatars, lip sync, dialogue, MultiTalk",
+    ),
+    Entry(
+        "multitalk_two_speakers_boxes",
+        "Two talk, places as boxes",
+        "talking avatars, lip sync, dialogue, MultiTalk",
+    ),
+    Entry(
+        "multitalk_two_speakers_detector",
+        "Two talk, face detector",
+        "talking avatars, lip sync, dialogue, fast, MultiTalk",
+    ),
+    Entry(
+        "multitalk_dialogue",
+        "Dialogue from text",
+        "script, speech, Kokoro, two talking avatars, lip sync, MultiTalk",
+    ),
+    Entry(
+        "infinitetalk_dub_video",
+        "Dub a video, new voice",
+        "dubbing, talking avatar, lip sync, video to video, InfiniteTalk",
+    ),
+    Entry(
+        "infinitetalk_long_video",
+        "Long talking video",
+        "avatar, lip sync, minutes to hours, resume, InfiniteTalk",
+    ),
+    Entry("multitalk_fast", "Fast, 4 steps", "talking avatar, lip sync, lightx2v, MultiTalk"),
+    Entry("multitalk_quality", "Best quality, 720p", "talking avatar, lip sync, MultiTalk"),
+    Entry(
+        "infinitetalk_low_memory",
+        "Low memory, 8 GB card",
+        "talking avatar, lip sync, GGUF, InfiniteTalk",
+    ),
+)
+
+FILES = {
+    entry.name: f"{number:02d} {entry.title} - {entry.words}"
+    for number, entry in enumerate(INDEX, start=1)
+}
+"""File name, without its ending, by short name."""
+NAMES = {file: name for name, file in FILES.items()}
+"""Short name by file name."""
+
+
+def graph_path(name: str) -> Path:
+    """The graph for the editor."""
+    return WORKFLOWS / f"{FILES[name]}.json"
+
+
+def template_picture(name: str) -> Path:
+    """The picture on the templates page."""
+    return WORKFLOWS / f"{FILES[name]}.jpg"
+
+
+def graph_picture(name: str) -> Path:
+    """The graph in the editor, as a picture."""
+    return WORKFLOWS / "pictures" / f"{name}.jpg"

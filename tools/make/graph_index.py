@@ -1,8 +1,9 @@
 """How the shipped graphs are found: file names, titles, order and words, as data.
 
-The templates page of the editor (comfyui_frontend_package 1.48) knows of a pack's graph its file
-name and nothing else: that is its title, its description and all that a search looks at. The page
-shows about the first thirty characters, and the rest when one points at a title. So a file is called
+The templates page of the editor (comfyui_frontend_package 1.48) knows of a pack's graph its
+file name and nothing else: that is its title, its description and all that a search looks at. The
+page shows about the first thirty characters, and the rest when one points at a title. So a file is
+called
 
     01 Demo, one talking head - avatar, lip sync, no download.json
 

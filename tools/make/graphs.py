@@ -4,8 +4,8 @@ The graphs are data in graph_list.py; from it come the editor's form in workflow
 names of graph_index.py, workflows/api/NAME.json (the API's form), subgraphs/NAME.json (blueprints),
 and the JSON Schema of the prompts, workflows/api/prompts.schema.json. Order of inputs, defaults and
 outputs come from the nodes themselves: the pinned host is started for it, or give the address of a
-running one. Files that no graph makes any more are deleted. Nothing is written with --check, which ends with 1 if a file differs.
-After a change run tools/make/screenshots.py too.
+running one. Files that no graph makes any more are deleted. Nothing is written with --check, which
+ends with 1 if a file differs. After a change run tools/make/screenshots.py too.
 """
 
 from __future__ import annotations

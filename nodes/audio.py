@@ -99,7 +99,7 @@ class MultiTalkTracks(io.ComfyNode):
             "MultiTalk Tracks",
             "audio",
             "Several speakers on one time line: together, in turn, or at given times.",
-            search_aliases=["dialogue", "two speakers", "mix", "conversation"],
+            search_aliases=["dialogue", "conversation", "two speakers", "mix"],
             inputs=[
                 io.Autogrow.Input(
                     "speakers",

@@ -46,7 +46,7 @@ class MultiTalkGuider(io.ComfyNode):
             "sampling",
             "One window for the host's Sampler Custom Advanced: text and audio "
             "guidance in as few passes as possible. MultiTalk Sampler makes whole videos.",
-            search_aliases=["cfg", "audio guidance", "custom sampler"],
+            search_aliases=["talking avatar", "lip sync", "audio guidance", "cfg"],
             inputs=[model, positive, negative, speech, masks, *_WIDGETS],
             outputs=[(io.Guider, "guider", "For Sampler Custom Advanced.")],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],

@@ -109,7 +109,7 @@ class MultiTalkLoadModel(io.ComfyNode):
             "WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk and up to "
             "five LoRAs, from every file layout in use. The MODEL works with the host's own nodes "
             "too.",
-            search_aliases=["wan", "infinitetalk", "lora", "gguf", "quanto", "fp8"],
+            search_aliases=["talking avatar", "wan", "infinitetalk", "lora", "gguf", "fp8"],
             inputs=[
                 Widget(
                     "base",
@@ -301,6 +301,7 @@ class MultiTalkAttach(io.ComfyNode):
             "loaders",
             "The audio part on a WAN 2.1 I2V MODEL that came from any other loader: "
             "GGUF, merged, with LoRAs, compiled.",
+            search_aliases=["talking avatar", "lip sync", "infinitetalk", "model patch"],
             inputs=[
                 io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 I2V model."),
                 _audio_part(),

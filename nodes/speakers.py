@@ -47,7 +47,7 @@ class MultiTalkSpeakers(io.ComfyNode):
             "Which face belongs to which voice. Give boxes or masks in the order of "
             "the voices; with neither, two speakers get the left and the right half. "
             "The preview shows everyone's number.",
-            search_aliases=["mask", "bbox", "who is who", "two people"],
+            search_aliases=["dialogue", "two people", "who is who", "mask", "bbox"],
             inputs=[
                 io.Image.Input("image", tooltip="The picture of the video."),
                 Widget(

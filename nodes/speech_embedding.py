@@ -38,7 +38,7 @@ class MultiTalkLoadSpeechEncoder(io.ComfyNode):
             "loaders",
             "Loads the wav2vec2 encoder that MultiTalk and InfiniteTalk were trained "
             "with: chinese-wav2vec2-base, as one safetensors file or as the published folder.",
-            search_aliases=["wav2vec2", "audio encoder"],
+            search_aliases=["lip sync", "wav2vec2", "audio encoder"],
             inputs=[
                 Widget(
                     "encoder",
@@ -115,7 +115,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
             "audio",
             "Listens to one voice, or to several from MultiTalk Tracks. The length of "
             "the sound decides the length of the video: 25 frames per second, exactly.",
-            search_aliases=["wav2vec2", "audio embeds", "lip sync"],
+            search_aliases=["lip sync", "lipsync", "wav2vec2", "audio embeds"],
             inputs=[
                 io.MultiType.Input(
                     "audio",

@@ -104,7 +104,7 @@ class MultiTalkLoadKokoro(io.ComfyNode):
             "loaders",
             "The Kokoro-82M speech model with its voices, or the plain machine voice "
             "of espeak-ng, which needs no files.",
-            search_aliases=["tts", "text to speech", "voice", "espeak"],
+            search_aliases=["tts", "text to speech", "voice", "espeak", "kokoro"],
             inputs=[
                 Widget(
                     "model",
@@ -189,7 +189,7 @@ class MultiTalkDialogue(io.ComfyNode):
             "audio",
             "A script becomes a conversation: a track per speaker on one time line, "
             "the mix, and a picture of who speaks when.",
-            search_aliases=["tts", "conversation", "script", "two speakers", "kokoro"],
+            search_aliases=["dialogue", "conversation", "script", "tts", "kokoro"],
             inputs=[_VOICE_MODEL, _SCRIPT, _VOICES, *_MANNER, _LEVEL_ALL],
             outputs=[
                 (Tracks, "tracks", "For MultiTalk Speech Embedding."),

@@ -41,7 +41,7 @@ class MultiTalkVideoCombine(io.ComfyNode):
             "video",
             "Frames and sound to an mp4 (H.264 and AAC) with the graph inside: drop "
             "the file on the canvas to get the graph back.",
-            search_aliases=["save video", "mp4", "mux"],
+            search_aliases=["save video", "talking video", "mp4", "mux"],
             inputs=[
                 io.Image.Input("images", tooltip="Frames of the video."),
                 io.Audio.Input(

@@ -8,6 +8,7 @@ import pytest
 
 from pack.tools.host.client import HostClient, files_of
 from pack.tools.host.process import PACK_NAME
+from pack.tools.make.graph_index import BLUEPRINT_FILES
 from pack.tools.make.graph_list import BLUEPRINTS
 from pack.tools.make.graph_parts import ESPEAK
 from pack.tools.make.graph_pieces import TOY_SETTINGS
@@ -27,8 +28,9 @@ def client(server):
 def listed(server):
     """Our blueprints as the editor gets them: name -> workflow."""
     entries = json.loads(get(server, "/global_subgraphs"))
+    names = {file: name for name, file in BLUEPRINT_FILES.items()}
     return {
-        entry["name"]: json.loads(json.loads(get(server, f"/global_subgraphs/{key}"))["data"])
+        names[entry["name"]]: json.loads(json.loads(get(server, f"/global_subgraphs/{key}"))["data"])
         for key, entry in entries.items()
         if entry["info"]["node_pack"].endswith(PACK_NAME)
     }

@@ -15,6 +15,9 @@ number in the order of a reader, title, words. Everything else knows a graph by 
                                    inside, since the page asks for no other ending
     workflows/api/NAME.json        its twin for programs
     workflows/pictures/NAME.jpg    the graph itself in the editor, for workflows/README.md
+
+Blueprints are found in the node search by their file name, too: for those of a pack this editor
+throws the file's own list of words (`BlueprintSearchAliases`) away, so the words are in both.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = ROOT / "workflows"
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,27 @@ FILES = {
 NAMES = {file: name for name, file in FILES.items()}
 """Short name by file name."""
 
+BLUEPRINT_FILES = {
+    "MultiTalk loaders": "MultiTalk loaders",
+    "MultiTalk one speaker": "MultiTalk one speaker, talking avatar, lip sync",
+    "MultiTalk dialogue": "MultiTalk dialogue, talking avatars, lip sync",
+}
+"""File name of a blueprint, without its ending, by its short name."""
+BLUEPRINT_WORDS = {
+    "MultiTalk loaders": ("talking avatar", "lip sync", "infinitetalk", "wan 2.1"),
+    "MultiTalk one speaker": ("talking head", "avatar", "lip sync", "dub", "picture to video"),
+    "MultiTalk dialogue": ("talking heads", "avatar", "lip sync", "conversation", "text to speech"),
+}
+
 
 def graph_path(name: str) -> Path:
     """The graph for the editor."""
     return WORKFLOWS / f"{FILES[name]}.json"
+
+
+def blueprint_path(name: str) -> Path:
+    """The file of a blueprint."""
+    return ROOT / "subgraphs" / f"{BLUEPRINT_FILES[name]}.json"
 
 
 def template_picture(name: str) -> Path:

@@ -34,7 +34,7 @@ def render(schemas: Mapping[str, Any]) -> dict[Path, str]:
     """
     from pack.tools.make.graph_editor import blueprint_form, editor_form
     from pack.tools.make.graph_forms import api_form, to_json
-    from pack.tools.make.graph_index import graph_path
+    from pack.tools.make.graph_index import BLUEPRINT_WORDS, blueprint_path, graph_path
     from pack.tools.make.graph_list import BLUEPRINTS, GRAPHS
     from pack.tools.make.prompt_schema import prompt_schema
 
@@ -46,8 +46,9 @@ def render(schemas: Mapping[str, Any]) -> dict[Path, str]:
     schema = prompt_schema(schemas, prompts.values())
     files[ROOT / "workflows" / "api" / "prompts.schema.json"] = to_json(schema)
     for blueprint in BLUEPRINTS:
-        path = ROOT / "subgraphs" / f"{blueprint.name}.json"
-        files[path] = to_json(blueprint_form(schemas, blueprint))
+        form = blueprint_form(schemas, blueprint)
+        form["extra"]["BlueprintSearchAliases"] = list(BLUEPRINT_WORDS[blueprint.name])
+        files[blueprint_path(blueprint.name)] = to_json(form)
     return files
 
 

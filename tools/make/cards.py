@@ -1,0 +1,243 @@
+"""Pictures of the templates page: results of the toy, and drawn cards for the released models.
+
+No released model has run here, so their cards are drawings that show what the graph does; those of
+the toy are its own videos, enlarged. Every picture is a list of frames of 384 x 384 pixels, 12.5
+per second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from card_parts import (
+    COLORS,
+    SCENE,
+    SIDE,
+    Track,
+    draw_badge,
+    draw_box,
+    draw_coarse_half,
+    draw_film,
+    draw_gauge,
+    draw_halves,
+    draw_script,
+    draw_steps,
+    draw_tracks,
+    draw_windows,
+    new_canvas,
+)
+from card_people import (
+    ANNA_HERE,
+    JON,
+    LEFT,
+    LENA,
+    LOFT,
+    LOUNGE,
+    MIRA_HERE,
+    OFFICE,
+    RIGHT,
+    RUBY,
+    SCALE,
+    STUDY,
+    TOM_HERE,
+    Room,
+    Stage,
+    pair,
+)
+from heads import Head
+from PIL import Image, ImageFilter
+
+NUM_FRAMES = 40
+BLINK_AT = (11, 33)
+TOY_CROP = (8, 0, 136, 96)
+"""Of 144 x 96 pixels; both heads of the example are in it."""
+TOY_BOXES = ((13, 15, 52, 56), (81, 12, 48, 61))
+"""Heads of the example picture in pixels of the toy's video: x, y, width, height."""
+TOY_SCRIPT = (("Anna", "Hello Ben! Shall we?"), ("Ben", "Yes. I am ready."))
+SCRIPT = (("Lena", "Did you write this?"), ("Jon", "Every word of it."))
+
+Overlay = Callable[[Image.Image, int, Sequence[np.ndarray]], None]
+"""Draws on the canvas of a frame: canvas, number of the frame, levels of all speakers."""
+
+
+def tracks_below(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """The sound of every speaker."""
+    pairs = zip(levels, COLORS, strict=False)
+    draw_tracks(canvas, [Track(levels=part, color=color) for part, color in pairs], frame)
+
+
+def script_below(lines: Sequence[tuple[str, str]]) -> Overlay:
+    """The lines that are spoken, half of the time each."""
+
+    def draw(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+        half = len(levels[0]) / 2
+        active = int(frame >= half)
+        draw_script(canvas, lines, active, (frame - active * half + 1) / half)
+
+    return draw
+
+
+def windows_below(count: int, seconds: float) -> Overlay:
+    """Windows of a video that grows, with the time reached."""
+
+    def draw(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+        share = (frame + 1) / len(levels[0])
+        now, whole = round(share * seconds), round(seconds)
+        clock = f"{now // 60}:{now % 60:02d} of {whole // 60}:{whole % 60:02d}, saved as it grows"
+        draw_windows(canvas, share, count=count, words=clock)
+
+    return draw
+
+
+def boxes_over(boxes: Sequence[Sequence[float]], *, corners: bool = False) -> Overlay:
+    """A numbered box around everybody, and the sound below."""
+
+    def draw(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+        for number, box in enumerate(boxes, start=1):
+            draw_box(canvas, box, number, corners=corners)
+        tracks_below(canvas, frame, levels)
+
+    return draw
+
+
+def halves_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Left and right half, and the sound below."""
+    draw_halves(canvas)
+    tracks_below(canvas, frame, levels)
+
+
+def dub_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """A film with a new voice."""
+    draw_film(canvas)
+    tracks_below(canvas, frame, levels)
+
+
+def quality_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Coarse beside fine."""
+    draw_coarse_half(canvas, cells=22)
+    draw_badge(canvas, "720p")
+    done = round(40 * (frame + 1) / len(levels[0]))
+    draw_steps(canvas, done, count=40, words="40 steps, no LoRA")
+
+
+def fast_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Four steps."""
+    done = 1 + min(3, 4 * frame // len(levels[0]))
+    draw_steps(canvas, done, count=4, words="4 steps instead of 40")
+
+
+def memory_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """A small part of a card's memory."""
+    draw_gauge(canvas, "8 GB card, 4 bit files (GGUF)", 0.33)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is drawn for a graph."""
+
+    room: Room
+    people: tuple[Head, ...]
+    over: Overlay
+    voices: tuple[int, ...] = (0,)
+    """Which of the example voices is heard from each person."""
+
+
+def around(head_at: tuple[float, float], *, face: bool) -> tuple[float, float, float, float]:
+    """Box around a head of a pair, or its face, in canvas pixels."""
+    x, y = (SCALE * value for value in head_at)
+    half, up, down = (112, 118, 140) if face else (150, 205, 160)
+    return x - half, y - up, 2 * half, up + down
+
+
+BOXES = [around(at, face=False) for at in (LEFT, RIGHT)]
+FACES = [around(at, face=True) for at in (LEFT, RIGHT)]
+CARDS = {
+    "multitalk_one_speaker": Card(room=STUDY, people=(ANNA_HERE,), over=tracks_below),
+    "infinitetalk_one_speaker": Card(room=OFFICE, people=(JON,), over=tracks_below, voices=(1,)),
+    "multitalk_two_speakers": Card(
+        room=LOUNGE, people=pair(MIRA_HERE, TOM_HERE), over=halves_over, voices=(0, 1)
+    ),
+    "multitalk_two_speakers_boxes": Card(
+        room=OFFICE, people=pair(RUBY, JON), over=boxes_over(BOXES), voices=(0, 1)
+    ),
+    "multitalk_two_speakers_detector": Card(
+        room=LOFT,
+        people=pair(LENA, TOM_HERE),
+        over=boxes_over(FACES, corners=True),
+        voices=(0, 1),
+    ),
+    "multitalk_dialogue": Card(
+        room=STUDY, people=pair(LENA, JON), over=script_below(SCRIPT), voices=(0, 1)
+    ),
+    "infinitetalk_dub_video": Card(room=LOFT, people=(RUBY,), over=dub_over),
+    "infinitetalk_long_video": Card(
+        room=LOUNGE, people=(TOM_HERE,), over=windows_below(12, 3600.0), voices=(1,)
+    ),
+    "multitalk_fast": Card(room=STUDY, people=(MIRA_HERE,), over=fast_over),
+    "multitalk_quality": Card(room=LOFT, people=(LENA,), over=quality_over),
+    "infinitetalk_low_memory": Card(room=OFFICE, people=(ANNA_HERE,), over=memory_over),
+}
+TOYS: dict[str, Overlay] = {
+    "toy_one_speaker": tracks_below,
+    "toy_two_speakers": tracks_below,
+    "toy_two_speakers_boxes": boxes_over(
+        [[SIDE / 128 * v for v in (x - TOY_CROP[0], y, w, h)] for x, y, w, h in TOY_BOXES]
+    ),
+    "toy_dialogue": script_below(TOY_SCRIPT),
+    "toy_long_video": windows_below(6, 9.0),
+}
+
+
+def turns(voices: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Openings of the mouths over the whole picture: one voice, or two in turn.
+
+    Args:
+        voices: One curve [F] in 0..1 per person, at 12.5 per second.
+    """
+    each = NUM_FRAMES // len(voices)
+    levels = []
+    for number, voice in enumerate(voices):
+        level = np.zeros(NUM_FRAMES)
+        part = voice[: each - 1]
+        level[number * each : number * each + len(part)] = part
+        levels.append(level)
+    return levels
+
+
+def draw_card(card: Card, voices: Sequence[np.ndarray]) -> list[Image.Image]:
+    """All frames of a drawn card.
+
+    Args:
+        card: What is drawn.
+        voices: Curves [F] in 0..1 of the example voices, at 12.5 per second.
+    """
+    stage = Stage(card.room, card.people)
+    levels = turns([voices[number] for number in card.voices])
+    frames = []
+    for number in range(NUM_FRAMES):
+        openings = [float(level[number]) for level in levels]
+        canvas = new_canvas(stage.frame(openings, blink=number in BLINK_AT))
+        card.over(canvas, number, levels)
+        frames.append(canvas.reduce(2))
+    return frames
+
+
+def draw_result(
+    film: Sequence[Image.Image], over: Overlay, levels: Sequence[np.ndarray]
+) -> list[Image.Image]:
+    """All frames of a result: the toy's own pixels, enlarged.
+
+    Args:
+        film: Frames of 144 x 96 pixels, 12.5 per second.
+        over: What is drawn over and below them.
+        levels: How loud every speaker is in each of the frames.
+    """
+    frames = []
+    for number, picture in enumerate(film):
+        part = picture.crop(TOY_CROP).resize((SIDE, SCENE), Image.Resampling.LANCZOS)
+        canvas = new_canvas(part.filter(ImageFilter.UnsharpMask(6, 60, 2)))
+        over(canvas, number, levels)
+        frames.append(canvas.reduce(2))
+    return frames

@@ -1,0 +1,132 @@
+"""Write the pictures of the templates page: `python tools/make/template_pictures.py [NAMES]`.
+
+The cards of the released models are drawn here (tools/make/cards.py). Those of the toy are made
+from its videos, one folder per graph with an mp4 in it, made before by
+
+    python dev.py run toy_one_speaker --output FILMS/toy_one_speaker
+
+and given as `--films FILMS`. The page asks for NAME.jpg and nothing else, and browsers look at what
+is inside: so the files are moving WebP pictures with that ending.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+pack = types.ModuleType("pack")
+pack.__path__ = [str(ROOT)]
+sys.modules["pack"] = pack
+sys.dont_write_bytecode = True
+
+MOST_BYTES = 110_000
+STEP = 2  # every second frame of a film
+RATE_HZ = 16_000
+
+
+def opening(waveform: np.ndarray, rate: int) -> np.ndarray:
+    """How far a mouth is open while this is said, [F] in 0..1 at 12.5 per second."""
+    import librosa
+
+    from pack.multitalk.config import FRAME_RATE
+    from pack.tools.toy.speech import opening_curve
+
+    heard = librosa.resample(waveform, orig_sr=rate, target_sr=RATE_HZ)
+    return opening_curve(heard, int(len(heard) / RATE_HZ * FRAME_RATE))[::STEP]
+
+
+def example_voices() -> list[np.ndarray]:
+    """Mouth curves of the two example voices."""
+    import soundfile
+
+    files = (ROOT / "assets" / "examples" / f"voice_{number}.flac" for number in (1, 2))
+    return [opening(*soundfile.read(file, dtype="float32")) for file in files]
+
+
+def read_film(path: Path, frames: int) -> tuple[list[Any], np.ndarray]:
+    """Every second frame of a film, and how loud it is then, [F] in 0..1."""
+    import av
+
+    with av.open(str(path)) as film:
+        pictures = [frame.to_image() for frame in film.decode(video=0)]
+    with av.open(str(path)) as film:
+        rate = film.streams.audio[0].rate
+        sound = [frame.to_ndarray().mean(axis=0) for frame in film.decode(audio=0)]
+    curve = opening(np.concatenate(sound), rate)
+    return pictures[::STEP][:frames], curve[:frames]
+
+
+def shared_out(curve: np.ndarray, people: int) -> list[np.ndarray]:
+    """The loudness of a mix as tracks of speakers who talk in turn.
+
+    The longest pause in the middle part is where the second one begins.
+    """
+    if people == 1:
+        return [curve]
+    count = len(curve)
+    quiet = [float(curve[max(0, i - 2) : i + 3].mean()) for i in range(count)]
+    middle = range(count // 4, 3 * count // 4)
+    change = min(middle, key=lambda i: quiet[i])
+    first, second = curve.copy(), curve.copy()
+    first[change:] = 0
+    second[:change] = 0
+    return [first, second]
+
+
+def encode(frames: list[Any], rate: float) -> bytes:
+    """A moving WebP picture of at most MOST_BYTES."""
+    data = b""
+    for quality in range(82, 20, -8):
+        buffer = io.BytesIO()
+        frames[0].save(
+            buffer,
+            "WEBP",
+            save_all=True,
+            append_images=frames[1:],
+            duration=round(1000 / rate),
+            loop=0,
+            quality=quality,
+            method=6,
+        )
+        data = buffer.getvalue()
+        if len(data) <= MOST_BYTES:
+            break
+    return data
+
+
+def main() -> None:
+    """Draw and write."""
+    from cards import CARDS, TOYS, draw_card, draw_result
+    from graph_index import FILES, template_picture
+
+    parser = argparse.ArgumentParser(description="Write the pictures of the templates page.")
+    parser.add_argument("names", nargs="*", help="names of graphs, toy_one_speaker; default: all")
+    parser.add_argument("--films", type=Path, help="folder with the toy's videos")
+    parser.add_argument("--length", type=int, default=56, help="most frames of a toy's picture")
+    options = parser.parse_args()
+    voices = example_voices()
+    for name in options.names or FILES:
+        if name in CARDS:
+            frames = draw_card(CARDS[name], voices)
+        elif options.films is None:
+            print(f"{name}: left as it is; it needs --films")
+            continue
+        else:
+            (path,) = (options.films / name).glob("*.mp4")
+            film, curve = read_film(path, 200 if "one" not in name else options.length)
+            people = 1 if name in ("toy_one_speaker", "toy_long_video") else 2
+            frames = draw_result(film, TOYS[name], shared_out(curve, people))
+        data = encode(frames, 25 / STEP)
+        template_picture(name).write_bytes(data)
+        print(f"{name}: {len(frames)} frames, {len(data) / 1000:.0f} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,8 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+LARGEST_BYTES = 20_000_000
+"""Of the packed archive, and of its files together."""
 RUNS = ("__init__.py", "weights", "multitalk", "kokoro", "nodes", "workflows/api")
 
 

@@ -13,6 +13,8 @@ import pytest
 import tomllib
 import yaml
 
+from pack.tests.archive import LARGEST_BYTES
+
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / ".github" / "workflows" / "tests.yml"
 MAY_FAIL = {"windows", "newest-host"}
@@ -51,6 +53,9 @@ def test_jobs_run_what_developers_run(workflow):
     assert jobs["pinned"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert script(workflow, "pinned", "Lint and tests") == "python dev.py test"
     assert script(workflow, "newest-host", "Lint and tests") == "python dev.py test"
+    packing = script(workflow, "pinned", "Validate and pack as for the registry").splitlines()
+    assert packing[:2] == [f".venv/bin/comfy --skip-prompt node {w}" for w in ("validate", "pack")]
+    assert packing[2].endswith(f" -lt {LARGEST_BYTES}")
     assert jobs["newest-host"]["env"]["COMFYUI_ANY_VERSION"] == "1"
     for path in re.findall(r"tests/\S+", script(workflow, "windows", "Lint and tests")):
         assert (ROOT / path).exists(), path

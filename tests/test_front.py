@@ -5,14 +5,13 @@ Facts about other programs cannot be tested here; that our own names are right, 
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from graph_index import FILES, INDEX, NAMES, graph_path, template_picture
+from graph_index import FILES, INDEX, NAMES, template_picture
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]

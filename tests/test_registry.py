@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 import tomllib
 
-from pack.tests.archive import archive_files, is_repository, repository_files, unpack
+from pack.tests.archive import (
+    LARGEST_BYTES,
+    archive_files,
+    git,
+    is_repository,
+    repository_files,
+    unpack,
+)
 from pack.tools.make.graph_index import FILES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +38,6 @@ FOLDERS = {
     *("assets", "docs", "kokoro", "locales", "multitalk", "nodes", "subgraphs", "web"),
     *("weights", "workflows"),
 }
-LARGEST_BYTES = 20_000_000
 needs_git = pytest.mark.skipif(not is_repository(), reason="needs git and the repository")
 
 
@@ -152,6 +160,47 @@ def test_archive_holds_every_file_of_the_folders_that_run(archive):
     for name in repository_files():
         if name.split("/")[0] in FOLDERS:
             assert name in archive, name
+
+
+COMFY = """
+import os, sys
+from comfy_cli.cmdline import app
+for word, folder in zip(("validate", "pack"), sys.argv[1:]):
+    os.chdir(folder)
+    try:
+        app(["--skip-prompt", "node", word])
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
+
+
+@needs_git
+def test_registrys_own_program_validates_the_tree_and_packs_the_same_files(archive, tmp_path):
+    """It packs into the folder it stands in: one of links, so that the tree stays as it is."""
+    pytest.importorskip("comfy_cli", reason="comfy-cli is not installed")
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    for path in ROOT.iterdir():
+        if path.name not in (".git", "node.zip"):
+            (folder / path.name).symlink_to(path)
+    own = {"GIT_DIR": git("rev-parse", "--absolute-git-dir").strip(), "GIT_WORK_TREE": str(folder)}
+    env = os.environ | own | {"HOME": str(tmp_path), "DO_NOT_TRACK": "1", "RUFF_NO_CACHE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", COMFY, str(ROOT), str(folder)],
+        env=env,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All validation checks passed" in done.stdout + done.stderr, done.stdout
+    assert (folder / "node.zip").stat().st_size < LARGEST_BYTES
+    with zipfile.ZipFile(folder / "node.zip") as packed:
+        assert packed.testzip() is None
+        committed = set(git("ls-files").splitlines())
+        assert set(packed.namelist()) == set(archive) & committed
 
 
 @needs_git

@@ -30,7 +30,9 @@ def listed(server):
     entries = json.loads(get(server, "/global_subgraphs"))
     names = {file: name for name, file in BLUEPRINT_FILES.items()}
     return {
-        names[entry["name"]]: json.loads(json.loads(get(server, f"/global_subgraphs/{key}"))["data"])
+        names[entry["name"]]: json.loads(
+            json.loads(get(server, f"/global_subgraphs/{key}"))["data"]
+        )
         for key, entry in entries.items()
         if entry["info"]["node_pack"].endswith(PACK_NAME)
     }

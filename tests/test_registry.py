@@ -185,10 +185,10 @@ def test_registrys_own_program_validates_the_tree_and_packs_the_same_files(archi
         if path.name not in (".git", "node.zip"):
             (folder / path.name).symlink_to(path)
     own = {"GIT_DIR": git("rev-parse", "--absolute-git-dir").strip(), "GIT_WORK_TREE": str(folder)}
-    env = os.environ | own | {"HOME": str(tmp_path), "DO_NOT_TRACK": "1", "RUFF_NO_CACHE": "1"}
+    quiet = {"HOME": str(tmp_path), "DO_NOT_TRACK": "1", "RUFF_CACHE_DIR": str(tmp_path / "ruff")}
     done = subprocess.run(
         [sys.executable, "-c", COMFY, str(ROOT), str(folder)],
-        env=env,
+        env=os.environ | own | quiet,
         capture_output=True,
         text=True,
         encoding="utf-8",

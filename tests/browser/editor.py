@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pack.tools.make.graph_index import graph_path
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from pack.tools.host.client import HostClient
 
-ROOT = Path(__file__).resolve().parents[2]
 RUN_SECONDS = 240
 LOAD = "async ([graph, name]) => { await app.loadGraphData(graph, true, true, name) }"
 QUEUE = """async () => {
@@ -43,7 +43,7 @@ class Editor:
 
     def load(self, name: str, changes: dict[str, dict[str, Any]] | None = None) -> None:
         """Open a shipped graph, with other values of widgets by node type and name."""
-        graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+        graph = json.loads(graph_path(name).read_text(encoding="ascii"))
         self.page.evaluate(LOAD, [graph, name])
         self.page.wait_for_timeout(1000)
         for kind, values in (changes or {}).items():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .editor import ROOT
+from pack.tools.make.graph_index import FILES
 
-TOYS = sorted(path.stem for path in (ROOT / "workflows").glob("toy_*.json"))
+TOYS = sorted(name for name in FILES if name.startswith("toy_"))
 SMALL = {"size.width": 64, "size.height": 48, "preset.steps": 1}
 QUICK = {"MultiTalkSampler": SMALL, "MultiTalkSampleToVideo": SMALL}
 # The script is of a few words: speech is what this graph waits for.

@@ -55,7 +55,9 @@ TOY_CROP = (8, 0, 136, 96)
 """Of 144 x 96 pixels; both heads of the example are in it."""
 TOY_BOXES = ((13, 15, 52, 56), (81, 12, 48, 61))
 """Heads of the example picture in pixels of the toy's video: x, y, width, height."""
-TOY_SCRIPT = (("Anna", "Hello Ben! Shall we?"), ("Ben", "Yes. I am ready."))
+TOY_SCRIPT = (("Anna", "Hello! Can you hear me?"), ("Ben", "Loud and clear."))
+TOY_BEN_BEGINS = 21
+"""Frame of toy_dialogue in which the second line begins, 12.5 per second."""
 SCRIPT = (("Lena", "Did you write this?"), ("Jon", "Every word of it."))
 
 Overlay = Callable[[Image.Image, int, Sequence[np.ndarray]], None]

@@ -50,7 +50,7 @@ def example_voices() -> list[np.ndarray]:
     return [opening(*soundfile.read(file, dtype="float32")) for file in files]
 
 
-def read_film(path: Path, frames: int) -> tuple[list[Any], np.ndarray]:
+def read_film(path: Path) -> tuple[list[Any], np.ndarray]:
     """Every second frame of a film, and how loud it is then, [F] in 0..1."""
     import av
 
@@ -60,30 +60,42 @@ def read_film(path: Path, frames: int) -> tuple[list[Any], np.ndarray]:
         rate = film.streams.audio[0].rate
         sound = [frame.to_ndarray().mean(axis=0) for frame in film.decode(audio=0)]
     curve = opening(np.concatenate(sound), rate)
-    return pictures[::STEP][:frames], curve[:frames]
+    count = min(len(pictures[::STEP]), len(curve))
+    return pictures[::STEP][:count], curve[:count]
 
 
-def shared_out(curve: np.ndarray, people: int) -> list[np.ndarray]:
-    """The loudness of a mix as tracks of speakers who talk in turn.
-
-    The longest pause in the middle part is where the second one begins.
-    """
-    if people == 1:
-        return [curve]
+def second_begins(curve: np.ndarray) -> int:
+    """Frame of the quietest place in the middle of a mix of two who talk in turn."""
     count = len(curve)
     quiet = [float(curve[max(0, i - 2) : i + 3].mean()) for i in range(count)]
-    middle = range(count // 4, 3 * count // 4)
-    change = min(middle, key=lambda i: quiet[i])
-    first, second = curve.copy(), curve.copy()
-    first[change:] = 0
-    second[:change] = 0
-    return [first, second]
+    return min(range(count // 4, 3 * count // 4), key=lambda i: quiet[i])
+
+
+def piece(
+    film: list[Any], curve: np.ndarray, change: int | None, frames: int
+) -> tuple[list[Any], list[np.ndarray]]:
+    """A piece of a film, and how loud every speaker is in it.
+
+    Args:
+        film: All frames.
+        curve: How loud all speakers together are in each.
+        change: Frame in which the second one begins; None: there is only one.
+        frames: Wanted, the change in the middle of them.
+    """
+    if change is None:
+        return film[:frames], [curve[:frames]]
+    start = max(0, change - frames // 2)
+    part = curve[start : start + frames]
+    first, second = part.copy(), part.copy()
+    first[change - start :] = 0
+    second[: change - start] = 0
+    return film[start : start + frames], [first, second]
 
 
 def encode(frames: list[Any], rate: float) -> bytes:
     """A moving WebP picture of at most MOST_BYTES."""
     data = b""
-    for quality in range(82, 20, -8):
+    for quality in (74, 50, 30, 18):
         buffer = io.BytesIO()
         frames[0].save(
             buffer,
@@ -93,7 +105,7 @@ def encode(frames: list[Any], rate: float) -> bytes:
             duration=round(1000 / rate),
             loop=0,
             quality=quality,
-            method=6,
+            method=4,
         )
         data = buffer.getvalue()
         if len(data) <= MOST_BYTES:
@@ -103,13 +115,12 @@ def encode(frames: list[Any], rate: float) -> bytes:
 
 def main() -> None:
     """Draw and write."""
-    from cards import CARDS, TOYS, draw_card, draw_result
+    from cards import CARDS, NUM_FRAMES, TOY_BEN_BEGINS, TOYS, draw_card, draw_result
     from graph_index import FILES, template_picture
 
     parser = argparse.ArgumentParser(description="Write the pictures of the templates page.")
     parser.add_argument("names", nargs="*", help="names of graphs, toy_one_speaker; default: all")
     parser.add_argument("--films", type=Path, help="folder with the toy's videos")
-    parser.add_argument("--length", type=int, default=56, help="most frames of a toy's picture")
     options = parser.parse_args()
     voices = example_voices()
     for name in options.names or FILES:
@@ -120,9 +131,11 @@ def main() -> None:
             continue
         else:
             (path,) = (options.films / name).glob("*.mp4")
-            film, curve = read_film(path, 200 if "one" not in name else options.length)
-            people = 1 if name in ("toy_one_speaker", "toy_long_video") else 2
-            frames = draw_result(film, TOYS[name], shared_out(curve, people))
+            film, curve = read_film(path)
+            change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
+            alone = name in ("toy_one_speaker", "toy_long_video")
+            film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
+            frames = draw_result(film, TOYS[name], levels)
         data = encode(frames, 25 / STEP)
         template_picture(name).write_bytes(data)
         print(f"{name}: {len(frames)} frames, {len(data) / 1000:.0f} kB", flush=True)

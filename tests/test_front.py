@@ -44,7 +44,7 @@ def test_list_of_graphs_is_what_lies_there():
     assert len(NAMES) == len(INDEX)
 
 
-@pytest.mark.parametrize("search", ["talking", "talk", "lip sync", "avatar"])
+@pytest.mark.parametrize("search", ["talking", "talk", "lip sync", "lip-sync", "avatar"])
 def test_what_all_graphs_do_finds_all_of_them(search):
     assert found(search) == set(FILES)
 

@@ -69,7 +69,7 @@ def test_pictures_move(templates):
 
 def test_words_find_graphs(templates):
     page = templates
-    for words in ("talking", "lip sync", "avatar"):
+    for words in ("talking", "lip sync", "lipsync", "avatar"):
         search(page, words)
         assert files(page) >= set(FILES.values()), words
     search(page, "dub")
@@ -84,11 +84,13 @@ def test_words_find_graphs(templates):
 
 def test_words_find_nodes_and_blueprints(editor):
     main = {"MultiTalk Sampler", "MultiTalk Sample To Video"}
-    for words in ("talking", "lip sync", "lipsync", "avatar", "dub"):
+    for words in ("talking", "talking head", "lip sync", "lipsync", "avatar", "dub"):
         found = editor.page.evaluate(FIND_NODES, words)
         assert main <= set(found), words
     for words in ("talking", "lip sync", "avatar"):
         found = editor.page.evaluate(FIND_NODES, words)
         assert BLUEPRINT_FILES["MultiTalk one speaker"] in found, words
     assert "MultiTalk Dialogue" in editor.page.evaluate(FIND_NODES, "dialogue")
-    assert BLUEPRINT_FILES["MultiTalk dialogue"] in editor.page.evaluate(FIND_NODES, "dialogue")
+    for words in ("dialogue", "lip sync", "avatar"):
+        found = editor.page.evaluate(FIND_NODES, words)
+        assert BLUEPRINT_FILES["MultiTalk dialogue"] in found, words

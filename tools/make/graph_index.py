@@ -5,7 +5,7 @@ file name and nothing else: that is its title, its description and all that a se
 page shows about the first thirty characters, and the rest when one points at a title. So a file is
 called
 
-    01 Demo, one talking head - avatar, lip sync, no download.json
+    01 Demo, one talking head - avatar, lip-sync, no download.json
 
 number in the order of a reader, title, words. Everything else knows a graph by its short name
 (`toy_one_speaker`): workflows/api/NAME.json, `dev.py run NAME`, tests, pictures of graphs.
@@ -17,7 +17,8 @@ number in the order of a reader, title, words. Everything else knows a graph by 
     workflows/pictures/NAME.jpg    the graph itself in the editor, for workflows/README.md
 
 Blueprints are found in the node search by their file name, too: for those of a pack this editor
-throws the file's own list of words (`BlueprintSearchAliases`) away, so the words are in both.
+throws the file's own list of words (`BlueprintSearchAliases`) away, so the words are in both. It
+looks for a word in about the first thirty characters of a name.
 """
 
 from __future__ import annotations
@@ -43,69 +44,69 @@ class Entry:
 
 # In the order of a reader: what needs no files, then what most people want, then special uses.
 INDEX = (
-    Entry("toy_one_speaker", "Demo, one talking head", "avatar, lip sync, no download"),
+    Entry("toy_one_speaker", "Demo, one talking head", "avatar, lip-sync, no download"),
     Entry(
         "toy_two_speakers",
         "Demo, two talking heads",
-        "avatars, lip sync, dialogue, no download",
+        "avatars, lip-sync, dialogue, no download",
     ),
     Entry(
         "toy_two_speakers_boxes",
         "Demo, two heads by boxes",
-        "talking avatars, lip sync, dialogue, no download",
+        "talking, avatars, lip-sync, dialogue, no download",
     ),
     Entry(
         "toy_dialogue",
         "Demo, dialogue from text",
-        "talking avatars, lip sync, speech, no download",
+        "talking avatars, lip-sync, speech, no download",
     ),
-    Entry("toy_long_video", "Demo, long talking video", "avatar, lip sync, resume, no download"),
+    Entry("toy_long_video", "Demo, long talking video", "avatar, lip-sync, resume, no download"),
     Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
-        "picture and voice to video, lip sync",
+        "picture and voice to video, lip-sync",
     ),
     Entry(
         "infinitetalk_one_speaker",
         "Talking avatar, InfiniteTalk",
-        "picture and voice to video, lip sync",
+        "picture and voice to video, lip-sync",
     ),
     Entry(
         "multitalk_two_speakers",
-        "Two talk, left and right",
-        "talking avatars, lip sync, dialogue, MultiTalk",
+        "Two people, left and right",
+        "talking, avatars, lip-sync, dialogue, MultiTalk",
     ),
     Entry(
         "multitalk_two_speakers_boxes",
-        "Two talk, places as boxes",
-        "talking avatars, lip sync, dialogue, MultiTalk",
+        "Two people, boxes",
+        "talking, avatars, lip-sync, dialogue, MultiTalk",
     ),
     Entry(
         "multitalk_two_speakers_detector",
-        "Two talk, face detector",
-        "talking avatars, lip sync, dialogue, fast, MultiTalk",
+        "Two people, face detector",
+        "talking, avatars, lip-sync, dialogue, fast, MultiTalk",
     ),
     Entry(
         "multitalk_dialogue",
         "Dialogue from text",
-        "script, speech, Kokoro, two talking avatars, lip sync, MultiTalk",
+        "script, speech, Kokoro, two talking avatars, lip-sync, MultiTalk",
     ),
     Entry(
         "infinitetalk_dub_video",
         "Dub a video, new voice",
-        "dubbing, talking avatar, lip sync, video to video, InfiniteTalk",
+        "dubbing, talking avatar, lip-sync, video to video, InfiniteTalk",
     ),
     Entry(
         "infinitetalk_long_video",
         "Long talking video",
-        "avatar, lip sync, minutes to hours, resume, InfiniteTalk",
+        "avatar, lip-sync, minutes to hours, resume, InfiniteTalk",
     ),
-    Entry("multitalk_fast", "Fast, 4 steps", "talking avatar, lip sync, lightx2v, MultiTalk"),
-    Entry("multitalk_quality", "Best quality, 720p", "talking avatar, lip sync, MultiTalk"),
+    Entry("multitalk_fast", "Fast, 4 steps", "talking avatar, lip-sync, lightx2v, MultiTalk"),
+    Entry("multitalk_quality", "Best quality, 720p", "talking avatar, lip-sync, MultiTalk"),
     Entry(
         "infinitetalk_low_memory",
         "Low memory, 8 GB card",
-        "talking avatar, lip sync, GGUF, InfiniteTalk",
+        "talking avatar, lip-sync, GGUF, InfiniteTalk",
     ),
 )
 
@@ -119,8 +120,8 @@ NAMES = {file: name for name, file in FILES.items()}
 
 BLUEPRINT_FILES = {
     "MultiTalk loaders": "MultiTalk loaders",
-    "MultiTalk one speaker": "MultiTalk one speaker, talking avatar, lip sync",
-    "MultiTalk dialogue": "MultiTalk dialogue, talking avatars, lip sync",
+    "MultiTalk one speaker": "MultiTalk talking avatar, lip sync",
+    "MultiTalk dialogue": "MultiTalk dialogue, avatar, lip sync",
 }
 """File name of a blueprint, without its ending, by its short name."""
 BLUEPRINT_WORDS = {

@@ -5,6 +5,7 @@ Facts about other programs cannot be tested here; that our own names are right, 
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -114,3 +115,66 @@ def test_there_is_no_other_way_past_the_forms():
     assert {path.name for path in FORMS.iterdir()} == {*ASKED, "config.yml"}
     config = yaml.safe_load((FORMS / "config.yml").read_text(encoding="ascii"))
     assert config == {"blank_issues_enabled": False}
+
+
+OURS = json.loads((ROOT / "tests" / "nodes" / "schemas.json").read_text(encoding="ascii"))
+HOSTS = {"--use-sage-attention", "--use-flash-attention", "diffusion_models", "images", "audio"}
+
+
+def inputs_of(sockets):
+    """Names of inputs, and of what a choice has in it."""
+    for socket in sockets:
+        yield socket["id"]
+        options = socket.get("options", {})
+        yield from options
+        for choice in options if isinstance(options, dict) else ():
+            yield from inputs_of(options[choice])
+
+
+def test_readme_begins_with_moving_heads_and_two_ways_to_start():
+    text = (ROOT / "README.md").read_text(encoding="ascii")
+    head, _, _ = text.partition("\n## ")
+    lines = [line for line in head.split("\n") if line]
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", lines[1])
+    assert len(pictures) == 2
+    for picture in pictures:
+        with Image.open(ROOT / picture) as shown:
+            assert shown.n_frames > 20, picture
+    assert "**You have ComfyUI**" in head
+    assert "`python dev.py demo`" in head
+    for title in re.findall(r"[ (]\*(\d\d [^*]+)\*", text):
+        assert any(file.startswith(f"{title} - ") for file in FILES.values()), title
+
+
+def test_table_beside_the_others_is_whole():
+    text = (ROOT / "README.md").read_text(encoding="ascii")
+    table = text.partition("## Beside the others")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert len(rows) > 15
+    assert {row.count("|") for row in rows} == {6}
+    assert sum("**" in row for row in rows) >= 8  # what the others do better is said
+
+
+def test_page_for_people_who_move_names_what_is_there():
+    text = (ROOT / "docs" / "migrate.md").read_text(encoding="ascii")
+    words = json.loads((ROOT / "locales" / "en" / "nodeDefs.json").read_text(encoding="ascii"))
+    titles = {node["display_name"] for node in words.values()}
+    assert {t for t in re.findall(r"\*\*(MultiTalk [^*]+)\*\*", text)} <= titles
+    known = {name for node in OURS.values() for name in inputs_of(node["inputs"])} | HOSTS
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    ours = {word for row in rows for word in re.findall(r"`([^`]+)`", row[-1])}
+    assert ours - known == set()
+    assert len(ours) > 20
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "size"),
+    [("icon.png", "PNG", (400, 400)), ("banner.jpg", "JPEG", (1680, 720))],
+)
+def test_registrys_pictures_have_its_sizes(file, kind, size):
+    path = ROOT / "assets" / "front" / file
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'/main/assets/front/{file}"' in settings
+    assert path.stat().st_size < 200_000
+    with Image.open(path) as picture:
+        assert (picture.format, picture.size) == (kind, size)

@@ -193,6 +193,31 @@ def test_pages_tell_three_mistakes_and_the_way_out(nodes):
             assert len(mistake.split("**")[2].split()) >= 5, f"{name}: no way out of {mistake}"
 
 
+SEARCHES = {
+    "talking": {"MultiTalkSampler", "MultiTalkSampleToVideo", "MultiTalkVideoCombine"},
+    "avatar": {"MultiTalkSampler", "MultiTalkSampleToVideo", "MultiTalkLoadModel"},
+    "lip sync": {"MultiTalkSampler", "MultiTalkSampleToVideo", "MultiTalkSpeechEmbedding"},
+    "lipsync": {"MultiTalkSampler", "MultiTalkSampleToVideo", "MultiTalkSpeechEmbedding"},
+    "dub": {"MultiTalkSampler", "MultiTalkSampleToVideo"},
+    "dialogue": {"MultiTalkDialogue", "MultiTalkTracks", "MultiTalkSpeakers"},
+    "text to speech": {"MultiTalkSpeak", "MultiTalkLoadKokoro"},
+}
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_words_that_people_search_for_find_the_nodes(nodes, search):
+    schemas = {name: node.GET_SCHEMA() for name, node in nodes.items()}
+    texts = {name: [s.display_name, *s.search_aliases] for name, s in schemas.items()}
+    # Every word begins a word of one text, as the editor's search wants it.
+    found = {
+        name
+        for name, heard in texts.items()
+        for text in heard
+        if all(re.search(rf"\b{word}", text.lower()) for word in search.split())
+    }
+    assert found >= SEARCHES[search]
+
+
 def test_pages_name_exactly_the_inputs_and_outputs(nodes):
     for name, node in nodes.items():
         schema, page = node.GET_SCHEMA(), page_of(name)

@@ -5,6 +5,9 @@ Not part of the test suite. It needs what screenshots.py needs, and is run the s
     /tmp/pw/bin/python tools/make/node_pictures.py          # all nodes; or name some
     /tmp/pw/bin/python tools/make/node_pictures.py --check DIR
 
+The nodes have values as in a graph in use; those that show something after a run are taken from a
+toy graph that was run in the page.
+
 `--check DIR` also opens a help page in the editor, in English and Chinese. It fails if the page's
 picture is not shown or the node does not bear the words of locales/, and leaves pictures of the
 editor in DIR (Chinese letters need a font, for example fonts-wqy-microhei).
@@ -21,14 +24,17 @@ import types
 from pathlib import Path
 from typing import Any
 
+from graph_index import graph_path
 from PIL import Image
 from playwright.sync_api import Page
 from screenshots import (
     EXAMPLES,
     FOCUS,
+    LOAD,
     ROOT,
     Report,
     open_editor,
+    run_graph,
     running_host,
 )
 
@@ -37,14 +43,31 @@ from locales import read_locale
 PAGES = ROOT / "web" / "docs"
 MAX_BYTES = 40_000
 SCALE = 1.5  # screen pixels per unit of the graph
-# Files that people have, not those that the list begins with.
+# Files that people have, not those that the list begins with, and what they write.
 VALUES = {
     "base": "wan2.1_i2v_480p_14B_fp16.safetensors",
     "audio_part": "multitalk.safetensors",
     "encoder": "wav2vec2-chinese-base_fp16.safetensors",
     "file": "model_patches/multitalk.safetensors",
     "model": "kokoro-v1_0.pth",
-    "loras": "none",
+    "loras": "1",
+    "lora_1": "lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors",
+    "voice": "af_heart",
+    "voices": "Anna: af_heart\nBen: am_michael",
+    "control_after_generate": "fixed",
+}
+OF_ONE = {
+    "MultiTalkAddLoras": {"loras": '{"FusionX.safetensors": 1.0}'},
+    "MultiTalkReadFiles": {"weight_dtype": "default", "family": "auto"},
+}
+# What a node shows after a run: node -> graph that is run for it.
+RUN = {
+    "MultiTalkExample": "toy_two_speakers_boxes",
+    "MultiTalkSpeakers": "toy_two_speakers_boxes",
+    "MultiTalkTracks": "toy_two_speakers_boxes",
+    "MultiTalkVideoCombine": "toy_two_speakers_boxes",
+    "MultiTalkDialogue": "toy_dialogue",
+    "MultiTalkSampleToVideo": "toy_long_video",
 }
 CHECKED = "MultiTalkSampler"
 
@@ -53,12 +76,15 @@ DRAW = """async ([type, values, scale]) => {
   const node = LiteGraph.createNode(type);
   app.graph.add(node);
   node.showAdvanced = true;
-  for (const widget of node.widgets ?? []) {
-    const names = widget.options?.values;
-    if (widget.name in values && Array.isArray(names) && names.includes(values[widget.name]))
-      widget.value = values[widget.name];
+  for (const round of [1, 2]) {  // a choice may bring further widgets
+    for (const widget of node.widgets ?? []) {
+      const names = widget.options?.values;
+      const inner = widget.name.split('.').pop();
+      if (inner in values && (!Array.isArray(names) || names.includes(values[inner])))
+        widget.value = values[inner];
+    }
+    await new Promise((done) => setTimeout(done, 300));
   }
-  await new Promise((done) => setTimeout(done, 300));
   const size = node.computeSize();
   node.setSize([Math.max(size[0], 380), size[1]]);
   node.pos = [60, 60];
@@ -68,8 +94,18 @@ DRAW = """async ([type, values, scale]) => {
   app.canvas.deselectAll?.();
   app.canvas.setDirty(true, true);
 }"""
-PLACE = """() => {
-  const node = app.graph._nodes[0];
+SHOW = """([type, scale]) => {
+  const node = app.graph._nodes.find((one) => one.type == type);
+  for (const other of app.graph._nodes) if (other != node) other.pos = [node.pos[0] + 9000, 0];
+  app.graph._groups.length = 0;
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset[0] = 60 - node.pos[0];
+  app.canvas.ds.offset[1] = 60 - node.pos[1];
+  app.canvas.deselectAll?.();
+  app.canvas.setDirty(true, true);
+}"""
+PLACE = """(type) => {
+  const node = app.graph._nodes.find((one) => one.type == type);
   const box = node.getBounding();
   const canvas = app.canvas.canvas.getBoundingClientRect();
   const scale = app.canvas.ds.scale;
@@ -91,6 +127,11 @@ PICTURES = """() => [...document.querySelectorAll('.node-help-content img')]
   .map((image) => ({ source: image.src, width: image.naturalWidth }))"""
 
 
+def read_graph(name: str) -> dict[str, Any]:
+    """A shipped graph in the editor's form."""
+    return json.loads(graph_path(name).read_text(encoding="ascii"))
+
+
 def node_names() -> list[str]:
     """Ids of all nodes: those with a help page."""
     return sorted(path.stem for path in PAGES.glob("MultiTalk*.md"))
@@ -109,10 +150,13 @@ def encode(picture: Image.Image) -> bytes:
 
 
 def draw_node(page: Page, name: str, report: Report) -> None:
-    """Write the picture of one node."""
-    page.evaluate(DRAW, [name, VALUES, SCALE])
+    """Write the picture of one node: as set, or as it is after a run."""
+    if name in RUN:
+        page.evaluate(SHOW, [name, SCALE])
+    else:
+        page.evaluate(DRAW, [name, VALUES | OF_ONE.get(name, {}), SCALE])
     page.wait_for_timeout(900)
-    place = page.evaluate(PLACE)
+    place = page.evaluate(PLACE, name)
     margin = 6
     clip = {
         "x": place["x"] - margin,
@@ -169,10 +213,16 @@ def main() -> int:
         shutil.copy(EXAMPLES / "one_speaker.png", host.base / "input" / "example.png")
         with open_editor(host.address, report) as page:
             page.set_viewport_size({"width": 1600, "height": 2000})
-            for name in options.names or node_names():
-                report.name = name
-                print(name, flush=True)
-                draw_node(page, name, report)
+            wanted = options.names or node_names()
+            for graph in ("", *dict.fromkeys(RUN.values())):  # each is run once
+                names = [name for name in wanted if RUN.get(name, "") == graph]
+                if graph and names:
+                    page.evaluate(LOAD, [read_graph(graph), graph])
+                    run_graph(page, report)
+                for name in names:
+                    report.name = name
+                    print(name, flush=True)
+                    draw_node(page, name, report)
         if options.check:
             for language in ("en", "zh"):
                 settings = host.base / "user" / "default" / "comfy.settings.json"

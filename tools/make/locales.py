@@ -10,7 +10,8 @@ The keys are those of the editor (comfyui_frontend_package 1.48): nodeDefs.json 
 `{node: {display_name, description, inputs: {key: {name, tooltip}}, outputs: {"0": ...}}}`, where a
 key is the full id of the input with `_` for `.`: `preset.steps` is `preset_steps`, the first socket
 of a growing input `speakers_speaker_1`. main.json holds `nodeCategories`, one entry per part of a
-category's path; they share one space with the editor's own, so common parts keep its words.
+category's path; they share one space with the editor's own, so common parts keep its words. The templates page
+calls a pack by its folder, unless main.json has a word for that.
 Three things are in the files that this editor does not read yet: `options`, the words of a choice,
 documented for nodeDefs.json; `name` of a growing input's sockets, because its own label goes first;
 `tooltip` of inputs inside a choice, for nodes drawn the new way.
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
 # Choices that are files of the user or names of the host: no words of ours.
 NOT_WORDS = ("base", "audio_part", "encoder", "lora_", "file", "model", "sampler")
+FOLDER = "multitalk-nodes"  # where the registry and dev.py put the pack
 
 Words = dict[str, Any]
 
@@ -97,7 +99,10 @@ def english_files(nodes: Iterable[Any]) -> dict[str, Words]:
     schemas = [node.GET_SCHEMA() for node in nodes]
     parts = sorted({part for schema in schemas for part in schema.category.split("/")})
     return {
-        "main.json": {"nodeCategories": {part: part for part in parts}},
+        "main.json": {
+            "nodeCategories": {part: part for part in parts},
+            "templateWorkflows": {"category": {FOLDER: "MultiTalk"}},
+        },
         "nodeDefs.json": {node.GET_SCHEMA().node_id: describe_node(node) for node in nodes},
     }
 

@@ -40,6 +40,12 @@ class Entry:
     """What stands under the picture, at most 31 characters with the number."""
     words: str
     """What else people search for."""
+    app: bool = False
+    """It opens in the editor's App mode: the page knows an app by a name that ends in .app."""
+
+    def file_name(self, number: int) -> str:
+        """File name, without .json."""
+        return f"{number:02d} {self.title} - {self.words}{'.app' if self.app else ''}"
 
 
 # In the order of a reader: what needs no files, then what most people want, then special uses.
@@ -110,10 +116,7 @@ INDEX = (
     ),
 )
 
-FILES = {
-    entry.name: f"{number:02d} {entry.title} - {entry.words}"
-    for number, entry in enumerate(INDEX, start=1)
-}
+FILES = {entry.name: entry.file_name(number) for number, entry in enumerate(INDEX, start=1)}
 """File name, without its ending, by short name."""
 NAMES = {file: name for name, file in FILES.items()}
 """Short name by file name."""

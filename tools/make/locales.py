@@ -10,8 +10,8 @@ The keys are those of the editor (comfyui_frontend_package 1.48): nodeDefs.json 
 `{node: {display_name, description, inputs: {key: {name, tooltip}}, outputs: {"0": ...}}}`, where a
 key is the full id of the input with `_` for `.`: `preset.steps` is `preset_steps`, the first socket
 of a growing input `speakers_speaker_1`. main.json holds `nodeCategories`, one entry per part of a
-category's path; they share one space with the editor's own, so common parts keep its words. The templates
-page calls a pack by its folder, unless main.json has a word for that.
+category's path; they share one space with the editor's own, so common parts keep its words. The
+templates page calls a pack by its folder, unless main.json has a word for that.
 Three things are in the files that this editor does not read yet: `options`, the words of a choice,
 documented for nodeDefs.json; `name` of a growing input's sockets, because its own label goes first;
 `tooltip` of inputs inside a choice, for nodes drawn the new way.

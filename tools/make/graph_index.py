@@ -5,7 +5,7 @@ file name and nothing else: that is its title, its description and all that a se
 page shows about the first thirty characters, and the rest when one points at a title. So a file is
 called
 
-    01 Demo, one talking head - avatar, lip-sync, no download.json
+    06 Talking avatar, MultiTalk - picture and voice to video, lip-sync.json
 
 number in the order of a reader, title, words. Everything else knows a graph by its short name
 (`toy_one_speaker`): workflows/api/NAME.json, `dev.py run NAME`, tests, pictures of graphs.
@@ -50,7 +50,12 @@ class Entry:
 
 # In the order of a reader: what needs no files, then what most people want, then special uses.
 INDEX = (
-    Entry("toy_one_speaker", "Demo, one talking head", "avatar, lip-sync, no download"),
+    Entry(
+        "toy_one_speaker",
+        "Demo, one talking head",
+        "avatar, lip-sync, no download",
+        app=True,
+    ),
     Entry(
         "toy_two_speakers",
         "Demo, two talking heads",
@@ -65,6 +70,7 @@ INDEX = (
         "toy_dialogue",
         "Demo, dialogue from text",
         "talking avatars, lip-sync, speech, no download",
+        app=True,
     ),
     Entry("toy_long_video", "Demo, long talking video", "avatar, lip-sync, resume, no download"),
     Entry(

@@ -5,7 +5,7 @@ file name and nothing else: that is its title, its description and all that a se
 page shows about the first thirty characters, and the rest when one points at a title. So a file is
 called
 
-    06 Talking avatar, MultiTalk - picture and voice to video, lip-sync.json
+    16 Low memory, 8 GB card - talking avatar, lip-sync, GGUF, InfiniteTalk.json
 
 number in the order of a reader, title, words. Everything else knows a graph by its short name
 (`toy_one_speaker`): workflows/api/NAME.json, `dev.py run NAME`, tests, pictures of graphs.
@@ -69,39 +69,39 @@ INDEX = (
     Entry(
         "toy_dialogue",
         "Demo, dialogue from text",
-        "talking avatars, lip-sync, speech, no download",
+        "talking avatars, lip-sync, conversation, text to speech, tts, no download",
         app=True,
     ),
     Entry("toy_long_video", "Demo, long talking video", "avatar, lip-sync, resume, no download"),
     Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
-        "picture and voice to video, lip-sync",
+        "talking head, portrait photo, voice to video, lip-sync",
     ),
     Entry(
         "infinitetalk_one_speaker",
         "Talking avatar, InfiniteTalk",
-        "picture and voice to video, lip-sync",
+        "talking head, portrait photo, voice to video, lip-sync",
     ),
     Entry(
         "multitalk_two_speakers",
         "Two people, left and right",
-        "talking, avatars, lip-sync, dialogue, MultiTalk",
+        "talking, avatars, lip-sync, dialogue, conversation, MultiTalk",
     ),
     Entry(
         "multitalk_two_speakers_boxes",
         "Two people, boxes",
-        "talking, avatars, lip-sync, dialogue, MultiTalk",
+        "talking, avatars, lip-sync, dialogue, conversation, MultiTalk",
     ),
     Entry(
         "multitalk_two_speakers_detector",
         "Two people, face detector",
-        "talking, avatars, lip-sync, dialogue, fast, MultiTalk",
+        "talking, avatars, lip-sync, dialogue, conversation, MultiTalk",
     ),
     Entry(
         "multitalk_dialogue",
         "Dialogue from text",
-        "script, speech, Kokoro, two talking avatars, lip-sync, MultiTalk",
+        "script, conversation, text to speech, tts, Kokoro, talking avatars, lip-sync",
     ),
     Entry(
         "infinitetalk_dub_video",

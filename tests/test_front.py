@@ -58,7 +58,7 @@ def test_what_all_graphs_do_finds_all_of_them(search):
         ("no download", {entry.name for entry in INDEX if entry.name.startswith("toy_")}),
         ("kokoro", {"multitalk_dialogue"}),
         ("tts", {"multitalk_dialogue", "toy_dialogue"}),
-        ("text to speech", {"multitalk_dialogue", "toy_dialogue"}),
+        ("text to speech", {"multitalk_dialogue"}),
         ("portrait", {"multitalk_one_speaker", "infinitetalk_one_speaker"}),
         ("face detector", {"multitalk_two_speakers_detector"}),
         ("InfiniteTalk", {entry.name for entry in INDEX if entry.name.startswith("infinitetalk")}),

@@ -69,7 +69,7 @@ INDEX = (
     Entry(
         "toy_dialogue",
         "Demo, dialogue from text",
-        "talking avatars, lip-sync, conversation, text to speech, tts, no download",
+        "talking avatars, lip-sync, conversation, speech, tts, no download",
         app=True,
     ),
     Entry("toy_long_video", "Demo, long talking video", "avatar, lip-sync, resume, no download"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -132,7 +131,8 @@ def _font(height_px: float) -> Font:
     return ImageFont.load_default(round(height_px * SCALE))
 
 
-class _Row(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Row:
     """One speaker's among so many."""
 
     index: int

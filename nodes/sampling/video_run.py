@@ -126,7 +126,7 @@ class VideoRun:
         send_text(";\n".join(said), self._node_id)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, _trace: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         """Close the run folder; it stays unless the video was `done`."""
         if self._folder is not None:
             self._folder.close()

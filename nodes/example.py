@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 from PIL import Image
 
 from ..multitalk.sound.audio import Sound
@@ -49,6 +49,7 @@ class MultiTalkExample(io.ComfyNode):
                 ),
                 (io.BoundingBox, "boxes", "The heads, for MultiTalk Speakers."),
             ],
+            has_intermediate_output=True,  # the picture stays when nothing is made again
         )
 
     @classmethod
@@ -67,7 +68,8 @@ class MultiTalkExample(io.ComfyNode):
         boxes: list[dict[str, Any]] = [
             dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in entry["boxes"]
         ]
-        return io.NodeOutput(image, from_sound(voices[0]), from_sound(voices[1]), boxes)
+        first, second = (from_sound(voice) for voice in voices)
+        return io.NodeOutput(image, first, second, boxes, ui=ui.PreviewImage(image, cls=cls))
 
 
 def _read_voice(path: Path) -> Sound:

@@ -1,40 +1,29 @@
-"""What the pack asks of the host: folders, devices, progress, previews, messages."""
+"""What the pack asks of the host: folders, files of weights, memory, previews."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import comfy.model_management
-import comfy.utils
 import folder_paths
-import latent_preview
 import psutil
 import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import is_link
-from PIL import Image
 from torch import Tensor
 
 from ..multitalk.disk import refusal
 from ..weights.contents import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from ..weights.parts import files_of, is_later_part
 from ..weights.reading import require_file
-from .texts import writable
-
-if TYPE_CHECKING:
-    from comfy.model_patcher import ModelPatcher
-
-logger = logging.getLogger("multitalk.nodes")
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BASE_FOLDERS = ("diffusion_models",)
@@ -115,69 +104,6 @@ def file_stamps(names: Sequence[str], folders: Sequence[str]) -> tuple[tuple[int
     """Size and time of files, so that a replaced file of the same name is loaded anew."""
     paths = [path for name in names for path in files_of(find_file(name, folders))]
     return tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
-
-
-class StepProgress:
-    """Progress of one run: steps over all windows, a preview, and a line with the time left."""
-
-    def __init__(self, model: ModelPatcher, steps: int, windows: int, node_id: str | None) -> None:
-        self._steps, self._windows, self._node_id = steps, windows, node_id
-        self._bar = comfy.utils.ProgressBar(steps * windows)
-        latent_format = model.get_model_object("latent_format")
-        self._previewer = latent_preview.get_previewer(model.load_device, latent_format)
-        self._begin, self._begin_done = time.monotonic(), 0
-
-    def skip(self, windows: int) -> None:
-        """Count windows that are there already; the time left is measured from here."""
-        self._begin, self._begin_done = time.monotonic(), windows * self._steps
-        if windows:
-            self._bar.update_absolute(self._begin_done, self._steps * self._windows)
-
-    def callback(self, window: int) -> Callable[[int, Tensor, Tensor, int], None]:
-        """The host sampler's callback for window number `window` (from 0)."""
-
-        def update(step: int, denoised: Tensor, _x: Tensor, _total: int) -> None:
-            preview = None
-            if self._previewer is not None:
-                # The middle of the window says more than its first frame.
-                middle = denoised.shape[2] // 2
-                preview = self._previewer.decode_latent_to_preview_image(
-                    "JPEG", denoised[:, :, middle : middle + 1]
-                )
-            done = window * self._steps + step + 1
-            self._bar.update_absolute(done, self._steps * self._windows, preview)
-            send_text(
-                f"window {window + 1} of {self._windows}, step {step + 1} of {self._steps}"
-                f"{self._time_left(done)}",
-                self._node_id,
-            )
-
-        return update
-
-    def show(self, window: int, frame: Tensor) -> None:
-        """Preview a frame of finished window `window`, whatever preview method the host is set to.
-
-        The host makes the frame, [H, W, 3] uint8, smaller for the editor, whole.
-        """
-        picture = Image.fromarray(frame.cpu().numpy())
-        preview = ("JPEG", picture, latent_preview.MAX_PREVIEW_RESOLUTION)
-        self._bar.update_absolute((window + 1) * self._steps, self._steps * self._windows, preview)
-
-    def _time_left(self, done: int) -> str:
-        """From the mean of the steps so far, decoding included; logged once, after the first."""
-        from ..multitalk.runs.report import clock
-
-        new, total = max(1, done - self._begin_done), self._steps * self._windows
-        mean_s = (time.monotonic() - self._begin) / new
-        left = clock(mean_s * (total - done))
-        if new == 1:
-            logger.info(
-                "[MultiTalk] the first step took %s: about %s left for %s windows",
-                clock(mean_s),
-                left,
-                self._windows - self._begin_done // self._steps,
-            )
-        return f", about {left} left" if done < total else ""
 
 
 def new_video(
@@ -281,15 +207,6 @@ def start_memory_peak(device: torch.device) -> None:
 def memory_peak(device: torch.device) -> int | None:
     """Highest use of graphics memory since `start_memory_peak` in bytes, where torch knows it."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-
-
-def send_text(text: str, node_id: str | None) -> None:
-    """Show a line under a node while it runs; nothing happens without a server."""
-    from server import PromptServer
-
-    server = getattr(PromptServer, "instance", None)
-    if server is not None and node_id is not None and node_id.isprintable():  # it is sent as UTF-8
-        server.send_progress_text(writable(text), node_id)
 
 
 def upstream(dynprompt: Any, node_id: str, socket: str) -> Iterator[tuple[str, dict[str, Any]]]:

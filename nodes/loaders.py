@@ -24,10 +24,10 @@ from .host import (
     LORA_FOLDERS,
     file_stamps,
     list_files,
-    send_text,
 )
 from .loading.audio_hooks import AttachedAudio, attach_audio, check_model
 from .loading.quantizations import QUANTIZATIONS
+from .progress import Waiting, send_text
 from .values import check_choice, check_inputs, check_names
 from .widgets import Widget, schema
 
@@ -230,8 +230,10 @@ class MultiTalkReadFiles(io.ComfyNode):
         check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
         FAMILY.read({"family": family})
         found = find_model_files(base, audio_part, cls.hidden.dynprompt)
-        model = load_base(found, weight_dtype)
-        return io.NodeOutput(_with_audio(model, found.audio, family, weight_dtype))
+        with Waiting(f"loading {base}", "loaded") as waiting:
+            model = load_base(found, weight_dtype)
+            waiting.say(f"loading {found.audio.name}")
+            return io.NodeOutput(_with_audio(model, found.audio, family, weight_dtype))
 
 
 class MultiTalkAddLoras(io.ComfyNode):
@@ -270,8 +272,10 @@ class MultiTalkAddLoras(io.ComfyNode):
         from .loading.loras import apply_lora, read_chosen
 
         check_inputs({"model": model}, "model")
-        for name, strength in read_chosen(loras):
-            model = apply_lora(model, name, strength, cls.hidden.dynprompt)
+        with Waiting("adding LoRAs", "LoRAs added") as waiting:
+            for name, strength in read_chosen(loras):
+                waiting.say(f"adding {name}")
+                model = apply_lora(model, name, strength, cls.hidden.dynprompt)
         return io.NodeOutput(model)
 
 
@@ -341,4 +345,6 @@ class MultiTalkAttach(io.ComfyNode):
 
         check_inputs({"model": model}, "model")
         file = find_audio_file(audio_part, cls.hidden.dynprompt)
-        return io.NodeOutput(replace_weights(_with_audio(model, file, family, weight_dtype), file))
+        with Waiting(f"loading {audio_part}", f"loaded {audio_part}"):
+            model = _with_audio(model, file, family, weight_dtype)
+            return io.NodeOutput(replace_weights(model, file))

@@ -15,7 +15,7 @@ from ..multitalk.sound.audio import Sound, fit_sound
 from .host import PREFIX, graph_metadata
 from .sounds import from_sound
 from .values import check_prefix
-from .video_place import VideoPlace
+from .video_place import GrowingPlayer, VideoPlace
 from .widgets import FILENAME_PREFIX, SAMPLING, media_inputs, model_inputs, schema
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
         from .sampling.run_setup import prepare_run
 
         sound, hidden = inputs["speech"].sound, cls.hidden
-        with prepare_run(inputs, hidden) as run:
+        with prepare_run(inputs, hidden, to_file=True) as run:
             place = VideoPlace(filename_prefix, io.FolderType.output, run.size_px)
             if run.folder is None:
                 path = _write_video(run, place, None, sound, hidden)
@@ -123,8 +123,14 @@ def _write_video(
     """Make all windows into a file, at a path or under its final name, and tell where it is."""
     num_frames, metadata = run.plan.num_frames, graph_metadata(hidden)
     with place.open(path, sound=sound, num_frames=num_frames, metadata=metadata) as file:
-        for window in run.windows():
-            if len(window.frames):
-                file.write(window.frames)
-        file.finish()
+        player = GrowingPlayer(file.path, later=run.num_there)
+        try:
+            for window in run.windows():
+                if len(window.frames):
+                    file.write(window.frames)
+                    player.show(file.frames_written)
+            file.finish()
+        except BaseException:  # stopped: what there is, is seen
+            player.show(file.frames_written, last=True)
+            raise
     return file.path

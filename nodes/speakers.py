@@ -82,6 +82,7 @@ class MultiTalkSpeakers(io.ComfyNode):
                 (io.Image, "preview", "Everyone in colour, with number."),
                 (io.String, "report", "Places, overlaps, changes."),
             ],
+            has_intermediate_output=True,  # the picture stays when nothing is made again
         )
 
     @classmethod

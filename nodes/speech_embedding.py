@@ -19,6 +19,7 @@ from ..multitalk.sound.audio import Tracks as SpeakerTracks
 from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks, embedding_bytes
 from ..multitalk.video.encoded_sound import check_encodable
 from .host import ENCODER_FOLDERS, check_memory, file_stamps, find_file, list_files
+from .progress import Waiting
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks
 from .sounds import read_sound
 from .values import check_inputs, check_names, shown
@@ -60,7 +61,8 @@ class MultiTalkLoadSpeechEncoder(io.ComfyNode):
     def execute(cls, encoder: str, **unknown: Any) -> io.NodeOutput:
         """Load the file after a look at its header."""
         check_names(unknown)
-        return io.NodeOutput(load_encoder(find_file(encoder, ENCODER_FOLDERS)))
+        with Waiting(f"loading {encoder}", f"loaded {encoder}"):
+            return io.NodeOutput(load_encoder(find_file(encoder, ENCODER_FOLDERS)))
 
 
 def load_encoder(path: Path) -> LoadedEncoder:
@@ -166,24 +168,34 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         check_inputs({"speech_encoder": speech_encoder}, "speech_encoder")
         tracks = _read_tracks(audio)
         sound = _read_heard(tracks, video_sound)
-        patcher = speech_encoder.patcher
-        comfy.model_management.load_models_gpu([patcher])
-        speech = embed_tracks(
-            patcher.model.encoder,
-            tracks,
-            sound=sound,
-            loudness_lufs=LOUDNESS_LUFS if normalise_loudness else None,
-            do_normalize=speech_encoder.do_normalize,
-            encoder_identity=speech_encoder.identity,
-            device=patcher.load_device,
-            check=comfy.model_management.throw_exception_if_processing_interrupted,
-        )
+        patcher, heard = speech_encoder.patcher, _describe(tracks)
+        with Waiting(f"listening to {heard}", f"listened to {heard}"):
+            comfy.model_management.load_models_gpu([patcher])
+            speech = embed_tracks(
+                patcher.model.encoder,
+                tracks,
+                sound=sound,
+                loudness_lufs=LOUDNESS_LUFS if normalise_loudness else None,
+                do_normalize=speech_encoder.do_normalize,
+                encoder_identity=speech_encoder.identity,
+                device=patcher.load_device,
+                check=comfy.model_management.throw_exception_if_processing_interrupted,
+            )
         logger.info(
             "[MultiTalk] speech: %s speakers, %s frames", speech.num_speakers, speech.num_frames
         )
         for note in speech.notes:
             logger.info("[MultiTalk] %s", note)
         return io.NodeOutput(speech)
+
+
+def _describe(tracks: SpeakerTracks) -> str:
+    """What there is to hear, for somebody who waits."""
+    from ..multitalk.runs.report import duration
+
+    speakers = len(tracks.tracks)
+    length = duration(float(max(track.end_s for track in tracks.tracks)))
+    return f"{speakers} speaker{'' if speakers == 1 else 's'}, {length} of sound"
 
 
 def _check_length(tracks: SpeakerTracks, encoder: LoadedEncoder | None) -> None:

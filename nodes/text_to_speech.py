@@ -10,6 +10,7 @@ import comfy.utils
 from comfy_api.latest import io
 
 from .host import file_stamps, list_voice_models, preview_picture
+from .progress import Waiting
 from .sockets import Tracks, VoiceModel
 from .sounds import from_sound
 from .values import check_inputs, check_names
@@ -127,7 +128,8 @@ class MultiTalkLoadKokoro(io.ComfyNode):
         check_names(unknown)
         from .voices import espeak_voices, load_voices
 
-        return io.NodeOutput(espeak_voices() if model == ESPEAK else load_voices(model))
+        with Waiting(f"loading {model}", f"loaded {model}"):
+            return io.NodeOutput(espeak_voices() if model == ESPEAK else load_voices(model))
 
 
 class MultiTalkSpeak(io.ComfyNode):
@@ -174,7 +176,9 @@ class MultiTalkSpeak(io.ComfyNode):
             seed=seed,
             typed_phonemes=text_is != "text",
         )
-        sound, timings = speak(voice_model, text, manner, normalise_loudness, _progress(1))
+        with Waiting("speaking", "spoken") as waiting:
+            progress = _progress(waiting)(1)
+            sound, timings = speak(voice_model, text, manner, normalise_loudness, progress)
         return io.NodeOutput(from_sound(sound), timings)
 
 
@@ -219,9 +223,10 @@ class MultiTalkDialogue(io.ComfyNode):
         from .voices import speak_dialogue
 
         manner = Manner(language=language.strip() or AUTO, speed=speed, seed=seed)
-        dialogue = speak_dialogue(
-            voice_model, script, voices, manner, normalise_loudness, _progress
-        )
+        with Waiting("speaking", "spoken") as waiting:
+            dialogue = speak_dialogue(
+                voice_model, script, voices, manner, normalise_loudness, _progress(waiting)
+            )
         picture = dialogue.picture[None]
         return io.NodeOutput(
             dialogue.tracks,
@@ -232,11 +237,19 @@ class MultiTalkDialogue(io.ComfyNode):
         )
 
 
-def _progress(turns: int) -> Callable[[int, int, int], None]:
+def _progress(waiting: Waiting) -> Callable[[int], Callable[[int, int, int], None]]:
     """Progress over turns and their pieces: turn from 0, pieces done, pieces in all."""
-    bar = comfy.utils.ProgressBar(turns)
 
-    def update(turn: int, done: int, total: int) -> None:
-        bar.update_absolute(turn * total + done, turns * total)
+    def begin(turns: int) -> Callable[[int, int, int], None]:
+        bar = comfy.utils.ProgressBar(turns)
 
-    return update
+        def update(turn: int, done: int, total: int) -> None:
+            bar.update_absolute(turn * total + done, turns * total)
+            if turns > 1:
+                waiting.say(f"speaking turn {min(turn + done // total, turns - 1) + 1} of {turns}")
+            elif total > 1:
+                waiting.say(f"speaking part {min(done + 1, total)} of {total}")
+
+        return update
+
+    return begin

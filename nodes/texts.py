@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import comfy.model_management
 from comfy_api.latest import io, ui
 from comfy_execution.utils import get_executing_context
 
@@ -68,11 +69,12 @@ def _checked(method: Callable[..., Any], say: Say | None) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return _clean(method(*args, **kwargs))
+        except comfy.model_management.InterruptProcessingException as stop:
+            _say(say, str(stop) or "stopped")  # the host's has no words; a run's says what is kept
+            raise
         except Exception as error:
             _clean_error(error)
-            if say is not None and str(error):  # a cancelled run has no words
-                running = get_executing_context()
-                say(writable(str(error)), None if running is None else running.node_id)
+            _say(say, str(error))
             if _says_unwritable(error):  # a text that is made anew each time it is asked for
                 shown = writable(str(error))
                 raise RuntimeError(shown) from None
@@ -81,6 +83,13 @@ def _checked(method: Callable[..., Any], say: Say | None) -> Callable[..., Any]:
     # The host asks for the names of the arguments in a way that looks through no wrapper.
     vars(call)["__signature__"] = inspect.signature(method)
     return call
+
+
+def _say(say: Say | None, words: str) -> None:
+    """Show words under the running node, if there are any."""
+    running = get_executing_context()
+    if say is not None and words:
+        say(writable(words), None if running is None else running.node_id)
 
 
 def _clean(result: Any) -> Any:

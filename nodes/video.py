@@ -18,8 +18,9 @@ from ..multitalk.disk import refusal
 from ..multitalk.frames import to_bytes
 from ..multitalk.sound.audio import Sound, within_range
 from ..multitalk.video.encoded_sound import as_encoded, cut_sound
-from .host import PREFIX, graph_metadata, send_text
+from .host import PREFIX, graph_metadata
 from .pictures import read_pictures
+from .progress import Waiting, send_text
 from .sounds import from_sound, read_sound
 from .values import check_inputs, check_names, check_prefix, shown
 from .video_place import VideoPlace
@@ -95,7 +96,8 @@ class MultiTalkVideoCombine(io.ComfyNode):
         check_prefix(filename_prefix, folder_paths.get_directory_by_type(folder.value) or "")
         sound = None if audio is None else _read_sound(audio, len(frames) / rate, cls.hidden)
         place = VideoPlace(filename_prefix, folder, (frames.shape[1], frames.shape[2]))
-        _save(frames, sound, place, rate, graph_metadata(cls.hidden))
+        with Waiting("saving the video", f"saved {len(frames)} frames") as waiting:
+            _save(frames, sound, place, rate, graph_metadata(cls.hidden), waiting)
         heard: Any = None if sound is None else from_sound(sound)
         components = Types.VideoComponents(images=frames, audio=heard, frame_rate=rate)
         return io.NodeOutput(InputImpl.VideoFromComponents(components), ui=place.shown)
@@ -128,6 +130,7 @@ def _save(
     place: VideoPlace,
     rate: Fraction,
     metadata: dict[str, Any] | None,
+    waiting: Waiting,
 ) -> None:
     """Write the whole file beside its place, then give it its name; nothing is left if not."""
     growing = place.next_name().with_name(f".{uuid4().hex}.part")
@@ -137,6 +140,7 @@ def _save(
         ) as file:
             for part in frames.split(FRAMES_AT_ONCE):
                 comfy.model_management.throw_exception_if_processing_interrupted()
+                waiting.say(f"saving frame {file.frames_written + 1} of {len(frames)}")
                 file.write(to_bytes(part))
             file.finish()
         place.take(growing)

@@ -1,4 +1,7 @@
-"""Where a video goes: a free name in a folder of the host, also when other hosts write there."""
+"""Where a video goes, and the player that shows it while it grows.
+
+It goes under a free name into a folder of the host, also when other hosts write there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
+import folder_paths
 from comfy_api.latest import io, ui
 
 from ..multitalk.config import FRAME_RATE
@@ -13,6 +17,9 @@ from ..multitalk.sound.audio import Sound
 from ..multitalk.video.mp4 import VideoFile
 from ..multitalk.video.placing import TRIES, place_file
 from .host import new_video
+from .progress import show_early
+
+GROWTH = 1.5  # the player is renewed when so much more is there: it begins anew each time
 
 
 class VideoPlace:
@@ -87,3 +94,28 @@ class VideoPlace:
                 taken = isinstance(error.__cause__, FileExistsError)
                 if path is not None or not taken or tries == TRIES:
                     raise
+
+
+class GrowingPlayer:
+    """Shows a growing video in the editor, early, and again whenever there is much more of it."""
+
+    def __init__(self, path: Path, *, later: int) -> None:
+        """Nothing is shown before one part, or as many as come at once from an earlier run.
+
+        Args:
+            path: The file, in the host's output folder.
+            later: Number of these parts.
+        """
+        place = path.relative_to(folder_paths.get_output_directory())
+        folder = "" if place.parent == Path() else place.parent.as_posix()
+        saved = ui.SavedResult(place.name, folder, io.FolderType.output)
+        self._shown = ui.PreviewVideo([saved])
+        self._parts, self._later, self._frames = 0, later, 0
+
+    def show(self, frames: int, *, last: bool = False) -> None:
+        """Show the file with so many frames, if that is much more than before, or the last time."""
+        self._parts += not last
+        enough = self._parts >= self._later and frames >= GROWTH * self._frames
+        if frames > self._frames and (last or enough):
+            self._frames = frames
+            show_early(self._shown)

@@ -35,6 +35,35 @@ class RunReport:
         """The plan in one line."""
         return "; ".join(self._plan_lines())
 
+    def short_plan(self) -> str:
+        """The plan for somebody who waits: what video, in how many windows."""
+        plan, settings = self.plan, self.settings
+        return (
+            f"{_count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
+            f"({plan.num_frames / FRAME_RATE:.1f} s) in {_count(plan.num_windows, 'window')}"
+        )
+
+    def done(self, seconds: float) -> str:
+        """What is said at the end, after so many seconds."""
+        there = sum(not window.made for window in self.windows)
+        before = f"; {there} of {self.plan.num_windows} windows were there already" if there else ""
+        length = self.plan.num_frames / FRAME_RATE
+        return f"done: {length:.1f} s of video in {duration(seconds)}{before}"
+
+    def stopped(self, *, kept: bool, in_file: bool) -> str:
+        """What is said when somebody stopped the run; whether windows are kept, or in a file."""
+        ready, all_ = len(self.windows), self.plan.num_windows
+        if not ready:
+            return "stopped before the first window was done; press Run to begin again"
+        if kept:
+            return f"stopped; {ready} of {all_} windows kept, press Run to go on"
+        if in_file:
+            return f"stopped; {ready} of {all_} windows are in the video, Run begins a new one"
+        return (
+            f"stopped; keep_progress is off, so the {_count(ready, 'finished window')} of {all_} "
+            "cannot be used, and Run begins again"
+        )
+
     def text(self) -> str:
         """The whole report, a fact per line: what, how, memory, what happened, colors."""
         steps, made = self.settings.guidance.steps, sum(window.made for window in self.windows)
@@ -99,3 +128,13 @@ def clock(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def duration(seconds: float) -> str:
+    """How long something took: as `clock`, finer."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

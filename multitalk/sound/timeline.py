@@ -19,15 +19,17 @@ from .audio import Track, Tracks
 from .levels import FLOOR_DB, find_speech, frame_levels
 from .loudness import track_loudness
 
-WIDTH_PX = 1200
-ROW_PX = 52  # per speaker
-NAMES_PX = 170  # column of names
-MARGIN_PX = 10
-AXIS_PX = 30
-BAR_PX = 34  # height
+WIDTH_PX, HEIGHT_PX = 960, 320  # 3:1; the editor shows it 300 to 400 pixels wide under a node
+NAMES_PX = 280  # column of names
+MARGIN_PX = 20
+AXIS_PX = 60
+ROWS_PX = HEIGHT_PX - MARGIN_PX - AXIS_PX  # of all speakers together
+BAR = 0.65  # height, share of a row
+SOUND = 0.8  # height of a sound at full scale, share of a row
+WORDS_PX = MARGIN_PX + 64  # where names begin
 MIN_BAR_PX = 2
-SOUND_PX = 40  # height of a sound at full scale
-MAX_STEPS = 12  # on the axis
+NAME_PX, SMALL_PX = 30, 23  # letters; names are smaller where rows are
+MAX_STEPS = 6  # on the axis
 SCALE = 2  # drawn larger and reduced, for smooth edges
 
 BACKGROUND = (28, 30, 34)
@@ -63,13 +65,13 @@ def time_px(time_s: float, length_s: float) -> float:
     return NAMES_PX + room * time_s / length_s if length_s > 0 else float(NAMES_PX)
 
 
-def row_px(speaker: int) -> int:
+def row_px(speaker: int, num_speakers: int) -> int:
     """Row of the middle of a speaker's bars, in pixels from the top."""
-    return MARGIN_PX + speaker * ROW_PX + ROW_PX // 2
+    return MARGIN_PX + ROWS_PX * (2 * speaker + 1) // (2 * num_speakers)
 
 
 def axis_ticks(length_s: float) -> list[tuple[float, str]]:
-    """Round times in seconds with their labels, at most 13 of them."""
+    """Round times in seconds with their labels, at most 7 of them."""
     longest = _STEPS_S[-1] * (1 + int(length_s / (_STEPS_S[-1] * MAX_STEPS)))
     step = next((step for step in _STEPS_S if length_s <= step * MAX_STEPS), longest)
     times = [index * step for index in range(int(length_s / step + 1e-9) + 1)]
@@ -77,17 +79,17 @@ def axis_ticks(length_s: float) -> list[tuple[float, str]]:
 
 
 def draw_timeline(names: Sequence[str], spans: Sequence[Span], length_s: float) -> Tensor:
-    """Draw who speaks when, [MARGIN_PX + S * ROW_PX + AXIS_PX, WIDTH_PX, 3] float32 in 0..1.
+    """Draw who speaks when, [HEIGHT_PX, WIDTH_PX, 3] float32 in 0..1.
 
     A name that the font cannot write becomes "Speaker 1".
     """
     image, draw, font, small = _canvas(len(names), length_s)
     for index, name in enumerate(names):
-        room = NAMES_PX - MARGIN_PX - 48
+        room = NAMES_PX - WORDS_PX - 14
         shown = _shorten(_plain(name) or f"Speaker {index + 1}", font, room, whole_words=False)
-        _write(draw, (MARGIN_PX + 40, row_px(index)), shown, font, INK, "lm")
+        _write(draw, (WORDS_PX, row_px(index, len(names))), shown, font, INK, "lm")
     for span in spans:
-        _draw_bar(draw, span, length_s, small)
+        _draw_bar(draw, span, len(names), length_s, small)
     return _finish(image)
 
 
@@ -98,28 +100,51 @@ def draw_tracks(tracks: Tracks) -> Tensor:
     full scale. Beside it the loudness and the time of speech. The shape is that of `draw_timeline`.
     """
     length_s = float(max(track.end_s for track in tracks.tracks))
-    image, draw, _, small = _canvas(len(tracks.tracks), length_s)
+    image, draw, _, _ = _canvas(len(tracks.tracks), length_s)
+    num_rows = len(tracks.tracks)
     for index, track in enumerate(tracks.tracks):
         levels = frame_levels(track, tracks.num_frames)
         speech = find_speech(levels)
-        _draw_sound(image, index, track, levels.numpy(), speech.numpy(), length_s)
-        middle, speech_s = row_px(index), int(speech.sum()) / FRAME_RATE
-        _write(draw, (MARGIN_PX + 40, middle - 9), _loudness_words(track), small, INK, "lm")
+        row = _Row(index, num_rows)
+        _draw_sound(image, row, track, levels.numpy(), speech.numpy(), length_s)
+        middle, apart = row_px(index, num_rows), row.height / 4
+        speech_s = int(speech.sum()) / FRAME_RATE
+        letters = _font(min(SMALL_PX, 0.45 * row.height))
+        _write(draw, (WORDS_PX, middle - apart), _loudness_words(track), letters, INK, "lm")
         words = f"speech {_clock(speech_s, length_s)}"
-        _write(draw, (MARGIN_PX + 40, middle + 9), words, small, DIM_INK, "lm")
+        _write(draw, (WORDS_PX, middle + apart), words, letters, DIM_INK, "lm")
     return _finish(image)
 
 
 def _canvas(num_rows: int, length_s: float) -> tuple[Image.Image, ImageDraw.ImageDraw, Font, Font]:
     """Rows and axis, and the fonts for names and for small words."""
-    height = MARGIN_PX + num_rows * ROW_PX + AXIS_PX
-    image = Image.new("RGB", (WIDTH_PX * SCALE, height * SCALE), BACKGROUND)
+    image = Image.new("RGB", (WIDTH_PX * SCALE, HEIGHT_PX * SCALE), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    font, small = (ImageFont.load_default(size * SCALE) for size in (15, 13))
+    font, small = _font(min(NAME_PX, 0.7 * ROWS_PX / num_rows)), _font(SMALL_PX)
     for index in range(num_rows):
-        _draw_row(draw, index, font)
-    _draw_axis(draw, num_rows, length_s, small)
+        _draw_row(draw, _Row(index, num_rows), font)
+    _draw_axis(draw, length_s, small)
     return image, draw, font, small
+
+
+def _font(height_px: float) -> Font:
+    return ImageFont.load_default(round(height_px * SCALE))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One speaker's among so many."""
+
+    index: int
+    num_rows: int
+
+    @property
+    def height(self) -> float:
+        return ROWS_PX / self.num_rows
+
+    @property
+    def middle(self) -> int:
+        return row_px(self.index, self.num_rows)
 
 
 def _finish(image: Image.Image) -> Tensor:
@@ -127,20 +152,21 @@ def _finish(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image.reduce(SCALE))).float() / 255
 
 
-def _draw_row(draw: ImageDraw.ImageDraw, index: int, font: Font) -> None:
+def _draw_row(draw: ImageDraw.ImageDraw, row: _Row, font: Font) -> None:
     """The band of a speaker, with the number."""
-    middle, color = row_px(index), COLORS[index % len(COLORS)]
-    half = (ROW_PX - 6) / 2
-    _box(draw, (MARGIN_PX, middle - half, WIDTH_PX - MARGIN_PX, middle + half), ROW, 6)
-    _box(draw, (MARGIN_PX + 8, middle - 11, MARGIN_PX + 30, middle + 11), color, 5)
-    _write(draw, (MARGIN_PX + 19, middle), str(index + 1), font, _ink_on(color), "mm")
+    middle, color = row.middle, COLORS[row.index % len(COLORS)]
+    half, badge = row.height / 2 - 3, min(22, 0.42 * row.height)
+    _box(draw, (MARGIN_PX, middle - half, WIDTH_PX - MARGIN_PX, middle + half), ROW, 8)
+    center = MARGIN_PX + 32
+    _box(draw, (center - badge, middle - badge, center + badge, middle + badge), color, 8)
+    _write(draw, (center, middle), str(row.index + 1), font, _ink_on(color), "mm")
 
 
-def _draw_axis(draw: ImageDraw.ImageDraw, num_rows: int, length_s: float, font: Font) -> None:
+def _draw_axis(draw: ImageDraw.ImageDraw, length_s: float, font: Font) -> None:
     """Thin lines at round times, their labels below, and the length at the left."""
-    bottom = MARGIN_PX + num_rows * ROW_PX
-    label = bottom + AXIS_PX / 2 - 2
-    _write(draw, (MARGIN_PX + 8, label), f"length {_clock(length_s, length_s)}", font, INK, "lm")
+    bottom = MARGIN_PX + ROWS_PX
+    label, free = bottom + AXIS_PX / 2 - 2, 0.0
+    _write(draw, (MARGIN_PX + 10, label), f"length {_clock(length_s, length_s)}", font, INK, "lm")
     for time_s, shown in axis_ticks(length_s):
         x = time_px(time_s, length_s)
         draw.line(
@@ -148,23 +174,27 @@ def _draw_axis(draw: ImageDraw.ImageDraw, num_rows: int, length_s: float, font: 
         )
         half = font.getlength(shown) / SCALE / 2
         middle = min(max(x, NAMES_PX + half - 4), WIDTH_PX - MARGIN_PX - half)
-        _write(draw, (middle, label), shown, font, DIM_INK, "mm")
+        if middle - half > free:  # the last one may be too near
+            _write(draw, (middle, label), shown, font, DIM_INK, "mm")
+            free = middle + half + 8
 
 
-def _draw_bar(draw: ImageDraw.ImageDraw, span: Span, length_s: float, font: Font) -> None:
+def _draw_bar(
+    draw: ImageDraw.ImageDraw, span: Span, num_rows: int, length_s: float, font: Font
+) -> None:
     """A turn, with its first words if they fit."""
     left, right = (time_px(time_s, length_s) for time_s in (span.start_s, span.end_s))
     right = max(right, left + MIN_BAR_PX)
-    middle, color = row_px(span.speaker), COLORS[span.speaker % len(COLORS)]
-    box = (left, middle - BAR_PX / 2, right, middle + BAR_PX / 2)
-    _box(draw, box, color, min(6, (right - left) / 3))
-    shown = _shorten(_plain(span.text), font, right - left - 14, whole_words=True)
-    _write(draw, (left + 7, middle), shown, font, _ink_on(color), "lm")
+    row, color = _Row(span.speaker, num_rows), COLORS[span.speaker % len(COLORS)]
+    middle, half = row.middle, BAR * row.height / 2
+    _box(draw, (left, middle - half, right, middle + half), color, min(8, (right - left) / 3))
+    shown = _shorten(_plain(span.text), font, right - left - 20, whole_words=True)
+    _write(draw, (left + 10, middle), shown, font, _ink_on(color), "lm")
 
 
 def _draw_sound(
     image: Image.Image,
-    index: int,
+    row: _Row,
     track: Track,
     levels: npt.NDArray[np.float32],
     speech: npt.NDArray[np.bool_],
@@ -173,16 +203,17 @@ def _draw_sound(
     """A recording in its row; where it is silent, a thin line."""
     num_columns = (WIDTH_PX - NAMES_PX - MARGIN_PX) * SCALE
     heights, shares = _columns(levels, speech, num_columns, length_s)
-    half = np.maximum((1 - heights / FLOOR_DB) * SOUND_PX / 2, 0.5) * SCALE
+    sound_px = round(SOUND * row.height)
+    half = np.maximum((1 - heights / FLOOR_DB) * sound_px / 2, 0.5) * SCALE
     times = (np.arange(num_columns) + 0.5) * length_s / num_columns
     half[(times < float(track.start_s)) | (times > float(track.end_s))] = 0
-    rows = np.abs(np.arange(SOUND_PX * SCALE) + 0.5 - SOUND_PX * SCALE / 2)
+    rows = np.abs(np.arange(sound_px * SCALE) + 0.5 - sound_px * SCALE / 2)
     mask = Image.fromarray((rows[:, None] < half).astype(np.uint8) * 255)
-    bright, back = np.array(COLORS[index % len(COLORS)]), np.array(ROW)
+    bright, back = np.array(COLORS[row.index % len(COLORS)]), np.array(ROW)
     dim = back + (bright - back) * QUIET
     colors = np.round(dim + (bright - dim) * shares[:, None]).astype(np.uint8)
     bar = Image.fromarray(repeat(colors, "w rgb -> h w rgb", h=len(rows)))
-    image.paste(bar, (NAMES_PX * SCALE, round((row_px(index) - SOUND_PX / 2) * SCALE)), mask)
+    image.paste(bar, (NAMES_PX * SCALE, round((row.middle - sound_px / 2) * SCALE)), mask)
 
 
 def _columns(

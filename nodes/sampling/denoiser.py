@@ -18,7 +18,7 @@ from ...multitalk.generate import WindowRequest
 from ...multitalk.guidance import GuidancePlan
 from ...multitalk.schedule import shifted_sigmas
 from ...multitalk.settings import RunSettings
-from ..host import StepProgress
+from ..progress import StepProgress
 from .block_cache import RunCache
 from .economy import Economy
 from .finite import OF_CLIP, advise_network

@@ -54,8 +54,10 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     return missing_lazy(inputs, "model", "vae", "positive", "negative", "clip_vision")
 
 
-def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
+def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -> VideoRun:
     """The run of a sampling node with these models, media and widgets, not open yet.
+
+    `to_file`: the node shows its video while it grows.
 
     Raises:
         ValueError: If models, media and settings do not fit each other.
@@ -93,6 +95,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
             *describe_source(len(image), cast.speech.num_frames, hidden),
         ],
         keep_finished=KEEP_FINISHED.read(inputs),
+        to_file=to_file,
     )
 
 

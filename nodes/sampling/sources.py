@@ -24,7 +24,8 @@ from comfy_execution.graph_utils import is_link
 
 from ...multitalk.model.naming import model_identity
 from ...weights.file_digest import file_digest
-from ..host import MODEL_SUFFIXES, send_text
+from ..host import MODEL_SUFFIXES
+from ..progress import send_text
 
 _OURS = __name__.partition(".nodes.")[0] + ".nodes."
 MAX_NAME = 1000  # characters of a literal that may be the name of a file

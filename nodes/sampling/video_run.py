@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ from ...multitalk.guidance import plan_guidance
 from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport, clock
 from ...multitalk.settings import RunSettings, plan_video
-from ..host import GIB, StepProgress, free_memory, memory_peak, send_text, start_memory_peak
+from ..host import GIB, free_memory, memory_peak, start_memory_peak
+from ..progress import StepProgress, send_text
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
@@ -54,6 +56,7 @@ class VideoRun:
         node_id: str,
         identity: RunIdentity | None,
         keep_finished: bool,
+        to_file: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
         """Plan the video.
@@ -65,6 +68,7 @@ class VideoRun:
             identity: All that the result depends on: finished windows go to disk, and the run goes
                 on from those that are there. None: nothing is kept.
             keep_finished: The folder stays when the video is done.
+            to_file: Windows go into a video that the node shows, so no previews are sent.
             notes: What is to be said of the media, for the report.
         """
         from ..loading.loras import count_changed_weights  # reads weights: not when the host starts
@@ -73,6 +77,7 @@ class VideoRun:
         self.plan = plan_video(settings, speech.num_frames, speech.num_speakers)
         self._inputs, self._settings, self._node_id = inputs, settings, node_id
         self._identity, self._keep_finished = identity, keep_finished
+        self._to_file, self._begin = to_file, time.monotonic()
         text, audio = settings.guidance.text_guidance, settings.guidance.audio_guidance
         self._guidance = plan_guidance(text, audio, apg=settings.apg)
         self._cache = None if settings.step_cache is None else RunCache(settings.step_cache)
@@ -97,9 +102,16 @@ class VideoRun:
         """The run folder while windows are being made, if they are kept."""
         return None if self._folder is None else self._folder.path
 
+    @property
+    def num_there(self) -> int:
+        """Windows that an earlier run left on disk."""
+        return 0 if self._folder is None else len(self._folder.finished)
+
     def __enter__(self) -> VideoRun:
         """Open the run folder, if windows are kept."""
         logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
+        memory = f"about {self._step_gib():.1f} GiB of memory for a step, beside the model"
+        said = [f"{self.report.short_plan()}; {memory}"]
         for note in self.report.notes:
             logger.info("[MultiTalk] %s", note)
         start_memory_peak(self._inputs.model.load_device)
@@ -109,19 +121,26 @@ class VideoRun:
             notes = [*self._identity.notes, *self._folder.notes]
             for note in notes:
                 logger.info("[MultiTalk] %s", note)
-                send_text(note, self._node_id)
             self.report.notes += notes
+            said += notes
+        send_text(";\n".join(said), self._node_id)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         """Close the run folder; it stays unless the video was `done`."""
         if self._folder is not None:
             self._folder.close()
+        if isinstance(error, comfy.model_management.InterruptProcessingException):
+            # Said under the node, as the words of other errors are.
+            kept = self._folder is not None
+            error.args = (self.report.stopped(kept=kept, in_file=self._to_file),)
 
     def windows(self) -> Iterator[VideoWindow]:
         """All windows in order: those on disk, the others made."""
         steps, num_windows = self._settings.guidance.steps, self.plan.num_windows
-        progress = StepProgress(self._inputs.model, steps, num_windows, self._node_id)
+        progress = StepProgress(
+            self._inputs.model, steps, num_windows, self._node_id, previews=not self._to_file
+        )
         models = self._models(progress)
 
         def make(after: WindowState | None) -> Iterator[FinishedWindow]:
@@ -153,6 +172,7 @@ class VideoRun:
                 self._folder.remove()
         lines = (line.strip() for line in self.report.text().splitlines())
         logger.info("[MultiTalk] %s", "; ".join(lines))
+        send_text(self.report.done(time.monotonic() - self._begin), self._node_id)
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
         cast, source = self._inputs.cast, picture_source(self._inputs.image, *self.size_px)
@@ -169,9 +189,18 @@ class VideoRun:
 
     def _models(self, progress: StepProgress) -> Models:
         inputs, economy = self._inputs, self._economy
+
+        def encode(frames: Tensor) -> Tensor:
+            progress.preparing()
+            return economy.encode(inputs.vae, frames)
+
+        def decode(latents: Tensor) -> Tensor:
+            progress.decoding()
+            return economy.decode(inputs.vae, latents)
+
         return Models(
-            encode=lambda frames: economy.encode(inputs.vae, frames),
-            decode=lambda latents: economy.decode(inputs.vae, latents),
+            encode=encode,
+            decode=decode,
             embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
             denoise=window_denoiser(
                 inputs,
@@ -188,14 +217,16 @@ class VideoRun:
     def _memory_line(self) -> str:
         """What the host expects one step to need beside the weights, and what frames need."""
         height, width = self.size_px
-        window = count_latent_frames(self.plan.size.window), *latent_size(height, width)
-        shape = (len(self._guidance.passes), LATENT_CHANNELS, *window)
-        step = self._inputs.model.model.memory_required(shape) / GIB
         frames = self.plan.num_frames * height * width * 3 / GIB
         return (
-            f"about {step:.1f} GiB for a step beside the weights, {frames:.2f} GiB for all frames "
-            "as 8 bit"
+            f"about {self._step_gib():.1f} GiB for a step beside the weights, {frames:.2f} GiB for "
+            "all frames as 8 bit"
         )
+
+    def _step_gib(self) -> float:
+        window = count_latent_frames(self.plan.size.window), *latent_size(*self.size_px)
+        shape = (len(self._guidance.passes), LATENT_CHANNELS, *window)
+        return self._inputs.model.model.memory_required(shape) / GIB
 
 
 def check_frames(num_frames: int, height: int, width: int) -> None:

@@ -19,6 +19,10 @@ QUEUE = """async () => {
   await app.queuePrompt(0, 1);
   return JSON.stringify(app.lastNodeErrors ?? {});
 }"""
+WAITING = """async () => {
+  const queue = await (await fetch('/queue')).json();
+  return queue.queue_running.length + queue.queue_pending.length;
+}"""
 # A player counts only where a person sees it: of some size, in the window, nothing in front of it.
 PLAYERS = """() => [...document.querySelectorAll('video')].filter(video => {
   const box = video.getBoundingClientRect();
@@ -32,6 +36,27 @@ STATE = f"""() => ({PLAYERS})().map(video => ({{
   source: new URL(video.currentSrc || video.src).search, width: video.videoWidth,
   seconds: video.duration, time: video.currentTime, paused: video.paused, error: video.error?.code,
 }}))"""
+
+# Words that stand on two lines: a line ends inside them. A joint holds a word together.
+BROKEN = r"""() => {
+  const found = [];
+  for (const box of document.querySelectorAll('.break-all, .comfy-markdown-content')) {
+    const texts = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      for (const match of texts.currentNode.data.matchAll(/[^\s/\\_.,;:-]+/g)) {
+        const range = document.createRange();
+        range.setStart(texts.currentNode, match.index);
+        range.setEnd(texts.currentNode, match.index + match[0].length);
+        const lines = new Set([...range.getClientRects()].map(line => Math.round(line.top)));
+        if (lines.size > 1) found.push(match[0]);
+      }
+    }
+  }
+  return found;
+}"""
+TEXTS = r"""() => [...document.querySelectorAll('.break-all, .comfy-markdown-content')]
+  .filter(box => box.getBoundingClientRect().height > 0)
+  .map(box => box.innerText.replaceAll('\u2060', '').trim())"""
 
 
 @dataclass
@@ -62,12 +87,15 @@ class Editor:
         """Wait until the host has done all that was queued, and the page has heard of it."""
         for _ in range(RUN_SECONDS * 2):
             self.page.wait_for_timeout(500)  # lets the page work, unlike a sleep
-            queue = self.client._members("/queue")
-            if not queue["queue_running"] and not queue["queue_pending"]:
+            if not self.is_busy():
                 break
         else:
             raise AssertionError("the run did not end")
         self.page.wait_for_timeout(1000)
+
+    def is_busy(self) -> bool:
+        """Something runs or waits on the host."""
+        return self.page.evaluate(WAITING) > 0
 
     def run(self) -> None:
         """Run the open graph to its end."""
@@ -83,3 +111,15 @@ class Editor:
         self.page.evaluate(f"async () => {{ for (const v of ({PLAYERS})()) await v.play() }}")
         self.page.wait_for_timeout(1000 * seconds)
         return self.players()
+
+    def wait_for_player(self) -> None:
+        """Wait until a person sees a player."""
+        self.page.wait_for_function(f"() => ({PLAYERS})().some(v => v.readyState >= 2)")
+
+    def texts(self) -> list[str]:
+        """What stands under nodes."""
+        return self.page.evaluate(TEXTS)
+
+    def broken_words(self) -> list[str]:
+        """Words under nodes inside which a line ends."""
+        return self.page.evaluate(BROKEN)

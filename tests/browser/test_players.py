@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pack.tools.make.graph_index import FILES
@@ -25,3 +27,34 @@ def test_toy_graph_ends_with_a_player_that_plays(editor, name):
     assert before["seconds"] > 1
     assert not after["paused"]
     assert after["time"] != before["time"]
+
+
+SAMPLER = "MultiTalkSampleToVideo"
+SLOWER = {SAMPLER: {"size.width": 96, "size.height": 96, "preset.steps": 6, "keep_progress": True}}
+
+
+def test_player_is_there_early_and_stays_after_a_stop_and_from_the_cache(editor):
+    editor.load("toy_long_video", SLOWER)
+    editor.press_run()
+    editor.wait_for_player()
+    assert editor.is_busy()
+    (early,) = editor.play()
+    assert early["width"] == 96
+    assert not early["paused"]
+    editor.client.interrupt()
+    editor.wait_until_idle()
+    (part,) = editor.players()
+    (words,) = editor.texts()
+    assert re.fullmatch(r"stopped; \d of \d windows kept, press Run to go on", words)
+    assert part["error"] is None
+    assert "multitalk_runs" in part["source"]
+    for _ in ("goes on", "is all in the cache"):
+        editor.run()
+        (whole,) = editor.players()
+        assert part["seconds"] < whole["seconds"]
+        assert whole["error"] is None
+        assert "video%2F" not in whole["source"]
+        assert "subfolder=video" in whole["source"]
+    (words,) = editor.texts()
+    assert words.startswith("done: ")
+    assert editor.broken_words() == []

@@ -70,7 +70,7 @@ def test_tracks_are_drawn_one_row_each(host):
         ),
     }
     picture = run(host, prompt, "tracks", output=2)
-    assert picture.shape == (1, 144, 1200, 3)
+    assert picture.shape == (1, 320, 960, 3)
     draw = host.module("multitalk.sound.timeline").draw_tracks
     assert torch.equal(picture[0], draw(run(host, prompt, "tracks")))
 

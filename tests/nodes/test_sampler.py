@@ -146,13 +146,8 @@ def test_no_pass_runs_in_vain(host, voices, text, audio, apg, passes):
 def test_progress_counts_steps_over_all_windows(host):
     result = host.run(talk(seconds=0.8, preset__steps=3))  # 20 frames: 0..9, 4..13, 8..17, 12..
     values = [data["value"] for event, data in result.events if event == "progress"]
-    texts = [d["text"] for e, d in result.events if e == "text"]
-    windows = len(range(0, 20 - 9 + 3, 4))
-    assert re.fullmatch(rf"window 1 of {windows}, step 1 of 3, about [1-9]\d* s left", texts[0])
-    assert texts[-1] == f"window {windows} of {windows}, step 3 of 3"
-    assert len(texts) == 3 * windows
     assert values == sorted(values)
-    assert values[-1] == 3 * windows
+    assert values[-1] == 3 * len(range(0, 20 - 9 + 3, 4))
 
 
 def previews_of(result):

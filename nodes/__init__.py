@@ -23,8 +23,8 @@ class MultiTalkExtension(ComfyExtension):
             example,
             file_report,
             guider,
-            host,
             loaders,
+            origins,
             sampler,
             speakers,
             speech_embedding,
@@ -53,7 +53,7 @@ class MultiTalkExtension(ComfyExtension):
             sampler.MultiTalkSampleToVideo,
             video.MultiTalkVideoCombine,
         ]
-        return [texts.with_writable_texts(node, host.send_text) for node in listed]
+        return [texts.with_writable_texts(node, origins.say_error) for node in listed]
 
 
 async def comfy_entrypoint() -> MultiTalkExtension:

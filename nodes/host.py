@@ -292,6 +292,15 @@ def send_text(text: str, node_id: str | None) -> None:
         server.send_progress_text(writable(text), node_id)
 
 
+def send_event(name: str, data: dict[str, Any]) -> None:
+    """Tell the editor's pages something; nothing happens without a server."""
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.send_sync(name, data)
+
+
 def upstream(dynprompt: Any, node_id: str, socket: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Nodes that lead into a socket, nearest first, as (class, literal and linked inputs)."""
     start = dynprompt.get_node(node_id)["inputs"].get(socket)

@@ -53,11 +53,8 @@ class EspeakVoice:
         return Spoken(waveform=waveform, sample_rate=sound.sample_rate, words=words)
 
     def _check(self) -> int:
-        if self.variant is not None and self.variant not in VARIANTS:
-            raise ValueError(
-                f"{self.variant[:40]!r} is no voice of espeak-ng. Use one of "
-                f"{', '.join(VARIANTS)}, or none."
-            )
+        if self.variant is not None:
+            check_variant(self.variant)
         if not 0 <= self.pitch <= 100:
             raise ValueError(
                 f"The pitch is {self.pitch}; it goes from 0 to 100. Use for example 50."
@@ -69,6 +66,19 @@ class EspeakVoice:
                 "normal speed. Use for example 1.0."
             )
         return round(WORDS_PER_MINUTE * self.speed)
+
+
+def check_variant(variant: str) -> None:
+    """Refuse what is none of `VARIANTS`.
+
+    Raises:
+        ValueError: With all of them.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(
+            f"There is no voice {variant[:40]!r} in espeak-ng. Use one of {', '.join(VARIANTS)}, "
+            "or none."
+        )
 
 
 def list_languages() -> dict[str, str]:

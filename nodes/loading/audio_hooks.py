@@ -208,7 +208,7 @@ def attached_audio(model: ModelPatcher) -> AttachedAudio:
     attached = model.attachments.get(KEY)
     if attached is None:
         raise ValueError(
-            "This MODEL has no audio part; it would not hear anything. Load it with "
-            "'MultiTalk Load Model', or put 'MultiTalk Attach' after your loader."
+            "The model has no audio part; it would not hear anything. Load it with MultiTalk Load "
+            "Model, or put MultiTalk Attach after your loader."
         )
     return attached

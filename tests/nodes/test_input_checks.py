@@ -125,8 +125,11 @@ def test_speakers_take_a_picture_and_masks(host):
         (1, "detections holds no boxes. Connect a node that gives BOUNDING_BOX."),
         ("0, 0, 9, 9", "detections holds no boxes"),
         ([7], "detections holds no boxes"),
-        ([[{"x": 1, "y": 1, "width": 9}]], "Box 1 has no height"),
-        ([{"x": "1", "y": float("nan"), "width": 1e300, "height": 9}], "Box 1 has no x, y, width"),
+        ([[{"x": 1, "y": 1, "width": 9}]], "Box 1 in detections has no height"),
+        (
+            [{"x": "1", "y": float("nan"), "width": 1e300, "height": 9}],
+            "Box 1 in detections has no x, y, width",
+        ),
     ],
 )
 def test_detections_that_are_no_boxes(host, boxes, message):
@@ -215,7 +218,7 @@ def test_names_in_a_refusal_can_be_written(host):
         ),
     }
     words = fail(host, prompt)
-    assert '"Anna:" is not among the names B.' in words
+    assert '"Anna:" is not among the names in voices: B.' in words
 
 
 @pytest.mark.parametrize("name", ["encoder", "model", "speech", "video"])

@@ -47,7 +47,11 @@ def places(host, origins, monkeypatch):
         (talk(voices=2, boxes="0,0,20,64"), "masks holds 1 mask", ["sampler", "masks"]),
         (talk(voices=2, boxes="0,0,20,64; 0,0,0,0"), "mask of speaker 2", ["sampler", "masks"]),
         (talk(overlap=9), "overlap is 9 and window is 9", ["sampler"]),
-        (talk(audio_part="multitalk_toy_base.safetensors"), "takes an audio part", ["model"]),
+        (
+            talk(audio_part="multitalk_toy_base.safetensors"),
+            "takes an audio part",
+            ["sampler", "model"],
+        ),
         (talk(picture=(2048, 64)), "picture is 2048 x 64", ["sampler", "image"]),
     ],
 )

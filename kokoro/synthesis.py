@@ -248,8 +248,8 @@ class EspeakSynthesizer:
         """
         if manner.typed_phonemes:
             raise ValueError(
-                "espeak-ng takes text, not phonemes of the speech model. Choose text, or load "
-                "Kokoro."
+                "text_is is phonemes, which are those of Kokoro; espeak-ng takes words. Set "
+                "text_is to text, or load Kokoro."
             )
         voice = manner.voice.strip() or self.default_voices()[0]
         language = manner.language

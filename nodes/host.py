@@ -26,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..multitalk.disk import refusal
+from ..multitalk.words import count
 from ..weights.contents import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from ..weights.parts import files_of, is_later_part
 from ..weights.reading import require_file
@@ -172,10 +173,10 @@ class StepProgress:
         left = clock(mean_s * (total - done))
         if new == 1:
             logger.info(
-                "[MultiTalk] the first step took %s: about %s left for %s windows",
+                "[MultiTalk] the first step took %s: about %s left for %s",
                 clock(mean_s),
                 left,
-                self._windows - self._begin_done // self._steps,
+                count(self._windows - self._begin_done // self._steps, "window"),
             )
         return f", about {left} left" if done < total else ""
 

@@ -55,7 +55,7 @@ def read_sounds(value: object, name: str) -> list[Sound]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} is {shown(value)}; {ADVICE}")
     if missing := [key for key in ("waveform", "sample_rate") if key not in value]:
-        raise ValueError(f"{name} is a {type(value).__name__} without {missing[0]}; {ADVICE}")
+        raise ValueError(f"{name} comes without a {missing[0]}; {ADVICE}")
     rate = _read_rate(value["sample_rate"], name)
     batch = _as_batch(_as_tensor(value["waveform"], name), name)
     sounds = [Sound(waveform=waveform, sample_rate=rate) for waveform in _scale(batch, name)]

@@ -87,13 +87,19 @@ SOCKETS: Mapping[str, _Socket] = {
 }
 
 
+_KINDS = {list: "list", tuple: "list", dict: "set of named values", bytes: "row of bytes"}
+
+
 def shown(value: object) -> str:
     """A value in a few characters, for messages."""
     if isinstance(value, Tensor):
         return f"a tensor of {' x '.join(map(str, value.shape))} numbers"
-    if not isinstance(value, str | int | float | bool | list | dict | tuple):
-        return f"a {type(value).__name__}"
-    text = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        kind = _KINDS.get(type(value), f"thing of the kind {type(value).__name__}")
+        return f"a {kind}"
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:50]}..."
 
 

@@ -35,6 +35,8 @@ from .host import find_file
 from .sockets import LoadedVoices
 from .values import naming
 
+_OTHERS = ("voices", "voice", "language", "speed")  # fields that a refusal may be about instead
+
 logger = logging.getLogger("multitalk.nodes")
 
 
@@ -81,7 +83,7 @@ def speak(
     synthesizer = _ready(voices)
     with naming("voice"):
         synthesizer.check_voice(manner.voice)
-    with naming("text"):
+    with naming("text", "text_is", "language", "speed", "voice"):
         spoken = synthesizer.say(text, manner, partial(progress, 0))
     sound = Sound(waveform=spoken.waveform[None], sample_rate=spoken.sample_rate)
     logger.info("[MultiTalk] %s: %.2f s of speech", voices.name, sound.duration_s)
@@ -117,20 +119,20 @@ def speak_dialogue(
     check_length(text, "script")
     auto = cast.strip().lower() == AUTO
     wanted = {} if auto else read_cast(cast)
-    with naming("script", "voices"):
+    with naming("script", *_OTHERS):
         script = parse_script(text, tuple(wanted))
     synthesizer = _ready(voices)
-    with naming("script", "voices"):
+    with naming("script", *_OTHERS):
         check_voices(synthesizer, script.turns, wanted)
     defaults = synthesizer.cast_voices() if auto else synthesizer.default_voices()
     chosen = choose_voices(script.speakers, wanted, defaults)
     progress = make_progress(len(script.turns))
-    with naming("script"):
+    with naming("script", *_OTHERS):
         spoken = say_turns(synthesizer, script.turns, chosen, manner, progress)
     rate = spoken[0].sample_rate
     lengths = [len(said.waveform) for said in spoken]
     silences = [(said.lead, said.tail) for said in spoken]
-    with naming("script"):
+    with naming("script", *_OTHERS):
         starts = schedule_turns(script.turns, lengths, rate, silences)
     turns = [
         SpokenTurn(

@@ -62,7 +62,7 @@ class EspeakVoice:
         low, high = MIN_RATE / WORDS_PER_MINUTE, MAX_RATE / WORDS_PER_MINUTE
         if not low <= self.speed <= high:
             raise ValueError(
-                f"The speed is {self.speed}; espeak-ng speaks at {low:.2f} to {high:.2f} times "
+                f"speed is {self.speed}; espeak-ng speaks at {low:.2f} to {high:.2f} times "
                 "normal speed. Use for example 1.0."
             )
         return round(WORDS_PER_MINUTE * self.speed)
@@ -113,8 +113,8 @@ def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
         codes = sorted({code for voice in voices for _, code in voice.languages})
         similar = difflib.get_close_matches(wanted, codes, n=5) or codes
         raise ValueError(
-            f"The language is {language[:40]!r}; espeak-ng has no voice for it. "
-            f"It knows {len(codes)} codes. Choose for example one of: {', '.join(similar[:8])}."
+            f"language is {language[:40]!r}; espeak-ng has no voice for it. "
+            f"It knows {len(codes)} others. Choose for example one of: {', '.join(similar[:8])}."
         )
     return voices[min(speaking)[2]]
 

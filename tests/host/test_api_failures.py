@@ -78,7 +78,7 @@ def test_disk_has_a_code_of_its_own(number):
 def test_any_other_failure_is_the_nodes():
     error = failure("ValueError", "overlap is 4;\n WAN needs 4n+1 frames.")
     assert type(error) is HostError
-    assert str(error) == "Node 3 Sampler failed: ValueError: overlap is 4; WAN needs 4n+1 frames."
+    assert str(error) == "Node 3 Sampler failed: overlap is 4; WAN needs 4n+1 frames."
     assert error.as_json() == {
         "code": 1,
         "kind": "node failed",

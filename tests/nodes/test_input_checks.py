@@ -30,7 +30,11 @@ def fail(host, prompt):
         ("sampler.speech", None, "speech is free; it takes speech"),
         ("sampler.model", "y" * 1000, f"model is '{'y' * 49}...; {MODEL}."),
         ("sampler.model", None, f"model is free; {MODEL}"),
-        ("sampler.vae", {"a": 1}, "vae is a dict; it takes a VAE; connect the host's Load VAE."),
+        (
+            "sampler.vae",
+            {"a": 1},
+            "vae is a set of named values; it takes a VAE; connect the host's Load VAE.",
+        ),
         ("sampler.positive", 1.5, "positive is 1.5; it takes a text; connect CLIP Text Encode"),
         ("sampler.clip_vision", True, "clip_vision is True; it takes a CLIP vision model"),
         ("sampler.masks", "m", "masks is 'm'; it takes masks; connect MultiTalk Speakers"),
@@ -41,7 +45,7 @@ def fail(host, prompt):
         ("speech.video_sound", 3, "video_sound is 3; it takes a sound"),
         ("model.model", "m", f"model is 'm'; {MODEL}"),
         ("video.fps", float("nan"), "fps is nan; it takes a number."),
-        ("video.audio", {"waveform": 1}, "audio is a dict without sample_rate; it takes a sound"),
+        ("video.audio", {"waveform": 1}, "audio comes without a sample_rate; it takes a sound"),
     ],
 )
 def test_value_that_no_socket_or_widget_takes(host, place, value, message):

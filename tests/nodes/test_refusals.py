@@ -206,4 +206,4 @@ def test_a_model_without_audio_part_is_refused(host):
     prompt = talk()
     prompt["sampler"]["inputs"]["model"] = ["base", 0]
     result = host.run(prompt)
-    assert "This MODEL has no audio part" in result.error["exception_message"]
+    assert "The model has no audio part" in result.error["exception_message"]

@@ -144,8 +144,8 @@ def test_forms_that_have_no_plain_meaning(waveform, message):
         (None, "audio carries no sound"),
         ("voice.wav", "audio is 'voice.wav'; it takes a sound"),
         (torch.zeros(5), "audio is a tensor of 5 numbers; it takes a sound"),
-        ({"waveform": RAMP}, "audio is a dict without sample_rate; it takes a sound"),
-        ({"sample_rate": 8000}, "audio is a dict without waveform; it takes a sound"),
+        ({"waveform": RAMP}, "audio comes without a sample_rate; it takes a sound"),
+        ({"sample_rate": 8000}, "audio comes without a waveform; it takes a sound"),
     ],
 )
 def test_values_that_are_no_sound(value, message):

@@ -49,10 +49,11 @@ class Parser(argparse.ArgumentParser):
         if raw := _RAW_VALUE.fullmatch(rest):
             takes = _TAKES.get(raw[1], "another value")
             raise UsageError(f"{name} is {raw[2]}; it takes {takes}.", field=name)
+        given = rest.removeprefix("invalid choice: ").partition(" (")[0]
         said = {
             "the following arguments are required": f"{rest} is missing",
             "unrecognized arguments": f"{rest} is not known",
-            "command": f"{rest.partition(': ')[2].partition(' (')[0]} is no command; take run or job",
+            "command": f"{given} is no command; take run or job",
         }.get(option, f"{option} needs a value" if rest.startswith("expected") else message)
         raise UsageError(f"{self.prog}: {said}.", hint=f"See {self.prog} --help.")
 

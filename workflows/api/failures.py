@@ -117,7 +117,9 @@ def run_failure(event: object) -> HostError:
     message = brief(" ".join(str(data.get("exception_message", "")).split()), MESSAGE_LETTERS)
     node = brief(data.get("node_id", ""), 200)
     name = f"{node} {brief(data.get('node_type', ''), 200)}".strip() or "of unknown name"
-    text = f"Node {name} failed: {kind}{': ' if message else '.'}{message}"
+    # A sentence says all by itself; "'x'" of a KeyError does not.
+    said = message if " " in message else ": ".join(filter(None, (kind, message)))
+    text = f"Node {name} failed: {said}" if said else f"Node {name} failed; the host says no more."
     if any(word in kind or word in message for word in OUT_OF_MEMORY):
         hint = "Use a smaller size, quantised weights or a machine with more memory."
         return MemoryFullError(text, details=data, node=node, hint=hint)

@@ -207,7 +207,7 @@ def test_other_brackets_are_words():
         ("Anna: Hi [1.5] you", r"\[1.5\] has no unit. Write for example \[1.5s\]"),
         ("Anna: [-1s] Hi", "column 7: There is nothing before it to overlap"),
         ("Anna: [together] Hi", "column 7: There is nothing before it to overlap"),
-        ("Anna: Hi [-1s] you", "column 10: Anna cannot speak over the own words"),
+        ("Anna: Hi [-1s] you", "column 10: Anna cannot speak over their own words"),
         ("Anna: Hi\nAnna: [together] you", "Line 2, column 7: Anna cannot speak over the own"),
         ("Anna: Hi\nBen: [together][-1s] Hi", "begins with the turn before it, not earlier"),
         ("Anna: Hi\nBen: Hi [-1s]", "Line 2, column 9: No turn follows that could overlap"),

@@ -94,6 +94,8 @@ def shown(value: object) -> str:
     """A value in a few characters, for messages."""
     if isinstance(value, Tensor):
         return f"a tensor of {' x '.join(map(str, value.shape))} numbers"
+    if value is None:
+        return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int | float):

@@ -36,7 +36,7 @@ def fail(host, prompt):
             "vae is a set of named values; it takes a VAE; connect the host's Load VAE.",
         ),
         ("sampler.positive", 1.5, "positive is 1.5; it takes a text; connect CLIP Text Encode"),
-        ("sampler.clip_vision", True, "clip_vision is True; it takes a CLIP vision model"),
+        ("sampler.clip_vision", True, "clip_vision is true; it takes a CLIP vision model"),
         ("sampler.masks", "m", "masks is 'm'; it takes masks; connect MultiTalk Speakers"),
         ("sampler.preset.shift", float("nan"), "shift is nan; it takes a number."),
         ("sampler.colour_match", float("nan"), "colour_match is nan; it takes a number."),

@@ -35,7 +35,7 @@ CASES = {
     ),
     "one voice, two masks": (
         {"boxes": "0,0,20,64;40,0,20,64"},
-        "There is 1 voice but 2 masks; every speaker needs one of each",
+        "masks holds 2 masks, and speech has 1 voice; every voice needs one mask",
     ),
     "three voices, no mask": ({"voices": 3}, "masks is free, and speech has 3 voices"),
     "empty mask": (

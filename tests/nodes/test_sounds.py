@@ -117,7 +117,7 @@ REFUSED = {
     "number": (1, "waveform of speaker_2 is 1; it must"),
     "meta": (RAMP[None, None].to("meta"), "waveform of speaker_2 is a tensor of 1 x 1 x 100"),
     "sparse": (RAMP[None, None].to_sparse(), "waveform of speaker_2 is a tensor of 1 x 1 x 100"),
-    "nothing": (None, "waveform of speaker_2 is a NoneType"),
+    "nothing": (None, "waveform of speaker_2 is nothing"),
     "ragged list": ([[1.0], [1.0, 2.0]], "waveform of speaker_2 is a list"),
     "ragged tensors": ([RAMP, RAMP[1:]], "waveform of speaker_2 is a list"),
     "list of texts": (["a"], "waveform of speaker_2 is a list"),

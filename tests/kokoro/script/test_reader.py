@@ -208,7 +208,7 @@ def test_other_brackets_are_words():
         ("Anna: [-1s] Hi", "column 7: There is nothing before it to overlap"),
         ("Anna: [together] Hi", "column 7: There is nothing before it to overlap"),
         ("Anna: Hi [-1s] you", "column 10: Anna cannot speak over their own words"),
-        ("Anna: Hi\nAnna: [together] you", "Line 2, column 7: Anna cannot speak over the own"),
+        ("Anna: Hi\nAnna: [together] you", "Line 2, column 7: Anna cannot speak over their own"),
         ("Anna: Hi\nBen: [together][-1s] Hi", "begins with the turn before it, not earlier"),
         ("Anna: Hi\nBen: Hi [-1s]", "Line 2, column 9: No turn follows that could overlap"),
         ("Anna: Hi\nBen: Hi [together]", "Line 2, column 9: No turn follows"),

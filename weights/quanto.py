@@ -87,7 +87,7 @@ def quantize_weight(weight: Tensor, kind: QuantoKind) -> RowScaled | GroupScaled
     """
     if weight.ndim != 2 or weight.dtype not in _FLOATS:
         raise ValueError(
-            f"This weight is {' x '.join(map(str, weight.shape))} numbers of the kind "
+            f"This weight is {' x '.join(map(str, weight.shape))} of the kind "
             f"{str(weight.dtype).removeprefix('torch.')}; only matrices of float32, float16 or "
             "bfloat16 can be quantised. Load the model in one of these."
         )

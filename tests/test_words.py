@@ -53,7 +53,7 @@ def texts(path):
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            parts = [p.value if isinstance(p, ast.Constant) else "{}" for p in node.values]
+            parts = [str(p.value) if isinstance(p, ast.Constant) else "{}" for p in node.values]
             yield node.lineno, node, "".join(parts)
         elif isinstance(node, ast.Constant) and not isinstance(parents[node], PARTS):
             yield node.lineno, node, str(node.value)
@@ -63,7 +63,7 @@ def counted(node):
     """(number, noun) for each value of an f-string that a noun of many follows."""
     for value, after in zip(node.values, node.values[1:], strict=False):
         if isinstance(value, ast.FormattedValue) and isinstance(after, ast.Constant):
-            noun = NOUN.match(after.value)
+            noun = NOUN.match(str(after.value))
             if noun and noun[1] not in VERBS:
                 yield ast.unparse(value.value), noun[1]
 
@@ -77,6 +77,19 @@ def test_a_text_sounds_as_people_speak(path):
         for number, noun in counted(node) if isinstance(node, ast.JoinedStr) else ():
             assert number in MANY or ALWAYS_MANY.fullmatch(number), (
                 f"'1 {noun}' is possible, use count(): {where}"
+            )
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_error_names_a_class_of_python(path):
+    """An exception's, or torch's name of a kind of number; but for what other packs hand over."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc]
+    for part in (part for error in raised for part in ast.walk(error)):
+        if isinstance(part, ast.FormattedValue):
+            said = ast.unparse(part.value)
+            assert not re.search(r"type\(error\)|(tensor|weight|voice)\.dtype$", said), (
+                f"{name_of(path)}:{part.lineno}: {said}"
             )
 
 

@@ -77,7 +77,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
     if rest and options.name not in ("test", "editor"):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.error(f"{' '.join(rest)} is not known")
     return options, rest
 
 

@@ -44,7 +44,7 @@ def read_cast(text: str) -> dict[str, str]:
         if not name or (given and not voice):
             raise ValueError(
                 f"voices, line {number}: {line.strip()[:40]!r} gives no speaker a voice. "
-                "Write Name = voice, for example Anna = af_bella."
+                "Write Name = voice, or the name alone; for example Anna = af_bella."
             )
         if name in cast:
             raise ValueError(f"voices, line {number}: {name[:40]} is there twice. Remove one.")
@@ -68,6 +68,21 @@ def choose_voices(
             voice = free[sum(other in free for other in chosen) % len(free)]
         chosen.append(voice)
     return chosen
+
+
+def check_voices(synthesizer: Synthesizer, turns: Sequence[Turn], cast: Mapping[str, str]) -> None:
+    """Refuse voices that are not there, before anything is said.
+
+    Raises:
+        ValueError: Says who has the voice in the cast of `read_cast`, or where the script asks.
+    """
+    asked = [(f"voices, {name[:40]}", voice) for name, voice in cast.items()]
+    asked += [(describe(turn.line, turn.column), turn.voice) for turn in turns if turn.voice]
+    for where, voice in asked:
+        try:
+            synthesizer.check_voice(voice)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
 
 
 def say_turns(

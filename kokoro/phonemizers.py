@@ -78,7 +78,7 @@ def language_of(language: str) -> str:
         return voice[1]
     known = ", ".join(f"{letter} ({name})" for letter, name in LANGUAGES.items())
     raise ValueError(
-        f"The language is {language[:40]!r}; the speech model knows {known}. Use a letter."
+        f"language is {language[:40]!r}; the speech model knows {known}. Use a letter."
     )
 
 

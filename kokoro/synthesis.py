@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .chunks import Chunk, joined
 from .config import SAMPLE_RATE_HZ, phoneme_ids
-from .espeak.voice import VARIANTS, EspeakVoice
+from .espeak.voice import VARIANTS, EspeakVoice, check_variant
 from .phonemes import phoneme_chunks, speech_chunks
 from .phonemizers import LANGUAGES, choose_phonemizer
 from .spoken import Spoken, Word, find_sound
@@ -57,6 +57,10 @@ class Synthesizer(Protocol):
         """Say a text; `progress` is told after each chunk."""
         ...
 
+    def check_voice(self, voice: str) -> None:
+        """ValueError, with what there is, if it is no voice or mix of voices."""
+        ...
+
     def default_voices(self) -> Sequence[str]:
         """Voices for the first, second ... speaker of a dialogue; at least one."""
         ...
@@ -72,6 +76,11 @@ class KokoroSynthesizer:
 
     model: Kokoro
     voices: Path  # folder of .pt files
+
+    def check_voice(self, voice: str) -> None:
+        """ValueError, with what there is, if it is no voice or mix of voices."""
+        if voice.strip():
+            mix_voices(voice, self.voices)
 
     def default_voices(self) -> Sequence[str]:
         """The best known voices that are there, then all others."""
@@ -214,6 +223,11 @@ def word_times(
 class EspeakSynthesizer:
     """espeak-ng: a plain machine voice that needs no model file."""
 
+    def check_voice(self, voice: str) -> None:
+        """ValueError, with what there is, if it is none of the variants."""
+        if voice.strip():
+            check_variant(voice.strip())
+
     def default_voices(self) -> Sequence[str]:
         """Variants that sound like different people."""
         return _best_first(DEFAULT_VARIANTS, VARIANTS)
@@ -234,8 +248,8 @@ class EspeakSynthesizer:
         """
         if manner.typed_phonemes:
             raise ValueError(
-                "espeak-ng takes text, not phonemes of the speech model. Choose text, or load "
-                "Kokoro."
+                "text_is is phonemes, which are those of Kokoro; espeak-ng takes words. Set "
+                "text_is to text, or load Kokoro."
             )
         voice = manner.voice.strip() or self.default_voices()[0]
         language = manner.language

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -60,8 +61,9 @@ def read_voice(path: Path) -> Tensor:
     voice = next(iter(tensors.values()))
     if tuple(voice.shape) != VOICE_SHAPE or not voice.is_floating_point():
         raise ValueError(
-            f"{path.name} holds {voice.dtype} numbers of the shape {list(voice.shape)}; a voice is "
-            f"floating-point, {list(VOICE_SHAPE)}. Choose another file."
+            f"{path.name} holds numbers of the kind {str(voice.dtype).removeprefix('torch.')}, "
+            f"{_sizes(voice.shape)}; a voice is floating-point, {_sizes(VOICE_SHAPE)}. Choose "
+            "another file."
         )
     voice = voice.to(torch.float32, copy=True)
     if not voice.isfinite().all():
@@ -103,6 +105,10 @@ def _share(part: str) -> tuple[str, str | None]:
         if not colon:
             return name.strip(), None
     return name.strip(), number.strip()
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _weight(text: str, name: str) -> float:

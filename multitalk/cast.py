@@ -16,6 +16,7 @@ from .speakers import (
     resize_masks,
     token_masks,
 )
+from .words import count
 
 
 class Cast:
@@ -78,19 +79,15 @@ def check_voices(speech: Speech, masks: Tensor | None) -> None:
     if masks is None:
         if voices > 2:
             raise ValueError(
-                f"{voices} voices but no masks; with three or more speakers everyone needs a mask. "
-                "Connect MultiTalk Speakers."
+                f"masks is free, and speech has {count(voices, 'voice')}; from three voices on, "
+                "everyone needs a mask. Connect MultiTalk Speakers."
             )
         return
     if len(masks) != voices:
         raise ValueError(
-            f"There {'is' if voices == 1 else 'are'} {_counted(voices, 'voice')} but "
-            f"{_counted(len(masks), 'mask')}; every speaker needs one of each. "
-            "Add the missing one in MultiTalk Tracks or MultiTalk Speakers. If masks come one by "
-            "one, as a list, join them with Mask List To Mask Batch."
+            f"masks holds {count(len(masks), 'mask')}, and speech has "
+            f"{count(voices, 'voice')}; every voice needs one mask. Give as many boxes or masks "
+            "in MultiTalk Speakers as there are voices, or change the number of voices. If masks "
+            "come one by one, as a list, join them with Mask List To Mask Batch."
         )
     check_masks(masks)
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .config import MAX_SPEAKERS, TOKEN_PX
 from .frames import fit_masks, latent_size, to_bytes
+from .words import count
 
 HALF_MARGIN = 0.05  # share of a half that the default split leaves free on each side
 SWALLOWED = 0.9  # a speaker may lie inside another up to this share of the own area
@@ -61,8 +62,8 @@ def parse_boxes(text: str) -> list[Box]:
             x = y = width = height = math.nan
         if not all(_is_place(value) for value in (x, y, width, height)):
             raise ValueError(
-                f"Box {number} is {line[:40]!r}; a box is four numbers: x, y, width, height in "
-                "pixels. Write for example: 120, 80, 300, 360"
+                f"Box {number} in boxes is {line[:40]!r}; a box is four numbers: x, y, width, "
+                "height in pixels. Write for example: 120, 80, 300, 360"
             )
         boxes.append(Box(x=x, y=y, width=width, height=height))
     return boxes
@@ -79,8 +80,8 @@ def boxes_from_items(items: Sequence[Mapping[str, Any]]) -> list[Box]:
         missing = [key for key in BOX_SIDES if not _is_place(item.get(key))]
         if missing:
             raise ValueError(
-                f"Box {number} has no {', '.join(missing)}; a box needs x, y, width and height in "
-                "pixels. Connect a node that gives BOUNDING_BOX."
+                f"Box {number} in detections has no {', '.join(missing)}; a box needs x, y, width "
+                "and height in pixels. Connect a node that gives BOUNDING_BOX."
             )
         boxes.append(Box(**{key: item[key] for key in BOX_SIDES}))
     if any("score" in item or "label" in item for item in items):
@@ -101,7 +102,8 @@ def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Ten
     """
     if len(boxes) > MAX_SPEAKERS:
         raise ValueError(
-            f"{len(boxes)} boxes are given; up to {MAX_SPEAKERS} are possible. Remove some."
+            f"{count(len(boxes), 'box', 'boxes')} are given; up to {MAX_SPEAKERS} are possible, "
+            "one for each speaker. Remove some."
         )
     masks, notes = torch.zeros(len(boxes), height, width), []
     for index, box in enumerate(boxes):
@@ -112,8 +114,8 @@ def masks_from_boxes(boxes: Sequence[Box], height: int, width: int) -> tuple[Ten
         if rows.stop <= rows.start or columns.stop <= columns.start:
             raise ValueError(
                 f"The box of speaker {index + 1} ({box}) holds no pixel of the picture, which is "
-                f"{width} wide and {height} high. Boxes are x, y, width, height in pixels of the "
-                "picture, x counted from the left and y from the top; move it inside."
+                f"{width} pixels wide and {height} high. Boxes are x, y, width, height in pixels "
+                "of the picture, x counted from the left and y from the top; move it inside."
             )
         if (rows, columns) != (slice(top, bottom), slice(left, right)):
             notes.append(f"Speaker {index + 1}: the box ({box}) was clipped to the picture.")
@@ -152,7 +154,8 @@ def check_masks(masks: Tensor) -> None:
     """
     if len(masks) > MAX_SPEAKERS:
         raise ValueError(
-            f"{len(masks)} masks are given; up to {MAX_SPEAKERS} are possible. Remove some."
+            f"{count(len(masks), 'mask')} are given; up to {MAX_SPEAKERS} are possible, one for "
+            "each speaker. Remove some masks."
         )
     shared = _shared_pixels(masks)
     for index, size in enumerate(shared.diagonal().tolist()):
@@ -216,12 +219,13 @@ def check_token_masks(tokens: Tensor, height: int, width: int) -> None:
     Raises:
         ValueError: If a speaker has no token left after resize and crop.
     """
-    for index, count in enumerate(tokens[:-1].sum(1).tolist()):
-        if count == 0:
+    for index, size in enumerate(tokens[:-1].sum(1).tolist()):
+        if size == 0:
             raise ValueError(
-                f"The mask of speaker {index + 1} vanishes in a video of {width} x {height}: it is "
-                f"smaller than {TOKEN_PX} pixels there, or was cropped away. Make the box larger, "
-                "move it towards the middle, or choose a size of the picture's shape."
+                f"The mask of speaker {index + 1} vanishes in a video of {width} x {height} "
+                f"pixels: it is smaller than {TOKEN_PX} pixels there, or was cropped away. Make "
+                "the box larger, move it towards the middle, or choose a size of the picture's "
+                "shape."
             )
 
 

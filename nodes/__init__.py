@@ -24,7 +24,7 @@ class MultiTalkExtension(ComfyExtension):
             file_report,
             guider,
             loaders,
-            progress,
+            origins,
             sampler,
             speakers,
             speech_embedding,
@@ -53,7 +53,7 @@ class MultiTalkExtension(ComfyExtension):
             sampler.MultiTalkSampleToVideo,
             video.MultiTalkVideoCombine,
         ]
-        return [texts.with_writable_texts(node, progress.send_text) for node in listed]
+        return [texts.with_writable_texts(node, origins.say_error) for node in listed]
 
 
 async def comfy_entrypoint() -> MultiTalkExtension:

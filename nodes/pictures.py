@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..multitalk.words import count
 from .values import has_numbers, shown
 
 LEAST, MOST = -0.5, 2.0  # resizing goes a little beyond 0..1; other scales go far beyond
@@ -46,9 +47,9 @@ def _to_colors(image: Tensor, name: str) -> Tensor:
     channels = image.shape[-1]
     if channels not in (1, 3, 4):
         raise ValueError(
-            f"{name} has {channels} channels ({shown(image)}); a picture has 3 (red, green, blue), "
-            "1 (grey) or 4 (with how opaque it is), and they come last. Connect for example Load "
-            "Image."
+            f"{name} has {count(channels, 'channel')} ({shown(image)}); a picture has 3 (red, "
+            "green, blue), 1 (grey) or 4 (with how opaque it is), and they come last. Connect for "
+            "example Load Image."
         )
     return image.expand(-1, -1, -1, 3) if channels == 1 else image[..., :3]
 

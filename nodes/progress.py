@@ -22,6 +22,7 @@ from comfy_execution.utils import get_executing_context
 from PIL import Image
 from torch import Tensor
 
+from ..multitalk.words import count
 from .texts import writable
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ def send_text(text: str, node_id: str | None) -> None:
     for program in programs:
         shown = whole_words(text) if _is_editor(server, program) else text
         server.send_progress_text(shown, node_id, program)
+
+
+def send_event(name: str, data: dict[str, Any]) -> None:
+    """Tell the editor's pages something; nothing happens without a server."""
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.send_sync(name, data)
 
 
 def _shown_node(node_id: str) -> str:
@@ -232,8 +242,8 @@ class StepProgress:
 
         mean_s, total = self._mean_s(1), self._steps * self._windows
         logger.info(
-            "[MultiTalk] the first step took %s: about %s left for %s windows",
+            "[MultiTalk] the first step took %s: about %s left for %s",
             clock(mean_s),
             clock(mean_s * (total - self._done)),
-            self._windows - self._begin_done // self._steps,
+            count(self._windows - self._begin_done // self._steps, "window"),
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..multitalk.sound.audio import Sound, check_sound, within_range
 from ..multitalk.sound.channels import peak
+from ..multitalk.words import count
 from .values import has_numbers, shown
 
 logger = logging.getLogger("multitalk.nodes")
@@ -34,7 +35,7 @@ def read_sound(value: object, name: str) -> Sound:
     sounds = read_sounds(value, name)
     if len(sounds) > 1:
         raise ValueError(
-            f"{name} is a batch of {len(sounds)} sounds; one is possible here. "
+            f"{name} is a batch of {count(len(sounds), 'sound')}; one is possible here. "
             "Connect them one by one, for example to MultiTalk Tracks."
         )
     return sounds[0]
@@ -54,7 +55,7 @@ def read_sounds(value: object, name: str) -> list[Sound]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} is {shown(value)}; {ADVICE}")
     if missing := [key for key in ("waveform", "sample_rate") if key not in value]:
-        raise ValueError(f"{name} is a {type(value).__name__} without {missing[0]}; {ADVICE}")
+        raise ValueError(f"{name} comes without a {missing[0]}; {ADVICE}")
     rate = _read_rate(value["sample_rate"], name)
     batch = _as_batch(_as_tensor(value["waveform"], name), name)
     sounds = [Sound(waveform=waveform, sample_rate=rate) for waveform in _scale(batch, name)]

@@ -18,6 +18,7 @@ from ..multitalk.sound.audio import Sound, place_tracks
 from ..multitalk.sound.audio import Tracks as SpeakerTracks
 from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks, embedding_bytes
 from ..multitalk.video.encoded_sound import check_encodable
+from ..multitalk.words import count
 from .host import ENCODER_FOLDERS, check_memory, file_stamps, find_file, list_files
 from .progress import Waiting
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks
@@ -182,7 +183,9 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
                 check=comfy.model_management.throw_exception_if_processing_interrupted,
             )
         logger.info(
-            "[MultiTalk] speech: %s speakers, %s frames", speech.num_speakers, speech.num_frames
+            "[MultiTalk] speech: %s, %s",
+            count(speech.num_speakers, "speaker"),
+            count(speech.num_frames, "frame"),
         )
         for note in speech.notes:
             logger.info("[MultiTalk] %s", note)

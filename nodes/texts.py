@@ -14,7 +14,7 @@ import logging
 import re
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import comfy.model_management
 from comfy_api.latest import io, ui
@@ -22,8 +22,15 @@ from comfy_execution.utils import get_executing_context
 
 Node = TypeVar("Node", bound=type[io.ComfyNode])
 
+
+class Say(Protocol):
+    """Shows a sentence under the node of an id, and where its value was typed."""
+
+    def __call__(self, sentence: str, node_id: str | None, *, running: bool) -> object:
+        """Show it; a prompt is `running`, or the host only looks at one."""
+
+
 LOGGERS = ("multitalk", "multitalk.nodes", "kokoro")  # all of the pack
-Say = Callable[[str, "str | None"], object]  # shows a text under the node of an id
 
 _METHODS = ("execute", "check_lazy_status", "fingerprint_inputs", "validate_inputs")
 _RUNNING = ("execute", "check_lazy_status")  # an error of these ends the run
@@ -40,14 +47,14 @@ def writable(text: str) -> str:
 def with_writable_texts(node: Node, say: Say) -> Node:
     """The same class; what its methods return, and the errors they raise, can be written.
 
-    An error that ends a run is said under its node too: the editor hides it behind a button.
+    An error that ends a run, or a refusal before it, is said in the graph too: the editor hides
+    it behind a button.
     """
     for name in _METHODS:
         method = vars(node).get(name)
         # The host may ask for the nodes again: what is wrapped stays as it is.
         if isinstance(method, classmethod) and not hasattr(method.__func__, "__wrapped__"):
-            shows = say if name in _RUNNING else None
-            setattr(node, name, classmethod(_checked(method.__func__, shows)))
+            setattr(node, name, classmethod(_checked(name, method.__func__, say)))
     return node
 
 
@@ -64,32 +71,34 @@ def _clean_record(record: logging.LogRecord) -> bool:
     return True
 
 
-def _checked(method: Callable[..., Any], say: Say | None) -> Callable[..., Any]:
+def _checked(name: str, method: Callable[..., Any], say: Say) -> Callable[..., Any]:
+    def shows(sentence: str, *, running: bool) -> None:
+        context = get_executing_context()
+        say(writable(sentence), None if context is None else context.node_id, running=running)
+
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            return _clean(method(*args, **kwargs))
+            result = _clean(method(*args, **kwargs))
         except comfy.model_management.InterruptProcessingException as stop:
-            _say(say, str(stop) or "stopped")  # the host's has no words; a run's says what is kept
+            if name in _RUNNING:  # the host's has no words; a run's says what is kept
+                shows(str(stop) or "stopped", running=True)
             raise
         except Exception as error:
             _clean_error(error)
-            _say(say, str(error))
+            if name in _RUNNING and str(error):
+                shows(str(error), running=True)
             if _says_unwritable(error):  # a text that is made anew each time it is asked for
                 shown = writable(str(error))
                 raise RuntimeError(shown) from None
             raise
+        if name == "validate_inputs" and isinstance(result, str):
+            shows(result, running=False)
+        return result
 
     # The host asks for the names of the arguments in a way that looks through no wrapper.
     vars(call)["__signature__"] = inspect.signature(method)
     return call
-
-
-def _say(say: Say | None, words: str) -> None:
-    """Show words under the running node, if there are any."""
-    running = get_executing_context()
-    if say is not None and words:
-        say(writable(words), None if running is None else running.node_id)
 
 
 def _clean(result: Any) -> Any:

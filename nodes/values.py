@@ -6,10 +6,12 @@ nothing at all; the host passes all of these on.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..multitalk.sound.wav2vec2 import Speech
+from ..multitalk.words import count
 from .sockets import LoadedEncoder, LoadedVoices
 
 MAX_PREFIX_BYTES = 200  # of one folder or file name; file systems allow 255, a number follows
@@ -84,13 +87,21 @@ SOCKETS: Mapping[str, _Socket] = {
 }
 
 
+_KINDS = {list: "list", tuple: "list", dict: "set of named values", bytes: "row of bytes"}
+
+
 def shown(value: object) -> str:
     """A value in a few characters, for messages."""
     if isinstance(value, Tensor):
         return f"a tensor of {' x '.join(map(str, value.shape))} numbers"
-    if not isinstance(value, str | int | float | bool | list | dict | tuple):
-        return f"a {type(value).__name__}"
-    text = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        kind = _KINDS.get(type(value), f"thing of the kind {type(value).__name__}")
+        return f"a {kind}"
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:50]}..."
 
 
@@ -124,6 +135,21 @@ def _check_kind(name: str, value: Any) -> None:
     socket = SOCKETS.get(name)
     if socket is not None and not socket.fits(value):
         raise ValueError(f"{name} is {shown(value)}; it takes {socket.advice}.")
+
+
+@contextlib.contextmanager
+def naming(*fields: str) -> Iterator[None]:
+    """What is refused inside begins with the first of these fields, unless it names one itself.
+
+    The engine knows no fields of nodes, and people look for the field.
+    """
+    try:
+        yield
+    except ValueError as error:
+        said = str(error)
+        if type(error) is not ValueError or re.search(rf"\b({'|'.join(fields)})\b", said):
+            raise
+        raise ValueError(f"{fields[0]}: {said}") from error
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
@@ -162,7 +188,7 @@ def check_prefix(prefix: str, folder: str) -> None:
     parts = prefix.replace("\\", "/").split("/")
     if len(parts) > MAX_PREFIX_FOLDERS or any(len(p.encode()) > MAX_PREFIX_BYTES for p in parts):
         raise ValueError(
-            f"filename_prefix is {shown(prefix)}, {len(prefix)} characters; up to "
+            f"filename_prefix is {shown(prefix)}, {count(len(prefix), 'character')}; up to "
             f"{MAX_PREFIX_FOLDERS} names of {MAX_PREFIX_BYTES} bytes are possible. {PREFIX_EXAMPLE}"
         )
     root = os.path.realpath(folder)

@@ -9,7 +9,14 @@ from functools import partial
 import comfy.model_management
 import comfy.model_patcher
 
-from ..kokoro.dialogue import Progress, check_length, choose_voices, read_cast, say_turns
+from ..kokoro.dialogue import (
+    Progress,
+    check_length,
+    check_voices,
+    choose_voices,
+    read_cast,
+    say_turns,
+)
 from ..kokoro.network.files import find_files
 from ..kokoro.network.model import load_files
 from ..kokoro.script.reader import parse_script
@@ -26,6 +33,9 @@ from ..multitalk.sound.dialogue import Dialogue, SpokenTurn, make_dialogue
 from ..multitalk.sound.loudness import normalize_loudness
 from .host import find_file
 from .sockets import LoadedVoices
+from .values import naming
+
+_OTHERS = ("voices", "voice", "language", "speed")  # fields that a refusal may be about instead
 
 logger = logging.getLogger("multitalk.nodes")
 
@@ -70,7 +80,11 @@ def speak(
         ValueError: If the text is too long, or cannot be said like this.
     """
     check_length(text, "text")
-    spoken = _ready(voices).say(text, manner, partial(progress, 0))
+    synthesizer = _ready(voices)
+    with naming("voice"):
+        synthesizer.check_voice(manner.voice)
+    with naming("text", "text_is", "language", "speed", "voice"):
+        spoken = synthesizer.say(text, manner, partial(progress, 0))
     sound = Sound(waveform=spoken.waveform[None], sample_rate=spoken.sample_rate)
     logger.info("[MultiTalk] %s: %.2f s of speech", voices.name, sound.duration_s)
     if level:
@@ -105,15 +119,21 @@ def speak_dialogue(
     check_length(text, "script")
     auto = cast.strip().lower() == AUTO
     wanted = {} if auto else read_cast(cast)
-    script = parse_script(text, tuple(wanted))
+    with naming("script", *_OTHERS):
+        script = parse_script(text, tuple(wanted))
     synthesizer = _ready(voices)
+    with naming("script", *_OTHERS):
+        check_voices(synthesizer, script.turns, wanted)
     defaults = synthesizer.cast_voices() if auto else synthesizer.default_voices()
     chosen = choose_voices(script.speakers, wanted, defaults)
-    spoken = say_turns(synthesizer, script.turns, chosen, manner, make_progress(len(script.turns)))
+    progress = make_progress(len(script.turns))
+    with naming("script", *_OTHERS):
+        spoken = say_turns(synthesizer, script.turns, chosen, manner, progress)
     rate = spoken[0].sample_rate
     lengths = [len(said.waveform) for said in spoken]
     silences = [(said.lead, said.tail) for said in spoken]
-    starts = schedule_turns(script.turns, lengths, rate, silences)
+    with naming("script", *_OTHERS):
+        starts = schedule_turns(script.turns, lengths, rate, silences)
     turns = [
         SpokenTurn(
             speaker=turn.speaker,

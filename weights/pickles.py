@@ -40,8 +40,8 @@ def pickle_contents(path: Path) -> Contents:
         dtype = NAMES.get(tensor.dtype)
         if dtype is None:
             raise ValueError(
-                f"{path.name}: {name} is stored as {tensor.dtype}, a form of numbers that is "
-                "unknown. Choose the .safetensors file of this model."
+                f"{path.name}: {name} is stored as {str(tensor.dtype).removeprefix('torch.')}, a "
+                "form of numbers that is unknown. Choose the .safetensors file of this model."
             )
         entries[name] = Entry(shape=tuple(tensor.shape), dtype=dtype, file=path)
     return Contents(entries=entries, metadata={})

@@ -87,8 +87,9 @@ def quantize_weight(weight: Tensor, kind: QuantoKind) -> RowScaled | GroupScaled
     """
     if weight.ndim != 2 or weight.dtype not in _FLOATS:
         raise ValueError(
-            f"This weight is {list(weight.shape)} of {weight.dtype}; only matrices of float32, "
-            "float16 or bfloat16 can be quantised. Load the model in one of these."
+            f"This weight is {' x '.join(map(str, weight.shape))} of the kind "
+            f"{str(weight.dtype).removeprefix('torch.')}; only matrices of float32, float16 or "
+            "bfloat16 can be quantised. Load the model in one of these."
         )
     try:
         quanto: Any = import_module("optimum.quanto")

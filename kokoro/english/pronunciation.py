@@ -89,10 +89,10 @@ class EnglishPhonemes:
             found = dict(zip(words, self.fallback(words), strict=True))
         elif words:
             logger.warning(
-                "%d words are not in the dictionary and are guessed or spelled, such as %s. "
-                "To have them read: pip install espeakng-loader",
-                len(words),
+                "Not in the dictionary, and guessed or spelled: %s%s. To have such words read: pip "
+                "install espeakng-loader",
                 ", ".join(words[:3]),
+                f" and {len(words) - 3} more" if len(words) > 3 else "",
             )
         lexicon = self.lexicon
         return {w: found.get(w) or lexicon.compound(w) or lexicon.spell(w) for w in words}

@@ -53,11 +53,8 @@ class EspeakVoice:
         return Spoken(waveform=waveform, sample_rate=sound.sample_rate, words=words)
 
     def _check(self) -> int:
-        if self.variant is not None and self.variant not in VARIANTS:
-            raise ValueError(
-                f"{self.variant[:40]!r} is no voice of espeak-ng. Use one of "
-                f"{', '.join(VARIANTS)}, or none."
-            )
+        if self.variant is not None:
+            check_variant(self.variant)
         if not 0 <= self.pitch <= 100:
             raise ValueError(
                 f"The pitch is {self.pitch}; it goes from 0 to 100. Use for example 50."
@@ -65,10 +62,23 @@ class EspeakVoice:
         low, high = MIN_RATE / WORDS_PER_MINUTE, MAX_RATE / WORDS_PER_MINUTE
         if not low <= self.speed <= high:
             raise ValueError(
-                f"The speed is {self.speed}; espeak-ng speaks at {low:.2f} to {high:.2f} times "
+                f"speed is {self.speed}; espeak-ng speaks at {low:.2f} to {high:.2f} times "
                 "normal speed. Use for example 1.0."
             )
         return round(WORDS_PER_MINUTE * self.speed)
+
+
+def check_variant(variant: str) -> None:
+    """Refuse what is none of `VARIANTS`.
+
+    Raises:
+        ValueError: With all of them.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(
+            f"There is no voice {variant[:40]!r} in espeak-ng. Use one of {', '.join(VARIANTS)}, "
+            "or none."
+        )
 
 
 def list_languages() -> dict[str, str]:
@@ -103,8 +113,8 @@ def find_voice(voices: Sequence[VoiceEntry], language: str) -> VoiceEntry:
         codes = sorted({code for voice in voices for _, code in voice.languages})
         similar = difflib.get_close_matches(wanted, codes, n=5) or codes
         raise ValueError(
-            f"The language is {language[:40]!r}; espeak-ng has no voice for it. "
-            f"It knows {len(codes)} codes. Choose for example one of: {', '.join(similar[:8])}."
+            f"language is {language[:40]!r}; espeak-ng has no voice for it. "
+            f"It knows {len(codes)} others. Choose for example one of: {', '.join(similar[:8])}."
         )
     return voices[min(speaking)[2]]
 

@@ -108,10 +108,9 @@ def flatten(value: object, name: str) -> dict[str, Tensor]:
         ValueError: If there is anything but tensors and mappings.
     """
 
-    def refuse(key: str, other: object) -> None:
+    def refuse(key: str, _other: object) -> None:
         raise ValueError(
-            f"{name} holds a {type(other).__name__} under {key!r}, not only tensors. "
-            f"Choose for example {EXAMPLE}."
+            f"{name} holds more than tensors, under {key!r}. Choose for example {EXAMPLE}."
         )
 
     return pickles.flatten(value, name, refuse=refuse)

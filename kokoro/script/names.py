@@ -99,19 +99,19 @@ class SpeakerNames:
         self._uses_marks: bool | None = None  # None: neither mark nor name has been seen
         if len(self.names) > MAX_SPEAKERS:
             raise ValueError(
-                f"{len(self.names)} names are given; up to {MAX_SPEAKERS} speakers are possible. "
+                f"voices names {len(self.names)} speakers; up to {MAX_SPEAKERS} are possible. "
                 f"Remove {', '.join(self.names[MAX_SPEAKERS:])[:60]}."
             )
         for number, name in enumerate(self.names, start=1):
             if not 0 < len(name) <= MAX_NAME or re.search(r"[:\uff1a\[\](){}*]", name):
                 raise ValueError(
-                    f"Name {number} is {name[:40]!r}; a name has 1 to {MAX_NAME} characters and no "
-                    "colon, bracket or asterisk. Write for example: Anna"
+                    f"Name {number} in voices is {name[:40]!r}; a name has 1 to {MAX_NAME} "
+                    "characters and no colon, bracket or asterisk. Write for example: Anna"
                 )
         self._index = {name_key(name): index for index, name in enumerate(self.names)}
         if len(self._index) < len(self.names):
             raise ValueError(
-                f"The names {', '.join(self.names)} hold one name twice; capital letters make no "
+                f"voices has one name twice: {', '.join(self.names)}; capital letters make no "
                 "difference. Give every speaker another name."
             )
 
@@ -131,8 +131,8 @@ class SpeakerNames:
         self._check_kind(place, marks=True)
         if self.is_listed and number > len(self.names):
             raise place.error(
-                f"(s{number}) is speaker {number}, but the list of names holds only "
-                f"{', '.join(self.names)}. Add a name."
+                f"(s{number}) is speaker {number}, but voices names only {', '.join(self.names)}. "
+                "Add a name there."
             )
         while len(self.names) < number:
             self.names.append(f"s{len(self.names) + 1}")
@@ -155,14 +155,14 @@ class SpeakerNames:
             return None
         if self.is_listed:
             raise place.error(
-                f'"{name}:" is not among the names {", ".join(self.names)}. Correct it, add it to '
-                rf"the names, or write \{name}: with a backslash if it is to be spoken."
+                f'"{name}:" is not among the names in voices: {", ".join(self.names)}. Correct it, '
+                rf"add it to voices, or write \{name}: with a backslash if it is to be spoken."
             )
         if not looks_like_name(name):
             capitals = "" if name.istitle() else "capitalise every word or "
             raise place.error(
                 f'"{name}:" could be a speaker or words to speak. For a speaker, {capitals}add it '
-                rf"to the list of names; for words, write \{name}: with a backslash."
+                rf"to voices; for words, write \{name}: with a backslash."
             )
         return self._add(name, place)
 
@@ -177,8 +177,8 @@ class SpeakerNames:
             return known
         if self.is_listed:
             raise place.error(
-                f"{name[:40]} is not among the names {', '.join(self.names)}. Correct it, or add "
-                "it to the names."
+                f"{name[:40]} is not among the names in voices: {', '.join(self.names)}. Correct "
+                "it, or add it to voices."
             )
         if len(name) > MAX_NAME:
             raise place.error(
@@ -207,5 +207,5 @@ class SpeakerNames:
         elif self._uses_marks != marks and not self.is_listed:
             raise place.error(
                 "Marks like (s1) and names like Anna: are mixed, so nobody can tell who (s1) is. "
-                "Use one of them, or give the list of names: (s1) is then the first."
+                "Use one of them, or name the speakers in voices: (s1) is then the first."
             )

@@ -307,7 +307,7 @@ class _Reader:
             )
         if self.turns[-1].speaker == self.speaker:
             raise self.cue.error(
-                f"{self.speakers.names[self.speaker]} cannot speak over the own words. Overlaps "
+                f"{self.speakers.names[self.speaker]} cannot speak over their own words. Overlaps "
                 "stand between two speakers; write a pause without a minus."
             )
 

@@ -14,6 +14,7 @@ from typing import Literal
 from ...weights.header import Header
 from ...weights.layouts import layout_of
 from ..config import BASE_IN_CHANNELS, FAMILIES, Family
+from ..words import count
 from .architecture import count_blocks, is_known_name
 from .lora_forms import split_suffix
 from .naming import AUDIO_KEY, BASE_KEY, ModelHeader, plain_names
@@ -166,7 +167,7 @@ def encoder_variant(header: Header) -> str:
     """wav2vec2-base, wav2vec2-large, or the sizes of another encoder."""
     layers, width = count_encoder_layers(header)
     known = {(12, 768): "wav2vec2-base", (24, LARGE_WIDTH): "wav2vec2-large"}
-    return known.get((layers, width), f"wav2vec2, {layers} layers of {width}")
+    return known.get((layers, width), f"wav2vec2, {count(layers, 'layer')} of {width}")
 
 
 def count_encoder_layers(header: Header) -> tuple[int, int]:
@@ -197,15 +198,16 @@ def _base_words(header: Header) -> str:
     width = (header.shapes.get(BASE_KEY) or (0,))[-1]
     note = "" if variant == "I2V" else "; MultiTalk needs WAN 2.1 I2V"
     name = variant if variant.startswith("WAN") else f"WAN {variant}"
-    return f"{name}, {count_blocks(names)} blocks of width {width}{note}"
+    return f"{name}, {count(count_blocks(names), 'block')} of width {width}{note}"
 
 
 def _audio_words(header: Header) -> str:
     shape = header.shapes.get("blocks.0.norm_x.weight") or (0,)
     source = "name" if _stated_family(header) is None else "metadata"
     return (
-        f"{count_blocks(plain_names(header.shapes))} blocks of width {shape[0]}; MultiTalk and "
-        f"InfiniteTalk files look alike, by its {source} this is {guess_family(header)}"
+        f"{count(count_blocks(plain_names(header.shapes)), 'block')} of width {shape[0]}; "
+        f"MultiTalk and InfiniteTalk files look alike, by its {source} this is "
+        f"{guess_family(header)}"
     )
 
 
@@ -249,13 +251,15 @@ def describe(header: ModelHeader) -> str:
     lines = [f"{header.name}: {kind if kind != 'unknown' else 'an unknown kind of file'}"]
     if kind in _DETAILS:
         lines.append(_DETAILS[kind](header))
-    files = f" in {len(header.files)} files" if len(header.files) > 1 else ""
+    files = f" in {count(len(header.files), 'file')}" if len(header.files) > 1 else ""
     lines.append(
-        f"{len(header.shapes)} tensors, {header.num_bytes / 1e9:.2f} GB{files}, {header.format}: "
-        f"{layout_words(header)}"
+        f"{count(len(header.shapes), 'tensor')}, {header.num_bytes / 1e9:.2f} GB{files}, "
+        f"{header.format}: {layout_words(header)}"
     )
     if header.other_parts:
-        lines.append(f"also {len(header.other_parts)} tensors of other models, which are not used")
+        lines.append(
+            f"also {count(len(header.other_parts), 'tensor')} of other models, which are not used"
+        )
     if header.host_notes:
         lines.append(f"settings of ComfyUI that are not used: {_some(header.host_notes)}")
     if spare := spare_tensors(header):

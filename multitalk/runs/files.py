@@ -106,7 +106,7 @@ def explained(folder: Path, what: str | Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason, advice = error.strerror or type(error).__name__, refusal(error).advice
+        reason, advice = error.strerror or "no reason is known", refusal(error).advice
         said = what if isinstance(what, str) else what()
         raise OSError(
             error.errno, f"The run folder {folder} {said} ({reason}). {advice}"

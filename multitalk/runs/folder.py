@@ -23,6 +23,7 @@ import torch
 
 from ..generate import FinishedWindow, VideoWindow, WindowState, as_video_window
 from ..video.lossless import decode_frames, encode_frames
+from ..words import count
 from .files import (
     PARTIAL,
     checksum,
@@ -164,12 +165,14 @@ class RunFolder:
             all((self.path / name).is_file() for name in (_names(index)[0], _names(index)[2]))
             for index in self._records
         )
-        if kept == len(self._records):
-            return f"{kept} of {self.num_windows} windows are safe there"
         gone = len(self._records) - kept
-        if kept == 0:
-            return f"it was deleted or moved while the run went on, with all {gone} windows in it"
-        return f"{kept} of {self.num_windows} windows are safe there, {gone} more were deleted"
+        if kept == 0 and gone:
+            what = "its only window" if gone == 1 else f"all {gone} windows"
+            return f"it was deleted or moved while the run went on, with {what} in it"
+        windows = count(self.num_windows, "window")
+        safe = f"{kept} of {windows} {'is' if kept == 1 else 'are'} safe there"
+        lost = f", {gone} more {'was' if gone == 1 else 'were'} deleted"
+        return f"{safe}{lost}" if gone else safe
 
     def _read_records(self) -> dict[int, dict[str, Any]]:
         """Records whose frames are as they were written; others are dropped and noted."""
@@ -194,7 +197,8 @@ class RunFolder:
             )
         if records:
             self.notes.append(
-                f"continues an earlier run: {len(records)} of {self.num_windows} windows are there"
+                f"continues an earlier run: {len(records)} of {count(self.num_windows, 'window')} "
+                f"{'is' if len(records) == 1 else 'are'} there"
             )
         return records
 

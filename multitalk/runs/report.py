@@ -8,6 +8,7 @@ from ..config import FRAME_RATE
 from ..generate import VideoWindow
 from ..settings import RunSettings
 from ..windows import WindowPlan
+from ..words import count
 
 NUMBERS_PER_LINE = 10  # windows of a line; beyond, a summary comes first
 NUM_WORST = 3  # windows named in the summary
@@ -70,11 +71,14 @@ class RunReport:
         calls = (steps - self.reused_steps) * self.num_passes * made
         lines = [
             *self._plan_lines(),
-            f"made now: {made} of {self.plan.num_windows} windows, {calls} network passes",
+            f"made now: {made} of {count(self.plan.num_windows, 'window')}, "
+            f"{count(calls, 'network pass', 'network passes')}",
         ]
         if self.settings.step_cache is not None:
-            lines.append(f"step cache: {self.reused_steps} of {steps} steps reused in each window")
-        lines.append(f"LoRA: {_count(self.lora_keys, 'weight')} changed")
+            lines.append(
+                f"step cache: {self.reused_steps} of {count(steps, 'step')} reused in each window"
+            )
+        lines.append(f"LoRA: {count(self.lora_keys, 'weight')} changed")
         if self.peak_bytes is not None:
             lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GiB")
         lines += self.notes
@@ -84,12 +88,12 @@ class RunReport:
         """Frames, windows and steps of the run."""
         plan, settings, guided = self.plan, self.settings, self.settings.guidance
         return [
-            f"video: {_count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
-            f"({plan.num_frames / FRAME_RATE:.2f} s), {_count(self.num_speakers, 'speaker')}",
-            f"windows: {plan.num_windows} of {plan.size.window} frames "
+            f"video: {count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
+            f"({plan.num_frames / FRAME_RATE:.2f} s), {count(self.num_speakers, 'speaker')}",
+            f"windows: {plan.num_windows} of {count(plan.size.window, 'frame')} "
             f"(overlap {plan.size.overlap})",
-            f"sampling: {_count(guided.steps, 'step')} of "
-            f"{_count(self.num_passes, 'pass', 'passes')}, {settings.sampler}, "
+            f"sampling: {count(guided.steps, 'step')} of "
+            f"{count(self.num_passes, 'pass', 'passes')}, {settings.sampler}, "
             f"shift {guided.shift:g}, text {guided.text_guidance:g}, "
             f"audio {guided.audio_guidance:g}, seed {settings.seed}",
         ]
@@ -115,10 +119,6 @@ class RunReport:
             part = shown[begin : begin + NUMBERS_PER_LINE]
             lines.append(f"  from window {begin + 1}: {', '.join(part)}")
         return lines
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def clock(seconds: float) -> str:

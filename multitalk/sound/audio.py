@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..config import FRAME_RATE, MAX_SPEAKERS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from ..frames import count_frames
+from ..words import count
 from .channels import CEILING, count_bad, kept_channel, peak, to_mono, within_full_scale
 from .loudness import normalize_loudness
 
@@ -75,9 +76,10 @@ def check_sound(sound: Sound, name: str) -> None:
             "or leave the socket free."
         )
     if bad := count_bad(sound.waveform):
+        says = "is not a finite number" if bad == 1 else "are not finite numbers"
         raise ValueError(
-            f"{name} has {bad} samples that are not finite numbers; every sample must be. "
-            "Save the sound again from its source."
+            f"{name} has {count(bad, 'sample')} that {says}; every sample must be one. Save the "
+            "sound again from its source."
         )
 
 
@@ -138,8 +140,8 @@ def parse_offsets(text: str, num_speakers: int) -> list[Fraction]:
     example = ", ".join(["0", "2.5", "5", "7.5", "10", "12.5"][:num_speakers])
     if len(parts) != num_speakers:
         raise ValueError(
-            f"offsets has {len(parts)} numbers for {num_speakers} speakers; one per speaker is "
-            f"needed. Write for example: {example}"
+            f"offsets has {count(len(parts), 'number')} for {count(num_speakers, 'speaker')}; one "
+            f"per speaker is needed. Write for example: {example}"
         )
     offsets = []
     for part in parts:
@@ -172,7 +174,7 @@ def place_tracks(sounds: Sequence[Sound], starts_s: Sequence[Fraction]) -> Track
     """
     if not 1 <= len(sounds) <= MAX_SPEAKERS:
         raise ValueError(
-            f"{len(sounds)} speakers are connected; 1 to {MAX_SPEAKERS} are possible. "
+            f"{count(len(sounds), 'speaker')} are connected; 1 to {MAX_SPEAKERS} are possible. "
             "Connect a sound to speaker_1."
         )
     for index, sound in enumerate(sounds, start=1):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..config import LOUDNESS_LUFS, MIN_LOUDNESS_S
+from ..words import count
 
 MAX_LOUDNESS_CHANNELS = 5
 GATE_DB = 10.0  # what is this far below the mean does not count
@@ -40,7 +41,7 @@ def measure_loudness(waveform: Tensor, sample_rate: int) -> float | None:
     """
     if len(waveform) > MAX_LOUDNESS_CHANNELS:
         raise ValueError(
-            f"The sound has {len(waveform)} channels; loudness is defined for up to "
+            f"The sound has {count(len(waveform), 'channel')}; loudness is defined for up to "
             f"{MAX_LOUDNESS_CHANNELS}. Mix it down to stereo first."
         )
     if _is_short(waveform, sample_rate):

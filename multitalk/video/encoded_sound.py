@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..sound.audio import Sound, resample
 from ..sound.channels import within_full_scale
+from ..words import count
 
 if TYPE_CHECKING:
     import av
@@ -106,8 +107,8 @@ def check_encodable(sound: Sound, name: str) -> None:
     """
     if len(sound.waveform) > max(FOLDED):
         raise ValueError(
-            f"{name} has {len(sound.waveform)} channels; a video file takes up to {max(FOLDED)}. "
-            "Mix it down to stereo first."
+            f"{name} has {count(len(sound.waveform), 'channel')}; a video file takes up to "
+            f"{max(FOLDED)}. Mix it down to stereo first."
         )
 
 

@@ -29,6 +29,7 @@ from ...multitalk.model.audio_attention import (
     speaker_map,
     speaker_positions,
 )
+from ...multitalk.words import count
 
 KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
@@ -169,23 +170,29 @@ def check_model(model: ModelPatcher, config: AudioPartConfig, name: str) -> None
     """
     if KEY in model.attachments:
         raise ValueError(
-            f"This MODEL already carries the audio part {model.attachments[KEY].name}; only one is "
+            f"The model already carries the audio part {model.attachments[KEY].name}; only one is "
             "possible. Remove one of the two nodes that attach it."
         )
     network = model.model
     inner: Any = getattr(network, "diffusion_model", None)
     if type(network) is not comfy.model_base.WAN21 or inner.in_dim != BASE_IN_CHANNELS:
         raise ValueError(
-            f"This MODEL is a {type(network).__name__}; the audio part needs WAN 2.1 I2V "
-            f"({BASE_IN_CHANNELS} input channels). Load for example "
-            "wan2.1_i2v_480p_14B_fp16.safetensors."
+            f"The model is of another kind ({_kind(network)}); the audio part needs WAN 2.1 I2V. "
+            "Load for example wan2.1_i2v_480p_14B_fp16.safetensors."
         )
     if (inner.dim, inner.num_layers) != (config.dim, config.num_layers):
         raise ValueError(
             f"{name} was made for a model of {config.num_layers} blocks of width {config.dim}; "
-            f"this MODEL has {inner.num_layers} of width {inner.dim}. Choose files that belong "
+            f"the model has {inner.num_layers} of width {inner.dim}. Choose files that belong "
             "together."
         )
+
+
+def _kind(network: Any) -> str:
+    """What kind of model this is, as far as people can know it."""
+    channels = getattr(getattr(network, "diffusion_model", None), "in_dim", None)
+    own = type(network).__name__
+    return own if channels is None else f"{own}, {count(channels, 'input channel')}"
 
 
 def attach_audio(model: ModelPatcher, part: ModelPatcher, attached: AttachedAudio) -> ModelPatcher:
@@ -208,7 +215,7 @@ def attached_audio(model: ModelPatcher) -> AttachedAudio:
     attached = model.attachments.get(KEY)
     if attached is None:
         raise ValueError(
-            "This MODEL has no audio part; it would not hear anything. Load it with "
-            "'MultiTalk Load Model', or put 'MultiTalk Attach' after your loader."
+            "The model has no audio part; it would not hear anything. Load it with MultiTalk Load "
+            "Model, or put MultiTalk Attach after your loader."
         )
     return attached

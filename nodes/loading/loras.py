@@ -93,7 +93,7 @@ def add_lora(
     for key, tensor in state.items():
         if key.endswith(ALPHA) and not bool(tensor.isfinite().all()):
             raise ValueError(
-                f"{name}: {key} is {tensor.flatten().tolist()[:1]}, no scale. Choose another file, "
+                f"{name}: {key} is {_first(tensor)}, no scale. Choose another file, "
                 "or download it again."
             )
     match = match_lora(tensor_shapes(state), tensor_shapes(parameters), scale)
@@ -152,3 +152,7 @@ def _add_patches(
     for key, magnitude in magnitudes.items():
         changes[key] = Decomposed(changes[key].loaded_keys, (magnitude, changes[key]))
     add_changes(patcher, changes, strength)
+
+
+def _first(tensor: torch.Tensor) -> str:
+    return f"{float(tensor.flatten()[0]):g}" if tensor.numel() else "empty"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -255,8 +255,8 @@ def assign(
     lost = [key for key in found.missing_keys if not key.endswith("comfy_quant")]
     if lost or found.unexpected_keys:
         raise ValueError(
-            f"{name} does not fit the network. Missing: {lost[:10]}. Unexpected: "
-            f"{found.unexpected_keys[:10]}. Download the file again, or choose another."
+            f"{name} does not fit the network. Missing: {_some(lost)}. Unexpected: "
+            f"{_some(found.unexpected_keys)}. Download the file again, or choose another."
         )
     module.requires_grad_(requires_grad=False)
     _remember_dtypes(module)
@@ -276,3 +276,7 @@ def _remember_dtypes(module: torch.nn.Module) -> None:
         for name, parameter in layer.named_parameters(recurse=False):
             if parameter.dtype in FP8_DTYPES:
                 setattr(layer, f"{name}_comfy_model_dtype", parameter.dtype)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) or "nothing"

@@ -74,7 +74,7 @@ def install_cache(
     keys = {str(key).lower() for kind in options.get("wrappers", {}).values() for key in kind}
     if keys & {"easycache", "lazycache"}:
         raise ValueError(
-            "This MODEL already has the host's EasyCache or LazyCache; only one cache can work. "
+            "The model already has the host's EasyCache or LazyCache; only one cache can work. "
             "Set step_cache to 0, or remove that node."
         )
     replace = options.setdefault("patches_replace", {}).setdefault("dit", {})

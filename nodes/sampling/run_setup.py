@@ -17,6 +17,7 @@ from ...multitalk.settings import (
     resolve_video_size,
     resolve_windows,
 )
+from ...multitalk.words import count
 from ..checked import once
 from ..loading.audio_hooks import attached_audio
 from ..pictures import read_pictures
@@ -176,6 +177,6 @@ def _check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSett
         )
     if len(image) > 1 and settings.family == "multitalk":
         raise ValueError(
-            f"image holds {len(image)} pictures; MultiTalk takes one, only InfiniteTalk follows a "
-            "video. Connect one picture, or load an InfiniteTalk audio part."
+            f"image holds {count(len(image), 'picture')}; MultiTalk takes one, only InfiniteTalk "
+            "follows a video. Connect one picture, or load an InfiniteTalk audio part."
         )

@@ -11,6 +11,7 @@ from typing import Any
 import folder_paths
 
 from ...multitalk.config import FRAME_RATE
+from ...multitalk.words import count
 from ..host import upstream
 
 # Nodes that load a video: the input with its file, the rate that they bring it to (0: its own), and
@@ -44,8 +45,8 @@ def describe_source(num_source: int, num_frames: int, hidden: Any) -> list[str]:
     if num_source != num_frames:
         left = "the last one stands still" if num_source < num_frames else "the rest is not used"
         notes.append(
-            f"source video: {num_source} frames, {num_source / FRAME_RATE:.2f} s at {FRAME_RATE} "
-            f"per second, for {num_frames / FRAME_RATE:.2f} s of speech; {left}"
+            f"source video: {count(num_source, 'frame')}, {num_source / FRAME_RATE:.2f} s at "
+            f"{FRAME_RATE} per second, for {num_frames / FRAME_RATE:.2f} s of speech; {left}"
         )
     return notes
 

@@ -11,10 +11,10 @@ from pack.workflows.api.failures import (
     HostError,
     MemoryFullError,
     StorageError,
-    refusal,
     run_failure,
     write_failure,
 )
+from pack.workflows.api.refusals import list_missing, refusal
 
 PROMPT = {"3": {"class_type": "Sampler", "inputs": {}}}
 
@@ -78,7 +78,7 @@ def test_disk_has_a_code_of_its_own(number):
 def test_any_other_failure_is_the_nodes():
     error = failure("ValueError", "overlap is 4;\n WAN needs 4n+1 frames.")
     assert type(error) is HostError
-    assert str(error) == "Node 3 Sampler failed: ValueError: overlap is 4; WAN needs 4n+1 frames."
+    assert str(error) == "Node 3 Sampler failed: overlap is 4; WAN needs 4n+1 frames."
     assert error.as_json() == {
         "code": 1,
         "kind": "node failed",
@@ -90,17 +90,72 @@ def test_any_other_failure_is_the_nodes():
     assert error.details["exception_type"] == "ValueError"
 
 
-def test_refusal_names_node_and_input():
-    fault = {
-        "type": "value_not_in_list",
-        "message": "Value not in list",
-        "details": "base: 'a' not in []",
-        "extra_info": {"input_name": "base"},
-    }
-    error = refusal("the prompt", {"node_errors": {"3": {"errors": [fault]}}}, PROMPT)
-    assert (error.code, error.node, error.field) == (4, "3", "base")
-    assert str(error).startswith("The host refused the prompt: node 3 Sampler: Value not in list")
-    assert "--image and --sound upload yours" in error.hint
+def fault(kind, field, value=None, config=None, details=""):
+    about = {"input_name": field, "received_value": value, "input_config": config}
+    return {"type": kind, "message": "raw", "details": details, "extra_info": about}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (fault("value_not_in_list", "rule", "x", [["a", "b"], {}]), 'rule is "x"; it takes a, b'),
+        (
+            fault("value_not_in_list", "rule", "x", ["COMBO", {"options": ["a"]}]),
+            'rule is "x"; it takes a',
+        ),
+        (fault("value_not_in_list", "rule", "x"), 'rule is "x", which is not one of its choices'),
+        (
+            fault("value_smaller_than_min", "fps", 0, ["INT", {"min": 1}]),
+            "fps is 0; the least is 1",
+        ),
+        (fault("value_bigger_than_max", "fps", 9, ["INT", {"max": 1}]), "fps is 9; the most is 1"),
+        (fault("invalid_input_type", "fps", "a", ["INT", {}]), 'fps is "a"; it takes INT'),
+        (fault("required_input_missing", "fps"), "fps is missing"),
+        (fault("custom_validation_failed", "a", details="a - a is wrong."), "a is wrong"),
+        (fault("new_kind", "fps", details="of a\nnew  host"), "raw (of a new host)"),
+        ({"type": "new_kind"}, "no reason given"),
+    ],
+)
+def test_refusal_names_node_and_input(given, words):
+    error = refusal("the prompt", {"node_errors": {"3": {"errors": [given]}}}, PROMPT)
+    assert (error.code, error.node, error.missing) == (4, "3", ())
+    assert error.field == given.get("extra_info", {}).get("input_name", "")
+    assert str(error) == f"The host refused the prompt: node 3 Sampler: {words}."
+
+
+def test_files_that_are_not_there_are_one_list():
+    """Known files have an address; one that two nodes want stands there once."""
+    known, folder = "wan_2.1_vae.safetensors", "split_files/vae/wan_2.1_vae.safetensors"
+    first = [
+        fault("value_not_in_list", "vae_name", known),
+        fault("value_not_in_list", "loras.lora_1", "my\u202e.safetensors"),
+        fault("custom_validation_failed", "image", details="image - Invalid image file: a.png"),
+    ]
+    other = [fault("value_not_in_list", "vae_name", known), fault("required_input_missing", "fps")]
+    body = {"node_errors": {"3": {"errors": first}, "4": {"errors": other, "class_type": "Video"}}}
+    error = refusal("the prompt", body, PROMPT)
+    assert str(error) == (
+        "The host refused the prompt: it does not have 3 files that the prompt names; "
+        "node 4 Video: fps is missing."
+    )
+    lines = list_missing(error.missing)
+    assert lines[:2] == [
+        f"  {known}",
+        "    for vae_name of node 3 Sampler, vae_name of node 4 Video; it belongs in models/vae",
+    ]
+    assert lines[2].startswith("    https://")
+    assert lines[2].endswith(folder)
+    assert lines[3:] == [
+        "  my\\u202e.safetensors",
+        "    for loras.lora_1 of node 3 Sampler; it belongs in models/loras",
+        "  a.png",
+        "    for image of node 3 Sampler; it belongs in input",
+    ]
+    assert error.as_json()["message"].endswith(f"Missing: {known}, my\u202e.safetensors, a.png.")
+    assert [file["folder"] for file in error.as_json()["missing"]] == [
+        "models/vae", "models/loras", "input",
+    ]  # fmt: skip
+    assert error.hint == "Put the files there, or choose others with --set NODE.INPUT=FILE."
 
 
 def test_missing_pack_says_what_to_do():

@@ -236,7 +236,7 @@ def test_pictures_and_sounds_that_never_end_are_no_files(tmp_path):
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "-inf", "soon", ""])
 def test_timeout_is_a_time(capsys, text):
     assert main(["run", "toy_one_speaker", f"--timeout={text}", "--dry-run"]) == 2
-    assert "is no time in seconds above 0" in capsys.readouterr().err
+    assert "it takes a time in seconds above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

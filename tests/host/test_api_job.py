@@ -101,7 +101,7 @@ REFUSED = [
     (["--input_json", "other.json"], "--input_json is other.json: the job file is"),
     (["--sample_steps", "ten"], "argument --sample_steps: invalid int value"),
     (["--offload_model", "perhaps"], "argument --offload_model: invalid yes_or_no value"),
-    (["--sample_step", "10"], "unrecognized arguments: --sample_step 10"),
+    (["--sample_step", "10"], "--sample_step 10 is not known"),
 ]
 
 

@@ -164,13 +164,18 @@ def test_wrong_name_of_a_file_here_is_wrong_usage(command, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("graph", "setting", "node", "name"),
+    ("graph", "setting", "node", "name", "folder", "hint"),
     [
-        ("toy_one_speaker", "load model.base=nope.safetensors", "2", "base"),
-        ("mine", "1.audio=nope.wav", "1", "audio"),
+        (
+            *("toy_one_speaker", "load model.base=nope.safetensors", "2", "base"),
+            *("models/diffusion_models", "Put the file there"),
+        ),
+        ("mine", "1.audio=nope.wav", "1", "audio", "input", "Upload your own with"),
     ],
 )
-def test_wrong_name_of_a_file_there_is_refused(command, tmp_path, graph, setting, node, name):
+def test_wrong_name_of_a_file_there_is_refused(
+    command, tmp_path, graph, setting, node, name, folder, hint
+):
     if graph == "mine":
         graph = tmp_path / "mine.json"
         prompt = {
@@ -182,8 +187,9 @@ def test_wrong_name_of_a_file_there_is_refused(command, tmp_path, graph, setting
     error = lines[-1]["error"]
     assert (code, error["code"], error["kind"]) == (4, 4, "refused")
     assert (error["node"], error["input"]) == (node, name)
-    assert "nope" in error["message"]
-    assert "--image and --sound upload yours" in error["hint"]
+    assert "it does not have a file that the prompt names. Missing: nope." in error["message"]
+    assert [file["folder"] for file in error["missing"]] == [folder]
+    assert hint in error["hint"]
 
 
 def test_wrong_type_is_refused_here_and_there(command, tmp_path):
@@ -339,11 +345,11 @@ def test_prompt_is_written_or_printed_and_nothing_runs(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run"], "the following arguments are required: GRAPH"),
+        (["run"], "GRAPH is missing"),
         (["walk"], "invalid choice: 'walk'"),
         (
             ["run", "toy_one_speaker", "--seed", "-1"],
-            "argument --seed: '-1' is no whole number from 0 up",
+            "--seed is -1; it takes a whole number from 0 up, for example 7.",
         ),
         (
             ["run", "toy_one_speaker", "--address", "here:there"],

@@ -22,5 +22,7 @@ def test_names_and_voices_are_told_by_either_sign(text, cast):
 
 @pytest.mark.parametrize("text", ["Anna =", "Anna:", "= f4", ": f4"])
 def test_half_a_line_names_the_field_and_the_way(text):
-    with pytest.raises(ValueError, match=r"voices, line 1: .* Write Name = voice, for example"):
+    with pytest.raises(
+        ValueError, match=r"voices, line 1: .* Write Name = voice, or the name alone; for example"
+    ):
         read_cast(text)

@@ -296,7 +296,7 @@ def read_nested(state):
 def test_what_is_no_tensor_is_refused(tmp_path):
     path = tmp_path / "odd.pth"
     torch.save({"bert": {"steps": 5}}, path)
-    with pytest.raises(ValueError, match=r"odd.pth holds a int under 'bert.steps'"):
+    with pytest.raises(ValueError, match=r"odd.pth holds more than tensors, under 'bert.steps'"):
         read_weights(path)
 
 

@@ -64,10 +64,10 @@ def test_code_in_a_voice_is_refused_and_not_run(tmp_path):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (torch.zeros(510, 256), r"shape \[510, 256\]; a voice is floating-point, \[510, 1, 256\]"),
-        (torch.zeros(511, 1, 256), r"\[511, 1, 256\]"),
-        (torch.zeros(510, 1, 256, dtype=torch.int32), "torch.int32 numbers"),
-        (torch.zeros(510, 1, 256, dtype=torch.complex64), "torch.complex64 numbers"),
+        (torch.zeros(510, 256), r"float32, 510 x 256; a voice is floating-point, 510 x 1 x 256"),
+        (torch.zeros(511, 1, 256), "511 x 1 x 256"),
+        (torch.zeros(510, 1, 256, dtype=torch.int32), "of the kind int32,"),
+        (torch.zeros(510, 1, 256, dtype=torch.complex64), "of the kind complex64,"),
         (torch.full((510, 1, 256), torch.nan), "values that are no numbers"),
         (torch.full((510, 1, 256), torch.inf), "values that are no numbers"),
         ({"a": torch.zeros(1), "b": torch.zeros(1)}, "holds 2 tensors; a voice is one"),

@@ -69,9 +69,17 @@ def test_masks_of_another_size_are_those_of_the_picture():
 @pytest.mark.parametrize(
     ("voices", "masks", "message"),
     [
-        (3, None, "3 voices but no masks; with three or more speakers everyone needs a mask"),
-        (2, [(0, 20)], "There are 2 voices but 1 mask; every speaker needs one of each"),
-        (1, [(0, 20), (40, 60)], "There is 1 voice but 2 masks; every speaker needs one of each"),
+        (
+            3,
+            None,
+            "masks is free, and speech has 3 voices; from three voices on, everyone needs a mask",
+        ),
+        (2, [(0, 20)], "masks holds 1 mask, and speech has 2 voices; every voice needs one mask"),
+        (
+            1,
+            [(0, 20), (40, 60)],
+            "masks holds 2 masks, and speech has 1 voice; every voice needs one mask",
+        ),
         (2, [(0, 20), (40, 40)], "The mask of speaker 2 is empty"),
         (2, [(0, 60), (4, 24)], "100% of speaker 2 lies inside speaker 1"),
         (2, [(0, 60), (60, 63)], "The mask of speaker 2 vanishes in a video of 32 x 32"),

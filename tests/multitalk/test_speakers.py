@@ -53,12 +53,15 @@ def test_boxes_are_read_in_order(text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1, 2, 3", "Box 1 is '1, 2, 3'; a box is four numbers"),
-        ("1,2,3,4; 1,2,3,4,5", "Box 2 is '1,2,3,4,5'"),
-        ("1,2,3,4\n\n1,2,wide,4", "Box 2 is '1,2,wide,4'; .* Write for example: 120, 80, 300, 360"),
-        ("0, 0, 1e308, 1e308", "Box 1 is '0, 0, 1e308, 1e308'; a box is four numbers"),
-        ("nan 0 9 9", "Box 1 is 'nan 0 9 9'; a box is four numbers"),
-        ("9" * 5000, f"Box 1 is '{'9' * 40}'; a box is four numbers"),
+        ("1, 2, 3", "Box 1 in boxes is '1, 2, 3'; a box is four numbers"),
+        ("1,2,3,4; 1,2,3,4,5", "Box 2 in boxes is '1,2,3,4,5'"),
+        (
+            "1,2,3,4\n\n1,2,wide,4",
+            "Box 2 in boxes is '1,2,wide,4'; .* Write for example: 120, 80, 300, 360",
+        ),
+        ("0, 0, 1e308, 1e308", "Box 1 in boxes is '0, 0, 1e308, 1e308'; a box is four numbers"),
+        ("nan 0 9 9", "Box 1 in boxes is 'nan 0 9 9'; a box is four numbers"),
+        ("9" * 5000, f"Box 1 in boxes is '{'9' * 40}'; a box is four numbers"),
     ],
 )
 def test_line_without_four_numbers_is_refused(text, message):
@@ -105,7 +108,7 @@ def test_box_over_the_edge_is_clipped_and_said(given, rows, columns):
 )
 def test_box_without_a_pixel_is_refused(given):
     with pytest.raises(
-        ValueError, match=r"The box of speaker 2 \(x .*\) holds no pixel .* 20 wide"
+        ValueError, match=r"The box of speaker 2 \(x .*\) holds no pixel .* 20 pixels wide"
     ):
         masks_from_boxes([box(0, 0, 5, 5), given], 10, 20)
 
@@ -264,7 +267,7 @@ def test_report_says_nothing_of_speakers_apart():
 
 @pytest.mark.parametrize("text", ["nan, 0, 10, 10", "0, 0, inf, 10", "0, 0, 1e400, 10"])
 def test_box_that_is_no_finite_number_is_refused(text):
-    with pytest.raises(ValueError, match="Box 1 is"):
+    with pytest.raises(ValueError, match="Box 1 in boxes is"):
         masks_from_boxes(parse_boxes(text), 10, 10)
 
 

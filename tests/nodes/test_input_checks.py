@@ -30,9 +30,13 @@ def fail(host, prompt):
         ("sampler.speech", None, "speech is free; it takes speech"),
         ("sampler.model", "y" * 1000, f"model is '{'y' * 49}...; {MODEL}."),
         ("sampler.model", None, f"model is free; {MODEL}"),
-        ("sampler.vae", {"a": 1}, "vae is a dict; it takes a VAE; connect the host's Load VAE."),
+        (
+            "sampler.vae",
+            {"a": 1},
+            "vae is a set of named values; it takes a VAE; connect the host's Load VAE.",
+        ),
         ("sampler.positive", 1.5, "positive is 1.5; it takes a text; connect CLIP Text Encode"),
-        ("sampler.clip_vision", True, "clip_vision is True; it takes a CLIP vision model"),
+        ("sampler.clip_vision", True, "clip_vision is true; it takes a CLIP vision model"),
         ("sampler.masks", "m", "masks is 'm'; it takes masks; connect MultiTalk Speakers"),
         ("sampler.preset.shift", float("nan"), "shift is nan; it takes a number."),
         ("sampler.colour_match", float("nan"), "colour_match is nan; it takes a number."),
@@ -41,7 +45,7 @@ def fail(host, prompt):
         ("speech.video_sound", 3, "video_sound is 3; it takes a sound"),
         ("model.model", "m", f"model is 'm'; {MODEL}"),
         ("video.fps", float("nan"), "fps is nan; it takes a number."),
-        ("video.audio", {"waveform": 1}, "audio is a dict without sample_rate; it takes a sound"),
+        ("video.audio", {"waveform": 1}, "audio comes without a sample_rate; it takes a sound"),
     ],
 )
 def test_value_that_no_socket_or_widget_takes(host, place, value, message):
@@ -125,8 +129,11 @@ def test_speakers_take_a_picture_and_masks(host):
         (1, "detections holds no boxes. Connect a node that gives BOUNDING_BOX."),
         ("0, 0, 9, 9", "detections holds no boxes"),
         ([7], "detections holds no boxes"),
-        ([[{"x": 1, "y": 1, "width": 9}]], "Box 1 has no height"),
-        ([{"x": "1", "y": float("nan"), "width": 1e300, "height": 9}], "Box 1 has no x, y, width"),
+        ([[{"x": 1, "y": 1, "width": 9}]], "Box 1 in detections has no height"),
+        (
+            [{"x": "1", "y": float("nan"), "width": 1e300, "height": 9}],
+            "Box 1 in detections has no x, y, width",
+        ),
     ],
 )
 def test_detections_that_are_no_boxes(host, boxes, message):
@@ -215,7 +222,7 @@ def test_names_in_a_refusal_can_be_written(host):
         ),
     }
     words = fail(host, prompt)
-    assert '"Anna:" is not among the names B.' in words
+    assert '"Anna:" is not among the names in voices: B.' in words
 
 
 @pytest.mark.parametrize("name", ["encoder", "model", "speech", "video"])

@@ -239,7 +239,7 @@ def test_file_report_reads_kokoros_files_as_their_loader_does(host):
     folder_paths.filename_list_cache.clear()
     says = {
         "voices/good.pt": "MultiTalk Load Kokoro reads this file.",
-        "voices/short.pt": "does not read this file: short.pt holds torch.float32 numbers",
+        "voices/short.pt": "does not read this file: short.pt holds numbers of the kind float32",
         "k.pth": "does not read this file: k.pth: This file is only a part of a Kokoro model",
     }
     for name, words in says.items():

@@ -54,7 +54,7 @@ def test_a_list_of_masks_has_a_node_that_joins_it(host):
         check_inputs({"masks": [torch.ones(8, 8), torch.ones(8, 8)]})
     prompt = talk(seconds=0.2, voices=2, boxes="0,0,30,30")
     words = host.run(prompt).error["exception_message"]
-    assert "There are 2 voices but 1 mask" in words
+    assert "masks holds 1 mask, and speech has 2 voices" in words
     assert "as a list, join them with Mask List To Mask Batch." in words
 
 

@@ -31,13 +31,13 @@ def refuse(host, prompt):
 CASES = {
     "two voices, one mask": (
         {"voices": 2, "boxes": "0,0,20,64"},
-        "There are 2 voices but 1 mask; every speaker needs one of each",
+        "masks holds 1 mask, and speech has 2 voices; every voice needs one mask",
     ),
     "one voice, two masks": (
         {"boxes": "0,0,20,64;40,0,20,64"},
-        "There is 1 voice but 2 masks; every speaker needs one of each",
+        "masks holds 2 masks, and speech has 1 voice; every voice needs one mask",
     ),
-    "three voices, no mask": ({"voices": 3}, "3 voices but no masks"),
+    "three voices, no mask": ({"voices": 3}, "masks is free, and speech has 3 voices"),
     "empty mask": (
         {"voices": 2, "boxes": "0,0,20,64;40,0,0,0"},
         "The mask of speaker 2 is empty",
@@ -69,7 +69,7 @@ CASES = {
         "reference mode needs more than one window of 9",
     ),
     "no samples": ({"seconds": 0.0}, "audio is empty: it has no samples"),
-    "not finite": ({"sound": "nan"}, "audio has 1 samples that are not finite numbers"),
+    "not finite": ({"sound": "nan"}, "audio has 1 sample that is not a finite number"),
     "one of two empty": ({"voices": 2, "seconds": 0.0}, "speaker_1 is empty"),
     "audio part is a base": ({"audio_part": TOY["base"]}, "is a WAN base model; audio_part takes"),
     "encoder does not fit": (
@@ -206,4 +206,4 @@ def test_a_model_without_audio_part_is_refused(host):
     prompt = talk()
     prompt["sampler"]["inputs"]["model"] = ["base", 0]
     result = host.run(prompt)
-    assert "This MODEL has no audio part" in result.error["exception_message"]
+    assert "The model has no audio part" in result.error["exception_message"]

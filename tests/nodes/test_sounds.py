@@ -117,7 +117,7 @@ REFUSED = {
     "number": (1, "waveform of speaker_2 is 1; it must"),
     "meta": (RAMP[None, None].to("meta"), "waveform of speaker_2 is a tensor of 1 x 1 x 100"),
     "sparse": (RAMP[None, None].to_sparse(), "waveform of speaker_2 is a tensor of 1 x 1 x 100"),
-    "nothing": (None, "waveform of speaker_2 is a NoneType"),
+    "nothing": (None, "waveform of speaker_2 is nothing"),
     "ragged list": ([[1.0], [1.0, 2.0]], "waveform of speaker_2 is a list"),
     "ragged tensors": ([RAMP, RAMP[1:]], "waveform of speaker_2 is a list"),
     "list of texts": (["a"], "waveform of speaker_2 is a list"),
@@ -144,8 +144,8 @@ def test_forms_that_have_no_plain_meaning(waveform, message):
         (None, "audio carries no sound"),
         ("voice.wav", "audio is 'voice.wav'; it takes a sound"),
         (torch.zeros(5), "audio is a tensor of 5 numbers; it takes a sound"),
-        ({"waveform": RAMP}, "audio is a dict without sample_rate; it takes a sound"),
-        ({"sample_rate": 8000}, "audio is a dict without waveform; it takes a sound"),
+        ({"waveform": RAMP}, "audio comes without a sample_rate; it takes a sound"),
+        ({"sample_rate": 8000}, "audio comes without a waveform; it takes a sound"),
     ],
 )
 def test_values_that_are_no_sound(value, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import re
@@ -11,7 +12,7 @@ import traceback
 import pytest
 
 from pack.tests.layers import sources
-from pack.tools.host.prompts import node, talk
+from pack.tools.host.prompts import node
 
 pytestmark = pytest.mark.host
 HALF = "\ud800"
@@ -59,6 +60,10 @@ def test_every_node_of_the_pack_is_clean(host):
                 assert inspect.getfullargspec(method) == inspect.getfullargspec(plain)
 
 
+def say(sentence, node_id, *, running):
+    """Nobody looks."""
+
+
 class OddError(Exception):
     """Says something else each time, whatever its arguments are."""
 
@@ -92,7 +97,7 @@ def test_errors_and_their_causes_can_be_logged(host, texts, first, second, kind,
             raise_in_turn(first, second)
 
     with pytest.raises(kind) as caught:
-        texts.with_writable_texts(Node, print).execute()
+        texts.with_writable_texts(Node, say).execute()
     assert str(caught.value) == message
     "".join(traceback.format_exception(caught.value)).encode()
 
@@ -110,7 +115,7 @@ def test_outputs_and_lines_of_the_log_can_be_written(host, texts, caplog):
         def validate_inputs(cls):
             return f"refused {HALF}"
 
-    clean = texts.with_writable_texts(Node, print)
+    clean = texts.with_writable_texts(Node, say)
     with caplog.at_level("WARNING"):
         given = clean.execute()
     assert given.args == ("report \\ud800", 3)
@@ -138,15 +143,27 @@ def test_a_file_with_half_a_character_in_a_name_is_refused_in_words(host, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("prompt", "words"),
+    ("method", "running", "said"),
     [
-        (talk(sound="nan"), "samples that are not finite numbers"),
-        (talk(voices=2, boxes="0,0,20,64"), "There are 2 voices but 1 mask"),
+        ("execute", True, "wrong"),
+        ("check_lazy_status", True, "wrong"),
+        ("validate_inputs", False, "refused"),
+        ("fingerprint_inputs", True, None),
     ],
 )
-def test_an_error_is_said_under_its_node_too(host, prompt, words):
-    result = host.run(prompt)
-    assert not result.ok
-    said = [d for kind, d in result.events if kind == "text" and words in d["text"]]
-    assert [d["node"] for d in said] == [result.error["node_id"]]
-    assert said[0]["text"] == result.error["exception_message"].strip()
+def test_who_finds_an_error_says_it(host, texts, method, running, said):
+    from comfy_api.latest import io
+    from comfy_execution.utils import CurrentNodeContext
+
+    def act(cls):
+        if method == "validate_inputs":
+            return f"refused {HALF}"
+        raise ValueError(f"wrong {HALF}")
+
+    heard = []
+    node = type("Node", (io.ComfyNode,), {method: classmethod(act)})
+    clean = texts.with_writable_texts(node, lambda *args, **more: heard.append((args, more)))
+    with CurrentNodeContext("prompt", "7"), contextlib.suppress(ValueError):
+        getattr(clean, method)()
+    expected = [((f"{said} \\ud800", "7"), {"running": running})]
+    assert heard == (expected if said else [])

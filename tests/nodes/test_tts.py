@@ -103,6 +103,9 @@ class Quiet:
     def __init__(self):
         self.voices = []
 
+    def check_voice(self, voice):
+        assert voice in {"", "one", "two", "three", "four"}
+
     def default_voices(self):
         return ["one", "two"]
 
@@ -243,7 +246,7 @@ def test_kokoro_dialogue_uses_the_first_voices_that_are_there(host, kokoro):
         ("MultiTalkSpeak", {"text": "  "}, "There is nothing to say"),
         ("MultiTalkSpeak", {"text": "Hi", "voice": "x9"}, "x9"),
         ("MultiTalkSpeak", {"text": "Hi", "language": "qqq"}, "qqq"),
-        ("MultiTalkSpeak", {"text": "Hi", "text_is": "phonemes"}, "takes text, not phonemes"),
+        ("MultiTalkSpeak", {"text": "Hi", "text_is": "phonemes"}, "espeak-ng takes words"),
         ("MultiTalkDialogue", {"script": ""}, "The script has no words"),
         ("MultiTalkDialogue", {"script": "A: Hi\nB: [1.5s no end"}, "Line 2, column"),
         ("MultiTalkDialogue", {"script": "A: Hi\nB [voice=x9]: Hi"}, "Line 2, column 1: .*x9"),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pack.workflows.api.client import HostClient
 from pack.workflows.api.events import Event, files_of
-from pack.workflows.api.failures import HostError, HostInterruptedError, render_refusal
+from pack.workflows.api.failures import HostError, HostInterruptedError
+from pack.workflows.api.refusals import render_refusal
 
 from .process import HostProcess, HostSettings
 

@@ -172,7 +172,7 @@ class Answer:
         except http.client.IncompleteRead as error:
             raise self.odd("ends too early") from error
         except http.client.HTTPException as error:
-            text = f"What {self.address} answers is no HTTP ({type(error).__name__})."
+            text = f"What {self.address} answers is no HTTP."
             raise UnreachableError(text, hint=NOT_COMFYUI) from error
 
     @property

@@ -24,6 +24,7 @@ from typing import Any
 from . import failures
 from .answers import Answer, Deadline, Question, split_address
 from .events import LOST_RUN, MAY_GO_ON, Event, event_of, raise_failure
+from .refusals import refusal
 from .storing import store
 from .texts import brief, plain_name
 from .websocket import WebSocket
@@ -112,7 +113,7 @@ class HostClient:
             value["extra_data"] = {"extra_pnginfo": {"workflow": workflow}}
         with self._ask("/prompt", json.dumps(value).encode()) as answer:
             if answer.status == 400 and (fault := answer.fault()):
-                raise failures.refusal("the prompt", fault, prompt)
+                raise refusal("the prompt", fault, prompt)
             if answer.status != 200:
                 raise answer.refused("the prompt")
             body = answer.members()
@@ -121,7 +122,7 @@ class HostClient:
                 raise answer.odd("to the prompt has no prompt_id")
         if body.get("node_errors"):
             self.cancel(queued)
-            raise failures.refusal("a part of the prompt", body, prompt)
+            raise refusal("a part of the prompt", body, prompt)
         return queued
 
     def wait(

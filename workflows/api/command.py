@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,6 +31,9 @@ from .report import JsonReport, Report
 from .run import LOCAL, Place, Starter, Task, parse_address, run_task
 from .settings import apply_settings
 
+WRONG = "(this option)"  # stands for the option's name, which the parser puts before
+_RAW_VALUE = re.compile(r"invalid (\w+) value: ['\"](.*)['\"]")  # the parser's own words
+_TAKES = {"int": "a whole number", "float": "a number", "yes_or_no": "true or false"}
 FILES: Mapping = {"type": Path, "action": "append", "default": []}
 
 
@@ -38,7 +42,20 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line with a UsageError."""
-        raise UsageError(f"{self.prog}: {message}.", hint=f"See {self.prog} --help.")
+        option, _, rest = message.removeprefix("argument ").partition(": ")
+        name = option.rpartition("/")[2]
+        if rest.startswith(WRONG):
+            raise UsageError(f"{name}{rest.removeprefix(WRONG)}.", field=name)
+        if raw := _RAW_VALUE.fullmatch(rest):
+            takes = _TAKES.get(raw[1], "another value")
+            raise UsageError(f"{name} is {raw[2]}; it takes {takes}.", field=name)
+        given = rest.removeprefix("invalid choice: ").partition(" (")[0]
+        said = {
+            "the following arguments are required": f"{rest} is missing",
+            "unrecognized arguments": f"{rest} is not known",
+            "command": f"{given} is no command; take run or job",
+        }.get(option, f"{option} needs a value" if rest.startswith("expected") else message)
+        raise UsageError(f"{self.prog}: {said}.", hint=f"See {self.prog} --help.")
 
 
 def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
@@ -155,7 +172,7 @@ def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespa
 def whole(text: str) -> int:
     """Read a whole number from 0; ArgumentTypeError if it is something else."""
     if not text.strip().isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+        raise _wrong(text, "a whole number from 0 up, for example 7")
     return int(text)
 
 
@@ -164,7 +181,12 @@ def seconds(text: str) -> float:
     with contextlib.suppress(ValueError):
         if (value := float(text)) > 0:
             return value
-    raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds above 0")
+    raise _wrong(text, "a time in seconds above 0, for example 600")
+
+
+def _wrong(text: str, takes: str) -> argparse.ArgumentTypeError:
+    """What the parser says of an option, which it puts before this."""
+    return argparse.ArgumentTypeError(f"{WRONG} is {text}; it takes {takes}")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

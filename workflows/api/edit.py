@@ -53,7 +53,11 @@ def read_prompt(graph: str) -> Prompt:
         )
     prompt = value if _is_prompt(value) else _unwrapped(value)
     if not _is_prompt(prompt):
-        raise UsageError(f"{path} is no prompt in API form: nodes by id.", field="GRAPH")
+        raise UsageError(
+            f"{path} is no prompt in the API's form: nodes by their ids.",
+            field="GRAPH",
+            hint="In the editor choose File, Export (API).",
+        )
     for node in prompt.values():
         node.pop("is_changed", None)  # the host's own note in its history; often NaN
     with _usable(path, "GRAPH"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from .texts import brief
 
@@ -51,10 +51,11 @@ class HostError(RuntimeError):
         self.node = node
         self.field = field
         self.hint = hint
+        self.missing: tuple[Mapping[str, str], ...] = ()  # files that the host does not have
 
     def as_json(self) -> dict[str, object]:
         """Say it for a program."""
-        return {
+        said: dict[str, object] = {
             "code": self.code,
             "kind": self.kind,
             "node": self.node,
@@ -62,6 +63,10 @@ class HostError(RuntimeError):
             "message": str(self),
             "hint": self.hint,
         }
+        if self.missing:
+            names = ", ".join(file["file"] for file in self.missing)
+            said |= {"message": f"{self} Missing: {names}.", "missing": list(self.missing)}
+        return said
 
 
 class UsageError(HostError):
@@ -105,68 +110,16 @@ def mapping(value: object) -> Mapping:
     return value if isinstance(value, Mapping) else {}
 
 
-def _faults(body: Mapping) -> Iterator[tuple[str, Mapping, Mapping]]:
-    """Id, answer and fault of every node that the host names."""
-    for node_id, node in mapping(body.get("node_errors")).items():
-        errors = mapping(node).get("errors")
-        for fault in errors if isinstance(errors, list) else ():
-            yield node_id, mapping(node), mapping(fault)
-
-
-def _of_all(body: Mapping) -> Mapping:
-    """The fault of the whole prompt."""
-    error = body.get("error")
-    return {"type": "error", "message": error} if isinstance(error, str) else mapping(error)
-
-
-def _in_words(error: Mapping) -> str:
-    """A fault in words; its details may say the message again."""
-    message, details = error.get("message", "no reason given"), error.get("details")
-    rest = f" ({details})" if details and details != message else ""
-    return f"{message}{rest} [{error.get('type', 'unknown')}]"
-
-
-def render_refusal(body: Mapping, prompt: Mapping) -> str:
-    """Say in words why the host refused a prompt: one sentence per fault, its node first.
-
-    The host's answer has `error` and `node_errors`; the prompt has classes that it leaves out.
-    """
-    sentences = []
-    for node_id, node, fault in _faults(body):
-        name = node.get("class_type") or prompt.get(node_id, {}).get("class_type", "unknown class")
-        sentences.append(f"node {node_id} {name}: {_in_words(fault)}")
-    return brief("; ".join(sentences) or _in_words(_of_all(body)), MESSAGE_LETTERS)
-
-
-def refusal(what: str, body: Mapping, prompt: Mapping) -> RefusedError:
-    """Make the error for what the host refused: see `render_refusal`; the first node and input."""
-    faults = list(_faults(body))
-    kinds = {str(f.get("type")) for f in (*(fault for *_, fault in faults), _of_all(body))}
-    node, _, first = faults[0] if faults else ("", {}, {})
-    hint = ""
-    if "missing_node_type" in kinds:
-        missing = str(mapping(_of_all(body).get("extra_info")).get("class_type", ""))
-        pack = (
-            "this pack"
-            if not missing or missing.startswith("MultiTalk")
-            else (f"the pack that has {missing}")
-        )
-        hint = f"Put {pack} into ComfyUI's custom_nodes and start ComfyUI again."
-    elif kinds & {"value_not_in_list", "custom_validation_failed"}:
-        hint = "A file must lie in the host's folder for it; --image and --sound upload yours."
-    text = f"The host refused {what}: {render_refusal(body, prompt)}"
-    field = str(mapping(first.get("extra_info")).get("input_name", ""))
-    return RefusedError(text, details=body, node=node, field=field, hint=hint)
-
-
 def run_failure(event: object) -> HostError:
     """Make the error of the kind that a node's failure is, from the execution_error event."""
     data = mapping(event)
-    kind = brief(data.get("exception_type", "no type given"), 200)
+    kind = brief(data.get("exception_type", ""), 200)
     message = brief(" ".join(str(data.get("exception_message", "")).split()), MESSAGE_LETTERS)
     node = brief(data.get("node_id", ""), 200)
     name = f"{node} {brief(data.get('node_type', ''), 200)}".strip() or "of unknown name"
-    text = f"Node {name} failed: {kind}{': ' if message else '.'}{message}"
+    # A sentence says all by itself; "'x'" of a KeyError does not.
+    said = message if " " in message else ": ".join(filter(None, (kind, message)))
+    text = f"Node {name} failed: {said}" if said else f"Node {name} failed; the host says no more."
     if any(word in kind or word in message for word in OUT_OF_MEMORY):
         hint = "Use a smaller size, quantised weights or a machine with more memory."
         return MemoryFullError(text, details=data, node=node, hint=hint)

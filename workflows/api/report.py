@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .events import Event
 from .failures import HostError
+from .refusals import list_missing
 from .texts import shown
 
 BAR = 30  # characters
@@ -83,8 +84,12 @@ class Report:
     def failure(self, error: HostError) -> None:
         """Say what went wrong."""
         self._progress.done()
-        text = shown(f"{error}{' ' if error.hint else ''}{error.hint}")
-        print(text, file=sys.stderr, flush=True)
+        hint = [error.hint] if error.hint else []
+        if error.missing:
+            lines = [shown(error), *list_missing(error.missing), *map(shown, hint)]
+        else:
+            lines = [shown(" ".join([str(error), *hint]))]
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 class JsonReport(Report):

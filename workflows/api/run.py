@@ -206,7 +206,7 @@ def run_prompt(client: HostClient, prompt: Prompt, timeout: float, report: Repor
         reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else reason
         stopped = "was stopped on the host as well"
         if not stop(client, prompt_id):
-            stopped = "may go on on the host, which does not say that it has stopped"
+            stopped = "may still go on at the host, which does not say that it has stopped"
         raise HostInterruptedError(f"{reason}; the run {stopped}.") from error
 
 

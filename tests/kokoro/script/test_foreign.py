@@ -124,9 +124,9 @@ def test_with_names_and_colons_other_tags_are_words():
 @pytest.mark.parametrize(
     ("text", "names", "message"),
     [
-        ("[Bob] Hi", ("Anna",), '^Line 1, column 1: "Bob:" is not among the names Anna'),
-        ("[narrator] Hi\n[anna] Yes", (), "Line 1.* could be a speaker .* add it to the list of"),
-        ('[{"speaker": "Bob", "text": "Hi"}]', ("Anna",), "Bob is not among the names Anna"),
+        ("[Bob] Hi", ("Anna",), '^Line 1, column 1: "Bob:" is not among the names in voices: Anna'),
+        ("[narrator] Hi\n[anna] Yes", (), "Line 1.* could be a speaker .* add it to voices"),
+        ('[{"speaker": "Bob", "text": "Hi"}]', ("Anna",), "Bob is not among the names in voices"),
         ('[{"speaker": "Anna", "text": "Hi"', (), "begins like JSON and is none: .* Anna: Hello"),
         ("[{'speaker': 'Anna', 'text': 'Hi'}]", (), "begins like JSON and is none"),
         ("[Anna, softly] Hi", (), r"\(softly\) stands between name and colon and would be lost"),

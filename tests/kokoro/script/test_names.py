@@ -51,10 +51,10 @@ def test_words_before_another_colon_are_spoken(line):
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("Note: mind the gap", "For a speaker, add it to the list of names; for words, write "),
+        ("Note: mind the gap", "For a speaker, add it to voices; for words, write "),
         ("PS: bye", ""),
         ("Step 1: go", ""),
-        ("listen: now", "For a speaker, capitalise every word or add it to the list of names"),
+        ("listen: now", "For a speaker, capitalise every word or add it to voices"),
         ("Listen carefully: now", "capitalise every word"),
         ("Ludwig van Beethoven: hm", "capitalise every word"),
         ("Stop. Anna: x", ""),
@@ -75,10 +75,10 @@ def test_listed_names_are_the_only_ones():
     assert [turn.speaker for turn in script.turns] == [1, 2]
     assert script.speakers == names
     with pytest.raises(
-        ValueError, match='"Ana:" is not among the names Anna, the man with no name'
+        ValueError, match='"Ana:" is not among the names in voices: Anna, the man with no name'
     ):
         parse_script("Ana: Hi", names)
-    with pytest.raises(ValueError, match=r"\(s4\) is speaker 4, but the list of names holds only"):
+    with pytest.raises(ValueError, match=r"\(s4\) is speaker 4, but voices names only"):
         parse_script("(s4) Hi", names)
 
 
@@ -91,13 +91,13 @@ def test_one_name_in_two_spellings_is_one_speaker():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["A", "B", "C", "D", "E", "F", "G"], "7 names are given; up to 6 .* Remove G"),
+        (["A", "B", "C", "D", "E", "F", "G"], "voices names 7 speakers; up to 6 .* Remove G"),
         ([*list("ABCDEF"), "x" * 999], f"up to 6 .* Remove {'x' * 60}[.]$"),
-        (["Anna", " "], "Name 2 is ''; a name has 1 to 30 characters"),
-        (["Anna: Maria"], "Name 1 is 'Anna: Maria'; .* no colon, bracket or asterisk"),
+        (["Anna", " "], "Name 2 in voices is ''; a name has 1 to 30 characters"),
+        (["Anna: Maria"], "Name 1 in voices is 'Anna: Maria'; .* no colon, bracket or asterisk"),
         (["x" * 31], "a name has 1 to 30 characters"),
-        (["y" * 999], f"Name 1 is '{'y' * 40}'; a name has 1 to 30 characters"),
-        (["Anna", "ANNA"], "The names Anna, ANNA hold one name twice"),
+        (["y" * 999], f"Name 1 in voices is '{'y' * 40}'; a name has 1 to 30 characters"),
+        (["Anna", "ANNA"], "voices has one name twice: Anna, ANNA"),
     ],
 )
 def test_impossible_list_of_names_is_refused(names, message):

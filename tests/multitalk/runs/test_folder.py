@@ -36,7 +36,8 @@ def test_run_goes_on_after_the_last_window_with_the_same_bits(studio, expected, 
     frames, notes = studio.run(tmp_path)
     assert torch.equal(frames, expected)
     assert studio.made == list(range(index, 6))
-    assert notes == [f"continues an earlier run: {index} of 6 windows are there"]
+    are = "is" if index == 1 else "are"
+    assert notes == [f"continues an earlier run: {index} of 6 windows {are} there"]
 
 
 def test_stop_in_the_first_window_leaves_nothing(studio, tmp_path):

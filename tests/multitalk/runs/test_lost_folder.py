@@ -40,7 +40,7 @@ def lose(path, how):
         ("deleted", "No such file", "deleted or moved while the run went on, with all 2 windows"),
         ("moved", "No such file", "deleted or moved while the run went on, with all 2 windows"),
         ("replaced by a file", "Not a directory", "deleted or moved .*, with all 2 windows"),
-        ("one window", "File too large", "1 of 6 windows are safe there, 1 more were deleted"),
+        ("one window", "File too large", "1 of 6 windows is safe there, 1 more was deleted"),
     ],
 )
 def test_folder_that_is_lost_in_the_run_is_a_sentence(

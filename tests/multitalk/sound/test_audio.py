@@ -105,9 +105,9 @@ def test_offsets_are_read_exactly(text, expected):
 @pytest.mark.parametrize(
     ("text", "count", "message"),
     [
-        ("0", 2, "offsets has 1 numbers for 2 speakers; .* Write for example: 0, 2.5$"),
+        ("0", 2, "offsets has 1 number for 2 speakers; .* Write for example: 0, 2.5$"),
         ("", 3, "offsets has 0 numbers for 3 speakers; .* example: 0, 2.5, 5$"),
-        ("0; 1", 2, "offsets has 1 numbers for 2"),
+        ("0; 1", 2, "offsets has 1 number for 2"),
         ("0, soon", 2, "offsets contains 'soon'; only numbers of seconds"),
         ("0, nan", 2, "offsets contains 'nan'; only numbers"),
         ("1/0, 0", 2, "offsets contains '1/0'; only numbers"),

@@ -267,7 +267,9 @@ def _inputs(options: argparse.Namespace, family: str, definitions: Mapping) -> d
 def _check_frames(flag: str, value: int) -> None:
     if value < 1 or value % 4 != 1:
         below = max(1, (value - 1) // 4 * 4 + 1)
-        raise refuse(flag, value, "WAN needs 4n+1 frames", f"Use {below} or {below + 4}.")
+        raise refuse(
+            flag, value, "it must be a multiple of 4, plus 1", f"Use {below} or {below + 4}."
+        )
 
 
 def _limit(options: argparse.Namespace, window: int) -> int:

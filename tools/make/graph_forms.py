@@ -31,6 +31,8 @@ class Model:
     """Where it comes from."""
     directory: str
     """Folder below models/."""
+    gb: float
+    """Size of the download, 1e9 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +48,11 @@ class Node:
     width: int = 320
     """Pixels."""
     height: int = 0
-    """Pixels; 0: as little as the node needs."""
+    """Pixels; 0: as little as the node needs in both modes of the editor."""
+    room: int = 0
+    """Pixels below it that its group keeps free: a run lets it grow."""
+    mode: int = 0
+    """0: runs; 4: bypassed, so it is not part of the prompt."""
     title: str = ""
     """Empty: the display name of the class."""
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -87,6 +93,8 @@ class Use:
     """Upper left corner in pixels, below the title."""
     width: int = 360
     """Pixels."""
+    room: int = 0
+    """Pixels below it that its group keeps free."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +112,16 @@ class Note:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """What the editor's App mode shows of a graph."""
+
+    inputs: tuple[Link, ...]
+    """Widgets in their order: key of a node and widget."""
+    outputs: tuple[str, ...]
+    """Keys of the nodes whose results are shown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Graph:
     """A whole graph. A node comes after those it is linked to."""
 
@@ -115,6 +133,10 @@ class Graph:
     """What explains."""
     groups: Mapping[str, tuple[str, ...]]
     """Frames: title -> keys of nodes, or titles of notes."""
+    bends: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Points that lead a link around nodes: key of the node it enters and socket -> place."""
+    app: App | None = None
+    """None: opens as a graph."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,7 +277,8 @@ def api_form(schemas: Schemas, graph: Graph) -> dict[str, Any]:
     for number, node in enumerate(graph.nodes, start=1):
         ids[node.key] = str(number)
         if isinstance(node, Node):
-            flat[str(number)] = node
+            if node.mode == 0:
+                flat[str(number)] = node
             continue
         for inner_number, inner in enumerate(node.subgraph.nodes, start=inner_start(graph)):
             ids[inner.key] = f"{number}:{inner_number}"
@@ -267,6 +290,8 @@ def api_form(schemas: Schemas, graph: Graph) -> dict[str, Any]:
         inputs: dict[str, Any] = {widget.name: widget.value for widget in widgets}
         for name, link in node.links.items():
             key, output = exits.get(link, link)
+            if ids[key] not in flat:  # bypassed
+                continue
             names = [n for n, _ in read_outputs(schemas, flat[ids[key]].kind)]
             inputs[name] = [ids[key], names.index(output)]
         title = node.title or schemas[node.kind]["display_name"]

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
-CHROMIUM = "/usr/bin/chromium"
 VIEW = {"width": 1600, "height": 900}
 THUMBNAIL_PX = (1120, 630)
 THUMBNAIL_BYTES = 60_000
@@ -97,14 +96,19 @@ class Report:
         print(f"  PROBLEM: {text}", flush=True)
 
 
+def write_settings(base: Path, settings: dict[str, Any]) -> None:
+    """Set the editor's settings; a page that is opened later has them."""
+    path = base / "user" / "default" / "comfy.settings.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings), encoding="ascii")
+
+
 def make_base(base: Path, python: str, *, with_models: bool) -> None:
     """Fill the host's base folder: settings, example inputs, empty model files."""
     from pack.tools.make.graph_forms import Use
     from pack.tools.make.graph_list import GRAPHS
 
-    settings = base / "user" / "default" / "comfy.settings.json"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps(SETTINGS), encoding="ascii")
+    write_settings(base, SETTINGS)
     inputs = base / "input"
     inputs.mkdir()
     for number in (1, 2):  # the host looks at the contents, not at the ending
@@ -136,11 +140,13 @@ def running_host(*, with_models: bool) -> Iterator[HostProcess]:
 
 
 @contextmanager
-def open_editor(address: str, report: Report) -> Iterator[Page]:
-    """The graph editor in a browser; its errors go into the report."""
+def open_editor(address: str, report: Report, *, focus: bool = True) -> Iterator[Page]:
+    """The graph editor in a browser, without its panels (focus); its errors go into the report."""
+    from pack.tools.host.browser import find_chromium
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, headless=True, args=["--no-sandbox"]
+            executable_path=find_chromium(), headless=True, args=["--no-sandbox"]
         )
         page = browser.new_page(viewport=VIEW)
 
@@ -153,7 +159,8 @@ def open_editor(address: str, report: Report) -> Iterator[Page]:
         page.goto(f"http://{address}")
         page.wait_for_function(READY, timeout=120_000)
         page.wait_for_timeout(2000)
-        page.evaluate(FOCUS)
+        if focus:
+            page.evaluate(FOCUS)
         yield page
         browser.close()
 

@@ -121,6 +121,8 @@ def _spline(start: Point, end: Point, leave: Point | None, arrive: Point | None)
         t = step / STEPS
         weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3)
         points.append(
-            tuple(sum(w * c[axis] for w, c in zip(weights, corners, strict=True)) for axis in (0, 1))
+            tuple(
+                sum(w * c[axis] for w, c in zip(weights, corners, strict=True)) for axis in (0, 1)
+            )
         )
     return points

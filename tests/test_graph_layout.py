@@ -12,7 +12,6 @@ from .graph_geometry import (
     BADGE_PX,
     ROOT,
     TEXT_SCALE,
-    TITLE_PX,
     around,
     group_box,
     inside,
@@ -67,9 +66,7 @@ def test_no_link_runs_behind_a_node(name):
         for number, (left, top, right, bottom) in boxes.items():
             edge = EDGE_PX if number in (origin, target) else 0
             hidden = [
-                (x, y)
-                for x, y in points
-                if left + edge < x < right - edge and top < y < bottom
+                (x, y) for x, y in points if left + edge < x < right - edge and top < y < bottom
             ]
             names = [title(graph, key) for key in (origin, target, number)]
             assert hidden == [], "{} to {} behind {}".format(*names)

@@ -108,9 +108,7 @@ def _use_json(schemas: Schemas, number: int, use: Use) -> Json:
     sockets = _sockets(schemas, use.subgraph)
     exposed = exposed_widgets(schemas, use.subgraph)
     outputs = _exits(schemas, use.subgraph)
-    height = height_in_both_modes(
-        len(sockets), len(outputs), len(exposed), own=False, button=True
-    )
+    height = height_in_both_modes(len(sockets), len(outputs), len(exposed), own=False, button=True)
     return {
         "id": number,
         "type": subgraph_id(use.subgraph),

@@ -209,6 +209,8 @@ def _expand(
             for inner, inner_spec in choices[str(value)].get(part, {}).items():
                 yield from _expand(node, f"{name}.{inner}", inner_spec, optional=part == "optional")
     elif isinstance(kind, list) or (kind in WIDGET_TYPES and not options.get("forceInput")):
+        if optional:  # the classic editor hangs buttons for files only below required lists
+            options = {k: v for k, v in options.items() if not k.endswith("_upload")}
         yield _widget(node, name, kind, options)
     else:
         yield Socket(name=name, type=kind, optional=optional)

@@ -118,9 +118,7 @@ def node_json(
     outputs = [{"name": name, "type": kind} for name, kind in read_outputs(schemas, node.kind)]
     values = [value for w in widgets for value in (w.value, *(extra[2] for extra in w.extra))]
     own = schemas[node.kind].get("python_module", "").startswith("custom_nodes.")
-    height = height_in_both_modes(
-        num_sockets, len(outputs), len(values), own=own, button=False
-    )
+    height = height_in_both_modes(num_sockets, len(outputs), len(values), own=own, button=False)
     entry = {
         "id": number,
         "type": node.kind,
@@ -139,9 +137,7 @@ def node_json(
     return entry
 
 
-def bend_links(
-    bends: Mapping[tuple[str, str], tuple[int, int]], nodes: Mapping[str, Json]
-) -> Json:
+def bend_links(bends: Mapping[tuple[str, str], tuple[int, int]], nodes: Mapping[str, Json]) -> Json:
     """Lead links around nodes: the editor's reroutes, as it saves them.
 
     Args:

@@ -135,6 +135,7 @@ Ben: Loud and clear. [0.4s] And who wrote these words?
 Anna: You did. Change them and press Run!
 """
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kit:
     """Files that belong together."""

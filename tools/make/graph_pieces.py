@@ -78,12 +78,12 @@ def combine() -> Node:
     )
 
 
-def speech(y: int, audio: Link, encoder: Link) -> Node:
+def speech(at: tuple[int, int], audio: Link, encoder: Link) -> Node:
     """The speech embedding."""
     return Node(
         key="speech",
         kind="MultiTalkSpeechEmbedding",
-        at=(C[0], y),
+        at=at,
         width=C[1],
         links={"audio": audio, "speech_encoder": encoder},
     )

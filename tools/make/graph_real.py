@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .graph_forms import Graph, Link, Node, Note, Value
+from .graph_forms import Graph, Link, Note, Value
 from .graph_parts import (
     FACE_DETECTOR,
     KOKORO,
@@ -23,7 +23,6 @@ from .graph_pieces import (
     A,
     B,
     C,
-    D,
     E,
     combine,
     dialogue,
@@ -124,7 +123,7 @@ def one_speaker(plan: Plan) -> Graph:
             real_loaders(plan.kit, 110 + lower),
             *prompts(POSITIVE, 230 + lower, negative=plan.kit.lora is None),
             voice(1, "New voice" if video else "Voice", 460 + lower),
-            speech(540 + lower, ("voice 1", "AUDIO"), ENCODER),
+            speech((C[0], 540 + lower), ("voice 1", "AUDIO"), ENCODER),
             *end,
         ),
         notes=(
@@ -165,10 +164,8 @@ def two_speakers(plan: Plan) -> Graph:
             voice(1, "Voice 1", 0),
             voice(2, "Voice 2", 200),
             tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
-            speakers(
-                (C[0], 740), 265, ("image", "IMAGE"), boxes=typed_boxes() if typed else ""
-            ),
-            speech(490, ("tracks", "tracks"), ENCODER),
+            speakers((C[0], 740), 265, ("image", "IMAGE"), boxes=typed_boxes() if typed else ""),
+            speech((C[0], 490), ("tracks", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
@@ -203,10 +200,8 @@ def _detected_speakers(plan: Plan) -> Graph:
             voice(2, "Voice 2", 200),
             tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
             *face_detector(950, 790),
-            speakers(
-                (C[0], 645), 280, ("image", "IMAGE"), detections=("detector", "bboxes")
-            ),
-            speech(360, ("tracks", "tracks"), ENCODER),
+            speakers((C[0], 645), 280, ("image", "IMAGE"), detections=("detector", "bboxes")),
+            speech((C[0], 360), ("tracks", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
@@ -241,7 +236,7 @@ def multitalk_dialogue() -> Graph:
             *prompts(TWO_PEOPLE, 180, negative=True),
             *dialogue(690, 430, KOKORO),
             speakers((C[0], 725), 265, ("image", "IMAGE")),
-            speech(490, ("dialogue", "tracks"), ENCODER),
+            speech((C[0], 490), ("dialogue", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, {}),
             combine(),
         ),

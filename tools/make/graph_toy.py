@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .graph_forms import Graph, Link, Node, Note
+from .graph_forms import App, Graph, Link, Node, Note
 from .graph_pieces import (
     MASKS,
     TOY_LINKS,
@@ -30,8 +30,11 @@ from .graph_words import (
     TOY_TYPED_SPEAKERS_NOTE,
 )
 
+EXAMPLE_PX = 400
+"""Choices, and below them the picture that a run adds."""
 IMAGE: Link = ("example", "image")
 ENCODER: Link = ("encoder", "speech encoder")
+SEED: Link = ("sampler", "seed")
 
 
 def _example(scene: str, column: tuple[int, int]) -> Node:
@@ -40,26 +43,29 @@ def _example(scene: str, column: tuple[int, int]) -> Node:
         kind="MultiTalkExample",
         at=(column[0], 0),
         width=column[1] - 15,
+        height=EXAMPLE_PX,
         values={"scene": scene},
     )
 
 
-def _one_speaker(name: str, end: tuple[Node, ...], note: Note) -> Graph:
+def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None = None) -> Graph:
     return Graph(
         name=name,
         nodes=(
-            _example("one_speaker", B),
-            *toy_loaders((B[0], 374), (B[0], 250), (B[0], 646)),
-            speech(480, ("example", "audio 1"), ENCODER),
+            _example("one_speaker", A),
+            *toy_loaders((C[0], 190), (C[0], 462), (A[0], 530)),
+            speech((B[0], 130), ("example", "audio 1"), ENCODER),
             *end,
         ),
         notes=(note,),
         groups={
             "Picture and voice": ("example",),
-            "Models": ("model", "vae", "encoder"),
+            "Speech encoder": ("encoder",),
+            "Models": ("model", "vae"),
             "Speech": ("speech",),
             "Video": tuple(node.key for node in end),
         },
+        app=app,
     )
 
 
@@ -69,6 +75,7 @@ def toy_one_speaker() -> Graph:
         "toy_one_speaker",
         (sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS), combine()),
         Note(at=(E[0], 420), size=(E[1], 290), title="What you see", text=TOY_NOTE),
+        App(inputs=(("example", "picture"), ("example", "voice_1"), SEED), outputs=("video",)),
     )
 
 
@@ -107,12 +114,12 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
                 detections=None if typed else ("example", "boxes"),
             ),
             *toy_loaders((C[0], 200), (C[0], 472), (B[0], 850)),
-            speech(640, ("tracks", "tracks"), ENCODER),
+            speech((C[0], 640), ("tracks", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),
         ),
         notes=(
-            Note(at=(A[0], 240), size=(A[1] - 25, 280), title="Two speakers", text=note),
+            Note(at=(A[0], 460), size=(A[1] - 25, 280), title="Two speakers", text=note),
             Note(at=(E[0], 420), size=(E[1], 290), title="What you see", text=TOY_NOTE),
         ),
         groups={
@@ -131,15 +138,15 @@ def toy_dialogue() -> Graph:
         name="toy_dialogue",
         nodes=(
             _example("two_speakers", A),
-            *dialogue(260, 240, None),
+            *dialogue(505, 240, None),
             speakers((C[0], 150), 230, IMAGE, width=C[1] - 10, detections=("example", "boxes")),
             *toy_loaders((C[0], 712), (C[0], 984), (B[0], 950)),
-            speech(480, ("dialogue", "tracks"), ENCODER),
+            speech((C[0], 480), ("dialogue", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),
         ),
         notes=(
-            Note(at=(A[0], 430), size=(A[1], 330), title="Script", text=SCRIPT_NOTE),
+            Note(at=(A[0], 650), size=(A[1], 250), title="Script", text=SCRIPT_NOTE),
             Note(at=(E[0], 420), size=(E[1], 290), title="What you see", text=TOY_NOTE),
         ),
         groups={
@@ -152,4 +159,8 @@ def toy_dialogue() -> Graph:
             "Models": ("model", "vae"),
             "Video": ("sampler", "video"),
         },
+        app=App(
+            inputs=(("dialogue", "script"), ("dialogue", "voices"), ("example", "picture"), SEED),
+            outputs=("video",),
+        ),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -31,8 +30,8 @@ def chooser(name: str, kind: Literal["image", "audio"], words: str) -> io.Combo.
     kinds: list[Literal["image", "audio", "video"]] = ["image"] if kind == "image" else ["audio"]
     if kind == "audio":
         kinds.append("video")
-    folder = folder_paths.get_input_directory()
-    there = os.listdir(folder) if Path(folder).is_dir() else []
+    folder = Path(folder_paths.get_input_directory())
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return io.Combo.Input(
         name,
         options=[OF_SCENE, *sorted(folder_paths.filter_files_content_types(there, kinds))],

@@ -15,6 +15,8 @@ Value = str | int | float | bool
 Schemas = Mapping[str, Mapping[str, Any]]
 Link = tuple[str, str]
 """Key of a node and name of its output."""
+Extra = tuple[str, str, Any]
+"""A widget that the editor adds: name, type or "" for one without socket, value."""
 
 ENTRY = ""
 """Key of what a subgraph is given: a link from it comes through the left border."""
@@ -156,8 +158,8 @@ class Widget:
     name: str
     type: str
     value: Value
-    extra: tuple[tuple[str, str, Any], ...] = ()
-    """Widgets that the editor adds: name, type or "" for one without socket, value."""
+    extra: tuple[Extra, ...] = ()
+    """Widgets that the editor adds."""
 
 
 def read_inputs(schemas: Schemas, node: Node) -> tuple[list[Socket], list[Widget]]:
@@ -209,9 +211,7 @@ def _expand(
             for inner, inner_spec in choices[str(value)].get(part, {}).items():
                 yield from _expand(node, f"{name}.{inner}", inner_spec, optional=part == "optional")
     elif isinstance(kind, list) or (kind in WIDGET_TYPES and not options.get("forceInput")):
-        if optional:  # the classic editor hangs buttons for files only below required lists
-            options = {k: v for k, v in options.items() if not k.endswith("_upload")}
-        yield _widget(node, name, kind, options)
+        yield _widget(node, name, kind, options, _extra_widgets(options, optional=optional))
     else:
         yield Socket(name=name, type=kind, optional=optional)
 
@@ -226,14 +226,26 @@ def _grow(node: Node, name: str, template: Mapping[str, Any]) -> Iterator[Socket
         )
 
 
-def _widget(node: Node, name: str, kind: str | list[str], options: Mapping[str, Any]) -> Widget:
-    extra: tuple[tuple[str, str, Any], ...] = ()
+def _extra_widgets(options: Mapping[str, Any], *, optional: bool) -> tuple[Extra, ...]:
+    """Widgets that the editor adds; buttons for files only to lists that must be there."""
     if options.get("control_after_generate"):
-        extra = (("control_after_generate", "", "fixed"),)
-    elif options.get("image_upload") or options.get("video_upload"):
-        extra = (("upload", "IMAGEUPLOAD", "image"),)
-    elif options.get("audio_upload"):
-        extra = (("audioUI", "AUDIO_UI", None), ("upload", "AUDIOUPLOAD", None))
+        return (("control_after_generate", "", "fixed"),)
+    if optional:
+        return ()
+    if options.get("image_upload") or options.get("video_upload"):
+        return (("upload", "IMAGEUPLOAD", "image"),)
+    if options.get("audio_upload"):
+        return (("audioUI", "AUDIO_UI", None), ("upload", "AUDIOUPLOAD", None))
+    return ()
+
+
+def _widget(
+    node: Node,
+    name: str,
+    kind: str | list[str],
+    options: Mapping[str, Any],
+    extra: tuple[Extra, ...],
+) -> Widget:
     choices = kind if isinstance(kind, list) else options.get("options", [])
     if name in node.values:
         value = node.values[name]

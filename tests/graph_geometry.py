@@ -21,6 +21,9 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 
+NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+
+
 def read_graph(name: str) -> dict[str, Any]:
     return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
 

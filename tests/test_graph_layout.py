@@ -10,7 +10,7 @@ import pytest
 
 from .graph_geometry import (
     BADGE_PX,
-    ROOT,
+    NAMES,
     TEXT_SCALE,
     around,
     group_box,
@@ -22,7 +22,6 @@ from .graph_geometry import (
     read_graph,
 )
 
-NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 MAX_WIDTH_PX = 1700
 SCREENS = ((1440, 900), (1600, 1000))
 EDGE_PX = 12  # a link may bow this far behind the nodes it connects

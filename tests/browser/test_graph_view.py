@@ -6,13 +6,10 @@ browser; here the editor itself says that it draws what stands there.
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from .editor import ROOT
+from ..graph_geometry import NAMES, TEXT_SCALE, read_graph
 
-NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 SCREENS = ((1440, 900), (1600, 1000))
 LOAD = """async ([graph, name]) => {
   await app.loadGraphData(graph, true, true, name, {openSource: 'template'});
@@ -59,23 +56,19 @@ HIDDEN = """() => {
 }"""
 
 
-def read(name):
-    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
-
-
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_graph_opens_with_text_to_read(editor, screen):
     editor.page.set_viewport_size(dict(zip(("width", "height"), screen, strict=True)))
     for name in NAMES:
-        editor.page.evaluate(LOAD, [read(name), name])
+        editor.page.evaluate(LOAD, [read_graph(name), name])
         view = editor.page.evaluate(SCALE)
         assert not view["boxes"], (name, view)
-        assert view["scale"] > 8 / 14, (name, view)
+        assert view["scale"] > TEXT_SCALE, (name, view)
 
 
 def test_nodes_are_no_larger_than_saved_and_links_run_beside_them(editor):
     for name in NAMES:
-        graph = read(name)
+        graph = read_graph(name)
         editor.page.evaluate(LOAD, [graph, name])
         editor.page.wait_for_timeout(700)
         sizes = editor.page.evaluate(SIZES)

@@ -53,8 +53,6 @@ class Node:
     """Pixels; 0: as little as the node needs in both modes of the editor."""
     room: int = 0
     """Pixels below it that its group keeps free: a run lets it grow."""
-    mode: int = 0
-    """0: runs; 4: bypassed, so it is not part of the prompt."""
     title: str = ""
     """Empty: the display name of the class."""
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -291,8 +289,7 @@ def api_form(schemas: Schemas, graph: Graph) -> dict[str, Any]:
     for number, node in enumerate(graph.nodes, start=1):
         ids[node.key] = str(number)
         if isinstance(node, Node):
-            if node.mode == 0:
-                flat[str(number)] = node
+            flat[str(number)] = node
             continue
         for inner_number, inner in enumerate(node.subgraph.nodes, start=inner_start(graph)):
             ids[inner.key] = f"{number}:{inner_number}"
@@ -304,8 +301,6 @@ def api_form(schemas: Schemas, graph: Graph) -> dict[str, Any]:
         inputs: dict[str, Any] = {widget.name: widget.value for widget in widgets}
         for name, link in node.links.items():
             key, output = exits.get(link, link)
-            if ids[key] not in flat:  # bypassed
-                continue
             names = [n for n, _ in read_outputs(schemas, flat[ids[key]].kind)]
             inputs[name] = [ids[key], names.index(output)]
         title = node.title or schemas[node.kind]["display_name"]

@@ -126,7 +126,7 @@ def node_json(
         "size": [node.width, node.height or height],
         "flags": {},
         "order": 0,
-        "mode": node.mode,
+        "mode": 0,
         "inputs": inputs,
         "outputs": outputs,
         "properties": _properties(schemas, node),

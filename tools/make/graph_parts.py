@@ -95,7 +95,7 @@ FACE_DETECTOR = Model(
     url=f"{HUGGING_FACE}/Comfy-Org/mediapipe/resolve/main/detection/"
     "mediapipe_face_fp32.safetensors",
     directory="detection",
-    gb=0.01,
+    gb=0.005,
 )
 
 KOKORO = Model(

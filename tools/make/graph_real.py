@@ -127,7 +127,7 @@ def one_speaker(plan: Plan) -> Graph:
             *end,
         ),
         notes=(
-            _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 290),
+            _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 270),
             _note("Files", files_note(plan.kit), across, 660 + lower, 230),
         ),
         groups={
@@ -171,7 +171,7 @@ def two_speakers(plan: Plan) -> Graph:
         ),
         notes=(
             _note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, B, 795, 200),
-            _note("What to change", CHANGE_NOTE, E, NOTE_Y, 290),
+            _note("What to change", CHANGE_NOTE, E, NOTE_Y, 270),
             _note("Files", files_note(plan.kit), A, 395, 210),
         ),
         groups={

@@ -127,7 +127,7 @@ def toy_loaders(
             key="encoder",
             kind="MultiTalkLoadSpeechEncoder",
             at=encoder,
-            width=B[1],
+            width=A[1] - 15 if encoder[0] == A[0] else B[1],
             values={"encoder": "multitalk_toy_encoder.safetensors"},
         ),
     ]

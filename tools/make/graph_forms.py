@@ -136,7 +136,7 @@ class Graph:
     bends: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """Points that lead a link around nodes: key of the node it enters and socket -> place."""
     app: App | None = None
-    """None: opens as a graph."""
+    """None: the graph is no app."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -121,9 +121,9 @@ def one_speaker(plan: Plan) -> Graph:
         nodes=(
             *(source_video() if video else (picture(0),)),
             real_loaders(plan.kit, 110 + lower),
-            *prompts(POSITIVE, 230 + lower, negative=plan.kit.lora is None),
+            *prompts(POSITIVE, 225 + lower, negative=plan.kit.lora is None),
             voice(1, "New voice" if video else "Voice", 460 + lower),
-            speech((C[0], 540 + lower), ("voice 1", "AUDIO"), ENCODER),
+            speech((C[0], 545 + lower), ("voice 1", "AUDIO"), ENCODER),
             *end,
         ),
         notes=(
@@ -158,14 +158,14 @@ def two_speakers(plan: Plan) -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            picture(690, 260),
+            picture(690),
             real_loaders(plan.kit, 0),
-            *prompts(TWO_PEOPLE, 180, negative=plan.kit.lora is None),
+            *prompts(TWO_PEOPLE, 170, negative=plan.kit.lora is None),
             voice(1, "Voice 1", 0),
             voice(2, "Voice 2", 200),
             tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
-            speakers((C[0], 740), 265, ("image", "IMAGE"), boxes=typed_boxes() if typed else ""),
-            speech((C[0], 490), ("tracks", "tracks"), ENCODER),
+            speakers((C[0], 735), 265, ("image", "IMAGE"), boxes=typed_boxes() if typed else ""),
+            speech((C[0], 485), ("tracks", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
@@ -184,7 +184,7 @@ def two_speakers(plan: Plan) -> Graph:
             "Who is who": ("speakers",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "image"): (960, 645)},
+        bends={("sampler", "image"): (960, 642)},
     )
 
 
@@ -193,13 +193,13 @@ def _detected_speakers(plan: Plan) -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            picture(610, 240),
+            picture(604),
             real_loaders(plan.kit, 0),
-            *prompts(TWO_PEOPLE, 180, negative=plan.kit.lora is None),
+            *prompts(TWO_PEOPLE, 170, negative=plan.kit.lora is None),
             voice(1, "Voice 1", 0),
             voice(2, "Voice 2", 200),
             tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
-            *face_detector(950, 790),
+            *face_detector(440, 790),
             speakers((C[0], 645), 280, ("image", "IMAGE"), detections=("detector", "bboxes")),
             speech((C[0], 360), ("tracks", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
@@ -231,18 +231,18 @@ def multitalk_dialogue() -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            picture(336, 250),
+            picture(336),
             real_loaders(plan.kit, 0),
-            *prompts(TWO_PEOPLE, 180, negative=True),
-            *dialogue(690, 430, KOKORO),
+            *prompts(TWO_PEOPLE, 170, negative=True),
+            *dialogue(760, 430, KOKORO),
             speakers((C[0], 725), 265, ("image", "IMAGE")),
-            speech((C[0], 490), ("dialogue", "tracks"), ENCODER),
+            speech((C[0], 485), ("dialogue", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, {}),
             combine(),
         ),
         notes=(
             _note("Script", SCRIPT_NOTE, A, 0, 220),
-            _note("Who is who", WHO_NOTE, A, 830, 160),
+            _note("Who is who", WHO_NOTE, A, 895, 125),
             _note("What to change", DIALOGUE_CHANGE_NOTE, E, NOTE_Y, 160),
             _note("Files", files_note(plan.kit, KOKORO), E, NOTE_Y + 225, 180),
         ),

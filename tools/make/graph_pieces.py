@@ -28,9 +28,9 @@ TRACKS = {"placement": "in turn", "placement.gap": 0.2}
 A, B, C, D, E = (0, 250), (295, 290), (635, 290), (995, 310), (1350, 325)
 """Columns: left edge and width in pixels. Together, with the frames of the outer groups, they are
 1,699 wide: what fits on a screen with text that can be read. The gaps leave room for the links."""
-PROMPT_PX, PICTURE_PX = 88, 330
+PROMPT_PX, PICTURE_PX = 106, 330
 """The least that the editor gives a text, and a little more than it gives a picture."""
-PLAYER_PX = 350
+PLAYER_PX = 404
 """Height of the last node with its player."""
 SAMPLER_PX, TOY_SAMPLER_PX = 610, 755
 """Heights of the sampler: with a preset, and with custom settings."""

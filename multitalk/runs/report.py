@@ -40,8 +40,8 @@ class RunReport:
         """The plan for somebody who waits: what video, in how many windows."""
         plan, settings = self.plan, self.settings
         return (
-            f"{_count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
-            f"({plan.num_frames / FRAME_RATE:.1f} s) in {_count(plan.num_windows, 'window')}"
+            f"{count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
+            f"({plan.num_frames / FRAME_RATE:.1f} s) in {count(plan.num_windows, 'window')}"
         )
 
     def done(self, seconds: float) -> str:
@@ -61,7 +61,7 @@ class RunReport:
         if in_file:
             return f"stopped; {ready} of {all_} windows are in the video, Run begins a new one"
         return (
-            f"stopped; keep_progress is off, so the {_count(ready, 'finished window')} of {all_} "
+            f"stopped; keep_progress is off, so the {count(ready, 'finished window')} of {all_} "
             "cannot be used, and Run begins again"
         )
 

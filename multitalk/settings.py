@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .config import (
+    FAMILY_NAMES,
     PRESETS,
+    TRAINED_SAMPLERS,
     WINDOW_SIZES,
     ApgConfig,
     ColorReference,
@@ -95,9 +97,10 @@ def resolve_guidance(
     if preset is None:
         raise ValueError(f"preset is {name!r}; use {', '.join(PRESETS)} or custom.")
     if step_cache > 0 and not preset.step_cache:
+        or_full = ", or choose full" if preset.families == PRESETS["full"].families else ""
         raise ValueError(
             f"preset {name} has {preset.steps} steps and step_cache is {step_cache:g}; the step "
-            "cache needs the many steps of preset full. Set step_cache to 0, or choose full."
+            f"cache needs the many steps of preset full. Set step_cache to 0{or_full}."
         )
     return GuidanceSettings(
         steps=preset.steps,
@@ -105,6 +108,67 @@ def resolve_guidance(
         text_guidance=preset.text_guidance,
         audio_guidance=preset.audio_guidance,
     )
+
+
+def check_preset(choice: Mapping[str, Any], family: Family) -> None:
+    """Refuse a preset that is for weights of another family.
+
+    Raises:
+        ValueError: With the presets that fit.
+    """
+    preset = PRESETS.get(name := str(choice.get("preset")))
+    if preset is None or family in preset.families:
+        return
+    fitting = [other for other, row in PRESETS.items() if family in row.families]
+    meant = " or ".join(FAMILY_NAMES[of] for of in preset.families)
+    raise ValueError(
+        f"preset {name} is for {meant} weights, and this run follows {FAMILY_NAMES[family]}. "
+        f"Set preset to {', '.join(fitting)} or custom. If the weights are others than their name "
+        "says, choose their family in the loader."
+    )
+
+
+def resolve_sampler(choice: Mapping[str, Any], family: Family, sampler: str) -> str:
+    """Name of the host's sampler that runs.
+
+    Weights that were trained for another than Euler bring it along with their preset, where Euler
+    stands for "as trained". With custom numbers a choice is taken as it is.
+
+    Raises:
+        ValueError: If the preset needs another sampler than the chosen one.
+    """
+    trained = TRAINED_SAMPLERS[family]
+    if trained == "euler" or choice.get("preset") == "custom" or sampler == trained:
+        return sampler
+    if sampler != "euler":
+        raise ValueError(
+            f"sampler is {sampler}, and preset {choice.get('preset')} runs on {trained}, as these "
+            f"weights were trained. Set sampler to {trained}, or preset to custom."
+        )
+    return trained
+
+
+def describe_rule(settings: RunSettings, weights: Family, num_speakers: int) -> list[str]:
+    """What is done otherwise than the weights, of a family, were trained for; for the report."""
+    family, notes = settings.family, []
+    if family != weights:
+        notes.append(
+            f"rule {family} was chosen; by the loader these are {FAMILY_NAMES[weights]} weights"
+        )
+    if family != "flashtalk":
+        return notes
+    if num_speakers > 1:
+        notes.append(
+            "speakers with places of their own: FlashTalk was trained for one voice, so this is "
+            "experimental"
+        )
+    trained = TRAINED_SAMPLERS[family]
+    if settings.sampler != trained:
+        notes.append(
+            f"sampler {settings.sampler}: FlashTalk weights were trained for {trained}, which "
+            "preset FlashTalk sets"
+        )
+    return notes
 
 
 def resolve_windows(family: Family, *, window: int, overlap: int) -> WindowSize:
@@ -171,7 +235,13 @@ def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> Win
             family=settings.family,
             max_frames=MAX_REFERENCE_FRAMES,
         )
-    return plan_exact(num_frames, settings.size, short_last_window=settings.short_last_window)
+    return plan_exact(
+        num_frames,
+        settings.size,
+        short_last_window=settings.short_last_window,
+        # FlashTalk shows no window's first frames, so the first one begins before the sound.
+        lead=settings.size.overlap if settings.family == "flashtalk" else 0,
+    )
 
 
 def to_record(settings: RunSettings) -> dict[str, Any]:

@@ -148,7 +148,8 @@ SETTINGS = (
     Widget(
         "preset",
         "full: 40 steps without LoRA. FusionX: 8 steps, lightx2v: 4 steps, each with the "
-        "LoRA of that name at strength 1. custom: your own numbers.",
+        "LoRA of that name at strength 1. FlashTalk: 4 steps of one pass, with the weights of that "
+        "name. custom: your own numbers.",
         default="full",
         parts={**dict.fromkeys(PRESETS, ()), "custom": (*_SCHEDULE, *GUIDANCE)},
         becomes="guidance",
@@ -193,7 +194,8 @@ ADVANCED = (
     ),
     _Advanced(
         "window",
-        "Frames sampled at once: a multiple of 4, plus 1, such as 49 or 81. 0: as trained, 81.",
+        "Frames sampled at once: a multiple of 4, plus 1, such as 49 or 81. 0: as trained, 81, "
+        "for FlashTalk 33.",
         default=0,
         limits=(0, 401),
         becomes="size.window",
@@ -201,7 +203,7 @@ ADVANCED = (
     _Advanced(
         "overlap",
         "Frames that a window repeats of the one before: a multiple of 4, plus 1. 0: as "
-        "trained, 25 for MultiTalk, 9 for InfiniteTalk.",
+        "trained, 25 for MultiTalk, 9 for InfiniteTalk, 5 for FlashTalk.",
         default=0,
         limits=(0, 397),
         becomes="size.overlap",
@@ -215,8 +217,8 @@ ADVANCED = (
     ),
     _Advanced(
         "sampler",
-        "The host's samplers. euler as trained; those that ask the model several times per "
-        "step are experimental.",
+        "The host's samplers. euler as trained, for which preset FlashTalk takes lcm; those that "
+        "ask the model several times per step are experimental.",
         default="euler",
         choices=comfy.samplers.SAMPLER_NAMES,
     ),

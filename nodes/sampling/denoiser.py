@@ -16,7 +16,7 @@ from ...multitalk.cast import Cast
 from ...multitalk.finite import StepWatch, check_finite, is_finite
 from ...multitalk.generate import WindowRequest
 from ...multitalk.guidance import GuidancePlan
-from ...multitalk.schedule import shifted_sigmas
+from ...multitalk.schedule import trained_sigmas
 from ...multitalk.settings import RunSettings
 from ..host import StepProgress
 from .block_cache import RunCache
@@ -77,8 +77,8 @@ def window_denoiser(
 
     `cells` [S+1, h, w] are speaker masks on the latent grid, None for one speaker.
     """
-    sigmas = shifted_sigmas(settings.guidance.steps, settings.guidance.shift)
-    sampler = comfy.samplers.sampler_object(settings.sampler)
+    guided = settings.guidance
+    sigmas = trained_sigmas(settings.family, guided.steps, guided.shift)
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
 
@@ -103,19 +103,39 @@ def window_denoiser(
         latents = guider.sample(
             request.noise,
             torch.zeros_like(request.noise),
-            sampler,
+            host_sampler(settings.sampler, request.step_noise),
             sigmas,
             callback=after_step,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=settings.seed,
+            seed=settings.seed if request.step_noise is None else own_seed(settings, request.index),
         )
         if not is_finite(latents):
-            step = watch.first_bad() or settings.guidance.steps
-            what = f"step {step} of {settings.guidance.steps} of the network"
+            step = watch.first_bad() or guided.steps
+            what = f"step {step} of {guided.steps} of the network"
             check_finite(latents, what, advise_network(inputs.model))
         return latents
 
     return denoise
+
+
+def host_sampler(name: str, step_noise: Callable[[], Tensor] | None) -> comfy.samplers.Sampler:
+    """A sampler of the host by its name.
+
+    Given `step_noise`, lcm mixes that in after a step: its own noise begins at the seed in every
+    call, so that all windows of a video would get the same.
+    """
+    if step_noise is None or name != "lcm":
+        return comfy.samplers.sampler_object(name)
+
+    def fresh(sigma: Tensor, _next: Tensor) -> Tensor:
+        return step_noise().to(sigma.device)
+
+    return comfy.samplers.ksampler(name, {"noise_sampler": fresh})
+
+
+def own_seed(settings: RunSettings, index: int) -> int:
+    """The seed of a window for samplers with noise of their own, other in every window."""
+    return (settings.seed + index) % 2**64
 
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:

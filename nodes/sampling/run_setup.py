@@ -7,12 +7,15 @@ from typing import Any
 from torch import Tensor
 
 from ...multitalk.cast import Cast
-from ...multitalk.config import Family
+from ...multitalk.config import FAMILIES, FAMILY_NAMES, Family
 from ...multitalk.settings import (
     DriftControl,
     RunSettings,
+    check_preset,
+    describe_rule,
     plan_video,
     resolve_guidance,
+    resolve_sampler,
     resolve_step_cache,
     resolve_video_size,
     resolve_windows,
@@ -45,8 +48,11 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     inputs, speech = _with_pictures(inputs, hidden), inputs["speech"]
     check_media_once(inputs, hidden)
     family = check_files(speech, hidden.dynprompt, hidden.unique_id)
-    # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
-    settings = resolve_settings(inputs, family or "infinitetalk")
+    if family is None:
+        settings = _resolve_any(inputs)
+    else:
+        settings = resolve_settings(inputs, family)
+        _check_pictures(inputs["image"], settings)
     cast_of(inputs, hidden, (settings.height, settings.width))
     plan = plan_video(settings, speech.num_frames, speech.num_speakers)
     if holds_frames:
@@ -63,9 +69,11 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     check_inputs(inputs, "image", "speech", "model", "vae")
     inputs = _with_pictures(inputs, hidden)
     model, image = inputs["model"], inputs["image"]
-    settings = resolve_settings(inputs, attached_audio(model).family)
+    weights = attached_audio(model).family
+    settings = resolve_settings(inputs, weights)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
-    _check_models(model, inputs.get("clip_vision"), image, settings)
+    _check_clip(model, inputs.get("clip_vision"))
+    _check_pictures(image, settings)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None
@@ -88,6 +96,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         node_id=hidden.unique_id,
         identity=identity,
         notes=[
+            *describe_rule(settings, weights, len(cast.tracks)),
             *cast.speech.notes,
             *cast.notes,
             *describe_source(len(image), cast.speech.num_frames, hidden),
@@ -153,11 +162,14 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
 
     height, width = resolve_video_size(chosen.pop("video"), *inputs["image"].shape[1:3])
     family, threshold = chosen.pop("family") or family, chosen.pop("step_cache")
+    preset = chosen.pop("guidance")
+    check_preset(preset, family)
     return RunSettings(
         height=height,
         width=width,
         family=family,
-        guidance=resolve_guidance(chosen.pop("guidance"), height, width, step_cache=threshold),
+        guidance=resolve_guidance(preset, height, width, step_cache=threshold),
+        sampler=resolve_sampler(preset, family, chosen.pop("sampler")),
         size=resolve_windows(family, **part("size")),
         step_cache=resolve_step_cache(threshold, height, width),
         drift=DriftControl(**part("drift")),
@@ -165,14 +177,28 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     )
 
 
-def _check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSettings) -> None:
+def _resolve_any(inputs: dict[str, Any]) -> RunSettings:
+    """As `resolve_settings` for weights that are not known yet: refused is what suits none."""
+    refusals = []
+    for family in FAMILIES:
+        try:
+            return resolve_settings(inputs, family)
+        except ValueError as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def _check_clip(model: Any, clip_vision: Any) -> None:
     if model.model.diffusion_model.img_emb is not None and clip_vision is None:
         raise ValueError(
             "This base expects CLIP vision, and nothing is connected to clip_vision; "
             "connect clip_vision_h with the host's Load CLIP Vision."
         )
-    if len(image) > 1 and settings.family == "multitalk":
+
+
+def _check_pictures(image: Tensor, settings: RunSettings) -> None:
+    if len(image) > 1 and settings.family != "infinitetalk":
         raise ValueError(
-            f"image holds {len(image)} pictures; MultiTalk takes one, only InfiniteTalk follows a "
-            "video. Connect one picture, or load an InfiniteTalk audio part."
+            f"image holds {len(image)} pictures; {FAMILY_NAMES[settings.family]} takes one, only "
+            "InfiniteTalk follows a video. Connect one picture, or load an InfiniteTalk audio part."
         )

@@ -162,7 +162,9 @@ def describe_rule(settings: RunSettings, weights: Family, num_speakers: int) -> 
             "speakers with places of their own: FlashTalk was trained for one voice, so this is "
             "experimental"
         )
-    trained = TRAINED_SAMPLERS[family]
+    guided, trained = settings.guidance, TRAINED_SAMPLERS[family]
+    if settings.apg is not None and guided.text_guidance == guided.audio_guidance == 1:
+        notes.append("apg: without guidance there is nothing for it to act on")
     if settings.sampler != trained:
         notes.append(
             f"sampler {settings.sampler}: FlashTalk weights were trained for {trained}, which "

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from pack.multitalk.config import WINDOW_SIZES, WindowSize
+from pack.multitalk.config import WINDOW_SIZES, ApgConfig, WindowSize
 from pack.multitalk.generate import Scene, SeededNoise, generate
 from pack.multitalk.schedule import shifted_sigmas, trained_sigmas
 from pack.multitalk.settings import (
@@ -247,10 +247,11 @@ def test_length_of_the_published_program_is_refused():
 
 def test_report_says_what_the_weights_were_not_trained_for():
     assert describe_rule(settings(), "flashtalk", 1) == []
-    chosen = describe_rule(settings(sampler="euler"), "infinitetalk", 2)
+    chosen = describe_rule(settings(sampler="euler", apg=ApgConfig()), "infinitetalk", 2)
     assert [note.partition(":")[0] for note in chosen] == [
         "rule flashtalk was chosen; by the loader these are InfiniteTalk weights",
         "speakers with places of their own",
+        "apg",
         "sampler euler",
     ]
     other = dataclasses.replace(settings(), family="multitalk", sampler="euler")

@@ -29,6 +29,9 @@ FAMILY_NAMES: dict[Family, str] = {
     "multitalk": "MultiTalk", "infinitetalk": "InfiniteTalk", "flashtalk": "FlashTalk",
 }  # fmt: skip
 
+Schedule = Literal["as trained", "even"]
+SCHEDULES: tuple[Schedule, ...] = ("as trained", "even")
+
 ColorReference = Literal["picture", "source frame", "running mean"]
 COLOR_REFERENCES: tuple[ColorReference, ...] = ("picture", "source frame", "running mean")
 ImageTokens = Literal["window", "picture"]

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .config import (
-    FAMILY_NAMES,
     PRESETS,
-    TRAINED_SAMPLERS,
     WINDOW_SIZES,
     ApgConfig,
     ColorReference,
     Family,
     ImageTokens,
+    Schedule,
     SizeClass,
     WindowSize,
     default_shift,
@@ -110,69 +109,6 @@ def resolve_guidance(
     )
 
 
-def check_preset(choice: Mapping[str, Any], family: Family) -> None:
-    """Refuse a preset that is for weights of another family.
-
-    Raises:
-        ValueError: With the presets that fit.
-    """
-    preset = PRESETS.get(name := str(choice.get("preset")))
-    if preset is None or family in preset.families:
-        return
-    fitting = [other for other, row in PRESETS.items() if family in row.families]
-    meant = " or ".join(FAMILY_NAMES[of] for of in preset.families)
-    raise ValueError(
-        f"preset {name} is for {meant} weights, and this run follows {FAMILY_NAMES[family]}. "
-        f"Set preset to {', '.join(fitting)} or custom. If the weights are others than their name "
-        "says, choose their family in the loader."
-    )
-
-
-def resolve_sampler(choice: Mapping[str, Any], family: Family, sampler: str) -> str:
-    """Name of the host's sampler that runs.
-
-    Weights that were trained for another than Euler bring it along with their preset, where Euler
-    stands for "as trained". With custom numbers a choice is taken as it is.
-
-    Raises:
-        ValueError: If the preset needs another sampler than the chosen one.
-    """
-    trained = TRAINED_SAMPLERS[family]
-    if trained == "euler" or choice.get("preset") == "custom" or sampler == trained:
-        return sampler
-    if sampler != "euler":
-        raise ValueError(
-            f"sampler is {sampler}, and preset {choice.get('preset')} runs on {trained}, as these "
-            f"weights were trained. Set sampler to {trained}, or preset to custom."
-        )
-    return trained
-
-
-def describe_rule(settings: RunSettings, weights: Family, num_speakers: int) -> list[str]:
-    """What is done otherwise than the weights, of a family, were trained for; for the report."""
-    family, notes = settings.family, []
-    if family != weights:
-        notes.append(
-            f"rule {family} was chosen; by the loader these are {FAMILY_NAMES[weights]} weights"
-        )
-    if family != "flashtalk":
-        return notes
-    if num_speakers > 1:
-        notes.append(
-            "speakers with places of their own: FlashTalk was trained for one voice, so this is "
-            "experimental"
-        )
-    guided, trained = settings.guidance, TRAINED_SAMPLERS[family]
-    if settings.apg is not None and guided.text_guidance == guided.audio_guidance == 1:
-        notes.append("apg: without guidance there is nothing for it to act on")
-    if settings.sampler != trained:
-        notes.append(
-            f"sampler {settings.sampler}: FlashTalk weights were trained for {trained}, which "
-            "preset FlashTalk sets"
-        )
-    return notes
-
-
 def resolve_windows(family: Family, *, window: int, overlap: int) -> WindowSize:
     """Window and overlap; 0 means the numbers the weights were trained with.
 
@@ -222,6 +158,8 @@ class RunSettings:
     drift: DriftControl = field(default_factory=DriftControl)
     reference_length: bool = False
     short_last_window: bool = False
+    schedule: Schedule = "as trained"  # how noise levels are spaced
+    sigmas: tuple[float, ...] | None = None  # noise levels that were given; None: by the schedule
 
 
 def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> WindowPlan:
@@ -253,6 +191,11 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
     end, and only where it differs from what runs did before there was such a setting.
     """
     guided, cache, apg, drift = settings.guidance, settings.step_cache, settings.apg, settings.drift
+    newer: dict[str, Any] = {}
+    if settings.schedule != "as trained":
+        newer["schedule"] = settings.schedule
+    if settings.sigmas is not None:
+        newer["sigmas"] = settings.sigmas
     return {
         "version": RECORD_VERSION,
         "height": settings.height,
@@ -289,6 +232,7 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
         },
         "reference_length": settings.reference_length,
         "short_last_window": settings.short_last_window,
+        **newer,
     }
 
 

@@ -108,8 +108,8 @@ class MultiTalkLoadModel(io.ComfyNode):
             "MultiTalk Load Model",
             "loaders",
             "WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk, or FlashTalk as one, "
-            "and up to five LoRAs, from every file layout in use. The MODEL works with the host's own "
-            "nodes too.",
+            "and up to five LoRAs, from every file layout in use. The MODEL works with the host's "
+            "own nodes too.",
             search_aliases=["wan", "infinitetalk", "flashtalk", "lora", "gguf", "quanto", "fp8"],
             inputs=[
                 Widget(

@@ -13,7 +13,14 @@ from typing import Any
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..multitalk.config import COLOR_REFERENCES, FAMILIES, IMAGE_TOKENS, PRESETS, ApgConfig
+from ..multitalk.config import (
+    COLOR_REFERENCES,
+    FAMILIES,
+    IMAGE_TOKENS,
+    PRESETS,
+    SCHEDULES,
+    ApgConfig,
+)
 from .host import PREFIX
 from .sockets import Speech
 from .values import check_choice
@@ -284,6 +291,13 @@ KEEP_FINISHED = _Advanced(
     "deleted then.",
     default=False,
 )
+SCHEDULE = _Advanced(
+    "schedule",
+    "How noise levels are spaced. as trained: by the weights. even: equal steps before the shift, "
+    "for LoRAs that were distilled so, and for samplers that look back at earlier steps.",
+    default=SCHEDULES[0],
+    choices=SCHEDULES,
+)
 SAMPLING = (*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED)  # what the samplers have
 
 
@@ -313,6 +327,26 @@ def model_inputs() -> list[Any]:
             lazy=True,
             tooltip="clip_vision_h, from the host's Load CLIP Vision. Every released WAN 2.1 I2V "
             "base needs it; the toy does not.",
+        ),
+    ]
+
+
+def noise_inputs() -> list[Any]:
+    """What came to the samplers after their first version: how noise becomes a picture."""
+    return [
+        SCHEDULE.input(),
+        io.Sampler.Input(
+            "custom_sampler",
+            optional=True,
+            lazy=True,
+            tooltip="A sampler of another node, such as Sampler Select, instead of the one above.",
+        ),
+        io.Sigmas.Input(
+            "sigmas",
+            optional=True,
+            lazy=True,
+            tooltip="Noise levels of another node, such as Basic Scheduler, instead of steps, "
+            "shift and schedule; preset must be custom.",
         ),
     ]
 

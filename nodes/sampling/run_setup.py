@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from ...multitalk.cast import Cast
 from ...multitalk.config import FAMILIES, FAMILY_NAMES, Family
+from ...multitalk.schedule import check_sigmas
 from ...multitalk.settings import (
     DriftControl,
+    GuidanceSettings,
     RunSettings,
-    check_preset,
-    describe_rule,
     plan_video,
     resolve_guidance,
-    resolve_sampler,
     resolve_step_cache,
     resolve_video_size,
     resolve_windows,
 )
+from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ..checked import once
 from ..loading.audio_hooks import attached_audio
 from ..pictures import read_pictures
 from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
-from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
-from .denoiser import RunInputs, empty_conditioning
+from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
+from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .finite import check_media, check_texts, check_vae
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
+
+_LAZY = ("model", "vae", "positive", "negative", "clip_vision", "custom_sampler", "sigmas")
 
 
 def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> list[str]:
@@ -57,7 +60,7 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     plan = plan_video(settings, speech.num_frames, speech.num_speakers)
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
-    return missing_lazy(inputs, "model", "vae", "positive", "negative", "clip_vision")
+    return missing_lazy(inputs, *_LAZY)
 
 
 def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
@@ -89,6 +92,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         negative=inputs.get("negative") or empty_conditioning(model),
         image=image,
         cast=cast,
+        sampler=inputs.get("custom_sampler"),
     )
     return VideoRun(
         run,
@@ -154,7 +158,8 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     Raises:
         ValueError: If something is out of range, unknown, or contradicts something else.
     """
-    chosen = {row.becomes or row.name: row.read(inputs) for row in (*SETTINGS, *ADVANCED)}
+    rows = (*SETTINGS, *ADVANCED, SCHEDULE)
+    chosen = {row.becomes or row.name: row.read(inputs) for row in rows}
 
     def part(of: str) -> dict[str, Any]:
         names = [name for name in chosen if name.startswith(f"{of}.")]
@@ -162,19 +167,39 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
 
     height, width = resolve_video_size(chosen.pop("video"), *inputs["image"].shape[1:3])
     family, threshold = chosen.pop("family") or family, chosen.pop("step_cache")
-    preset = chosen.pop("guidance")
+    preset, sampler = chosen.pop("guidance"), chosen.pop("sampler")
     check_preset(preset, family)
+    if (connected := inputs.get("custom_sampler")) is not None:
+        sampler = sampler_name(connected)
+    guidance = resolve_guidance(preset, height, width, step_cache=threshold)
     return RunSettings(
         height=height,
         width=width,
         family=family,
-        guidance=resolve_guidance(preset, height, width, step_cache=threshold),
-        sampler=resolve_sampler(preset, family, chosen.pop("sampler")),
+        sampler=resolve_sampler(preset, family, sampler, connected=connected is not None),
+        **_with_sigmas(guidance, inputs, preset, step_cache=threshold > 0),
         size=resolve_windows(family, **part("size")),
         step_cache=resolve_step_cache(threshold, height, width),
         drift=DriftControl(**part("drift")),
         **chosen,
     )
+
+
+def _with_sigmas(
+    guidance: GuidanceSettings, inputs: dict[str, Any], preset: dict[str, Any], *, step_cache: bool
+) -> dict[str, Any]:
+    """Guidance, and the noise levels that came over a socket with as many steps as these have."""
+    if "sigmas" not in inputs:
+        return {"guidance": guidance}
+    if preset.get("preset") != "custom":
+        raise ValueError(
+            f"sigmas is connected, and preset {preset.get('preset')} brings steps and shift of its "
+            "own. Set preset to custom, or remove the link to sigmas."
+        )
+    if inputs["sigmas"] is None:  # not made yet
+        return {"guidance": guidance}
+    sigmas = check_sigmas(inputs["sigmas"], step_cache=step_cache)
+    return {"guidance": replace(guidance, steps=len(sigmas) - 1), "sigmas": sigmas}
 
 
 def _resolve_any(inputs: dict[str, Any]) -> RunSettings:

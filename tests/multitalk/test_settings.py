@@ -186,9 +186,13 @@ def test_the_seed_is_told_apart_by_itself():
     assert digest_settings(settings(seed=1)) == digest_settings(settings(seed=2))
 
 
-@pytest.mark.parametrize("name", [name for name in EVERYTHING_ELSE if name != "seed"])
+NEWER = {"schedule": "even", "sigmas": (1.0, 0.5, 0.0)}  # than the first record
+ALL = EVERYTHING_ELSE | NEWER
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "seed"])
 def test_every_setting_counts(name):
-    changed = settings(**{name: EVERYTHING_ELSE[name]})
+    changed = settings(**{name: ALL[name]})
     assert digest_settings(changed) != digest_settings(settings())
 
 
@@ -197,7 +201,7 @@ def test_no_setting_is_forgotten_in_the_record():
         parts = value.values() if isinstance(value, dict) else [value]
         return [leaf for part in parts for leaf in (leaves(part) if part is not value else [part])]
 
-    run = settings(**EVERYTHING_ELSE)
+    run = settings(**ALL)
     record = to_record(run)
     assert record.pop("version") == 1
     assert leaves(record) == leaves(dataclasses.asdict(run))

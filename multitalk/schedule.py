@@ -13,6 +13,7 @@ from .settings import RunSettings
 
 LEAST_FIRST = 0.9  # below, a window would begin between noise and grey
 LEAST_CACHE_STEPS = 20
+_ADVICE = "Connect the host's Basic Scheduler with the same MODEL and denoise 1."
 
 
 def shifted_sigmas(steps: int, shift: float) -> Tensor:
@@ -60,15 +61,14 @@ def check_sigmas(sigmas: Tensor, *, step_cache: bool) -> tuple[float, ...]:
         ValueError: If they do not fall from 1 to 0, or are too few for the step cache.
     """
     levels = tuple(sigmas.detach().float().flatten().tolist())
-    words = "Connect the host's Basic Scheduler with the same MODEL and denoise 1."
     if len(levels) < 2 or any(not high > low for high, low in pairwise(levels)):
         raise ValueError(
-            f"sigmas holds {len(levels)} numbers that do not fall from each to the next. {words}"
+            f"sigmas holds {len(levels)} numbers that do not fall from each to the next. {_ADVICE}"
         )
     if levels[-1] != 0 or not LEAST_FIRST <= levels[0] <= 1:
         raise ValueError(
             f"sigmas go from {levels[0]:.4g} to {levels[-1]:.4g}; a whole video is made from noise "
-            f"at 1 to none at 0. {words}"
+            f"at 1 to none at 0. {_ADVICE}"
         )
     if step_cache and len(levels) <= LEAST_CACHE_STEPS:
         raise ValueError(

@@ -85,7 +85,7 @@ def parts_contents(path: Path, belongs: Belongs | None = None) -> Contents:
 
 
 def _numbered_parts(path: Path, belongs: Belongs | None) -> dict[str, Contents | None]:
-    """All parts by their names, and what belongs to them, which alone had to be read."""
+    """All parts by their names, and what belongs to them; read where that had to be asked."""
     match = _PART.fullmatch(path.name)
     assert match is not None, path.name
     count = int(match["count"])

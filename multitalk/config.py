@@ -1,7 +1,7 @@
-"""Numbers of MultiTalk, InfiniteTalk and Wan 2.1 that the rest of the engine refers to.
+"""Numbers of MultiTalk, InfiniteTalk, FlashTalk and Wan 2.1 that the engine refers to.
 
 Sources: the model card and configuration of MeiGen-AI/MeiGen-MultiTalk and InfiniteTalk, Wan 2.1
-I2V 14B.
+I2V 14B; flashtalk.md for FlashTalk.
 """
 
 from __future__ import annotations
@@ -23,8 +23,14 @@ AUDIO_RADIUS = 2  # neighbouring audio frames on each side of a frame
 AUDIO_WINDOW = 2 * AUDIO_RADIUS + 1
 MAX_SPEAKERS = 6  # class_range 24 / class_interval 4
 
-Family = Literal["multitalk", "infinitetalk"]
-FAMILIES: tuple[Family, ...] = ("multitalk", "infinitetalk")
+Family = Literal["multitalk", "infinitetalk", "flashtalk"]
+FAMILIES: tuple[Family, ...] = ("multitalk", "infinitetalk", "flashtalk")
+FAMILY_NAMES: dict[Family, str] = {
+    "multitalk": "MultiTalk", "infinitetalk": "InfiniteTalk", "flashtalk": "FlashTalk",
+}  # fmt: skip
+
+Schedule = Literal["as trained", "even"]
+SCHEDULES: tuple[Schedule, ...] = ("as trained", "even")
 
 ColorReference = Literal["picture", "source frame", "running mean"]
 COLOR_REFERENCES: tuple[ColorReference, ...] = ("picture", "source frame", "running mean")
@@ -43,6 +49,16 @@ class WindowSize:
 WINDOW_SIZES: dict[Family, WindowSize] = {
     "multitalk": WindowSize(window=81, overlap=25),
     "infinitetalk": WindowSize(window=81, overlap=9),
+    "flashtalk": WindowSize(window=33, overlap=5),
+}
+# The sampler of the host that does what the weights were trained for.
+TRAINED_SAMPLERS: dict[Family, str] = {
+    "multitalk": "euler", "infinitetalk": "euler", "flashtalk": "lcm",
+}  # fmt: skip
+# Timesteps before the shift that weights were distilled for, by their number; other numbers, and
+# families without a table, are spaced evenly.
+STEP_TABLES: dict[Family, dict[int, tuple[float, ...]]] = {
+    "flashtalk": {4: (1000, 750, 500, 250), 2: (1000, 500)}
 }
 
 
@@ -80,12 +96,21 @@ class Preset:
     text_guidance: float
     audio_guidance: float
     step_cache: bool  # whether step caching makes sense with so many steps
+    families: tuple[Family, ...] = ("multitalk", "infinitetalk")  # whose weights it is for
 
 
 PRESETS: dict[str, Preset] = {
     "full": Preset(steps=40, shift=None, text_guidance=5.0, audio_guidance=4.0, step_cache=True),
     "FusionX": Preset(steps=8, shift=2.0, text_guidance=1.0, audio_guidance=2.0, step_cache=False),
     "lightx2v": Preset(steps=4, shift=2.0, text_guidance=1.0, audio_guidance=2.0, step_cache=False),
+    "FlashTalk": Preset(
+        steps=4,
+        shift=5.0,
+        text_guidance=1.0,
+        audio_guidance=1.0,
+        step_cache=False,
+        families=("flashtalk",),
+    ),
 }
 
 SMALL_PICTURE_PX = 600_000  # up to here the 480 class, else 720

@@ -6,7 +6,8 @@ VAE, `embed_picture` the CLIP vision encoder, `denoise` one whole sampling run.
 All that a window needs of those before it is its `WindowState`. So a window can be made again, and
 a video continued from any window whose state was kept, with the same bits.
 
-Source: sampling.md sections 4 (MultiTalk) and 11 (InfiniteTalk), decisions.md 2, 3 and 9.
+Source: sampling.md sections 4 (MultiTalk) and 11 (InfiniteTalk), flashtalk.md sections 4 and 5,
+decisions.md 2, 3, 9 and 30.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class WindowRequest:
     picture_embedding: object  # what `embed_picture` gave
     speech: Tensor  # [S, F, 5, M, E]
     motion: Motion | None
+    # Fresh noise [1, 16, T, h, w] to mix in after a step (FlashTalk); None: the sampler's own.
+    step_noise: Callable[[], Tensor] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +114,10 @@ class NoiseSource(Protocol):
         """Noise for motion latents, drawn before every model call and once after the last."""
         ...
 
+    def step(self, shape: Sequence[int]) -> Tensor:
+        """Noise for a whole latent, drawn after every step (FlashTalk)."""
+        ...
+
     def state(self) -> Tensor:
         """Where the stream stands, [n] uint8."""
         ...
@@ -130,7 +137,7 @@ class SeededNoise:
         """Standard normal numbers, float32."""
         return torch.randn(*shape, generator=self._generator)
 
-    motion = window
+    motion = step = window
 
     def state(self) -> Tensor:
         """Where the stream stands, [n] uint8."""
@@ -179,9 +186,10 @@ def generate(
     """Make a video window by window; together the windows give exactly `plan.num_frames`.
 
     MultiTalk continues from the last frames of the previous window, InfiniteTalk conditions every
-    window on a frame of the source. `after` is the state of the last window that is there already;
-    None begins at the picture. `attempt` calls what makes a window, and may call it again after a
-    failure: it then makes the same window from the same random numbers.
+    window on a frame of the source, FlashTalk on the picture. `after` is the state of the last
+    window that is there already; None begins at the picture. `attempt` calls what makes a window,
+    and may call it again after a failure: it then makes the same window from the same random
+    numbers.
 
     Raises:
         NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
@@ -208,25 +216,26 @@ class _WindowMaker:
         drift: DriftControl,
     ) -> None:
         self._plan, self._scene, self._models, self._noise = plan, scene, models, noise
-        self._follows, self._drift = family == "multitalk", drift
+        self._family, self._follows, self._drift = family, family == "multitalk", drift
         self._first, self._begin = scene.source(0), noise.state()
         self._picture_colors = color_statistics(self._first, models.device)
         self._still: tuple[int, Tensor, Tensor] | None = None  # window, picture, its latents
+        self._seen: tuple[Tensor, object] | None = None  # picture, its embedding
 
     def make(self, index: int, state: WindowState | None) -> FinishedWindow:
         """Window `index` from the state after the window before; None for the first."""
         self._noise.restore(self._begin if state is None else state.noise)
         plan, models = self._plan, self._models
         tail = self._first if state is None else state.tail
-        condition = tail if self._follows else self._scene.source(plan.starts[index])
+        condition = tail if self._follows else self._source(plan.starts[index])
         decoded = models.decode(self._sample(index, tail, condition))[: plan.window_frames(index)]
         check_finite(decoded, "decoded frames of the VAE", _ADVICE)
         own = color_statistics(decoded, models.device)
+        kept = plan.kept(index)
         # Frames that are neither new nor the beginning of the next window need no color.
-        skipped = min(plan.size.overlap, len(decoded) - plan.size.overlap) if index else 0
+        skipped = max(0, min(kept.start, len(decoded) - plan.size.overlap))
         target = self._target(condition, state)
         frames = match_statistics(decoded[skipped:], target, strength=self._drift.color_strength)
-        kept = plan.kept(index)
         return FinishedWindow(
             index=index,
             start=plan.starts[index] + kept.start,
@@ -252,20 +261,28 @@ class _WindowMaker:
         height, width = self._first.shape[1:3]
         shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(height, width))
         seen = condition[-1:] if self._drift.image_tokens == "window" else self._first
+        fresh = partial(self._noise.step, shape) if self._family == "flashtalk" else None
         request = WindowRequest(
             index=index,
             noise=self._noise.window(shape),
             condition=latents,
             known_latent_frames=count_latent_frames(len(condition)),
-            picture_embedding=models.embed_picture(seen),
+            picture_embedding=self._embed(seen),
             speech=window_speech(plan, index, self._scene.tracks, self._scene.silence),
             motion=motion,
+            step_noise=fresh,
         )
         final = models.denoise(request)
         check_finite(final, "result of the network", "Use weights in another format.")
         if motion is not None and motion.noise is not None:
             motion.noise()  # the reference draws once more after the last step
+        if fresh is not None:
+            fresh()  # and so does this one, with weight 0
         return final
+
+    def _source(self, number: int) -> Tensor:
+        """The source frame [1, H, W, 3] that a window is conditioned on."""
+        return self._first if self._family == "flashtalk" else self._scene.source(number)
 
     def _motion(
         self, index: int, tail: Tensor, condition: Tensor, latents: Tensor
@@ -291,6 +308,12 @@ class _WindowMaker:
                 window, condition, self._encode(pad_with_grey(condition, window)),
             )  # fmt: skip
         return known[2]
+
+    def _embed(self, seen: Tensor) -> object:
+        """CLIP tokens of a picture [1, H, W, 3]; those of a still one are made once for a run."""
+        if self._seen is None or not torch.equal(self._seen[0], seen):
+            self._seen = seen, self._models.embed_picture(seen)
+        return self._seen[1]
 
     def _encode(self, frames: Tensor) -> Tensor:
         latents = self._models.encode(frames)

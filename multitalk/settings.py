@@ -14,6 +14,7 @@ from .config import (
     ColorReference,
     Family,
     ImageTokens,
+    Schedule,
     SizeClass,
     WindowSize,
     default_shift,
@@ -95,9 +96,10 @@ def resolve_guidance(
     if preset is None:
         raise ValueError(f"preset is {name!r}; use {', '.join(PRESETS)} or custom.")
     if step_cache > 0 and not preset.step_cache:
+        or_full = ", or choose full" if preset.families == PRESETS["full"].families else ""
         raise ValueError(
             f"preset {name} has {preset.steps} steps and step_cache is {step_cache:g}; the step "
-            "cache needs the many steps of preset full. Set step_cache to 0, or choose full."
+            f"cache needs the many steps of preset full. Set step_cache to 0{or_full}."
         )
     return GuidanceSettings(
         steps=preset.steps,
@@ -156,6 +158,8 @@ class RunSettings:
     drift: DriftControl = field(default_factory=DriftControl)
     reference_length: bool = False
     short_last_window: bool = False
+    schedule: Schedule = "as trained"  # how noise levels are spaced
+    sigmas: tuple[float, ...] | None = None  # noise levels that were given; None: by the schedule
 
 
 def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> WindowPlan:
@@ -171,7 +175,13 @@ def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> Win
             family=settings.family,
             max_frames=MAX_REFERENCE_FRAMES,
         )
-    return plan_exact(num_frames, settings.size, short_last_window=settings.short_last_window)
+    return plan_exact(
+        num_frames,
+        settings.size,
+        short_last_window=settings.short_last_window,
+        # FlashTalk shows no window's first frames, so the first one begins before the sound.
+        lead=settings.size.overlap if settings.family == "flashtalk" else 0,
+    )
 
 
 def to_record(settings: RunSettings) -> dict[str, Any]:
@@ -181,6 +191,11 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
     end, and only where it differs from what runs did before there was such a setting.
     """
     guided, cache, apg, drift = settings.guidance, settings.step_cache, settings.apg, settings.drift
+    newer: dict[str, Any] = {}
+    if settings.schedule != "as trained":
+        newer["schedule"] = settings.schedule
+    if settings.sigmas is not None:
+        newer["sigmas"] = settings.sigmas
     return {
         "version": RECORD_VERSION,
         "height": settings.height,
@@ -217,6 +232,7 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
         },
         "reference_length": settings.reference_length,
         "short_last_window": settings.short_last_window,
+        **newer,
     }
 
 

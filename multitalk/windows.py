@@ -4,7 +4,7 @@ Exact mode (the default) returns exactly the number of frames that the sound cov
 length. Reference mode repeats what the published programs do, for comparison: tracks must be longer
 than a window, the tail is mirrored speech, MultiTalk returns three frames less.
 
-Source: decisions.md 2 and 3, sampling.md sections 4 and 11.
+Source: decisions.md 2, 3 and 30, sampling.md sections 4 and 11, flashtalk.md section 5.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from .config import AUDIO_RADIUS, VAE_TIME, Family, WindowSize
+from .config import AUDIO_RADIUS, FAMILY_NAMES, VAE_TIME, Family, WindowSize
 
 MIRROR_EXTRA = 3  # frames that the reference mirrors beyond the need, and MultiTalk loses
 MAX_REFERENCE_FRAMES = 1000
@@ -31,6 +31,7 @@ class WindowPlan:
     num_frames: int  # frames returned
     last_window: int  # frames of the last window
     mirrored: tuple[int, ...]  # per speaker: mirrored frames appended in the last window
+    lead: int = 0  # frames that the first window makes before the video begins
 
     @property
     def num_windows(self) -> int:
@@ -43,7 +44,7 @@ class WindowPlan:
 
     def kept(self, index: int) -> slice:
         """Which frames of window `index` go into the video."""
-        first = self.size.overlap if index else 0
+        first = self.size.overlap if index else self.lead
         return slice(
             first, max(first, min(self.window_frames(index), self.num_frames - self.starts[index]))
         )
@@ -72,14 +73,17 @@ def check_window_size(size: WindowSize) -> None:
         )
 
 
-def plan_exact(num_frames: int, size: WindowSize, *, short_last_window: bool = False) -> WindowPlan:
+def plan_exact(
+    num_frames: int, size: WindowSize, *, short_last_window: bool = False, lead: int = 0
+) -> WindowPlan:
     """Windows at 0, W-O, 2(W-O) ... for exactly `num_frames`; the last is the first to reach them.
 
     A short last window samples only as many frames as are needed (4n+1): quicker, but a length the
-    model was not trained on.
+    model was not trained on. With a `lead` all windows begin that many frames earlier, and the
+    first ones of the first window are not shown.
     """
     stride = size.window - size.overlap
-    starts = [0]
+    starts = [-lead]
     while starts[-1] + size.window < num_frames:
         starts.append(starts[-1] + stride)
     needed = num_frames - starts[-1]
@@ -90,6 +94,7 @@ def plan_exact(num_frames: int, size: WindowSize, *, short_last_window: bool = F
         num_frames=num_frames,
         last_window=short if short_last_window else size.window,
         mirrored=(),
+        lead=lead,
     )
 
 
@@ -102,8 +107,14 @@ def plan_reference(
     limits the video; up to the window it means one window.
 
     Raises:
-        ValueError: If a track is not longer than a window.
+        ValueError: If a track is not longer than a window, or for a family whose own program does
+            not show all of the sound.
     """
+    if family == "flashtalk":
+        raise ValueError(
+            f"length is reference, and {FAMILY_NAMES[family]}'s own program leaves out up to 1.1 s "
+            "of the sound at the end. Set length to exact."
+        )
     if min(lengths) <= size.window:
         raise ValueError(
             f"The shortest track has {min(lengths)} frames; reference mode needs more than one "
@@ -147,35 +158,44 @@ def window_speech(
 ) -> Tensor:
     """Speech that drives window `index`, [S, F, 5, M, E], of the tracks [F_s, M, E].
 
-    In exact mode `silence` [M, E] follows their end. Only what the window hears is copied.
+    In exact mode `silence` [M, E] follows their end, and comes before their beginning where the
+    plan has a lead. Only what the window hears is copied.
     """
     start, frames = plan.starts[index], plan.window_frames(index)
     needed = range(start - AUDIO_RADIUS, start + frames + AUDIO_RADIUS)
     last = index == plan.num_windows - 1
     mirrored = plan.mirrored if plan.mirrored and last else [0] * len(tracks)
     silence = None if plan.mirrored else silence
+    before = silence if plan.lead else None
     heard = [
-        _take_frames(track, needed, tail, silence)
+        _take_frames(track, needed, tail, before, silence)
         for track, tail in zip(tracks, mirrored, strict=True)
     ]
     return audio_windows(heard, AUDIO_RADIUS, frames)
 
 
-def _take_frames(track: Tensor, needed: range, mirrored: int, silence: Tensor | None) -> Tensor:
+def _take_frames(
+    track: Tensor, needed: range, mirrored: int, before: Tensor | None, after: Tensor | None
+) -> Tensor:
     """Frames of a track, one per number needed: [len(needed), M, E].
 
-    Before its beginning stands its first frame. After its end stand its last `mirrored` frames
-    backwards (all there are, if fewer), then silence; without silence, what came last.
+    `before` [M, E] stands before its beginning; without it, its first frame. After its end stand
+    its last `mirrored` frames backwards (all there are, if fewer), then `after` [M, E]; without it,
+    what came last.
     """
     length = len(track)
     end = length + min(mirrored, length)
-    places = [min(max(frame, 0), end - 1) for frame in needed if silence is None or frame < end]
+    early = 0 if before is None else sum(frame < 0 for frame in needed)
+    late = 0 if after is None else sum(frame >= end for frame in needed)
+    within = needed[early : len(needed) - late]
+    places = [min(max(frame, 0), end - 1) for frame in within]
     places = [place if place < length else 2 * length - 1 - place for place in places]
-    taken = track[torch.tensor(places, dtype=torch.long)]
-    if silence is None:
-        return taken
-    after = repeat(silence, "m e -> f m e", f=len(needed) - len(places))
-    return torch.cat([taken, after])
+    parts = [track[torch.tensor(places, dtype=torch.long)]]
+    if before is not None and early:
+        parts.insert(0, repeat(before, "m e -> f m e", f=early))
+    if after is not None and late:
+        parts.append(repeat(after, "m e -> f m e", f=late))
+    return torch.cat(parts)
 
 
 def plan_one(start: int, num_latent_frames: int) -> WindowPlan:

@@ -83,7 +83,7 @@ class MultiTalkGuider(io.ComfyNode):
         plan = plan_guidance(text_guidance, audio_guidance, apg=APG.read(inputs))
         negative = inputs.get("negative") or with_text(positive, empty_conditioning(model))
         begin = Motion(latents=latent[:, :, :1], noise=None)
-        motion = begin if family == "infinitetalk" else None
+        motion = None if family == "multitalk" else begin
         return io.NodeOutput(TalkGuider(model, positive, negative, audio, plan, motion=motion))
 
 

@@ -43,8 +43,9 @@ MAX_LORAS = 5
 _MODEL_OUTPUT = (io.Model, "model", "For MultiTalk Sampler.")
 FAMILY = Widget(
     "family",
-    "Window rules the weights were trained for. auto: InfiniteTalk if the file name "
-    "contains 'infinite', else MultiTalk.",
+    "Window rules the weights were trained for. auto: FlashTalk if the name of the file or "
+    "its folder contains 'flashtalk', InfiniteTalk if the file name contains 'infinite', else "
+    "MultiTalk.",
     default="auto",
     choices=("auto", *FAMILIES),
     advanced=True,
@@ -106,10 +107,10 @@ class MultiTalkLoadModel(io.ComfyNode):
         return schema(
             "MultiTalk Load Model",
             "loaders",
-            "WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk and up to "
-            "five LoRAs, from every file layout in use. The MODEL works with the host's own nodes "
-            "too.",
-            search_aliases=["talking avatar", "wan", "infinitetalk", "lora", "gguf", "fp8"],
+            "WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk, or FlashTalk as one, "
+            "and up to five LoRAs, from every file layout in use. The MODEL works with the host's "
+            "own nodes too.",
+            search_aliases=["talking avatar", "wan", "infinitetalk", "flashtalk", "lora", "gguf"],
             inputs=[
                 Widget(
                     "base",
@@ -154,17 +155,19 @@ class MultiTalkLoadModel(io.ComfyNode):
         **unknown: Any,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
-        from ..multitalk.model.kinds import describe
+        from ..multitalk.model.kinds import contradicts, describe
         from .loading.loras import report_loras
         from .loading.model_files import find_model_files
 
         check_names(unknown)
         check_inputs({"loras": loras})
         found = find_model_files(base, audio_part, cls.hidden.dynprompt)
+        found.check_family(family)
         chosen = _read_loras(loras)
         headers = [found.base] if audio_part == IN_BASE else [found.base, found.audio.header]
         changes = report_loras(chosen, found.network, cls.hidden.dynprompt)
-        report = "\n\n".join(text for text in [*map(describe, headers), changes] if text)
+        said = [*map(describe, headers), contradicts(found.audio.header, family), changes]
+        report = "\n\n".join(text for text in said if text)
         logger.info("[MultiTalk] %s", report)
         if changes:
             send_text(changes, cls.hidden.unique_id)
@@ -230,6 +233,7 @@ class MultiTalkReadFiles(io.ComfyNode):
         check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
         FAMILY.read({"family": family})
         found = find_model_files(base, audio_part, cls.hidden.dynprompt)
+        found.check_family(family)
         with Waiting(f"loading {base}", "loaded") as waiting:
             model = load_base(found, weight_dtype)
             waiting.say(f"loading {found.audio.name}")
@@ -282,6 +286,7 @@ class MultiTalkAddLoras(io.ComfyNode):
 def _with_audio(
     model: comfy.model_patcher.ModelPatcher, file: AudioFile, family: str, weight_dtype: str
 ) -> comfy.model_patcher.ModelPatcher:
+    from ..multitalk.model.kinds import contradicts
     from .loading.audio_part import load_audio_part
     from .loading.model_files import choose_family
 
@@ -289,6 +294,8 @@ def _with_audio(
     dtype = model.model.get_dtype_inference()
     part = load_audio_part(file, dtype, weight_dtype)
     chosen = choose_family(file, family)
+    if note := contradicts(file.header, family):
+        logger.warning("[MultiTalk] %s", note)
     logger.info("[MultiTalk] audio part %s, %s rules, %s", file.name, chosen, dtype)
     attached = AttachedAudio(name=file.name, family=chosen, config=file.config)
     return attach_audio(model, part, attached)

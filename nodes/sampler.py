@@ -16,7 +16,7 @@ from .host import PREFIX, graph_metadata
 from .sounds import from_sound
 from .values import check_prefix
 from .video_place import GrowingPlayer, VideoPlace
-from .widgets import FILENAME_PREFIX, SAMPLING, media_inputs, model_inputs, schema
+from .widgets import FILENAME_PREFIX, SAMPLING, media_inputs, model_inputs, noise_inputs, schema
 
 if TYPE_CHECKING:
     from .sampling.video_run import VideoRun
@@ -42,7 +42,7 @@ class MultiTalkSampler(io.ComfyNode):
             "sound: window by window, any length, one to six speakers. Beyond some minutes use "
             "MultiTalk Sample To Video: its memory does not grow.",
             search_aliases=["talking head", "talking avatar", "lip sync", "lipsync", "dub video"],
-            inputs=[*model_inputs(), *media_inputs(), *SAMPLING],
+            inputs=[*model_inputs(), *media_inputs(), *SAMPLING, *noise_inputs()],
             outputs=[
                 (io.Image, "images", "All frames, 25 per second."),
                 (io.Audio, "audio", "The sound, exactly as long as the frames."),
@@ -84,7 +84,13 @@ class MultiTalkSampleToVideo(io.ComfyNode):
             "and AAC, with the graph inside): ten minutes need no more memory than ten seconds. "
             "The file plays from the first window on, even if the run is stopped.",
             search_aliases=["talking head", "avatar video", "lip sync", "lipsync", "dub video"],
-            inputs=[*model_inputs(), *media_inputs(), *SAMPLING, FILENAME_PREFIX],
+            inputs=[
+                *model_inputs(),
+                *media_inputs(),
+                *SAMPLING,
+                FILENAME_PREFIX,
+                *noise_inputs(),
+            ],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
             is_output_node=True,

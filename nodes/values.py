@@ -80,6 +80,13 @@ SOCKETS: Mapping[str, _Socket] = {
     ),
     "positive": _CONDITIONING,
     "negative": _CONDITIONING,
+    "custom_sampler": _Socket(
+        lambda value: hasattr(value, "sample"), "a sampler; connect for example Sampler Select"
+    ),
+    "sigmas": _Socket(
+        lambda value: isinstance(value, Tensor) and value.ndim == 1 and has_numbers(value),
+        "noise levels; connect for example Basic Scheduler",
+    ),
     "preset": _CHOICE,
     "size": _CHOICE,
     "placement": _CHOICE,

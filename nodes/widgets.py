@@ -13,7 +13,14 @@ from typing import Any
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..multitalk.config import COLOR_REFERENCES, FAMILIES, IMAGE_TOKENS, PRESETS, ApgConfig
+from ..multitalk.config import (
+    COLOR_REFERENCES,
+    FAMILIES,
+    IMAGE_TOKENS,
+    PRESETS,
+    SCHEDULES,
+    ApgConfig,
+)
 from .host import PREFIX
 from .sockets import Speech
 from .values import check_choice
@@ -148,7 +155,8 @@ SETTINGS = (
     Widget(
         "preset",
         "full: 40 steps without LoRA. FusionX: 8 steps, lightx2v: 4 steps, each with the "
-        "LoRA of that name at strength 1. custom: your own numbers.",
+        "LoRA of that name at strength 1. FlashTalk: 4 steps of one pass, with the weights of that "
+        "name. custom: your own numbers.",
         default="full",
         parts={**dict.fromkeys(PRESETS, ()), "custom": (*_SCHEDULE, *GUIDANCE)},
         becomes="guidance",
@@ -193,7 +201,8 @@ ADVANCED = (
     ),
     _Advanced(
         "window",
-        "Frames sampled at once: a multiple of 4, plus 1, such as 49 or 81. 0: as trained, 81.",
+        "Frames sampled at once: a multiple of 4, plus 1, such as 49 or 81. 0: as trained, 81, "
+        "for FlashTalk 33.",
         default=0,
         limits=(0, 401),
         becomes="size.window",
@@ -201,7 +210,7 @@ ADVANCED = (
     _Advanced(
         "overlap",
         "Frames that a window repeats of the one before: a multiple of 4, plus 1. 0: as "
-        "trained, 25 for MultiTalk, 9 for InfiniteTalk.",
+        "trained, 25 for MultiTalk, 9 for InfiniteTalk, 5 for FlashTalk.",
         default=0,
         limits=(0, 397),
         becomes="size.overlap",
@@ -215,8 +224,8 @@ ADVANCED = (
     ),
     _Advanced(
         "sampler",
-        "The host's samplers. euler as trained; those that ask the model several times per "
-        "step are experimental.",
+        "The host's samplers. euler as trained, for which preset FlashTalk takes lcm; those that "
+        "ask the model several times per step are experimental.",
         default="euler",
         choices=comfy.samplers.SAMPLER_NAMES,
     ),
@@ -282,6 +291,13 @@ KEEP_FINISHED = _Advanced(
     "deleted then.",
     default=False,
 )
+SCHEDULE = _Advanced(
+    "schedule",
+    "How noise levels are spaced. as trained: by the weights. even: equal steps before the shift, "
+    "for LoRAs that were distilled so, and for samplers that look back at earlier steps.",
+    default=SCHEDULES[0],
+    choices=SCHEDULES,
+)
 SAMPLING = (*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED)  # what the samplers have
 
 
@@ -311,6 +327,26 @@ def model_inputs() -> list[Any]:
             lazy=True,
             tooltip="clip_vision_h, from the host's Load CLIP Vision. Every released WAN 2.1 I2V "
             "base needs it; the toy does not.",
+        ),
+    ]
+
+
+def noise_inputs() -> list[Any]:
+    """What came to the samplers after their first version: how noise becomes a picture."""
+    return [
+        SCHEDULE.input(),
+        io.Sampler.Input(
+            "custom_sampler",
+            optional=True,
+            lazy=True,
+            tooltip="A sampler of another node, such as Sampler Select, instead of the one above.",
+        ),
+        io.Sigmas.Input(
+            "sigmas",
+            optional=True,
+            lazy=True,
+            tooltip="Noise levels of another node, such as Basic Scheduler, instead of steps, "
+            "shift and schedule; preset must be custom.",
         ),
     ]
 

@@ -25,7 +25,7 @@ INSTRUCTION = re.compile(
 # Words of the trade, and what people call it: 4n+1 is "a multiple of 4, plus 1".
 JARGON = re.compile(
     r"4n\+1|\b(latents?|tokens?|dtypes?|einops|conditioning|logits?|modulo|kwargs?|endian"
-    r"|NoneType|sigmas?|bucket|schema)\b"
+    r"|NoneType|sigma|bucket|schema)\b"
 )
 # Parts of sentences that a caller puts between what was given and what to do, in these files.
 FRAGMENTS = {

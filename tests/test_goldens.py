@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from pack.tests import golden_chunks, golden_engine, golden_script, golden_speech
+from pack.tests import golden_chunks, golden_engine, golden_flash, golden_script, golden_speech
 from pack.tests.golden_index import Case
 
 ENGINE = {
     **golden_engine.HANDLERS, **golden_script.HANDLERS, **golden_speech.HANDLERS,
-    **golden_chunks.HANDLERS,
+    **golden_chunks.HANDLERS, **golden_flash.HANDLERS,
 }  # fmt: skip
 HOST = {
     "denoiser_g1": "denoiser", "denoiser_g2": "denoiser", "denoiser_g3": "denoiser",
@@ -24,6 +24,7 @@ HOST = {
     "loop_cached_text1": "loop", "infinite_single": "loop", "infinite_dual": "loop",
     "infinite_apg_colour": "loop", "infinite_video": "loop", "infinite_clip": "loop",
 }  # fmt: skip
+FLASH = golden_flash.HOST
 
 WEIGHTS = {
     "lora_reference_merge": "reference_merge", "lora_standard_merge": "standard_merge",
@@ -38,6 +39,7 @@ def pytest_generate_tests(metafunc):
     kinds = {
         "engine_case": [e for e in entries if e["name"] in ENGINE],
         "host_case": [e for e in entries if e["name"] in HOST],
+        "flash_case": [e for e in entries if e["name"] in FLASH],
         "weights_case": [e for e in entries if e["name"] in WEIGHTS],
         "any_case": entries,
     }
@@ -58,6 +60,11 @@ def test_host_golden(goldens_dir, host_case, host):
 
 
 @pytest.mark.host
+def test_flash_golden(goldens_dir, flash_case, host):
+    FLASH[flash_case["name"]](Case(goldens_dir, flash_case))
+
+
+@pytest.mark.host
 def test_weights_golden(goldens_dir, weights_case, host):
     from pack.tests import golden_weights
 
@@ -66,5 +73,5 @@ def test_weights_golden(goldens_dir, weights_case, host):
 
 def test_every_case_is_known(any_case):
     name = any_case["name"]
-    tables = (ENGINE, HOST, WEIGHTS)
+    tables = (ENGINE, HOST, FLASH, WEIGHTS)
     assert sum(name in table for table in tables) == 1, f"unknown case {name}"

@@ -34,6 +34,13 @@ _FLOAT_WORDS = {
 }  # fmt: skip
 
 
+# What the names of published files hold; the first that fits counts.
+_FAMILY_MARKS: tuple[tuple[Family, str], ...] = (
+    ("flashtalk", "flashtalk"), ("infinitetalk", "infinite"), ("multitalk", "multitalk"),
+)  # fmt: skip
+_FLASHTALK_HINT = "for preset FlashTalk of MultiTalk Sampler, one speaker"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KindRow:
     """How a kind of file is told, and where it goes."""
@@ -203,23 +210,42 @@ def _base_words(header: Header) -> str:
 
 def _audio_words(header: Header) -> str:
     shape = header.shapes.get("blocks.0.norm_x.weight") or (0,)
-    source = "name" if _stated_family(header) is None else "metadata"
+    family, source = _told_family(header)
+    hint = f"; {_FLASHTALK_HINT}" if family == "flashtalk" else ""
     return (
         f"{count(count_blocks(plain_names(header.shapes)), 'block')} of width {shape[0]}; "
-        f"MultiTalk and InfiniteTalk files look alike, by its {source} this is "
-        f"{guess_family(header)}"
+        f"MultiTalk, InfiniteTalk and FlashTalk files look alike, by its {source or 'name'} this "
+        f"is {family}{hint}"
     )
 
 
 def guess_family(header: Header) -> Family:
-    """MultiTalk or InfiniteTalk: metadata, else the file name; keys and shapes are the same."""
-    named: Family = "infinitetalk" if "infinite" in header.name.lower() else "multitalk"
-    return _stated_family(header) or named
+    """By metadata, else the file name, else the folder's; keys and shapes are the same."""
+    return _told_family(header)[0]
 
 
-def _stated_family(header: Header) -> Family | None:
+def contradicts(header: Header, choice: str) -> str:
+    """A sentence if a family was chosen and the file tells of another; else empty."""
+    family, source = _told_family(header)
+    if choice in ("auto", family) or not source:
+        return ""
+    return f"family {choice} was chosen and counts; by its {source} {header.name} is {family}"
+
+
+def _told_family(header: Header) -> tuple[Family, str]:
+    """The family of a file and what tells it; empty where nothing does."""
     stated = header.config("multitalk").get("family")
-    return next((family for family in FAMILIES if family == stated), None)
+    for family in FAMILIES:
+        if family == stated:
+            return family, "metadata"
+    folders = "".join(file.parent.name for file in header.files[:1])
+    for source, text in (("name", header.name), ("folder", folders)):
+        letters = re.sub(r"[^a-z]", "", text.lower())
+        for family, mark in _FAMILY_MARKS:
+            # Folders were not looked at before there was FlashTalk: old graphs keep their rule.
+            if mark in letters and (source == "name" or family == "flashtalk"):
+                return family, source
+    return "multitalk", ""
 
 
 _DETAILS: dict[str, Callable[[Header], str]] = {

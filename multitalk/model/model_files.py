@@ -89,6 +89,26 @@ class ModelFiles:
             network=network,
         )
 
+    def check_family(self, choice: str) -> None:
+        """Refuse another audio part on top of FlashTalk's, whose base was trained with its own.
+
+        `choice` is a family or auto; one of another family says that the base is no FlashTalk.
+
+        Raises:
+            ValueError: With what to choose.
+        """
+        base = self.base
+        if choice not in ("auto", "flashtalk") or self.audio.header is base:
+            return
+        if not has_audio_part(base) or guess_family(base) != "flashtalk":
+            return
+        if self.audio.family != "flashtalk":
+            raise ValueError(
+                f"{base.name} is FlashTalk by its name and holds an audio part of its own; "
+                f"{self.audio.name} on top was not trained with it. Set audio_part to (in base). "
+                "If the base is no FlashTalk, choose its family."
+            )
+
     @property
     def headers(self) -> tuple[ModelHeader, ...]:
         """Of the base and of the audio part, each file once."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from ..config import FRAME_RATE
 from ..generate import VideoWindow
+from ..schedule import noise_levels
 from ..settings import RunSettings
 from ..windows import WindowPlan
 from ..words import count
 
 NUMBERS_PER_LINE = 10  # windows of a line; beyond, a summary comes first
 NUM_WORST = 3  # windows named in the summary
+MOST_LEVELS, LEVELS_AT_ENDS = 13, 5  # noise levels of a line; of more, how many at either end
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,6 +80,10 @@ class RunReport:
             lines.append(
                 f"step cache: {self.reused_steps} of {count(steps, 'step')} reused in each window"
             )
+        levels = [f"{level:.4g}" for level in noise_levels(self.settings).tolist()]
+        if len(levels) > MOST_LEVELS:
+            levels[LEVELS_AT_ENDS:-LEVELS_AT_ENDS] = ["..."]
+        lines.append(f"sigmas: {' '.join(levels)}")
         lines.append(f"LoRA: {count(self.lora_keys, 'weight')} changed")
         if self.peak_bytes is not None:
             lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GiB")
@@ -94,7 +100,7 @@ class RunReport:
             f"(overlap {plan.size.overlap})",
             f"sampling: {count(guided.steps, 'step')} of "
             f"{count(self.num_passes, 'pass', 'passes')}, {settings.sampler}, "
-            f"shift {guided.shift:g}, text {guided.text_guidance:g}, "
+            f"{_spacing(settings)}, text {guided.text_guidance:g}, "
             f"audio {guided.audio_guidance:g}, seed {settings.seed}",
         ]
 
@@ -119,6 +125,14 @@ class RunReport:
             part = shown[begin : begin + NUMBERS_PER_LINE]
             lines.append(f"  from window {begin + 1}: {', '.join(part)}")
         return lines
+
+
+def _spacing(settings: RunSettings) -> str:
+    """How the noise levels are spaced."""
+    if settings.sigmas is not None:
+        return "sigmas as connected"
+    even = ", even" if settings.schedule == "even" else ""
+    return f"shift {settings.guidance.shift:g}{even}"
 
 
 def clock(seconds: float) -> str:

@@ -43,13 +43,16 @@ def check_files(speech: Speech, dynprompt: Any, node_id: str) -> Family | None:
     if len(loaders) != 1:  # none of ours, or a switch decides which one: its own checks follow
         return None
     name, base = loaders[0]["audio_part"], loaders[0].get("base")
+    choice = str(loaders[0].get("family", "auto"))
     if isinstance(base, str):
-        audio = find_model_files(base, name, dynprompt).audio
+        found = find_model_files(base, name, dynprompt)
+        found.check_family(choice)
+        audio = found.audio
     else:
         audio = find_audio_file(name, dynprompt)
     layers, width = speech.features.shape[2:]
     check_encoder_fit(layers, width, audio.config, audio.name)
-    return choose_family(audio, str(loaders[0].get("family", "auto")))
+    return choose_family(audio, choice)
 
 
 def choose_family(audio: AudioFile, choice: str) -> Family:

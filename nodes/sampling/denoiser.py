@@ -16,7 +16,7 @@ from ...multitalk.cast import Cast
 from ...multitalk.finite import StepWatch, check_finite, is_finite
 from ...multitalk.generate import WindowRequest
 from ...multitalk.guidance import GuidancePlan
-from ...multitalk.schedule import shifted_sigmas
+from ...multitalk.schedule import noise_levels
 from ...multitalk.settings import RunSettings
 from ..progress import StepProgress
 from .block_cache import RunCache
@@ -38,6 +38,7 @@ class RunInputs:
     negative: list[Any]
     image: Tensor  # [F, H, W, 3]; one picture, or the source video of InfiniteTalk
     cast: Cast
+    sampler: comfy.samplers.Sampler | None = None  # that came over a socket
 
 
 def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
@@ -77,8 +78,8 @@ def window_denoiser(
 
     `cells` [S+1, h, w] are speaker masks on the latent grid, None for one speaker.
     """
-    sigmas = shifted_sigmas(settings.guidance.steps, settings.guidance.shift)
-    sampler = comfy.samplers.sampler_object(settings.sampler)
+    steps, sigmas = settings.guidance.steps, noise_levels(settings)
+    sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
 
@@ -103,19 +104,49 @@ def window_denoiser(
         latents = guider.sample(
             request.noise,
             torch.zeros_like(request.noise),
-            sampler,
+            with_noise(sampler, request.step_noise),
             sigmas,
             callback=after_step,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=settings.seed,
+            seed=settings.seed if request.step_noise is None else own_seed(settings, request.index),
         )
         if not is_finite(latents):
-            step = watch.first_bad() or settings.guidance.steps
-            what = f"step {step} of {settings.guidance.steps} of the network"
+            step = watch.first_bad() or steps
+            what = f"step {step} of {steps} of the network"
             check_finite(latents, what, advise_network(inputs.model))
         return latents
 
     return denoise
+
+
+def sampler_name(sampler: comfy.samplers.Sampler) -> str:
+    """What a sampler of the host is called in its list, or else its class."""
+    function = getattr(sampler, "sampler_function", None)
+    name = getattr(function, "__name__", type(sampler).__name__)
+    return name.removeprefix("sample_").removesuffix("_function")
+
+
+def with_noise(
+    sampler: comfy.samplers.Sampler, step_noise: Callable[[], Tensor] | None
+) -> comfy.samplers.Sampler:
+    """The sampler; lcm so that it mixes in `step_noise` after a step, if there is any.
+
+    Its own noise begins at the seed in every call, so all windows of a video would get the same.
+    """
+    if step_noise is None or sampler_name(sampler) != "lcm":
+        return sampler
+
+    def fresh(sigma: Tensor, _next: Tensor) -> Tensor:
+        return step_noise().to(sigma.device)
+
+    assert isinstance(sampler, comfy.samplers.KSAMPLER)
+    options = {**sampler.extra_options, "noise_sampler": fresh}
+    return comfy.samplers.KSAMPLER(sampler.sampler_function, options, sampler.inpaint_options)
+
+
+def own_seed(settings: RunSettings, index: int) -> int:
+    """The seed of a window for samplers with noise of their own, other in every window."""
+    return (settings.seed + index) % 2**64
 
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:

@@ -65,6 +65,9 @@ def run_identity(
         **describe_surroundings(*(inputs.get(name) for name in ("model", "vae", "clip_vision"))),
         **models,
     }
+    if (sampler := inputs.get("custom_sampler")) is not None:
+        made_by = sources.digest(linked.get("custom_sampler"))
+        parts["sampler"] = _joined(made_by, value_digest(getattr(sampler, "extra_options", None)))
     if sources.unknown:
         parts["what cannot be known"] = secrets.token_hex(16)
     return RunIdentity(

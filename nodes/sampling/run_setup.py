@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from ...multitalk.cast import Cast
-from ...multitalk.config import Family
+from ...multitalk.config import FAMILIES, FAMILY_NAMES, Family
+from ...multitalk.schedule import check_sigmas
 from ...multitalk.settings import (
     DriftControl,
+    GuidanceSettings,
     RunSettings,
     plan_video,
     resolve_guidance,
@@ -17,17 +20,20 @@ from ...multitalk.settings import (
     resolve_video_size,
     resolve_windows,
 )
+from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
 from ..loading.audio_hooks import attached_audio
 from ..pictures import read_pictures
 from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
-from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
-from .denoiser import RunInputs, empty_conditioning
+from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
+from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .finite import check_media, check_texts, check_vae
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
+
+_LAZY = ("model", "vae", "positive", "negative", "clip_vision", "custom_sampler", "sigmas")
 
 
 def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> list[str]:
@@ -46,13 +52,16 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     inputs, speech = _with_pictures(inputs, hidden), inputs["speech"]
     check_media_once(inputs, hidden)
     family = check_files(speech, hidden.dynprompt, hidden.unique_id)
-    # Unknown weights: InfiniteTalk's overlap is the smaller one, so nothing good is refused.
-    settings = resolve_settings(inputs, family or "infinitetalk")
+    if family is None:
+        settings = _resolve_any(inputs)
+    else:
+        settings = resolve_settings(inputs, family)
+        _check_pictures(inputs["image"], settings)
     cast_of(inputs, hidden, (settings.height, settings.width))
     plan = plan_video(settings, speech.num_frames, speech.num_speakers)
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
-    return missing_lazy(inputs, "model", "vae", "positive", "negative", "clip_vision")
+    return missing_lazy(inputs, *_LAZY)
 
 
 def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -> VideoRun:
@@ -66,9 +75,11 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     check_inputs(inputs, "image", "speech", "model", "vae")
     inputs = _with_pictures(inputs, hidden)
     model, image = inputs["model"], inputs["image"]
-    settings = resolve_settings(inputs, attached_audio(model).family)
+    weights = attached_audio(model).family
+    settings = resolve_settings(inputs, weights)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
-    _check_models(model, inputs.get("clip_vision"), image, settings)
+    _check_clip(model, inputs.get("clip_vision"))
+    _check_pictures(image, settings)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None
@@ -84,6 +95,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         negative=inputs.get("negative") or empty_conditioning(model),
         image=image,
         cast=cast,
+        sampler=inputs.get("custom_sampler"),
     )
     return VideoRun(
         run,
@@ -91,6 +103,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         node_id=hidden.unique_id,
         identity=identity,
         notes=[
+            *describe_rule(settings, weights, len(cast.tracks)),
             *cast.speech.notes,
             *cast.notes,
             *describe_source(len(image), cast.speech.num_frames, hidden),
@@ -149,7 +162,8 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     Raises:
         ValueError: If something is out of range, unknown, or contradicts something else.
     """
-    chosen = {row.becomes or row.name: row.read(inputs) for row in (*SETTINGS, *ADVANCED)}
+    rows = (*SETTINGS, *ADVANCED, SCHEDULE)
+    chosen = {row.becomes or row.name: row.read(inputs) for row in rows}
 
     def part(of: str) -> dict[str, Any]:
         names = [name for name in chosen if name.startswith(f"{of}.")]
@@ -157,11 +171,17 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
 
     height, width = resolve_video_size(chosen.pop("video"), *inputs["image"].shape[1:3])
     family, threshold = chosen.pop("family") or family, chosen.pop("step_cache")
+    preset, sampler = chosen.pop("guidance"), chosen.pop("sampler")
+    check_preset(preset, family)
+    if (connected := inputs.get("custom_sampler")) is not None:
+        sampler = sampler_name(connected)
+    guidance = resolve_guidance(preset, height, width, step_cache=threshold)
     return RunSettings(
         height=height,
         width=width,
         family=family,
-        guidance=resolve_guidance(chosen.pop("guidance"), height, width, step_cache=threshold),
+        sampler=resolve_sampler(preset, family, sampler, connected=connected is not None),
+        **_with_sigmas(guidance, inputs, preset, step_cache=threshold > 0),
         size=resolve_windows(family, **part("size")),
         step_cache=resolve_step_cache(threshold, height, width),
         drift=DriftControl(**part("drift")),
@@ -169,14 +189,46 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     )
 
 
-def _check_models(model: Any, clip_vision: Any, image: Tensor, settings: RunSettings) -> None:
+def _with_sigmas(
+    guidance: GuidanceSettings, inputs: dict[str, Any], preset: dict[str, Any], *, step_cache: bool
+) -> dict[str, Any]:
+    """Guidance, and the noise levels that came over a socket with as many steps as these have."""
+    if "sigmas" not in inputs:
+        return {"guidance": guidance}
+    if preset.get("preset") != "custom":
+        raise ValueError(
+            f"sigmas is connected, and preset {preset.get('preset')} brings steps and shift of its "
+            "own. Set preset to custom, or remove the link to sigmas."
+        )
+    if inputs["sigmas"] is None:  # not made yet
+        return {"guidance": guidance}
+    sigmas = check_sigmas(inputs["sigmas"], step_cache=step_cache)
+    return {"guidance": replace(guidance, steps=len(sigmas) - 1), "sigmas": sigmas}
+
+
+def _resolve_any(inputs: dict[str, Any]) -> RunSettings:
+    """As `resolve_settings` for weights that are not known yet: refused is what suits none."""
+    refusals = []
+    for family in FAMILIES:
+        try:
+            return resolve_settings(inputs, family)
+        except ValueError as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def _check_clip(model: Any, clip_vision: Any) -> None:
     if model.model.diffusion_model.img_emb is not None and clip_vision is None:
         raise ValueError(
             "This base expects CLIP vision, and nothing is connected to clip_vision; "
             "connect clip_vision_h with the host's Load CLIP Vision."
         )
-    if len(image) > 1 and settings.family == "multitalk":
+
+
+def _check_pictures(image: Tensor, settings: RunSettings) -> None:
+    if len(image) > 1 and settings.family != "infinitetalk":
         raise ValueError(
-            f"image holds {count(len(image), 'picture')}; MultiTalk takes one, only InfiniteTalk "
-            "follows a video. Connect one picture, or load an InfiniteTalk audio part."
+            f"image holds {count(len(image), 'picture')}; {FAMILY_NAMES[settings.family]} takes "
+            "one, only InfiniteTalk follows a video. Connect one picture, or load an InfiniteTalk "
+            "audio part."
         )

@@ -30,12 +30,16 @@ def test_every_family_has_a_window():
     assert set(FAMILIES) == set(WINDOW_SIZES)
 
 
+BEFORE = ("multitalk", "infinitetalk")
+
+
 @pytest.mark.parametrize(
     ("name", "numbers"),
     {
-        "full": (40, None, 5, 4, True),
-        "FusionX": (8, 2, 1, 2, False),
-        "lightx2v": (4, 2, 1, 2, False),
+        "full": (40, None, 5, 4, True, BEFORE),
+        "FusionX": (8, 2, 1, 2, False, BEFORE),
+        "lightx2v": (4, 2, 1, 2, False, BEFORE),
+        "FlashTalk": (4, 5, 1, 1, False, ("flashtalk",)),
     }.items(),
 )
 def test_presets_are_the_published_numbers(name, numbers):

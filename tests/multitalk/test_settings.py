@@ -69,6 +69,8 @@ def test_unknown_sizes_are_refused(choice, message):
         ("FusionX", 640, 640, (8, 2.0, 1.0, 2.0)),
         ("FusionX", 960, 960, (8, 2.0, 1.0, 2.0)),
         ("lightx2v", 960, 960, (4, 2.0, 1.0, 2.0)),
+        ("FlashTalk", 448, 768, (4, 5.0, 1.0, 1.0)),
+        ("FlashTalk", 960, 960, (4, 5.0, 1.0, 1.0)),
     ],
 )
 def test_presets(preset, height, width, expected):
@@ -88,11 +90,11 @@ def test_custom_numbers_are_taken_as_they_are(step_cache):
 
 @pytest.mark.parametrize(("name", "shown"), [("fast", "'fast'"), (None, "'None'")])
 def test_unknown_preset_is_refused(name, shown):
-    with pytest.raises(ValueError, match=f"preset is {shown}; use full, FusionX, lightx2v or cus"):
+    with pytest.raises(ValueError, match=f"preset is {shown}; use full, FusionX, lightx2v, FlashT"):
         resolve_guidance({"preset": name}, 640, 640, step_cache=0.0)
 
 
-@pytest.mark.parametrize(("preset", "steps"), [("FusionX", 8), ("lightx2v", 4)])
+@pytest.mark.parametrize(("preset", "steps"), [("FusionX", 8), ("lightx2v", 4), ("FlashTalk", 4)])
 def test_step_cache_needs_many_steps(preset, steps):
     message = f"preset {preset} has {steps} steps and step_cache is 0.2"
     with pytest.raises(ValueError, match=message):
@@ -184,9 +186,13 @@ def test_the_seed_is_told_apart_by_itself():
     assert digest_settings(settings(seed=1)) == digest_settings(settings(seed=2))
 
 
-@pytest.mark.parametrize("name", [name for name in EVERYTHING_ELSE if name != "seed"])
+NEWER = {"schedule": "even", "sigmas": (1.0, 0.5, 0.0)}  # than the first record
+ALL = EVERYTHING_ELSE | NEWER
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "seed"])
 def test_every_setting_counts(name):
-    changed = settings(**{name: EVERYTHING_ELSE[name]})
+    changed = settings(**{name: ALL[name]})
     assert digest_settings(changed) != digest_settings(settings())
 
 
@@ -195,7 +201,7 @@ def test_no_setting_is_forgotten_in_the_record():
         parts = value.values() if isinstance(value, dict) else [value]
         return [leaf for part in parts for leaf in (leaves(part) if part is not value else [part])]
 
-    run = settings(**EVERYTHING_ELSE)
+    run = settings(**ALL)
     record = to_record(run)
     assert record.pop("version") == 1
     assert leaves(record) == leaves(dataclasses.asdict(run))

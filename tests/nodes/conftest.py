@@ -41,6 +41,14 @@ def other_files(host):
     settings = json.loads(metadata["config"])
     del settings["multitalk"]["family"]  # then the file name tells
     save(patches / "test_infinite_audio.safetensors", (state, {"config": json.dumps(settings)}))
+    (patches / "Flash-Talk").mkdir()
+    save(patches / "Flash-Talk" / "test_dit.safetensors", (state, {"config": json.dumps(settings)}))
+    (models / "SoulX-FlashTalk").mkdir()
+    base, facts = build_base()
+    facts = json.loads(facts["config"])
+    facts["multitalk"] |= settings["multitalk"]
+    whole = ({**base, **state}, {"config": json.dumps(facts)})
+    save(models / "SoulX-FlashTalk" / "test_whole.safetensors", whole)
     save(patches / "test_short_audio.safetensors", build_audio(layers=2))
     toy = host.root / "assets" / "toy"
     audio = toy / "model_patches" / "multitalk_toy_audio.safetensors"

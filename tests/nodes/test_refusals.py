@@ -87,7 +87,7 @@ def test_refused_before_the_base_is_read(host, other_files, changes, message):
 @pytest.mark.parametrize(
     ("name", "choices"),
     [
-        ("rule", "auto, multitalk, infinitetalk."),
+        ("rule", "auto, multitalk, infinitetalk, flashtalk."),
         ("length", "exact, reference."),
         ("last_window", "full, short."),
         ("colour_reference", "picture, source frame, running mean."),

@@ -51,7 +51,7 @@ OPTIONAL_SECTIONS = ["Other messages"]
 OTHER_CODE = {
     *("auto", "output", "temp", "voices", "start_image", "config.json", "pytorch_model"),
     *("a", "b", "de", "es", "fr", "hi", "it", "ja", "pt", "zh", "f1", "f5", "m1", "m7"),
-    *("af_", "am_", "bf_", "bm_", "af_heart", "clip_vision_h", "euler", "fixed"),
+    *("af_", "am_", "bf_", "bm_", "af_heart", "clip_vision_h", "euler", "lcm", "fixed"),
     *("diffusion_models", "model_patches", "audio_encoders"),
 }
 

@@ -10,6 +10,7 @@ from pack.multitalk.model.kinds import (
     KINDS,
     VARIANTS,
     base_variant,
+    contradicts,
     describe,
     encoder_variant,
     guess_family,
@@ -302,3 +303,36 @@ def test_quanto_file_for_a_node_of_the_host_is_described_as_unreadable_there():
 
 def test_audio_matrices_of_the_published_file_are_120():
     assert sum(map(is_audio_matrix, audio_shapes())) == 120
+
+
+@pytest.mark.parametrize(
+    ("path", "family"),
+    [
+        ("models/SoulX-FlashTalk-14B/diffusion_pytorch_model-00001-of-00004.safetensors",
+         "flashtalk"),
+        ("models/flash_talk/dit.safetensors", "flashtalk"),
+        ("models/Flash-Talk-14B-fp8.safetensors", "flashtalk"),
+        ("models/flashtalk/InfiniteTalk-Single.safetensors", "infinitetalk"),
+        ("models/flashtalk/multitalk.safetensors", "multitalk"),
+        ("flashtalk/diffusion_models/dit.safetensors", "multitalk"),
+        ("models/InfiniteTalk/single.safetensors", "multitalk"),
+        ("models/dit_model_int8.safetensors", "multitalk"),
+    ],
+)  # fmt: skip
+def test_family_by_the_name_of_the_file_or_for_flashtalk_of_its_folder(path, family):
+    shapes = {**base_shapes(), **audio_shapes()}
+    place = Path(path)
+    found = header(shapes, name=place.name, sources={name: (place, name) for name in shapes})
+    assert guess_family(found) == family
+    words = describe(found)
+    assert f"is {family}" in words
+    assert ("for preset FlashTalk of MultiTalk Sampler" in words) is (family == "flashtalk")
+
+
+def test_choice_against_the_name_is_said():
+    found = header(audio_shapes(), name="FlashTalk.safetensors")
+    assert contradicts(found, "auto") == contradicts(found, "flashtalk") == ""
+    assert contradicts(found, "multitalk") == (
+        "family multitalk was chosen and counts; by its name FlashTalk.safetensors is flashtalk"
+    )
+    assert contradicts(header(audio_shapes(), name="model.safetensors"), "flashtalk") == ""

@@ -46,6 +46,7 @@ def test_report_tells_what_how_memory_notes_and_colours_in_this_order():
         "sampling: 40 steps of 3 passes, euler, shift 7, text 5, audio 4, seed 7",
         "made now: 2 of 4 windows, 168 network passes",
         "step cache: 12 of 40 steps reused in each window",
+        "sigmas: 1 0.9963 0.9923 0.9882 0.984 ... 0.3714 0.2784 0.1607 0.006958 0",
         "LoRA: 400 weights changed",
         "graphics memory at most: 12.00 GiB",
         "continues an earlier run: 2 of 4 windows are there",
@@ -58,6 +59,7 @@ def test_one_of_a_kind_is_not_called_many():
     run = report(frames=1, drifts=(0.0,), steps=1, num_speakers=1, num_passes=1)
     run.lora_keys = 1
     text = run.text()
+    assert "\nsigmas: 1 0\n" in text
     assert "1 frame of 832 x 480 (0.04 s), 1 speaker\n" in text
     assert "sampling: 1 step of 1 pass, " in text
     assert "LoRA: 1 weight changed\n" in text
@@ -100,7 +102,7 @@ def test_many_windows_have_a_summary_and_still_a_number_each():
 @pytest.mark.parametrize(("count", "lines"), [(1, 1), (10, 1), (11, 5), (200, 23)])
 def test_numbers_of_windows_stay_in_short_lines(count, lines):
     text = report(frames=100, drifts=[12.3] * count).text()
-    numbers = text.splitlines()[4 + 1 + 1 :]
+    numbers = text.splitlines()[5 + 1 + 1 :]
     assert len(numbers) == lines
     assert sum(line.count("->") for line in numbers) == count + (5 if count > 10 else 0)
 

@@ -28,6 +28,7 @@ from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SETTINGS
 from .denoiser import RunInputs, empty_conditioning
 from .finite import check_media, check_texts, check_vae
+from .other_nodes import check_other_nodes, follow_sampling
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
 
@@ -70,7 +71,10 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
     inputs = _with_pictures(inputs, hidden)
     model, image = inputs["model"], inputs["image"]
     weights = attached_audio(model).family
-    settings = resolve_settings(inputs, weights)
+    settings, shifted = follow_sampling(model, resolve_settings(inputs, weights))
+    others = check_other_nodes(
+        model, apg=settings.apg is not None, step_cache=settings.step_cache is not None
+    )
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
@@ -97,6 +101,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any) -> VideoRun:
         identity=identity,
         notes=[
             *describe_rule(settings, weights, len(cast.tracks)),
+            *shifted,
+            *others,
             *cast.speech.notes,
             *cast.notes,
             *describe_source(len(image), cast.speech.num_frames, hidden),

@@ -13,7 +13,7 @@ Source: sampling.md section 5, decisions.md 20.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,8 +47,7 @@ class GuidancePlan:
     @property
     def parts_passes(self) -> tuple[Pass, ...]:
         """Passes that `parts` need, which plain guidance may run fewer of."""
-        used = {name for _, *names in self.parts for name in names}
-        return tuple(name for name in PASSES if name in {"full", *used})
+        return _passes_of(self.parts)
 
 
 def guidance_parts(text: float, audio: float) -> tuple[tuple[float, Pass, Pass], ...]:
@@ -62,12 +61,19 @@ def guidance_parts(text: float, audio: float) -> tuple[tuple[float, Pass, Pass],
     return tuple(term for term in terms if not math.isclose(term[0], 0.0, abs_tol=1e-9))
 
 
+def _passes_of(terms: Iterable[tuple[float, Pass, Pass]]) -> tuple[Pass, ...]:
+    """The pass full, and those that terms name, in order."""
+    used: set[Pass] = {"full"}
+    for _, positive, negative in terms:
+        used |= {positive, negative}
+    return tuple(name for name in PASSES if name in used)
+
+
 def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) -> GuidancePlan:
     """Find the passes that two scales need; a scale of 1 means none of that guidance."""
     if apg is not None:
         terms = guidance_parts(text, audio)
-        used = {"full", *(name for _, *names in terms for name in names)}
-        passes = tuple(name for name in PASSES if name in used)
+        passes = _passes_of(terms)
         return GuidancePlan(text=text, audio=audio, passes=passes, weights=(), terms=terms, apg=apg)
     weights: dict[Pass, float] = (
         {"full": audio, "silent": 1 - audio}

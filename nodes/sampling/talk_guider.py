@@ -145,7 +145,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         if self.cfg != plan.text:
             plan = plan_guidance(self.cfg, plan.audio, apg=plan.apg)
         passes = passes_of(plan, options)
-        conds = {name: self.conds[name] for name in passes}
+        conds: dict[Pass, Any] = {name: self.conds[name] for name in passes}
         # Passes that other nodes add are no steps of the cache.
         inner = {**options.get("transformer_options", {}), **self._uncached}
         hooked = {**options, "transformer_options": inner}
@@ -165,21 +165,25 @@ class TalkGuider(comfy.samplers.CFGGuider):
     def _denoise(self, step: Step, options: dict[str, Any]) -> dict[Pass, Tensor]:
         """Clean latents of each pass: as many at once as the host finds room for, or singly."""
         out: dict[Pass, Tensor] = {}
-        wanted = list(step.conds)
+        wanted: list[Pass] = list(step.conds)
         if CALC in hooks_of(options):
             pair = zip(OWN_PASSES, step.predict(), strict=True)
             out = {name: clean for name, clean in pair if name in step.conds}
             wanted = [name for name in wanted if name not in out]
-        groups = [[name] for name in wanted] if self._single_passes else [wanted]
+        groups: list[list[Pass]] = [[name] for name in wanted] if self._single_passes else [wanted]
         for group in filter(None, groups):
-            # The place in the list tells the patches which pass it is.
-            conds = [step.conds[name] if name in group else None for name in self.conds]
-            model, sigma = self.inner_model, step.sigma
-            found = comfy.samplers.calc_cond_batch(model, conds, step.x, sigma, options)
-            out |= {
-                name: clean for name, clean in zip(self.conds, found, strict=True) if name in group
-            }
+            out |= self._predict(step, group, options)
         return out
+
+    def _predict(
+        self, step: Step, names: list[Pass], options: dict[str, Any]
+    ) -> dict[Pass, Tensor]:
+        """Clean latents of some passes; a place in the list tells the patches which pass it is."""
+        conds = [step.conds[name] if name in names else None for name in self.conds]
+        model, sigma = self.inner_model, step.sigma
+        made = comfy.samplers.calc_cond_batch(model, conds, step.x, sigma, options)
+        found = dict(zip(self.conds, made, strict=True))
+        return {name: found[name] for name in names}
 
     def _parts(self) -> dict[torch.device, AudioPart]:
         """The audio part on every device that the host will use."""

@@ -13,7 +13,7 @@ Source: sampling.md section 5, decisions.md 20.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,30 +32,52 @@ NEGATIVE_PROMPT: tuple[Pass, ...] = ("negative", "bare")
 class GuidancePlan:
     """Which passes run in every step, and the terms they form."""
 
+    text: float
+    audio: float
     passes: tuple[Pass, ...]
     weights: tuple[float, ...]  # of the passes, plain guidance
     terms: tuple[tuple[float, Pass, Pass], ...]  # (scale, from, minus), APG
     apg: ApgConfig | None
 
+    @property
+    def parts(self) -> tuple[tuple[float, Pass, Pass], ...]:
+        """Text guidance and then audio guidance as (scale, from, minus), where they are not 1."""
+        return guidance_parts(self.text, self.audio)
+
+    @property
+    def parts_passes(self) -> tuple[Pass, ...]:
+        """Passes that `parts` need, which plain guidance may run fewer of."""
+        return _passes_of(self.parts)
+
+
+def guidance_parts(text: float, audio: float) -> tuple[tuple[float, Pass, Pass], ...]:
+    """Differences of passes that two scales add to the pass full, as (scale, from, minus)."""
+    no_text = math.isclose(text, 1.0)
+    terms: list[tuple[float, Pass, Pass]] = (
+        [(audio - 1, "full", "silent")]
+        if no_text
+        else [(text - 1, "full", "negative"), (audio - 1, "negative", "bare")]
+    )
+    return tuple(term for term in terms if not math.isclose(term[0], 0.0, abs_tol=1e-9))
+
+
+def _passes_of(terms: Iterable[tuple[float, Pass, Pass]]) -> tuple[Pass, ...]:
+    """The pass full, and those that terms name, in order."""
+    used: set[Pass] = {"full"}
+    for _, positive, negative in terms:
+        used |= {positive, negative}
+    return tuple(name for name in PASSES if name in used)
+
 
 def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) -> GuidancePlan:
     """Find the passes that two scales need; a scale of 1 means none of that guidance."""
-    no_text = math.isclose(text, 1.0)
     if apg is not None:
-        terms: list[tuple[float, Pass, Pass]] = (
-            [(audio - 1, "full", "silent")]
-            if no_text
-            else [(text - 1, "full", "negative"), (audio - 1, "negative", "bare")]
-        )
-        terms = [term for term in terms if not math.isclose(term[0], 0.0, abs_tol=1e-9)]
-        used: set[Pass] = {"full"}
-        for _, positive, negative in terms:
-            used |= {positive, negative}
-        passes: tuple[Pass, ...] = tuple(name for name in PASSES if name in used)
-        return GuidancePlan(passes=passes, weights=(), terms=tuple(terms), apg=apg)
+        terms = guidance_parts(text, audio)
+        passes = _passes_of(terms)
+        return GuidancePlan(text=text, audio=audio, passes=passes, weights=(), terms=terms, apg=apg)
     weights: dict[Pass, float] = (
         {"full": audio, "silent": 1 - audio}
-        if no_text
+        if math.isclose(text, 1.0)
         else {"full": text, "negative": audio - text, "bare": 1 - audio}
     )
     kept: dict[Pass, float] = {
@@ -63,7 +85,14 @@ def plan_guidance(text: float, audio: float, *, apg: ApgConfig | None = None) ->
         for name, weight in weights.items()
         if not math.isclose(weight, 0.0, abs_tol=1e-9)
     }
-    return GuidancePlan(passes=tuple(kept), weights=tuple(kept.values()), terms=(), apg=None)
+    return GuidancePlan(
+        text=text,
+        audio=audio,
+        passes=tuple(kept),
+        weights=tuple(kept.values()),
+        terms=(),
+        apg=None,
+    )
 
 
 class Guidance:
@@ -71,28 +100,47 @@ class Guidance:
 
     def __init__(self, plan: GuidancePlan) -> None:
         self.plan = plan
-        self._running: dict[int, Tensor] = {}
+        self._running: dict[tuple[Pass, Pass], Tensor] = {}
 
-    def combine(self, predictions: Mapping[Pass, Tensor]) -> Tensor:
-        """Guided velocity, of the velocities [B, 16, T, h, w] float32 of every pass of the plan."""
-        plan = self.plan
+    def combine(
+        self, predictions: Mapping[Pass, Tensor], plan: GuidancePlan | None = None
+    ) -> Tensor:
+        """Guided velocity, of the velocities [B, 16, T, h, w] float32 of every pass of the plan.
+
+        A step whose scales are others than those of the window brings its own `plan`.
+        """
+        plan = plan or self.plan
         if plan.apg is None:
             out = predictions[plan.passes[0]] * plan.weights[0]
             for name, weight in zip(plan.passes[1:], plan.weights[1:], strict=True):
                 out = out + predictions[name] * weight
             return out
-        full = predictions["full"]
-        out = full
-        for index, (scale, positive, negative) in enumerate(plan.terms):
-            difference = predictions[positive] - predictions[negative]
-            out = out + scale * self._project(index, difference, full, plan.apg)
+        out = predictions["full"]
+        for term in plan.terms:
+            out = out + self.part(term, predictions, plan.apg)
         return out
 
-    def _project(self, index: int, difference: Tensor, full: Tensor, apg: ApgConfig) -> Tensor:
+    def part(
+        self,
+        term: tuple[float, Pass, Pass],
+        predictions: Mapping[Pass, Tensor],
+        apg: ApgConfig | None,
+    ) -> Tensor:
+        """What one of the guidances adds to the velocity, [B, 16, T, h, w]."""
+        scale, positive, negative = term
+        difference = predictions[positive] - predictions[negative]
+        if apg is not None:
+            key = (positive, negative)
+            difference = self._project(key, difference, predictions["full"], apg)
+        return scale * difference
+
+    def _project(
+        self, key: tuple[Pass, Pass], difference: Tensor, full: Tensor, apg: ApgConfig
+    ) -> Tensor:
         """Momentum, norm limit, and removal of the part parallel to the full prediction."""
-        previous = self._running.get(index)
+        previous = self._running.get(key)
         running = difference if previous is None else difference + apg.momentum * previous
-        self._running[index] = running
+        self._running[key] = running
         axes = tuple(range(1, full.ndim))
         if apg.norm_threshold > 0:
             norm = torch.linalg.vector_norm(running, dim=axes, keepdim=True)

@@ -5,6 +5,7 @@ What samples is imported where it is used, so that the host starts fast.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
@@ -22,6 +23,8 @@ from .widgets import APG, AUDIO_STRENGTH, GUIDANCE, Widget, media_inputs, model_
 
 if TYPE_CHECKING:
     from .sampling.talk_guider import AudioInputs
+
+logger = logging.getLogger("multitalk.nodes")
 
 START_FRAME = Widget(
     "start_frame",
@@ -72,15 +75,20 @@ class MultiTalkGuider(io.ComfyNode):
         """Make the guider of one window."""
         from .sampling.denoiser import empty_conditioning
         from .sampling.finite import check_texts
+        from .sampling.other_nodes import check_other_nodes, check_sampling
         from .sampling.talk_guider import TalkGuider, with_text
 
         check_inputs(inputs, "speech", "model")
         check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
         model, positive = inputs["model"], inputs.get("positive") or []
         family, latent = attached_audio(model).family, start_latent(positive)
+        check_sampling(model)
+        apg = APG.read(inputs)
+        for note in check_other_nodes(model, apg=apg is not None, step_cache=False):
+            logger.info("[MultiTalk] %s", note)
         audio = _window_audio(inputs, cls.hidden, latent)
         text_guidance, audio_guidance = (row.read(inputs) for row in GUIDANCE)
-        plan = plan_guidance(text_guidance, audio_guidance, apg=APG.read(inputs))
+        plan = plan_guidance(text_guidance, audio_guidance, apg=apg)
         negative = inputs.get("negative") or with_text(positive, empty_conditioning(model))
         begin = Motion(latents=latent[:, :, :1], noise=None)
         motion = None if family == "multitalk" else begin

@@ -66,22 +66,19 @@ def install_cache(
         model: The loaded host model.
         cache: Plan and residuals of this window.
         passes: In the order of the host's condition indices.
-
-    Raises:
-        ValueError: If another cache is installed on the MODEL.
     """
     options = model_options["transformer_options"]
-    keys = {str(key).lower() for kind in options.get("wrappers", {}).values() for key in kind}
-    if keys & {"easycache", "lazycache"}:
-        raise ValueError(
-            "The model already has the host's EasyCache or LazyCache; only one cache can work. "
-            "Set step_cache to 0, or remove that node."
-        )
     replace = options.setdefault("patches_replace", {}).setdefault("dit", {})
     last = len(model.diffusion_model.blocks) - 1
     for index in range(last + 1):
         key = ("double_block", index)
         replace[key] = _cached_block(cache, passes, index == 0, index == last, replace.get(key))
+
+
+def replacements(model_options: dict[str, Any]) -> dict[str, dict[Any, Replacement]]:
+    """What is put in the place of blocks; before `install_cache`: by other nodes."""
+    found = model_options["transformer_options"].get("patches_replace", {})
+    return {kind: dict(rows) for kind, rows in found.items()}
 
 
 def _cached_block(

@@ -30,6 +30,7 @@ from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .finite import check_media, check_texts, check_vae
+from .other_nodes import check_other_nodes, follow_sampling
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
 
@@ -76,7 +77,10 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     inputs = _with_pictures(inputs, hidden)
     model, image = inputs["model"], inputs["image"]
     weights = attached_audio(model).family
-    settings = resolve_settings(inputs, weights)
+    settings, shifted = follow_sampling(model, resolve_settings(inputs, weights))
+    others = check_other_nodes(
+        model, apg=settings.apg is not None, step_cache=settings.step_cache is not None
+    )
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
@@ -104,6 +108,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         identity=identity,
         notes=[
             *describe_rule(settings, weights, len(cast.tracks)),
+            *shifted,
+            *others,
             *cast.speech.notes,
             *cast.notes,
             *describe_source(len(image), cast.speech.num_frames, hidden),

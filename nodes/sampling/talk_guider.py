@@ -14,12 +14,28 @@ from torch import Tensor
 
 from ...multitalk.config import VAE_SPACE, VAE_TIME
 from ...multitalk.generate import Motion
-from ...multitalk.guidance import NEGATIVE_PROMPT, NO_AUDIO, Guidance, GuidancePlan, Pass
+from ...multitalk.guidance import (
+    NEGATIVE_PROMPT,
+    NO_AUDIO,
+    Guidance,
+    GuidancePlan,
+    Pass,
+    plan_guidance,
+)
 from ...multitalk.model.audio_attention import AudioPart, rotation, speaker_axis
 from ...multitalk.speakers import token_masks
 from ...multitalk.stepcache import StepCache
 from ..loading.audio_hooks import KEY, RUN, TOKENS, AudioRun, Routing, attached_audio
-from .block_cache import RunCache, install_cache
+from .block_cache import RunCache, install_cache, replacements
+from .guidance_hooks import (
+    CALC,
+    OWN_PASSES,
+    Step,
+    hooks_of,
+    needs_negative,
+    passes_of,
+    possible_passes,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,15 +70,26 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._steps: StepCache | None = None
         self._pinned: Tensor | None = None
         self._settled = False
+        self._uncached: dict[str, Any] = {}
+        self.set_cfg(guidance.text)  # what the host's CFG Override changes for some steps
+        names = possible_passes(guidance, model)
+        self._negative = negative
         self.inner_set_conds(
-            {name: negative if name in NEGATIVE_PROMPT else positive for name in guidance.passes}
+            {name: negative if name in NEGATIVE_PROMPT else positive for name in names}
         )
 
     def set_conds(self, positive: Any, negative: Any) -> None:
         """Not possible: the passes are fixed when the guider is made."""
         raise NotImplementedError("MultiTalk guiders take their conditioning when they are made.")
 
-    def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def sample(
+        self,
+        noise: Tensor,
+        latent_image: Tensor,
+        sampler: comfy.samplers.Sampler,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
         """Sample a window, after a look at whether all is of one size.
 
         Raises:
@@ -71,7 +98,9 @@ class TalkGuider(comfy.samplers.CFGGuider):
         for cond in (cond for conds in self.original_conds.values() for cond in conds):
             if "concat_latent_image" in cond and not latent_image.is_nested:
                 _check_size(latent_image, cond["concat_latent_image"])
-        return super().sample(noise, latent_image, *args, **kwargs)
+        if needs_negative(sampler) and "negative" not in self.original_conds:
+            self.inner_set_conds({"negative": self._negative})
+        return super().sample(noise, latent_image, sampler, *args, **kwargs)
 
     def inner_sample(
         self, noise: Tensor, latent_image: Tensor, device: torch.device, *args: Any, **kwargs: Any
@@ -90,7 +119,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         if self._cache is not None:
             sigmas: Tensor = args[1]
             self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))
-            install_cache(self.model_options, self.inner_model, self._steps, self._plan.passes)
+            self._uncached = {"patches_replace": replacements(self.model_options)}
+            install_cache(self.model_options, self.inner_model, self._steps, tuple(self.conds))
         if self._motion is None:
             return super().inner_sample(noise, latent_image, device, *args, **kwargs)
         raw = self._motion.latents.to(device, torch.float32)
@@ -111,32 +141,49 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._settle_conds(x.device)
         sigma = timestep.view(-1, *[1] * (x.ndim - 1))
         x = self._with_motion(x, sigma)
-        conds = [self.conds[name] for name in self._plan.passes]
-        denoised = self._denoise(conds, x, timestep, options)
-        velocities: dict[Pass, Tensor] = {
-            name: (x - clean) / sigma
-            for name, clean in zip(self._plan.passes, denoised, strict=True)
-        }
-        out = x - self._guidance.combine(velocities) * sigma
+        plan = self._plan
+        if self.cfg != plan.text:
+            plan = plan_guidance(self.cfg, plan.audio, apg=plan.apg)
+        passes = passes_of(plan, options)
+        conds: dict[Pass, Any] = {name: self.conds[name] for name in passes}
+        # Passes that other nodes add are no steps of the cache.
+        inner = {**options.get("transformer_options", {}), **self._uncached}
+        hooked = {**options, "transformer_options": inner}
+        step = Step(model=self.inner_model, x=x, sigma=timestep, options=hooked, conds=conds)
+        clean = self._denoise(step, options)
+        if hooks_of(options):
+            out = step.combine(clean, plan, self._guidance)
+        else:
+            velocities: dict[Pass, Tensor] = {n: (x - c) / sigma for n, c in clean.items()}
+            out = x - self._guidance.combine(velocities, plan) * sigma
         if self._pinned is not None:
             out[:, :, : self._pinned.shape[2]] = self._pinned
         if self._steps is not None:
             self._steps.step += 1
         return out
 
-    def _denoise(
-        self, conds: list[Any], x: Tensor, timestep: Tensor, options: dict[str, Any]
-    ) -> list[Tensor]:
+    def _denoise(self, step: Step, options: dict[str, Any]) -> dict[Pass, Tensor]:
         """Clean latents of each pass: as many at once as the host finds room for, or singly."""
-        if not self._single_passes:
-            return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)
-        out = []
-        for index, cond in enumerate(conds):
-            # The place in the list tells the patches which pass it is.
-            only = [cond if place == index else None for place in range(len(conds))]
-            all_out = comfy.samplers.calc_cond_batch(self.inner_model, only, x, timestep, options)
-            out.append(all_out[index])
+        out: dict[Pass, Tensor] = {}
+        wanted: list[Pass] = list(step.conds)
+        if CALC in hooks_of(options):
+            pair = zip(OWN_PASSES, step.predict(), strict=True)
+            out = {name: clean for name, clean in pair if name in step.conds}
+            wanted = [name for name in wanted if name not in out]
+        groups: list[list[Pass]] = [[name] for name in wanted] if self._single_passes else [wanted]
+        for group in filter(None, groups):
+            out |= self._predict(step, group, options)
         return out
+
+    def _predict(
+        self, step: Step, names: list[Pass], options: dict[str, Any]
+    ) -> dict[Pass, Tensor]:
+        """Clean latents of some passes; a place in the list tells the patches which pass it is."""
+        conds = [step.conds[name] if name in names else None for name in self.conds]
+        model, sigma = self.inner_model, step.sigma
+        made = comfy.samplers.calc_cond_batch(model, conds, step.x, sigma, options)
+        found = dict(zip(self.conds, made, strict=True))
+        return {name: found[name] for name in names}
 
     def _parts(self) -> dict[torch.device, AudioPart]:
         """The audio part on every device that the host will use."""

@@ -35,6 +35,7 @@ from ..progress import StepProgress, send_text
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
+from .guidance_hooks import passes_of
 
 if TYPE_CHECKING:
     from .identity import RunIdentity
@@ -87,7 +88,7 @@ class VideoRun:
             plan=self.plan,
             settings=settings,
             num_speakers=speech.num_speakers,
-            num_passes=len(self._guidance.passes),
+            num_passes=len(passes_of(self._guidance, inputs.model.model_options)),
             lora_keys=count_changed_weights(inputs.model),
             notes=list(notes),
         )

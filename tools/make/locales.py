@@ -1,19 +1,22 @@
-"""Write locales/en from the node schemas: what the editor looks up to show words.
+"""Write locales/en from the node schemas and graphs: what the editor looks up to show words.
 
     python tools/make/locales.py          # writes locales/en, names what locales/zh lacks
     python tools/make/locales.py --check  # writes nothing; exit code 1 if something differs
 
-It needs the set-up of dev.py (.venv, .host). Nobody edits locales/en: change the schema. The other
-languages are written by hand, with the same keys; tests/nodes/test_words.py compares them.
+It needs the set-up of dev.py (.venv, .host). Nobody edits locales/en: change the schema or the
+graph. The other languages are written by hand, with the same keys; tests/nodes/test_words.py
+compares them. CONTRIBUTING.md has the words that all Chinese texts use.
 
 The keys are those of the editor (comfyui_frontend_package 1.48): nodeDefs.json holds
 `{node: {display_name, description, inputs: {key: {name, tooltip}}, outputs: {"0": ...}}}`, where a
 key is the full id of the input with `_` for `.`: `preset.steps` is `preset_steps`, the first socket
 of a growing input `speakers_speaker_1`. main.json holds `nodeCategories`, one entry per part of a
 category's path; they share one space with the editor's own, so common parts keep its words.
-Three things are in the files that this editor does not read yet: `options`, the words of a choice,
-documented for nodeDefs.json; `name` of a growing input's sockets, because its own label goes first;
-`tooltip` of inputs inside a choice, for nodes drawn the new way.
+web/words.js shows two things that this editor does not read: `options`, the words of a choice,
+documented for nodeDefs.json; and `MultiTalkGraphs` of main.json, the lines of notes, groups and
+titles in the shipped graphs, by their English line. Two more are not read yet: `name` of a growing
+input's sockets, because its own label goes first; `tooltip` of inputs inside a choice, for nodes
+drawn the new way.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -31,6 +35,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
 # Choices that are files of the user or names of the host: no words of ours.
 NOT_WORDS = ("base", "audio_part", "encoder", "lora_", "file", "model", "sampler")
+GRAPH_WORDS = "MultiTalkGraphs"
+# What needs no other words in a line of a note: code, addresses and names of files, sizes.
+NO_WORDS = re.compile(r"`[^`]*`|\[[^]]*\]\([^)]*\)|\d GB\b")
 
 Words = dict[str, Any]
 
@@ -92,6 +99,25 @@ def describe_node(node: Any) -> Words:
     }
 
 
+def graph_lines(graph: Words) -> Iterator[str]:
+    """Lines to read in a workflow and in the subgraphs of it: titles, groups, notes."""
+    yield from (item["title"] for item in [*graph["groups"], *graph["nodes"]] if "title" in item)
+    for node in graph["nodes"]:
+        if node["type"] == "MarkdownNote":
+            lines = node["widgets_values"][0].split("\n")
+            yield from (line for line in lines if re.search("[A-Za-z]{2}", NO_WORDS.sub("", line)))
+    for subgraph in graph.get("definitions", {}).get("subgraphs", []):
+        yield subgraph["name"]
+        yield from graph_lines(subgraph)
+
+
+def describe_graphs() -> Words:
+    """Lines of all graphs that ship with the pack."""
+    paths = [path for place in ("workflows", "subgraphs") for path in (ROOT / place).glob("*.json")]
+    graphs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return {line: line for line in sorted({line for g in graphs for line in graph_lines(g)})}
+
+
 def english_files(nodes: Iterable[Any]) -> dict[str, Words]:
     """Contents of locales/en by file name, for node classes."""
     schemas = [node.GET_SCHEMA() for node in nodes]
@@ -100,6 +126,11 @@ def english_files(nodes: Iterable[Any]) -> dict[str, Words]:
         "main.json": {"nodeCategories": {part: part for part in parts}},
         "nodeDefs.json": {node.GET_SCHEMA().node_id: describe_node(node) for node in nodes},
     }
+
+
+def with_graphs(english: dict[str, Words]) -> dict[str, Words]:
+    """What another language has: the files of locales/en, and the words of the graphs."""
+    return english | {"main.json": english["main.json"] | {GRAPH_WORDS: describe_graphs()}}
 
 
 def flatten(words: Words, prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
@@ -151,7 +182,7 @@ def main() -> int:
             (LOCALES / "en" / name).write_text(render(words), encoding="ascii")
     elif differs:
         print("locales/en is not what the schemas give: run python tools/make/locales.py")
-    wanted, there = flatten(english), flatten(read_locale("zh"))
+    wanted, there = flatten(with_graphs(english)), flatten(read_locale("zh"))
     for path in [*(p for p in wanted if p not in there), *(p for p in there if p not in wanted)]:
         print("zh lacks" if path in wanted else "zh has, but it is gone:", "/".join(path))
     return int((check and differs) or wanted.keys() != there.keys())

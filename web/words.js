@@ -1,0 +1,83 @@
+/**
+ * Shows this pack's words in the language of the editor where the editor does not do it by itself:
+ * the choices of its nodes, and the notes, groups and titles of the graphs that come with it.
+ *
+ * The words are those of locales/, which the host serves under /i18n. Nothing else is touched: a
+ * choice keeps its value, and a line that is not one of ours stays as it is. The words of a graph
+ * are changed both ways: one that was saved in Chinese opens in English for an English reader.
+ */
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+
+const GRAPH_WORDS = "MultiTalkGraphs"; // a part of locales/*/main.json: English line -> line
+const NOTES = new Set(["MarkdownNote", "Note"]);
+
+let words = {}; // by language, as /i18n has them
+let english = new Map(); // a line in any language -> the English one
+
+const language = () => app.extensionManager.setting.get("Comfy.Locale");
+
+/** The words for the choices of a widget, in one language; none for a list of files. */
+const choices = (language, node, widget) =>
+  words[language]?.nodeDefs?.[node]?.inputs?.[widget.replaceAll(".", "_")]?.options;
+
+/** One line of ours in the language of the editor; any other line as it is. */
+function translateLine(line) {
+  const ours = english.get(line);
+  return ours === undefined ? line : (words[language()]?.[GRAPH_WORDS]?.[ours] ?? ours);
+}
+
+/** The lines of a note; none for any other node. */
+function noteLines(node) {
+  const text = NOTES.has(node.type) ? node.widgets_values?.[0] : undefined;
+  return typeof text === "string" ? text.split("\n") : [];
+}
+
+/** Put the words of a graph, and of the graphs in it, into the language of the editor. */
+function translateGraph(graph) {
+  const nodes = graph.nodes ?? [];
+  for (const item of [...nodes, ...(graph.groups ?? [])]) {
+    if (typeof item.title === "string") item.title = translateLine(item.title);
+  }
+  for (const node of nodes) {
+    const lines = noteLines(node);
+    if (lines.length > 0) node.widgets_values[0] = lines.map(translateLine).join("\n");
+  }
+  for (const subgraph of graph.definitions?.subgraphs ?? []) {
+    subgraph.name = translateLine(subgraph.name ?? "");
+    translateGraph(subgraph);
+  }
+}
+
+/** A graph of ours has notes of ours: "Video" above a group can be anybody's. */
+const isOurs = (graph) =>
+  (graph.nodes ?? []).some((node) => noteLines(node).some((line) => english.has(line)));
+
+app.registerExtension({
+  name: "MultiTalk.Words",
+
+  async init() {
+    const answer = await api.fetchApi("/i18n");
+    if (!answer.ok) return;
+    words = await answer.json();
+    for (const parts of Object.values(words)) {
+      for (const [line, other] of Object.entries(parts[GRAPH_WORDS] ?? {})) {
+        english.set(other, line).set(line, line);
+      }
+    }
+  },
+
+  nodeCreated(node) {
+    const type = node.comfyClass ?? "";
+    if (!type.startsWith("MultiTalk")) return;
+    for (const widget of node.widgets ?? []) {
+      if (widget.type !== "combo" || !choices("en", type, widget.name)) continue;
+      widget.options.getOptionLabel ??= (value) =>
+        choices(language(), type, widget.name)?.[value] ?? value ?? "";
+    }
+  },
+
+  beforeConfigureGraph(graph) {
+    if (isOurs(graph)) translateGraph(graph);
+  },
+});

@@ -30,6 +30,7 @@ class MultiTalkExample(io.ComfyNode):
             "MultiTalk Example",
             "examples",
             "A drawn picture and spoken voices that come with the pack.",
+            search_aliases=["talking avatar", "demo", "sample picture", "sample voice"],
             inputs=[
                 Widget(
                     "scene",

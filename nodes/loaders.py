@@ -301,6 +301,7 @@ class MultiTalkAttach(io.ComfyNode):
             "loaders",
             "The audio part on a WAN 2.1 I2V MODEL that came from any other loader: "
             "GGUF, merged, with LoRAs, compiled.",
+            search_aliases=["talking avatar", "lip sync", "infinitetalk", "model patch"],
             inputs=[
                 io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 I2V model."),
                 _audio_part(),

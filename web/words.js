@@ -1,6 +1,7 @@
 /**
  * Shows this pack's words in the language of the editor where the editor does not do it by itself:
- * the choices of its nodes, and the notes, groups and titles of the graphs that come with it.
+ * the choices of its nodes, other words to find them by, and the notes, groups, titles and slots in
+ * the graphs that come with it.
  *
  * The words are those of locales/, which the host serves under /i18n. Nothing else is touched: a
  * choice keeps its value, and a line that is not one of ours stays as it is. The words of a graph
@@ -9,7 +10,10 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
-const GRAPH_WORDS = "MultiTalkGraphs"; // a part of locales/*/main.json: English line -> line
+// Parts of locales/*/main.json.
+const GRAPH_WORDS = "MultiTalkGraphs"; // English line of a note, group or title -> line
+const SLOT_WORDS = "MultiTalkSlots"; // name of a subgraph's input or output -> label
+const SEARCH_WORDS = "MultiTalkSearch"; // node -> other words to find it by
 const NOTES = new Set(["MarkdownNote", "Note"]);
 
 let words = {}; // by language, as /i18n has them
@@ -27,6 +31,17 @@ function translateLine(line) {
   return ours === undefined ? line : (words[language()]?.[GRAPH_WORDS]?.[ours] ?? ours);
 }
 
+/** Label inputs and outputs of a subgraph, but for those that were given other names. */
+function labelSlots(slots) {
+  for (const slot of slots ?? []) {
+    const known = Object.values(words).map((parts) => parts[SLOT_WORDS]?.[slot.name]);
+    if (slot.label && !known.includes(slot.label)) continue;
+    const label = words[language()]?.[SLOT_WORDS]?.[slot.name];
+    if (label) slot.label = label;
+    else delete slot.label;
+  }
+}
+
 /** The lines of a note; none for any other node. */
 function noteLines(node) {
   const text = NOTES.has(node.type) ? node.widgets_values?.[0] : undefined;
@@ -36,6 +51,14 @@ function noteLines(node) {
 /** Put the words of a graph, and of the graphs in it, into the language of the editor. */
 function translateGraph(graph) {
   const nodes = graph.nodes ?? [];
+  const subgraphs = graph.definitions?.subgraphs ?? [];
+  for (const inside of subgraphs) {
+    const outside = nodes.filter((node) => node.type === inside.id);
+    for (const item of [inside, ...outside]) {
+      labelSlots(item.inputs);
+      labelSlots(item.outputs);
+    }
+  }
   for (const item of [...nodes, ...(graph.groups ?? [])]) {
     if (typeof item.title === "string") item.title = translateLine(item.title);
   }
@@ -43,7 +66,7 @@ function translateGraph(graph) {
     const lines = noteLines(node);
     if (lines.length > 0) node.widgets_values[0] = lines.map(translateLine).join("\n");
   }
-  for (const subgraph of graph.definitions?.subgraphs ?? []) {
+  for (const subgraph of subgraphs) {
     subgraph.name = translateLine(subgraph.name ?? "");
     translateGraph(subgraph);
   }
@@ -64,6 +87,13 @@ app.registerExtension({
       for (const [line, other] of Object.entries(parts[GRAPH_WORDS] ?? {})) {
         english.set(other, line).set(line, line);
       }
+    }
+  },
+
+  beforeRegisterVueAppNodeDefs(nodes) {
+    const more = words[language()]?.[SEARCH_WORDS] ?? {};
+    for (const node of nodes.filter((node) => node.name in more)) {
+      node.search_aliases = [...(node.search_aliases ?? []), ...more[node.name].split("\u3001")];
     }
   },
 

@@ -22,7 +22,7 @@ from locales import (
     flatten,
     read_locale,
     read_nodes,
-    with_graphs,
+    source_files,
 )
 
 pytestmark = pytest.mark.host
@@ -32,7 +32,7 @@ SCREEN_LINES = 40
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # Not translated: names of programs, formats and presets, and measures.
 SAME_IN_CHINESE = re.compile(
-    r"MultiTalk|FusionX|lightx2v|VAE|fp8_e4m3fn|fp8_e5m2|int8|quanto_(int8|fp8|int4)"
+    r"MultiTalk|FusionX|lightx2v|VAE|CLIP|LoRA|fp8_e4m3fn|fp8_e5m2|int8|quanto_(int8|fp8|int4)"
 )
 # What a number counts, as its tooltip must say it. A new number needs a line here.
 UNITS = {
@@ -76,9 +76,9 @@ def english(nodes):
 
 
 @pytest.fixture(scope="module")
-def source(english):
+def source(nodes):
     """What a translation has a word for: the nodes and the shipped graphs."""
-    return flatten(with_graphs(english))
+    return flatten(source_files(nodes.values()))
 
 
 def own_name(name):

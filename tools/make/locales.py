@@ -12,11 +12,12 @@ The keys are those of the editor (comfyui_frontend_package 1.48): nodeDefs.json 
 key is the full id of the input with `_` for `.`: `preset.steps` is `preset_steps`, the first socket
 of a growing input `speakers_speaker_1`. main.json holds `nodeCategories`, one entry per part of a
 category's path; they share one space with the editor's own, so common parts keep its words.
-web/words.js shows two things that this editor does not read: `options`, the words of a choice,
-documented for nodeDefs.json; and `MultiTalkGraphs` of main.json, the lines of notes, groups and
-titles in the shipped graphs, by their English line. Two more are not read yet: `name` of a growing
-input's sockets, because its own label goes first; `tooltip` of inputs inside a choice, for nodes
-drawn the new way.
+web/words.js shows what this editor does not read: `options`, the words of a choice, documented for
+nodeDefs.json; and three parts of main.json, which English does without: `MultiTalkGraphs`, the
+lines of notes, groups and titles in the shipped graphs, by their English line; `MultiTalkSlots`,
+names of inputs and outputs of the subgraphs in them; `MultiTalkSearch`, other words to find a node
+by. Two things are not read yet: `name` of a growing input's sockets, because its own label goes
+first; `tooltip` of inputs inside a choice, for nodes drawn the new way.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
 # Choices that are files of the user or names of the host: no words of ours.
 NOT_WORDS = ("base", "audio_part", "encoder", "lora_", "file", "model", "sampler")
-GRAPH_WORDS = "MultiTalkGraphs"
+GRAPH_WORDS, SLOT_WORDS, SEARCH_WORDS = "MultiTalkGraphs", "MultiTalkSlots", "MultiTalkSearch"
 # What needs no other words in a line of a note: code, addresses and names of files, sizes.
 NO_WORDS = re.compile(r"`[^`]*`|\[[^]]*\]\([^)]*\)|\d GB\b")
 
@@ -106,16 +107,33 @@ def graph_lines(graph: Words) -> Iterator[str]:
         if node["type"] == "MarkdownNote":
             lines = node["widgets_values"][0].split("\n")
             yield from (line for line in lines if re.search("[A-Za-z]{2}", NO_WORDS.sub("", line)))
-    for subgraph in graph.get("definitions", {}).get("subgraphs", []):
+    for subgraph in subgraphs_of(graph):
         yield subgraph["name"]
         yield from graph_lines(subgraph)
 
 
+def subgraphs_of(graph: Words) -> list[Words]:
+    """The subgraphs of a workflow."""
+    return graph.get("definitions", {}).get("subgraphs", [])
+
+
 def describe_graphs() -> Words:
-    """Lines of all graphs that ship with the pack."""
+    """Words of all graphs that ship with the pack, by part of main.json."""
     paths = [path for place in ("workflows", "subgraphs") for path in (ROOT / place).glob("*.json")]
     graphs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return {line: line for line in sorted({line for g in graphs for line in graph_lines(g)})}
+    subgraphs = [subgraph for graph in graphs for subgraph in subgraphs_of(graph)]
+    lines = {line for graph in graphs for line in graph_lines(graph)}
+    slots = {slot["name"] for s in subgraphs for slot in [*s["inputs"], *s["outputs"]]}
+    return {
+        GRAPH_WORDS: {line: line for line in sorted(lines)},
+        SLOT_WORDS: {name: name for name in sorted(slots)},
+    }
+
+
+def search_words(nodes: Iterable[Any]) -> Words:
+    """The English words to find each node by, joined."""
+    schemas = [node.GET_SCHEMA() for node in nodes]
+    return {s.node_id: ", ".join(s.search_aliases) for s in schemas if s.search_aliases}
 
 
 def english_files(nodes: Iterable[Any]) -> dict[str, Words]:
@@ -128,9 +146,12 @@ def english_files(nodes: Iterable[Any]) -> dict[str, Words]:
     }
 
 
-def with_graphs(english: dict[str, Words]) -> dict[str, Words]:
-    """What another language has: the files of locales/en, and the words of the graphs."""
-    return english | {"main.json": english["main.json"] | {GRAPH_WORDS: describe_graphs()}}
+def source_files(nodes: Iterable[Any]) -> dict[str, Words]:
+    """What another language has: more than locales/en, the words of graphs and of the search."""
+    nodes = list(nodes)
+    english = english_files(nodes)
+    more = {**describe_graphs(), SEARCH_WORDS: search_words(nodes)}
+    return english | {"main.json": english["main.json"] | more}
 
 
 def flatten(words: Words, prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
@@ -174,7 +195,8 @@ def main() -> int:
 
     stand_ins()
     host = start_host(ROOT)
-    english = english_files(read_nodes(sys.modules[host.pack_name]))
+    nodes = read_nodes(sys.modules[host.pack_name])
+    english = english_files(nodes)
     differs = english != read_locale("en")
     if not check:
         for name, words in english.items():
@@ -182,7 +204,7 @@ def main() -> int:
             (LOCALES / "en" / name).write_text(render(words), encoding="ascii")
     elif differs:
         print("locales/en is not what the schemas give: run python tools/make/locales.py")
-    wanted, there = flatten(with_graphs(english)), flatten(read_locale("zh"))
+    wanted, there = flatten(source_files(nodes)), flatten(read_locale("zh"))
     for path in [*(p for p in wanted if p not in there), *(p for p in there if p not in wanted)]:
         print("zh lacks" if path in wanted else "zh has, but it is gone:", "/".join(path))
     return int((check and differs) or wanted.keys() != there.keys())

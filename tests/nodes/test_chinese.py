@@ -16,11 +16,10 @@ from pack.tests.layers import ROOT
 
 ZH = ROOT / "locales" / "zh"
 NODES = json.loads((ZH / "nodeDefs.json").read_text(encoding="utf-8"))
-PAGES = {
-    **{path: path.with_suffix("") / "zh.md" for path in (ROOT / "web" / "docs").glob("*.md")},
-}
+PAGES = {path: path.with_suffix("") / "zh.md" for path in (ROOT / "web" / "docs").glob("*.md")}
+FRONT = ROOT / "README_zh.md"
 GLOSSARY = (ZH / "GLOSSARY.md").read_text(encoding="utf-8")
-CODE = "`([^`]+)`"
+CODE, NUMBER = "`([^`]+)`", r"\d+(?:\.\d+)?"
 HAN = "\u4e00-\u9fff"
 # "of", "or", "and" ... after MultiTalk: the model, not a node.
 PARTICLES = "\u7684\u6216\u548c\u9700\u59cb\u8bad\u4ece\u6743\u6bcf\u56fa\u8fd8"
@@ -38,10 +37,11 @@ def pieces(text):
 
 def facts(piece):
     """What is the same in every language, and the numbers."""
+    piece = re.sub("```.*?```", "", piece, flags=re.DOTALL)
     places = re.findall(r"\]\(([^)]+)\)", piece)
     words = re.sub(r"\]\([^)]+\)", "]", " ".join(piece.split()))
     code = set(re.findall(CODE, words))
-    numbers = set(re.findall(r"\d+(?:\.\d+)?", re.sub(CODE, "", words)))
+    numbers = set(re.findall(NUMBER, re.sub(CODE, "", words)))
     mark = re.match(r"#+ |- |\d+\. |\| |", piece)[0]
     return (mark, code, [place for place in places if "#" not in place]), numbers
 
@@ -66,8 +66,29 @@ def test_chinese_page_says_what_the_english_one_says(page):
 
 
 def test_pages_are_those_that_the_editor_asks_for():
-    folder = ROOT / "web" / "docs"
-    assert set(folder.glob("*/*")) == {page for page in PAGES.values() if folder in page.parents}
+    assert set((ROOT / "web" / "docs").glob("*/*")) == set(PAGES.values())
+
+
+def table_rows(text):
+    """Facts of the rows of files, with folder, size and place, and of presets."""
+    rows = re.findall(r"^\| (?:`|full|FusionX|lightx2v).*", text, flags=re.MULTILINE)
+    return [facts(row) for row in rows]
+
+
+def test_front_page_names_the_files_and_presets_of_the_english_one():
+    rows = table_rows(read(ROOT / "README.md"))
+    assert len(rows) > 18
+    assert table_rows(read(FRONT)) == rows
+    assert f"]({FRONT.name})" in read(ROOT / "README.md").splitlines()[0]
+
+
+def test_front_page_says_nothing_that_the_english_one_does_not():
+    english = read(ROOT / "README.md")
+    (_, code, places), numbers = facts(read(FRONT))
+    assert [word for word in code if word not in english] == []
+    assert numbers <= set(re.findall(NUMBER, english))
+    for place in places:
+        assert place.startswith("https://") or (ROOT / place).is_file(), place
 
 
 def test_a_change_of_the_english_page_is_noticed():
@@ -86,7 +107,7 @@ def test_a_change_of_the_english_page_is_noticed():
 
 def test_pages_call_nodes_by_their_chinese_names():
     names = tuple(node["display_name"] for node in NODES.values())
-    for path in PAGES.values():
+    for path in [*PAGES.values(), FRONT]:
         text = read(path).replace("\n", "")
         for called in re.findall(rf"MultiTalk (?![{PARTICLES}])[{HAN}].{{8}}", text):
             assert called.startswith(names), (path, called)
@@ -110,7 +131,7 @@ def chinese_labels():
 
 def test_pages_call_inputs_and_outputs_by_their_chinese_names():
     known, seen = chinese_labels(), 0
-    for path in PAGES.values():
+    for path in [*PAGES.values(), FRONT]:
         pattern = rf"`(\w+)`{OPEN}([^{CLOSE}{COMMA}{COLON}\uff0c\uff1b]+)"
         for key, label in re.findall(pattern, read(path)):
             if key in known and re.search(f"[{HAN}]", label):
@@ -123,6 +144,6 @@ def test_one_word_for_one_thing():
     rows = re.findall(r"^\| .+ \| .+ \| (.+) \|$", GLOSSARY, flags=re.MULTILINE)[1:]
     others = [word for row in rows for word in row.split(COMMA)]
     assert len(others) > 25
-    for path in [*PAGES.values(), *ZH.glob("*.json")]:
+    for path in [*PAGES.values(), FRONT, *ZH.glob("*.json")]:
         text = read(path)
         assert [word for word in others if word in text] == [], path

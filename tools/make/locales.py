@@ -1,6 +1,7 @@
 """Write locales/en from the node schemas and graphs: what the editor looks up to show words.
 
-    python tools/make/locales.py          # writes locales/en, names what locales/zh lacks
+    python tools/make/locales.py          # writes locales/en, names what locales/zh lacks, and
+                                          # takes lines that no graph has any more out of it
     python tools/make/locales.py --check  # writes nothing; exit code 1 if something differs
 
 It needs the set-up of dev.py (.venv, .host). Nobody edits locales/en: change the schema or the
@@ -38,7 +39,7 @@ LOCALES = ROOT / "locales"
 NOT_WORDS = ("base", "audio_part", "encoder", "lora_", "file", "model", "sampler")
 GRAPH_WORDS, SLOT_WORDS, SEARCH_WORDS = "MultiTalkGraphs", "MultiTalkSlots", "MultiTalkSearch"
 # What needs no other words in a line of a note: code, addresses and names of files, sizes.
-NO_WORDS = re.compile(r"`[^`]*`|\[[^]]*\]\([^)]*\)|\d GB\b")
+NO_WORDS = re.compile(r"`[^`]*`|\[[^]]*\]\([^)]*\)|\d [kMG]B\b")
 
 Words = dict[str, Any]
 
@@ -177,6 +178,15 @@ def render(words: Words) -> str:
     return json.dumps(words, indent=1, ensure_ascii=False) + "\n"
 
 
+def drop_gone(language: str, source: dict[str, Words]) -> None:
+    """Take lines of notes that no graph has any more out of a language."""
+    words = read_locale(language)["main.json"]
+    there = source["main.json"][GRAPH_WORDS]
+    lines = words[GRAPH_WORDS]
+    words[GRAPH_WORDS] = {line: lines[line] for line in there if line in lines}
+    (LOCALES / language / "main.json").write_text(render(words), encoding="utf-8")
+
+
 def main() -> int:
     """Write or check.
 
@@ -202,6 +212,7 @@ def main() -> int:
         for name, words in english.items():
             (LOCALES / "en").mkdir(parents=True, exist_ok=True)
             (LOCALES / "en" / name).write_text(render(words), encoding="ascii")
+        drop_gone("zh", source_files(nodes))
     elif differs:
         print("locales/en is not what the schemas give: run python tools/make/locales.py")
     wanted, there = flatten(source_files(nodes)), flatten(read_locale("zh"))

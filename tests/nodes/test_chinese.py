@@ -16,7 +16,13 @@ from pack.tests.layers import ROOT
 
 ZH = ROOT / "locales" / "zh"
 NODES = json.loads((ZH / "nodeDefs.json").read_text(encoding="utf-8"))
-PAGES = {path: path.with_suffix("") / "zh.md" for path in (ROOT / "web" / "docs").glob("*.md")}
+HELP = {path: path.with_suffix("") / "zh.md" for path in (ROOT / "web" / "docs").glob("*.md")}
+GUIDES = {
+    ROOT / "docs" / path.name: path
+    for path in (ROOT / "docs" / "zh").glob("*.md")
+    if (ROOT / "docs" / path.name).is_file()
+}
+PAGES = HELP | GUIDES
 FRONT = ROOT / "README_zh.md"
 GLOSSARY = (ZH / "GLOSSARY.md").read_text(encoding="utf-8")
 CODE, NUMBER = "`([^`]+)`", r"\d+(?:\.\d+)?"
@@ -43,7 +49,8 @@ def facts(piece):
     code = set(re.findall(CODE, words))
     numbers = set(re.findall(NUMBER, re.sub(CODE, "", words)))
     mark = re.match(r"#+ |- |\d+\. |\| |", piece)[0]
-    return (mark, code, [place for place in places if "#" not in place]), numbers
+    files = [p if "://" in p else p.split("/")[-1] for p in places if "#" not in p]
+    return (mark, code, files), numbers
 
 
 def differences(english, chinese):
@@ -66,7 +73,7 @@ def test_chinese_page_says_what_the_english_one_says(page):
 
 
 def test_pages_are_those_that_the_editor_asks_for():
-    assert set((ROOT / "web" / "docs").glob("*/*")) == set(PAGES.values())
+    assert set((ROOT / "web" / "docs").glob("*/*")) == set(HELP.values())
 
 
 def table_rows(text):
@@ -84,11 +91,16 @@ def test_front_page_names_the_files_and_presets_of_the_english_one():
 
 def test_front_page_says_nothing_that_the_english_one_does_not():
     english = read(ROOT / "README.md")
-    (_, code, places), numbers = facts(read(FRONT))
+    (_, code, _), numbers = facts(read(FRONT))
     assert [word for word in code if word not in english] == []
     assert numbers <= set(re.findall(NUMBER, english))
-    for place in places:
-        assert place.startswith("https://") or (ROOT / place).is_file(), place
+
+
+def test_links_of_chinese_pages_lead_somewhere():
+    for path in [*PAGES.values(), FRONT]:
+        place = path.parents[1] if path in HELP.values() else path.parent  # the editor's base
+        for link in re.findall(r"\]\(([^)#]+)", re.sub(CODE, "", read(path))):
+            assert "://" in link or (place / link).is_file(), (path, link)
 
 
 def test_a_change_of_the_english_page_is_noticed():

@@ -13,6 +13,7 @@ import { app } from "../../scripts/app.js";
 // Parts of locales/*/main.json.
 const GRAPH_WORDS = "MultiTalkGraphs"; // English line of a note, group or title -> line
 const SLOT_WORDS = "MultiTalkSlots"; // name of a subgraph's input or output -> label
+const CHOICE_WORDS = "MultiTalkChoices"; // choice that stands among the names of files -> words
 const SEARCH_WORDS = "MultiTalkSearch"; // node -> other words to find it by
 const NOTES = new Set(["MarkdownNote", "Note"]);
 
@@ -21,9 +22,24 @@ let english = new Map(); // a line in any language -> the English one
 
 const language = () => app.extensionManager.setting.get("Comfy.Locale");
 
-/** The words for the choices of a widget, in one language; none for a list of files. */
+const FEW = 4; // longer lists have a filter in the classic editor, but without words of ours
+
+/** The words for the choices of a widget in one language. */
 const choices = (language, node, widget) =>
   words[language]?.nodeDefs?.[node]?.inputs?.[widget.replaceAll(".", "_")]?.options;
+
+/** Whether a choice is shown in words: all but long lists of files. */
+function hasWords(node, widget) {
+  const { values } = widget.options;
+  const isShort = Array.isArray(values) && values.length <= FEW;
+  return choices("en", node, widget.name) || isShort || LiteGraph.vueNodesMode;
+}
+
+/** The words for one choice in the language of the editor. */
+function nameChoice(node, widget, value) {
+  const among = words[language()]?.[CHOICE_WORDS];
+  return choices(language(), node, widget)?.[value] ?? among?.[value] ?? value ?? "";
+}
 
 /** One line of ours in the language of the editor; any other line as it is. */
 function translateLine(line) {
@@ -101,9 +117,8 @@ app.registerExtension({
     const type = node.comfyClass ?? "";
     if (!type.startsWith("MultiTalk")) return;
     for (const widget of node.widgets ?? []) {
-      if (widget.type !== "combo" || !choices("en", type, widget.name)) continue;
-      widget.options.getOptionLabel ??= (value) =>
-        choices(language(), type, widget.name)?.[value] ?? value ?? "";
+      if (widget.type !== "combo" || !widget.options || !hasWords(type, widget)) continue;
+      widget.options.getOptionLabel ??= (value) => nameChoice(type, widget.name, value);
     }
   },
 

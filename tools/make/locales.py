@@ -14,11 +14,12 @@ key is the full id of the input with `_` for `.`: `preset.steps` is `preset_step
 of a growing input `speakers_speaker_1`. main.json holds `nodeCategories`, one entry per part of a
 category's path; they share one space with the editor's own, so common parts keep its words.
 web/words.js shows what this editor does not read: `options`, the words of a choice, documented for
-nodeDefs.json; and three parts of main.json, which English does without: `MultiTalkGraphs`, the
+nodeDefs.json; and four parts of main.json, which English does without: `MultiTalkGraphs`, the
 lines of notes, groups and titles in the shipped graphs, by their English line; `MultiTalkSlots`,
-names of inputs and outputs of the subgraphs in them; `MultiTalkSearch`, other words to find a node
-by. Two things are not read yet: `name` of a growing input's sockets, because its own label goes
-first; `tooltip` of inputs inside a choice, for nodes drawn the new way.
+names of inputs and outputs of the subgraphs in them; `MultiTalkChoices`, what stands among the
+names of files in a choice; `MultiTalkSearch`, other words to find a node by. Two things are not
+read yet: `name` of a growing input's sockets, because its own label goes first; `tooltip` of inputs
+inside a choice, for nodes drawn the new way.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
 # Choices that are files of the user or names of the host: no words of ours.
 NOT_WORDS = ("base", "audio_part", "encoder", "lora_", "file", "model", "sampler")
-GRAPH_WORDS, SLOT_WORDS, SEARCH_WORDS = "MultiTalkGraphs", "MultiTalkSlots", "MultiTalkSearch"
+GRAPH_WORDS, SLOT_WORDS = "MultiTalkGraphs", "MultiTalkSlots"
+CHOICE_WORDS, SEARCH_WORDS = "MultiTalkChoices", "MultiTalkSearch"
 # What needs no other words in a line of a note: code, addresses and names of files, sizes.
 NO_WORDS = re.compile(r"`[^`]*`|\[[^]]*\]\([^)]*\)|\d [kMG]B\b")
 
@@ -131,6 +133,14 @@ def describe_graphs() -> Words:
     }
 
 
+def choices_among_files(nodes: Iterable[Any]) -> Words:
+    """Choices that are no files, where files are chosen."""
+    items = [item for node in nodes for _, _, item in every_input(node.GET_SCHEMA().inputs)]
+    lists = [item for item in items if item.id.startswith(NOT_WORDS) and item.id != "sampler"]
+    options = {str(o) for item in lists for o in getattr(item, "options", None) or []}
+    return {option: option for option in sorted(options) if "." not in option}
+
+
 def search_words(nodes: Iterable[Any]) -> Words:
     """The English words to find each node by, joined."""
     schemas = [node.GET_SCHEMA() for node in nodes]
@@ -151,7 +161,11 @@ def source_files(nodes: Iterable[Any]) -> dict[str, Words]:
     """What another language has: more than locales/en, the words of graphs and of the search."""
     nodes = list(nodes)
     english = english_files(nodes)
-    more = {**describe_graphs(), SEARCH_WORDS: search_words(nodes)}
+    more = {
+        **describe_graphs(),
+        CHOICE_WORDS: choices_among_files(nodes),
+        SEARCH_WORDS: search_words(nodes),
+    }
     return english | {"main.json": english["main.json"] | more}
 
 

@@ -38,12 +38,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
 # Choices that are files of the user or names of the host: no words of ours.
 NOT_WORDS = ("base", "audio_part", "encoder", "lora_", "file", "model", "sampler")
+
+Words = dict[str, Any]
+
 GRAPH_WORDS, SLOT_WORDS = "MultiTalkGraphs", "MultiTalkSlots"
 CHOICE_WORDS, SEARCH_WORDS = "MultiTalkChoices", "MultiTalkSearch"
 # What needs no other words in a line of a note: code, addresses and names of files, sizes.
 NO_WORDS = re.compile(r"`[^`]*`|\[[^]]*\]\([^)]*\)|\d [kMG]B\b")
-
-Words = dict[str, Any]
 
 
 def read_nodes(package: Any) -> list[Any]:

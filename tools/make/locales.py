@@ -13,13 +13,14 @@ The keys are those of the editor (comfyui_frontend_package 1.48): nodeDefs.json 
 key is the full id of the input with `_` for `.`: `preset.steps` is `preset_steps`, the first socket
 of a growing input `speakers_speaker_1`. main.json holds `nodeCategories`, one entry per part of a
 category's path; they share one space with the editor's own, so common parts keep its words.
-web/words.js shows what this editor does not read: `options`, the words of a choice, documented for
-nodeDefs.json; and four parts of main.json, which English does without: `MultiTalkGraphs`, the
-lines of notes, groups and titles in the shipped graphs, by their English line; `MultiTalkSlots`,
-names of inputs and outputs of the subgraphs in them; `MultiTalkChoices`, what stands among the
-names of files in a choice; `MultiTalkSearch`, other words to find a node by. Two things are not
-read yet: `name` of a growing input's sockets, because its own label goes first; `tooltip` of inputs
-inside a choice, for nodes drawn the new way.
+Three things are in the files that this editor does not read yet: `options`, the words of a choice,
+documented for nodeDefs.json; `name` of a growing input's sockets, because its own label goes first;
+`tooltip` of inputs inside a choice, for nodes drawn the new way.
+
+web/words.js shows `options` nevertheless, and four parts of main.json, which English does without:
+`MultiTalkGraphs`, the lines of notes, groups and titles in the shipped graphs, by their English
+line; `MultiTalkSlots`, names of inputs and outputs of the subgraphs in them; `MultiTalkChoices`,
+what stands among the names of files in a choice; `MultiTalkSearch`, other words to find a node by.
 """
 
 from __future__ import annotations
@@ -194,11 +195,11 @@ def render(words: Words) -> str:
 
 
 def drop_gone(language: str, source: dict[str, Words]) -> None:
-    """Take lines of notes that no graph has any more out of a language."""
+    """Take lines and slots that no graph has any more out of a language."""
     words = read_locale(language)["main.json"]
-    there = source["main.json"][GRAPH_WORDS]
-    lines = words[GRAPH_WORDS]
-    words[GRAPH_WORDS] = {line: lines[line] for line in there if line in lines}
+    for part in (GRAPH_WORDS, SLOT_WORDS):
+        there = words[part]
+        words[part] = {word: there[word] for word in source["main.json"][part] if word in there}
     (LOCALES / language / "main.json").write_text(render(words), encoding="utf-8")
 
 

@@ -1,12 +1,12 @@
-"""Write locales/en from the node schemas and graphs: what the editor looks up to show words.
+"""Write locales/en from the node schemas: what the editor looks up to show words.
 
     python tools/make/locales.py          # writes locales/en, names what locales/zh lacks, and
                                           # takes lines that no graph has any more out of it
     python tools/make/locales.py --check  # writes nothing; exit code 1 if something differs
 
-It needs the set-up of dev.py (.venv, .host). Nobody edits locales/en: change the schema or the
-graph. The other languages are written by hand, with the same keys; tests/nodes/test_words.py
-compares them. CONTRIBUTING.md has the words that all Chinese texts use.
+It needs the set-up of dev.py (.venv, .host). Nobody edits locales/en: change the schema. The other
+languages are written by hand, with the same keys; tests/nodes/test_words.py compares them. Chinese
+texts use the words of locales/zh/GLOSSARY.md.
 
 The keys are those of the editor (comfyui_frontend_package 1.48): nodeDefs.json holds
 `{node: {display_name, description, inputs: {key: {name, tooltip}}, outputs: {"0": ...}}}`, where a

@@ -48,7 +48,8 @@ def facts(piece):
     words = re.sub(r"\]\([^)]+\)", "]", " ".join(piece.split()))
     code = set(re.findall(CODE, words))
     numbers = set(re.findall(NUMBER, re.sub(CODE, "", words)))
-    mark = re.match(r"#+ |- |\d+\. |\| |", piece)[0]
+    mark = re.split(r"(?<= )", piece, maxsplit=1)[0]
+    mark = mark if re.fullmatch(r"#+ |- |\d+\. |\| ", mark) else ""
     files = [p if "://" in p else p.split("/")[-1] for p in places if "#" not in p]
     return (mark, code, files), numbers
 

@@ -20,13 +20,16 @@ const NOTES = new Set(["MarkdownNote", "Note"]);
 let words = {}; // by language, as /i18n has them
 let english = new Map(); // a line in any language -> the English one
 
+const typeOf = (node) => node.comfyClass ?? node.type ?? ""; // a new node has no type yet
+const isNodeOfOurs = (node) => typeOf(node).startsWith("MultiTalk");
 const language = () => app.extensionManager.setting.get("Comfy.Locale");
 
 const FEW = 4; // longer lists have a filter in the classic editor, but without words of ours
 
-/** The words for the choices of a widget in one language. */
-const choices = (language, node, widget) =>
-  words[language]?.nodeDefs?.[node]?.inputs?.[widget.replaceAll(".", "_")]?.options;
+/** The words for an input in one language: name, tooltip, options. */
+const inputWords = (language, node, input) =>
+  words[language]?.nodeDefs?.[node]?.inputs?.[input.replaceAll(".", "_")];
+const choices = (language, node, widget) => inputWords(language, node, widget)?.options;
 
 /** Whether a choice is shown in words: all but long lists of files. */
 function hasWords(node, widget) {
@@ -45,6 +48,23 @@ function nameChoice(node, widget, value) {
 function translateLine(line) {
   const ours = english.get(line);
   return ours === undefined ? line : (words[language()]?.[GRAPH_WORDS]?.[ours] ?? ours);
+}
+
+/** Label a socket of a growing input, which the editor calls by its id, but for a name of the user's. */
+function labelGrown(node, slot) {
+  const own = slot.name.split(".").pop();
+  if (own === slot.name || slot.widget) return;
+  const names = Object.keys(words).map((language) => inputWords(language, node, slot.name)?.name);
+  if (slot.label && slot.label !== own && !names.includes(slot.label)) return;
+  slot.label = inputWords(language(), node, slot.name)?.name ?? own;
+}
+
+/** Label the sockets of growing inputs in a graph, and in the graphs in it. */
+function labelGraph(graph) {
+  for (const node of (graph.nodes ?? []).filter(isNodeOfOurs)) {
+    for (const slot of node.inputs ?? []) labelGrown(node.type, slot);
+  }
+  for (const subgraph of graph.definitions?.subgraphs ?? []) labelGraph(subgraph);
 }
 
 /** Label inputs and outputs of a subgraph, but for those that were given other names. */
@@ -114,8 +134,14 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
-    const type = node.comfyClass ?? "";
-    if (!type.startsWith("MultiTalk")) return;
+    if (!isNodeOfOurs(node)) return;
+    const type = typeOf(node);
+    for (const slot of node.inputs ?? []) labelGrown(type, slot);
+    const before = node.onInputAdded;
+    node.onInputAdded = function (slot) {
+      before?.call(this, slot);
+      labelGrown(type, slot);
+    };
     for (const widget of node.widgets ?? []) {
       if (widget.type !== "combo" || !widget.options || !hasWords(type, widget)) continue;
       widget.options.getOptionLabel ??= (value) => nameChoice(type, widget.name, value);
@@ -123,6 +149,7 @@ app.registerExtension({
   },
 
   beforeConfigureGraph(graph) {
+    labelGraph(graph);
     if (isOurs(graph)) translateGraph(graph);
   },
 });

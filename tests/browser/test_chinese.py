@@ -14,7 +14,7 @@ HAN = re.compile("[\u4e00-\u9fff]")
 WORDS = json.loads((ROOT / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))
 NODES = json.loads((ROOT / "locales" / "zh" / "nodeDefs.json").read_text(encoding="utf-8"))
 SAMPLER = NODES["MultiTalkSampler"]
-SEEN = """() => ({
+SEEN = r"""() => ({
   titles: [...app.graph._groups, ...app.graph._nodes].map((item) => item.title),
   notes: app.graph._nodes.filter((node) => node.type == 'MarkdownNote')
     .map((node) => node.widgets[0].value),
@@ -22,6 +22,9 @@ SEEN = """() => ({
     .flatMap((node) => node.widgets)
     .filter((widget) => widget.type == 'combo')
     .map((widget) => [widget.name, widget._displayValue])),
+  grown: app.graph._nodes.filter((node) => node.type.startsWith('MultiTalk'))
+    .flatMap((node) => node.inputs)
+    .filter((slot) => /^(speakers|single_masks)\./.test(slot.name)).map((slot) => slot.label),
   slots: app.graph._nodes.filter((node) => node.isSubgraphNode?.())
     .flatMap((node) => [...node.inputs, ...node.outputs].map((slot) => slot.label ?? slot.name)),
 })"""
@@ -83,6 +86,25 @@ def test_a_graph_is_chinese_for_a_chinese_reader_and_english_again(speak):
     assert HAN.search(json.dumps(again, ensure_ascii=False)) is None
     notes = [n["widgets_values"][0] for n in graph["nodes"] if n["type"] == "MarkdownNote"]
     assert again["notes"] == notes
+
+
+def test_growing_sockets_have_names(speak):
+    graph = graph_of("toy_two_speakers")
+    with speak("zh") as page:
+        page.evaluate(LOAD, [graph, "two"])
+        page.wait_for_timeout(1000)
+        loaded = page.evaluate(SEEN)["grown"]
+        page.evaluate("() => { app.graph.clear(); }")
+        page.evaluate(
+            "() => { const make = (kind) => app.graph.add(LiteGraph.createNode(kind));"
+            " const voices = make('MultiTalkExample'); const tracks = make('MultiTalkTracks');"
+            " for (const at of [0, 1]) voices.connect(1 + at, tracks, at); }"
+        )
+        page.wait_for_timeout(500)
+        grown = page.evaluate(SEEN)["grown"]
+    names = [NODES["MultiTalkTracks"]["inputs"][f"speakers_speaker_{n}"]["name"] for n in (1, 2, 3)]
+    assert loaded[:3] == names
+    assert grown == names
 
 
 def test_the_graph_of_somebody_else_stays_as_it_is(speak):

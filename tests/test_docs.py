@@ -12,7 +12,8 @@ from pack.tests.layers import ROOT, sources
 DOCS = ROOT / "docs"
 CODE = [*sources("weights", "multitalk", "kokoro", "nodes", "workflows", "tools", "tests")]
 # Where pages lie that are no fact sheets.
-PLACES = ("docs", ".", "tests/goldens", "tools/bench", "web/docs", "workflows/api")
+PLACES = ("docs", ".", "locales/zh", "tests/goldens", "tools/bench", "web/docs", "workflows/api")
+PLACES += ("web/docs/troubleshooting",)  # a page in Chinese
 WRITTEN = {"numbers.md"}  # by tools/lab, into a folder of the user's
 MANIFESTS = ROOT / "tests" / "weights" / "manifests"
 NUMBERS = r"\d+(?:\.\d+)*(?:(?:, | and | to )\d+(?:\.\d+)*)*"

@@ -70,6 +70,11 @@ def test_the_editor_gets_the_words_and_the_help_pages(running):
     picture = re.search(r"\((MultiTalkSampler\.\w+)\)", page).group(1)
     shown = read(client, f"/extensions/multitalk-nodes/docs/{picture}")
     assert shown == (ROOT / "web" / "docs" / picture).read_bytes()
+    for name in ("docs/MultiTalkSampler/zh.md", "words.js"):
+        served = read(client, f"/extensions/multitalk-nodes/{name}")
+        assert served == (ROOT / "web" / name).read_bytes()
+    assert words["zh"]["MultiTalkGraphs"]
+    assert "/extensions/multitalk-nodes/words.js" in json.loads(read(client, "/extensions"))
 
 
 def test_a_prompt_runs_with_progress_over_all_windows(running):

@@ -16,13 +16,14 @@ from xdist.scheduler import LoadFileScheduling
 GROUPS = (
     ("server", "server", r"tests/host/test_(api_run|blueprints|graphs|mutations)\.py"),
     ("layouts", "host", r"tests/nodes/test_layout"),
+    ("studio", "studio", r"tests/host/test_(kills|server)\.py"),
 )
 HOST = re.compile(r"tests/(nodes|lab|toy)/|tests/test_goldens\.py|tests/weights/test_host")
 # Single files that take longest, dearest first.
 SLOW = (
-    *("tests/test_goldens.py", "tests/lab/test_sync.py", "tests/nodes/test_long_video.py"),
-    *("tests/host/test_kills.py", "tests/host/test_install_paths.py", "tests/host/test_server.py"),
-    "tests/weights/test_damaged_files.py",
+    *("tests/test_goldens.py", "tests/nodes/test_sampler.py", "tests/nodes/test_long_video.py"),
+    *("tests/lab/test_sync.py", "tests/toy/test_training.py", "tests/host/test_install_paths.py"),
+    *("tests/kokoro/test_phonemes.py", "tests/weights/test_damaged_files.py"),
 )
 
 

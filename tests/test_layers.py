@@ -35,8 +35,8 @@ HOST_MODULES = {
     "server",
 }
 HEAVY = {
-    "transformers", "librosa", "soundfile", "pyloudnorm", "optimum", "scipy", "gguf", "misaki",
-    "espeakng_loader",
+    "transformers", "librosa", "soxr", "soundfile", "pyloudnorm", "optimum", "scipy", "gguf",
+    "misaki", "espeakng_loader",
 }  # fmt: skip
 # A package imports only these beside itself: nodes over {multitalk, kokoro} over weights.
 BELOW = {

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
 import torch
 from einops import repeat
 from torch import Tensor
@@ -107,13 +108,20 @@ def describe_mono(sound: Sound, speaker: int) -> list[str]:
 
 
 def resample(waveform: Tensor, from_hz: int, to_hz: int) -> Tensor:
-    """Change the sample rate by soxr HQ: [..., A] float32 to [..., ceil(A * to / from)]."""
+    """Change the sample rate by soxr HQ: [..., A] float32 to [..., ceil(A * (to / from))].
+
+    The quotient is a float, as in librosa.resample, whose bits these are.
+    """
     if from_hz == to_hz:
         return waveform
-    import librosa
+    import soxr
 
     array = waveform.cpu().numpy()
-    out = librosa.resample(array, orig_sr=from_hz, target_sr=to_hz, res_type="soxr_hq")
+    length = math.ceil(array.shape[-1] * (to_hz / from_hz))
+    out = np.zeros((*array.shape[:-1], length), array.dtype)
+    for place in np.ndindex(array.shape[:-1]):
+        row = soxr.resample(array[place], from_hz, to_hz, quality="soxr_hq")[:length]
+        out[place][: len(row)] = row
     return torch.from_numpy(out).float()
 
 

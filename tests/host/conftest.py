@@ -1,4 +1,4 @@
-"""One running host for all tests over HTTP that can share it."""
+"""Running hosts for all tests over HTTP that can share them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pack.tools.bench.kills import Studio
 from pack.tools.host.client import HostProcess, HostSettings
 
 
@@ -17,3 +18,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     )
     with HostProcess(settings) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A host without a cache, which one file kills and another uses as it is then."""
+    made = Studio(tmp_path_factory.mktemp("studio"))
+    yield made
+    made.stop()

@@ -11,13 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pack.tools.host.client import (
-    HostClient,
-    HostError,
-    HostInterruptedError,
-    HostProcess,
-    HostSettings,
-)
+from pack.tools.host.client import HostClient, HostError, HostInterruptedError
 
 pytestmark = pytest.mark.host
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,14 +19,10 @@ SAMPLER, VIDEO = "6", "7"  # node ids in the shipped prompt
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(studio):
     """A host with --cache-none."""
-    settings = HostSettings(
-        base=tmp_path_factory.mktemp("host"),
-        packs=(ROOT,),
-        arguments=("--cache-none", "--verbose", "INFO"),
-    )
-    with HostProcess(settings) as process, HostClient(process.address) as client:
+    process = studio.host()
+    with HostClient(process.address) as client:
         yield process, client
 
 

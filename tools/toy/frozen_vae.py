@@ -15,6 +15,7 @@ from torch import Tensor
 from toy_vae import HOST_MEAN, HOST_STD
 
 from pack.multitalk.generate import LATENT_CHANNELS
+from pack.multitalk.model.cpu_kernels import quick_kernels
 from pack.tools.toy.clips import open_clips
 from pack.tools.toy.precision import mixed
 from pack.tools.toy.vae import VideoVae
@@ -45,7 +46,7 @@ def load_folded(folder: Path, name: str = FOLDED) -> VideoVae:
 def encode(vae: VideoVae, frames: Tensor) -> Tensor:
     """Mean latents [B, 16, 1+n, h, w] float32 of frames [B, 3, F, H, W] in -1..1."""
     layout = frames.to(memory_format=torch.channels_last_3d)
-    with mixed(frames.device.type):
+    with mixed(frames.device.type), quick_kernels():
         return vae.posterior(layout)[0].float()
 
 
@@ -53,7 +54,7 @@ def encode(vae: VideoVae, frames: Tensor) -> Tensor:
 def decode(vae: VideoVae, latents: Tensor) -> Tensor:
     """Frames [B, 3, F, H, W] in -1..1 of latents."""
     layout = latents.to(memory_format=torch.channels_last_3d)
-    with mixed(latents.device.type):
+    with mixed(latents.device.type), quick_kernels():
         return vae.decode(layout).float().clamp(-1, 1)
 
 

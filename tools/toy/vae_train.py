@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pack.multitalk.model.cpu_kernels import quick_kernels
 from pack.tools.toy.clips import ClipBank, open_clips
 from pack.tools.toy.curves import draw_sheet
 from pack.tools.toy.precision import mixed
@@ -120,7 +121,7 @@ def learning_rate(spent: float) -> float:
 def rebuild(vae: VideoVae, film: np.ndarray) -> np.ndarray:
     """Encode and decode frames [F, H, W, 3] in 0..255."""
     device = next(vae.parameters()).device
-    with mixed(device.type):
+    with mixed(device.type), quick_kernels():
         mean, _ = vae.posterior(to_network(film[None]).to(device))
         out = vae.decode(mean)
     return ((out.float().clamp(-1, 1) + 1) * 127.5)[0].permute(1, 2, 3, 0).cpu().numpy()

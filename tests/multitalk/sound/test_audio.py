@@ -70,6 +70,16 @@ def test_resampled_length_is_the_ceiling(rate, samples):
     assert out.dtype == torch.float32
 
 
+def test_resampled_length_counts_as_librosa_does():
+    assert resample(torch.ones(1, 147), 22050, 48000).shape == (1, 321)  # 147 * 2.1768... > 320
+
+
+def test_rows_of_any_shape_are_resampled_one_by_one():
+    waves = torch.randn(2, 3, 1000, generator=torch.Generator().manual_seed(1))
+    alone = [resample(wave, 24000, RATE) for wave in waves.reshape(6, 1000)]
+    assert torch.equal(resample(waves, 24000, RATE), torch.stack(alone).view(2, 3, -1))
+
+
 def test_resampled_tone_is_the_tone_at_the_other_rate():
     out = resample(tone(0.5, 48000), 48000, RATE)
     inner = slice(1000, -1000)  # the filter rings at both ends

@@ -65,13 +65,16 @@ class AudioRun:
 
 @dataclass(kw_only=True, slots=True)
 class AudioCall:
-    """What holds for one forward of the network; the rotation changes from block to block."""
+    """What holds for one forward of the network; the rotation changes from block to block.
+
+    Nothing here leads back to the options that hold it: a circle would keep the rotation on the
+    card until Python next looks for circles.
+    """
 
     part: AudioPart
     tokens: Tensor  # [B, T, S*K, E]
     strength: float
     routing: Routing | None
-    attention: Attention
     query_rotation: Tensor | None = None  # [B, 1, L, D/2, 2]
 
 
@@ -124,22 +127,21 @@ def route_audio(
             tokens=join_speakers(tokens),
             strength=run.strength,
             routing=run.routings.get(x.device) if routed else None,
-            attention=exact_attention(options),
         )
     try:
         return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
     finally:
-        # It holds the audio part and leads back to the options: a circle, which would keep the
-        # part beyond its MODEL until Python next looks for circles.
+        # It holds the audio part and tables on the card; whoever keeps the options keeps neither.
         options.pop(CALL, None)
 
 
 def place_tokens(args: dict[str, Any]) -> Tensor:
     """attn1_patch: find where each video token lies on the speaker axis; x is not changed."""
-    call: AudioCall | None = args["transformer_options"].get(CALL)
+    options = args["transformer_options"]
+    call: AudioCall | None = options.get(CALL)
     if call is not None and call.routing is not None:
-        q, k = args["q"], args["k"]
-        shares = speaker_map(q, k, call.routing.token_masks, attention=call.attention)
+        q, k, attention = args["q"], args["k"], exact_attention(options)
+        shares = speaker_map(q, k, call.routing.token_masks, attention=attention)
         positions = speaker_positions(shares, call.routing.axis)
         call.query_rotation = rotation(positions, q.shape[-1])[:, None]
     return args["x"]
@@ -156,7 +158,7 @@ def add_audio(args: dict[str, Any]) -> Tensor:
         call.tokens,
         query_rotation=call.query_rotation,
         key_rotation=None if call.routing is None else call.routing.key_rotation,
-        attention=call.attention,
+        attention=exact_attention(options),
     )
     return torch.add(x, residual, alpha=call.strength)
 

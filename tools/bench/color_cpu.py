@@ -24,7 +24,7 @@ pack = types.ModuleType("pack")
 pack.__path__ = [str(ROOT)]
 sys.modules["pack"] = pack
 
-from pack.multitalk.color import color_statistics, match_statistics
+from pack.multitalk.color import color_statistics, match_statistics  # noqa: E402
 
 
 def reference_match(frames, picture, *, strength):

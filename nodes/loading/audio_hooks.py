@@ -15,6 +15,7 @@ from typing import Any
 import comfy.model_base
 import comfy.patcher_extension
 import torch
+from comfy.ldm.flux.math import apply_rope1
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -34,6 +35,7 @@ KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
 RUN = "multitalk_run"  # transformer_options: what holds for a window
 CALL = "multitalk_call"  # transformer_options: what holds for one forward
+IMAGE_TOKENS = "multitalk_image_tokens"  # transformer_options: rows of the picture before the text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +98,16 @@ def exact_attention(transformer_options: dict[str, Any]) -> Attention:
     return attend
 
 
+def rotate_by_host(x: Tensor, table: Tensor) -> Tensor:
+    """`rotate` of x [B, L, N, D] by a table [B or 1, L, 1, D/2, 2], in one kernel of the host."""
+    cos, sin = table.unbind(-1)
+    matrices = torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2))
+    if len(table) == 1:
+        return apply_rope1(x, matrices)
+    # The kernel knows one table for all rows: lay the rows of the batch one after another.
+    return apply_rope1(x.flatten(0, 1)[None], matrices.flatten(0, 1)[None]).view(x.shape)
+
+
 def route_audio(
     executor: Any,
     x: Tensor,
@@ -119,6 +131,7 @@ def route_audio(
         kwargs: May hold the audio tokens [B, S, T, K, E] of each row of the batch.
     """
     options = transformer_options if transformer_options is not None else {}
+    options[IMAGE_TOKENS] = None if clip_fea is None else clip_fea.shape[-2]
     tokens, run = kwargs.pop(TOKENS, None), options.get(RUN)
     if tokens is not None and run is not None:
         routed = tokens.shape[1] > 1
@@ -159,6 +172,7 @@ def add_audio(args: dict[str, Any]) -> Tensor:
         query_rotation=call.query_rotation,
         key_rotation=None if call.routing is None else call.routing.key_rotation,
         attention=exact_attention(options),
+        turn=rotate_by_host,
     )
     return torch.add(x, residual, alpha=call.strength)
 

@@ -25,6 +25,10 @@ from .finite import OF_CLIP, advise_network
 from .talk_guider import AudioInputs, TalkGuider, with_values
 
 CLIP_PX = 224
+NOT_LEAN = (
+    "The blocks of the network ran as the host has them, which needs about a third more memory: "
+    "another node changes them, or several cards share the work."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +113,8 @@ def window_denoiser(
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=settings.seed,
         )
+        if not guider.lean:
+            economy.note_once(NOT_LEAN)
         if not is_finite(latents):
             step = watch.first_bad() or settings.guidance.steps
             what = f"step {step} of {settings.guidance.steps} of the network"

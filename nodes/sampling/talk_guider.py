@@ -20,6 +20,7 @@ from ...multitalk.speakers import token_masks
 from ...multitalk.stepcache import StepCache
 from ..loading.audio_hooks import KEY, RUN, TOKENS, AudioRun, Routing, attached_audio
 from .block_cache import RunCache, install_cache
+from .lean_block import install_lean_blocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._steps: StepCache | None = None
         self._pinned: Tensor | None = None
         self._settled = False
+        self.lean = True  # whether blocks that need less memory could be used, once sampled
         self.inner_set_conds(
             {name: negative if name in NEGATIVE_PROMPT else positive for name in guidance.passes}
         )
@@ -87,6 +89,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
             strength=self._audio.strength,
         )
         self._add_tokens(parts[device], device, dtype)
+        blocks = self.inner_model.diffusion_model.blocks
+        self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
         if self._cache is not None:
             sigmas: Tensor = args[1]
             self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))

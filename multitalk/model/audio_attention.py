@@ -28,6 +28,8 @@ LATTER_WINDOW = AUDIO_WINDOW + VAE_TIME - 1  # 8 audio frames for the four frame
 # Exact attention: q, k, v [B, N, L, D] to [B, N, L, D].
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 plain_attention: Attention = nn.functional.scaled_dot_product_attention
+# x [B, L, N, D] and a table of `rotation` [B or 1, L, 1, D/2, 2] to x rotated.
+Turn = Callable[[Tensor, Tensor], Tensor]
 
 
 def group_by_latent_frame(windows: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,22 +90,25 @@ class AudioCrossAttention(nn.Module):
         query_rotation: Tensor | None,
         key_rotation: Tensor | None,
         attention: Attention,
+        turn: Turn | None = None,
     ) -> Tensor:
         """Attend from x [B, L, dim] to tokens [B, T, S*K, E]: [B, L, dim].
 
         L is frame-major, T * tokens per latent frame. Rotations are cosines and sines, of queries
-        [B, 1, L, D/2, 2] and of keys [S*K, D/2, 2]; None for one speaker.
+        [B, 1, L, D/2, 2] and of keys [S*K, D/2, 2]; None for one speaker. `turn` applies them, None
+        is `rotate`.
         """
         B, T = tokens.shape[:2]
-        heads = (self.num_heads, -1)
-        q = self.q_linear(x).unflatten(-1, heads).transpose(1, 2)  # [B, N, L, D]
+        heads, turn = (self.num_heads, -1), turn or rotate
         k, v = self.kv_linear(tokens).chunk(2, dim=-1)
-        k = k.unflatten(-1, heads).transpose(2, 3).flatten(0, 1)  # [B*T, N, S*K, D]
-        v = v.unflatten(-1, heads).transpose(2, 3).flatten(0, 1)
+        k, v = k.unflatten(-1, heads).flatten(0, 1), v.unflatten(-1, heads).flatten(0, 1)
+        q = self.q_linear(x).unflatten(-1, heads)  # [B, L, N, D]; keys [B*T, S*K, N, D]
         if query_rotation is not None and key_rotation is not None:
-            q, k = rotate(q, query_rotation), rotate(k, key_rotation)
-        q = q.unflatten(2, (T, -1)).transpose(1, 2).flatten(0, 1)  # [B*T, N, L/T, D]
-        out = attention(q, k, v)  # [B*T, N, L/T, D]
+            q = turn(q, query_rotation.transpose(1, 2))
+            k = turn(k, key_rotation[None, :, None])
+        q = q.unflatten(1, (T, -1)).flatten(0, 1)  # [B*T, L/T, N, D]
+        out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        del q, k, v  # as large as x each; the projection needs their room
         return self.proj(out.transpose(1, 2).flatten(2).reshape(B, x.shape[1], -1))
 
 

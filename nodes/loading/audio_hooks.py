@@ -15,6 +15,7 @@ from typing import Any
 import comfy.model_base
 import comfy.patcher_extension
 import torch
+from comfy.ldm.flux.math import apply_rope1
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -35,6 +36,7 @@ KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
 RUN = "multitalk_run"  # transformer_options: what holds for a window
 CALL = "multitalk_call"  # transformer_options: what holds for one forward
+IMAGE_TOKENS = "multitalk_image_tokens"  # transformer_options: rows of the picture before the text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,13 +68,16 @@ class AudioRun:
 
 @dataclass(kw_only=True, slots=True)
 class AudioCall:
-    """What holds for one forward of the network; the rotation changes from block to block."""
+    """What holds for one forward of the network; the rotation changes from block to block.
+
+    Nothing here leads back to the options that hold it: a circle would keep the rotation on the
+    card until Python next looks for circles.
+    """
 
     part: AudioPart
     tokens: Tensor  # [B, T, S*K, E]
     strength: float
     routing: Routing | None
-    attention: Attention
     query_rotation: Tensor | None = None  # [B, 1, L, D/2, 2]
 
 
@@ -92,6 +97,16 @@ def exact_attention(transformer_options: dict[str, Any]) -> Attention:
         )
 
     return attend
+
+
+def rotate_by_host(x: Tensor, table: Tensor) -> Tensor:
+    """`rotate` of x [B, L, N, D] by a table [B or 1, L, 1, D/2, 2], in one kernel of the host."""
+    cos, sin = table.unbind(-1)
+    matrices = torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2))
+    if len(table) == 1:
+        return apply_rope1(x, matrices)
+    # The kernel knows one table for all rows: lay the rows of the batch one after another.
+    return apply_rope1(x.flatten(0, 1)[None], matrices.flatten(0, 1)[None]).view(x.shape)
 
 
 def route_audio(
@@ -117,6 +132,7 @@ def route_audio(
         kwargs: May hold the audio tokens [B, S, T, K, E] of each row of the batch.
     """
     options = transformer_options if transformer_options is not None else {}
+    options[IMAGE_TOKENS] = None if clip_fea is None else clip_fea.shape[-2]
     tokens, run = kwargs.pop(TOKENS, None), options.get(RUN)
     if tokens is not None and run is not None:
         routed = tokens.shape[1] > 1
@@ -125,22 +141,21 @@ def route_audio(
             tokens=join_speakers(tokens),
             strength=run.strength,
             routing=run.routings.get(x.device) if routed else None,
-            attention=exact_attention(options),
         )
     try:
         return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
     finally:
-        # It holds the audio part and leads back to the options: a circle, which would keep the
-        # part beyond its MODEL until Python next looks for circles.
+        # It holds the audio part and tables on the card; whoever keeps the options keeps neither.
         options.pop(CALL, None)
 
 
 def place_tokens(args: dict[str, Any]) -> Tensor:
     """attn1_patch: find where each video token lies on the speaker axis; x is not changed."""
-    call: AudioCall | None = args["transformer_options"].get(CALL)
+    options = args["transformer_options"]
+    call: AudioCall | None = options.get(CALL)
     if call is not None and call.routing is not None:
-        q, k = args["q"], args["k"]
-        shares = speaker_map(q, k, call.routing.token_masks, attention=call.attention)
+        q, k, attention = args["q"], args["k"], exact_attention(options)
+        shares = speaker_map(q, k, call.routing.token_masks, attention=attention)
         positions = speaker_positions(shares, call.routing.axis)
         call.query_rotation = rotation(positions, q.shape[-1])[:, None]
     return args["x"]
@@ -157,7 +172,8 @@ def add_audio(args: dict[str, Any]) -> Tensor:
         call.tokens,
         query_rotation=call.query_rotation,
         key_rotation=None if call.routing is None else call.routing.key_rotation,
-        attention=call.attention,
+        attention=exact_attention(options),
+        turn=rotate_by_host,
     )
     return torch.add(x, residual, alpha=call.strength)
 

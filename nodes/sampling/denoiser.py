@@ -25,6 +25,10 @@ from .finite import OF_CLIP, advise_network
 from .talk_guider import AudioInputs, TalkGuider, with_values
 
 CLIP_PX = 224
+NOT_LEAN = (
+    "The blocks of the network ran as the host has them, which needs about a third more memory: "
+    "another node changes them, or several cards share the work."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +114,8 @@ def window_denoiser(
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=settings.seed if request.step_noise is None else own_seed(settings, request.index),
         )
+        if not guider.lean:
+            economy.note_once(NOT_LEAN)
         if not is_finite(latents):
             step = watch.first_bad() or steps
             what = f"step {step} of {steps} of the network"

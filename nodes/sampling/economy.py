@@ -53,6 +53,11 @@ class Economy:
             if not self._take_next_measure():
                 raise RuntimeError(self._sentence(reason))
 
+    def note_once(self, note: str) -> None:
+        """Say something in the report, however many windows it holds for."""
+        if note not in self.notes:
+            self.notes.append(note)
+
     def _take_next_measure(self) -> bool:
         """Switch the next measure on; False if all are on already."""
         where = f"memory ran out in window {self._window + 1} of {self._num_windows}"

@@ -36,6 +36,7 @@ from .guidance_hooks import (
     passes_of,
     possible_passes,
 )
+from .lean_block import install_lean_blocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +72,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._pinned: Tensor | None = None
         self._settled = False
         self._uncached: dict[str, Any] = {}
+        self.lean = True  # whether blocks that need less memory could be used, once sampled
         self.set_cfg(guidance.text)  # what the host's CFG Override changes for some steps
         names = possible_passes(guidance, model)
         self._negative = negative
@@ -116,6 +118,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
             strength=self._audio.strength,
         )
         self._add_tokens(parts[device], device, dtype)
+        blocks = self.inner_model.diffusion_model.blocks
+        self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
         if self._cache is not None:
             sigmas: Tensor = args[1]
             self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pack.multitalk import color
 from pack.tests.multitalk.colors import match_colors
 from pack.tests.multitalk.tolerances import close
 
@@ -21,6 +22,24 @@ def lab(picture):
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1).reshape(-1, 3)
+
+
+def rgb(values):
+    """SRGB of CIE Lab [n, 3] after the standards, in float64."""
+    light, a, b = values.T
+    y = (light + 16) / 116
+    f = np.stack([y + a / 500, y, np.maximum(y - b / 200, 0)], -1)
+    xyz = np.where(f > np.cbrt(0.008856), f**3, (f - 16 / 116) / 7.787)
+    linear = (xyz * WHITE) @ np.linalg.inv(TO_XYZ).T
+    gamma = 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055
+    return np.where(linear > 0.0031308, gamma, 12.92 * linear).clip(0, 1)
+
+
+def matched(frame, reference):
+    """The rule of the match for one frame, in float64."""
+    own, wanted = lab(frame), lab(reference)
+    moved = (own - own.mean(0)) * (wanted.std(0) / own.std(0)) + wanted.mean(0)
+    return torch.from_numpy(rgb(moved).reshape(frame.shape))
 
 
 def muted(*shape, seed, low=0.3, high=0.7):
@@ -56,6 +75,47 @@ def test_matched_frames_have_the_statistics_of_the_reference(reference, low, hig
     for frame in out:
         np.testing.assert_allclose(lab(frame).mean(0), lab(reference).mean(0), atol=2e-3)
         np.testing.assert_allclose(lab(frame).std(0), lab(reference).std(0), atol=2e-3)
+
+
+@pytest.mark.parametrize("low_high", [(0.3, 0.7), (0.0, 0.08), (0.0, 1.0)])
+def test_frames_larger_than_a_piece_follow_the_rule_at_every_brightness(low_high, reference):
+    frame = muted(210, 190, seed=3, low=low_high[0], high=low_high[1])
+    frame[:, :95] *= 0.1  # shades of the line near black as well
+    out = match_colors(frame[None], reference, strength=1.0)[0]
+    assert float((out - matched(frame, reference)).abs().max()) < 2e-5
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_neither_threads_nor_the_order_in_memory_change_a_match(threads, reference):
+    frames = muted(2, 120, 96, seed=4)
+    expected = match_colors(frames, reference, strength=0.7)
+    by_channel = frames.movedim(-1, 0).contiguous().movedim(0, -1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        close(match_colors(by_channel, reference, strength=0.7), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_frames_at_once_as_a_card_takes_them_are_matched_each_on_its_own(monkeypatch, reference):
+    frames = torch.stack([muted(12, 9, seed=5), muted(12, 9, seed=6) * 0.4, muted(12, 9, seed=7)])
+    expected = match_colors(frames, reference, strength=0.7)
+    statistics = color.color_statistics(frames)
+
+    def groups(frames, device):
+        return [(slice(k, k + 2), frames[k : k + 2]) for k in range(0, len(frames), 2)]
+
+    monkeypatch.setattr(color, "_groups", groups)
+    close(match_colors(frames, reference, strength=0.7), expected)
+    close(color.color_statistics(frames), statistics)
+
+
+def test_frames_of_half_precision_keep_their_dtype(reference):
+    frames = muted(2, 6, 5, seed=0).bfloat16()
+    out = match_colors(frames, reference, strength=1.0)
+    assert out.dtype == torch.bfloat16
+    close(out, match_colors(frames.float(), reference, strength=1.0).bfloat16())
 
 
 def test_dark_reference_is_reached_too():

@@ -66,8 +66,12 @@ def without_collector():
     gc.collect()
 
 
+def living(kind):
+    return [thing for thing in gc.get_objects() if type(thing).__name__ == kind]
+
+
 def audio_parts():
-    return sum(type(thing).__name__ == "AudioPart" for thing in gc.get_objects())
+    return len(living("AudioPart"))
 
 
 @pytest.mark.usefixtures("without_collector")
@@ -83,6 +87,28 @@ def test_model_that_is_dropped_is_gone_at_once(host, caplog):
             comfy.model_management.cleanup_models_gc()
             assert audio_parts() <= before + 1
     assert "memory leak" not in caplog.text
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_no_step_leaves_what_it_held(host, monkeypatch):
+    import comfy.ldm.wan.model
+
+    found, forward = [], comfy.ldm.wan.model.WanModel.forward_orig
+
+    def watched(self, *args, transformer_options=None, **kwargs):
+        found.append(len(living("AudioCall")))
+        # Who keeps the options of a call, as a profiler or a preview may, keeps no more than them.
+        kept.append(dict(transformer_options))
+        out = forward(self, *args, transformer_options=transformer_options, **kwargs)
+        kept.clear()
+        return out
+
+    kept = []
+    monkeypatch.setattr(comfy.ldm.wan.model.WanModel, "forward_orig", watched)
+    assert host.run(talk(seconds=0.4, voices=2)).ok
+    assert found == [1] * len(found)
+    assert len(found) > 1
+    assert living("AudioCall") == []
 
 
 def left_behind():

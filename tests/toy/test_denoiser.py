@@ -45,7 +45,6 @@ def hooked(model, x, sigma, speech, masks):
         tokens=join_speakers(tokens),
         strength=1.0,
         routing=routing if len(speech) > 1 else None,
-        attention=model_patch.exact_attention(options),
     )
     text = torch.zeros(1, 1, 64)
     return model.base(x, 1000 * sigma, text, transformer_options=options)

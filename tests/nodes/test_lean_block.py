@@ -1,0 +1,122 @@
+"""Blocks that need less memory give what the host's give, or stay away."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pack.multitalk.model.audio_attention import rotate, rotation, speaker_axis
+
+pytestmark = pytest.mark.host
+
+SIZES = {
+    "dim": 128, "num_heads": 2, "num_layers": 3, "ffn_dim": 352, "freq_dim": 64,
+    "text_dim": 64, "text_len": 16, "in_channels": 36, "out_channels": 16,
+    "patch_size": [1, 2, 2], "clip_dim": 32, "norm_eps": 1e-6, "qk_norm_self": True,
+    "audio_layers": 3, "audio_channels": 16, "audio_hidden": 32, "audio_token_dim": 32,
+    "audio_tokens_per_speaker": 4, "speaker_class_range": 24, "speaker_class_interval": 4,
+}  # fmt: skip
+GRID = (3, 8, 12)
+
+
+@pytest.fixture(scope="module")
+def talking(host):
+    """A small host model with its audio part."""
+    from pack.tools.host.models import build_model, random_weights
+
+    torch.manual_seed(0)
+    return build_model(SIZES, {name: 5 * w for name, w in random_weights(SIZES).items()})
+
+
+def routing_of(part):
+    from pack.nodes.loading.audio_hooks import Routing
+
+    axis = speaker_axis(2, part.config)
+    keys = torch.tensor(axis.key_positions).repeat_interleave(part.config.num_tokens)
+    cells = GRID[1] * GRID[2] // 4
+    masks = torch.zeros(3, cells)
+    masks[0, : cells // 3], masks[1, cells // 2 :], masks[2, cells // 3 : cells // 2] = 1, 1, 1
+    return Routing(token_masks=masks, key_rotation=rotation(keys, 64), axis=axis)
+
+
+def velocity(talking, *, speakers, lean, batch=1, picture=True):
+    """One forward, and the options that it had."""
+    from pack.nodes.loading import audio_hooks
+    from pack.nodes.sampling.lean_block import install_lean_blocks
+
+    part = talking.get_additional_models_with_key(audio_hooks.KEY)[0].model
+    network, device = talking.model.diffusion_model, torch.device("cpu")
+    options = {
+        "patches": talking.model_options["transformer_options"]["patches"],
+        "wrappers": talking.wrappers,
+        audio_hooks.RUN: audio_hooks.AudioRun(
+            parts={device: part},
+            routings={device: routing_of(part)} if speakers > 1 else {},
+            strength=0.8,
+        ),
+    }
+    if lean:
+        assert install_lean_blocks({"transformer_options": options}, network.blocks)
+    random = torch.Generator().manual_seed(speakers)
+
+    def draw(*shape):
+        return torch.randn(batch, *shape, generator=random)
+
+    x, text, clip = draw(36, *GRID), draw(16, 64), draw(5, 32) if picture else None
+    tokens = draw(speakers, GRID[0], 4, 32)
+    timestep = torch.full((batch,), 500.0)
+    with torch.inference_mode():
+        return network(x, timestep, text, clip, None, options, **{audio_hooks.TOKENS: tokens})
+
+
+@pytest.mark.parametrize("speakers", [1, 2])
+@pytest.mark.parametrize(("batch", "picture"), [(1, True), (2, True), (1, False)])
+def test_lean_blocks_give_the_same_velocity(talking, speakers, batch, picture):
+    how = {"speakers": speakers, "batch": batch, "picture": picture}
+    expected = velocity(talking, lean=False, **how)
+    out = velocity(talking, lean=True, **how)
+    assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_rotation_of_the_host_is_ours(host, batch):
+    from pack.nodes.loading.audio_hooks import rotate_by_host
+
+    x = torch.randn(batch, 7, 3, 64, generator=torch.Generator().manual_seed(0))
+    table = rotation(torch.rand(batch, 7) * 24, 64)[:, :, None]
+    torch.testing.assert_close(rotate_by_host(x, table), rotate(x, table), rtol=0, atol=1e-6)
+
+
+def test_blocks_that_another_node_has_to_do_with_stay_the_hosts(talking):
+    from pack.nodes.sampling.lean_block import install_lean_blocks
+
+    blocks = talking.model.diffusion_model.blocks
+
+    def installed(**options):
+        given = {"transformer_options": options}
+        done = install_lean_blocks(given, blocks)
+        assert done == (("double_block", 0) in options.get("patches_replace", {}).get("dit", {}))
+        return done
+
+    assert installed()
+    assert installed(patches={"attn1_patch": [print]})
+    assert not installed(patches_replace={"dit": {("double_block", 1): print}})
+    assert not installed(patches={"double_block": [print]})
+    blocks[2].self_attn.forward = blocks[2].self_attn.forward  # as attention patches of nodes do
+    try:
+        assert not installed()
+    finally:
+        del blocks[2].self_attn.forward
+
+
+def test_weights_that_come_from_elsewhere_come_once(talking):
+    from pack.nodes.sampling.lean_block import _parts
+
+    ffn, x = talking.model.diffusion_model.blocks[0].ffn, torch.zeros(1, 9, 128)
+    assert [part.shape[1] for part in _parts(ffn, x)] == [5, 4]
+    ffn[2]._v = object()  # memory that the host pages
+    try:
+        assert [part.shape[1] for part in _parts(ffn, x)] == [9]
+    finally:
+        del ffn[2]._v
+    assert len(list(_parts(ffn, x.to("meta")))) == 1

@@ -1,0 +1,207 @@
+"""One step at the size of the released models, counted on a card that is not there.
+
+    python tools/bench/real_size.py [--height 640] [--width 640] [--speakers 1] [--blocks 40]
+        [--text 5] [--audio 4] [--peak] [--json]
+
+The host's own network and sampler with the pack's audio part and guider, at width 5120, 81 frames,
+in bfloat16; see fake_card.py. Each guidance pass runs by itself. Four blocks are enough for the
+peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory there.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import sys
+import types
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+pack = types.ModuleType("pack")
+pack.__path__ = [str(ROOT)]
+sys.modules["pack"] = pack
+
+FRAMES, LATENT_FRAMES, KNOWN = 81, 21, 7
+SIZES = {
+    "image_model": "wan2.1", "model_type": "i2v", "dim": 5120, "num_heads": 40, "ffn_dim": 13824,
+    "freq_dim": 256, "text_dim": 4096, "text_len": 512, "in_dim": 36, "out_dim": 16,
+    "patch_size": (1, 2, 2), "eps": 1e-6, "qk_norm": True, "cross_attn_norm": True,
+}  # fmt: skip
+
+
+def start():
+    """Import the host and give it the card; returns the folders of the host and of the pack."""
+    from pack.tools.bench import fake_card
+    from pack.tools.host.inprocess import find_checkout
+    from pack.tools.host.launch import stand_ins
+
+    stand_ins()
+    host = find_checkout(ROOT)
+    sys.path.insert(0, str(host))
+    import comfy.cli_args
+
+    comfy.cli_args.args.cpu = comfy.cli_args.args.use_pytorch_cross_attention = True
+    fake_card.use_card()
+    return host, ROOT
+
+
+def build_model(blocks):
+    """The host's network and the audio part, without numbers, on the card."""
+    import comfy.model_patcher
+    import comfy.ops
+    import comfy.supported_models
+
+    from pack.multitalk.config import AudioPartConfig
+    from pack.multitalk.model.audio_attention import build_audio_part
+    from pack.nodes.loading.audio_hooks import AttachedAudio, attach_audio
+    from pack.tools.bench.fake_card import CARD
+
+    config = comfy.supported_models.WAN21_I2V({**SIZES, "num_layers": blocks})
+    config.set_inference_dtype(torch.bfloat16, None)
+    config.custom_operations = comfy.ops.disable_weight_init
+    model = config.get_model({}, "", device=CARD)
+    for module in model.modules():
+        for name, buffer in list(module._buffers.items()):
+            module._buffers[name] = None if buffer is None else buffer.to(CARD)
+    audio = AudioPartConfig(
+        dim=5120, num_heads=40, num_layers=blocks, encoder_layers=12, encoder_channels=768,
+        hidden=512, num_tokens=32, token_width=768, class_range=24, class_interval=4,
+    )  # fmt: skip
+    part = build_audio_part(audio, config.custom_operations, device=CARD, dtype=torch.bfloat16)
+    model.requires_grad_(requires_grad=False)
+    attached = AttachedAudio(name="real size", family="multitalk", config=audio)
+    return attach_audio(
+        comfy.model_patcher.ModelPatcher(model, CARD, CARD),
+        comfy.model_patcher.ModelPatcher(part, CARD, CARD),
+        attached,
+    )
+
+
+def make_denoiser(model, options):
+    """The pack's denoiser of a window, and a request for one that follows another."""
+    import comfy.utils
+
+    from pack.multitalk.config import WindowSize
+    from pack.multitalk.generate import Motion, WindowRequest
+    from pack.multitalk.guidance import plan_guidance
+    from pack.multitalk.settings import GuidanceSettings, RunSettings
+    from pack.nodes.sampling.denoiser import RunInputs, window_denoiser
+    from pack.nodes.sampling.economy import Economy
+
+    comfy.utils.PROGRESS_BAR_ENABLED = False
+    cells = options.height // 8, options.width // 8
+    shape = (1, 16, LATENT_FRAMES, *cells)
+    guided = GuidanceSettings(
+        steps=2, shift=7.0, text_guidance=options.text, audio_guidance=options.audio
+    )
+    settings = RunSettings(
+        height=options.height, width=options.width, guidance=guided, family="multitalk", seed=1,
+        size=WindowSize(window=FRAMES, overlap=25), sampler="euler",
+    )  # fmt: skip
+    text = [[torch.randn(1, 512, 4096), {}]]
+    inputs = RunInputs(
+        model=model, vae=None, clip_vision=None, positive=text, negative=text,
+        image=torch.zeros(1, 1, 1, 3), cast=None,
+    )  # fmt: skip
+    economy = Economy(torch.device("cpu"), 2)
+    economy.single_passes = True
+    denoise = window_denoiser(
+        inputs,
+        settings,
+        torch.zeros(options.speakers + 1, *cells) if options.speakers > 1 else None,
+        SimpleNamespace(callback=lambda _window: lambda *_step: None),
+        guidance=plan_guidance(options.text, options.audio),
+        cache=None,
+        economy=economy,
+    )
+    begin = (1, 16, KNOWN, *cells)
+    request = WindowRequest(
+        index=1,
+        noise=torch.randn(shape),
+        condition=torch.randn(shape),
+        known_latent_frames=KNOWN,
+        picture_embedding=SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280)),
+        speech=torch.randn(options.speakers, FRAMES, 5, 12, 768),
+        motion=Motion(latents=torch.randn(begin), noise=lambda: torch.randn(begin)),
+    )
+    return denoise, request
+
+
+def count_step(options, roots=()):
+    """Counts of the second step of a window: of the whole step, and of each pass in it."""
+    from pack.nodes.sampling.talk_guider import TalkGuider
+    from pack.tools.bench.fake_card import Counter, fake_tensors
+
+    counter, passes, steps = Counter(roots), [], []
+    with torch.no_grad(), fake_tensors():
+        model = build_model(options.blocks)
+        denoise, request = make_denoiser(model, options)
+        network, predict = model.model.diffusion_model, TalkGuider.predict_noise
+        forward = network.forward
+
+        def counted_pass(*args, **kwargs):
+            outer, before = counter.counts, counter.before
+            passes.append(counter.begin())
+            out = forward(*args, **kwargs)
+            outer.add(passes[-1])
+            counter.counts, counter.before = outer, before
+            return out
+
+        def counted_step(*args, **kwargs):
+            passes.clear()
+            steps.append(counter.begin())
+            out = predict(*args, **kwargs)
+            counter.begin()
+            return out
+
+        network.forward, TalkGuider.predict_noise = counted_pass, counted_step
+        try:
+            with counter:
+                denoise(request)
+        finally:
+            TalkGuider.predict_noise = predict
+    return steps[1], passes
+
+
+def main():
+    """Count and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    for name, default in (("height", 640), ("width", 640), ("speakers", 1), ("blocks", 40)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--text", type=float, default=5.0)
+    parser.add_argument("--audio", type=float, default=4.0)
+    parser.add_argument("--peak", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    roots = start()
+    step, passes = count_step(options, roots if options.peak else ())
+    for counts in (step, *passes):
+        if options.json:
+            numbers = {name: n for name, n in vars(counts).items() if isinstance(n, int)}
+            print(json.dumps(numbers))
+        else:
+            tell("step" if counts is step else "pass", counts)
+        if options.peak:
+            held = counts.at_peak[: 0 if counts is step else 12]
+            lines = [f"    {size / 1e6:9.1f} MB {place}" for size, place in held]
+            print("\n".join([*lines, *(f"    copied {what}" for what in counts.copied)]))
+
+
+def tell(what, counts):
+    """One line of counts."""
+    print(
+        f"{what}: {counts.flops / 1e12:.1f} TF, peak {counts.peak / 1e9:.3f} GB, "
+        f"{counts.bytes / 1e9:.1f} GB moved, {counts.launches} launches, {counts.casts} casts, "
+        f"{counts.to_card} copies to the card, {counts.from_card} from it, {counts.waits} waits"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pack.tools.make.graph_index import FILES, graph_path
+
 ROOT = Path(__file__).resolve().parents[1]
 TITLE_PX, BADGE_PX, SLOT_PX = 30, 22, 20
 FIT = 0.75  # of the window, when a template is opened
@@ -21,11 +23,11 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 
-NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+NAMES = sorted(FILES)
 
 
 def read_graph(name: str) -> dict[str, Any]:
-    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    return json.loads(graph_path(name).read_text(encoding="ascii"))
 
 
 def node_box(node: dict[str, Any]) -> Box:

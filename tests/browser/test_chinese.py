@@ -7,8 +7,10 @@ import re
 
 import pytest
 
+from pack.tools.make.graph_index import graph_path
+
 from .conftest import MODES
-from .editor import LOAD, ROOT
+from .editor import LOAD
 
 HAN = re.compile("[\u4e00-\u9fff]")
 WORDS = json.loads((ROOT / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))
@@ -50,20 +52,7 @@ def speak(running, mode):
 
 
 def graph_of(name):
-    texts = (path.read_text(encoding="ascii") for path in (ROOT / "workflows").glob("*.json"))
-    twin = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="ascii"))
-    graphs = [json.loads(text) for text in texts]
-    kinds = sorted(node["class_type"] for node in twin.values())
-    return next(graph for graph in graphs if kinds == kinds_of(graph))
-
-
-def kinds_of(graph):
-    """Node types of a graph, those of its subgraphs too, without notes."""
-    subgraphs = graph.get("definitions", {}).get("subgraphs", [])
-    own = [node["type"] for node in graph["nodes"]]
-    ids = [subgraph["id"] for subgraph in subgraphs]
-    kinds = [kind for kind in own if kind not in ("MarkdownNote", *ids)]
-    return sorted([*kinds, *(kind for subgraph in subgraphs for kind in kinds_of(subgraph))])
+    return json.loads(graph_path(name).read_text(encoding="ascii"))
 
 
 def test_a_graph_is_chinese_for_a_chinese_reader_and_english_again(speak):

@@ -9,17 +9,17 @@ from contextlib import suppress
 import pytest
 
 from pack.tests.nodes.stops import WINDOWS, fail_in, interrupt, prompt_of
+from pack.tools.host.prompts import node
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 
 PLAN = "30 frames of 64 x 64 (1.2 s) in 7 windows; about 0.0 GiB of memory for a step, beside the "
-LEFT = r", about [1-9]\d* s left"
+LEFT = r", about [1-9][\d.]* (s|min) left"
 
 
 def texts_of(result):
-    texts = [data for event, data in result.events if event == "text"]
-    assert {data["node"] for data in texts} == {"sampler"}
-    return [data["text"] for data in texts]
+    """What the sampler says; others speak too when the machine is slow."""
+    return [d["text"] for e, d in result.events if e == "text" and d["node"] == "sampler"]
 
 
 def test_words_say_at_all_times_where_a_run_is(host):
@@ -37,7 +37,7 @@ def test_words_say_at_all_times_where_a_run_is(host):
     assert [re.sub(LEFT, "", text) for text in known] == wanted
     done = [not re.search(LEFT, text) for text in known]
     assert done == [False] * (len(wanted) - 2) + [True, True]  # nothing is left after the last step
-    assert re.fullmatch(r"done: 1\.2 s of video in [1-9]\d* s", last)
+    assert re.fullmatch(r"done: 1\.2 s of video in [1-9][\d minhs]*", last)
 
 
 @pytest.mark.parametrize("to_video", [False, True])
@@ -48,7 +48,7 @@ def test_stop_says_what_is_kept_and_the_next_run_says_that_it_goes_on(host, to_v
     assert texts_of(stopped)[-1] == "stopped; 3 of 7 windows kept, press Run to go on"
     plan, *_, last = texts_of(host.run(prompt, host.executor()))
     assert plan == f"{PLAN}model;\ncontinues an earlier run: 3 of 7 windows are there"
-    assert re.fullmatch(r"done: .* in \d+ s; 3 of 7 windows were there already", last)
+    assert re.fullmatch(r"done: .* in [1-9][\d minhs]*; 3 of 7 windows were there already", last)
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,17 @@ def test_only_work_that_takes_long_has_words(host, monkeypatch):
         time.sleep(0.2)
         raise OSError
     assert sent == [("loading a", "7")]
+
+
+def test_pictures_of_nodes_stay_when_nothing_is_made_again(host):
+    prompt = {
+        "example": node("MultiTalkExample", scene="two_speakers"),
+        "speakers": node("MultiTalkSpeakers", image=["example", 0], detections=["example", 3]),
+        "keep": node("TestKeepFrames", images=["speakers", 1]),
+    }
+    executor = host.executor()
+    for ran in ({"example", "speakers"}, set()):
+        result = host.run(prompt, executor)
+        pictures = {d["node"] for e, d in result.events if e == "executed" and d["output"]}
+        assert pictures == {"example", "speakers"}
+        assert set(result.executed) - {"keep"} == ran

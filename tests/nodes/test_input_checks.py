@@ -238,3 +238,20 @@ def test_half_characters_in_a_file_name_are_told_in_ascii(host):
     for call in (report.fingerprint_inputs, report.execute):
         with pytest.raises(ValueError, match=r"'\\udfff\\ud800' is in no folder"):
             call(**prompt["name"]["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("Line 1: no end."), "script: Line 1: no end."),
+        (ValueError("voices names 7 speakers."), "voices names 7 speakers."),
+        (ValueError("The script has no words."), "The script has no words."),
+        (ValueError("The scripts are odd."), "script: The scripts are odd."),
+        (KeyError("Line 1"), "'Line 1'"),
+    ],
+)
+def test_what_the_engine_refuses_names_a_field(host, error, said):
+    naming = host.module("nodes.values").naming
+    with pytest.raises(type(error)) as caught, naming("script", "voices"):
+        raise error
+    assert str(caught.value) == said

@@ -86,8 +86,7 @@ def check_voices(speech: Speech, masks: Tensor | None) -> None:
     if len(masks) != voices:
         raise ValueError(
             f"masks holds {count(len(masks), 'mask')}, and speech has "
-            f"{count(voices, 'voice')}; every voice needs one mask. Give as many boxes or masks "
-            "in MultiTalk Speakers as there are voices, or change the number of voices. If masks "
-            "come one by one, as a list, join them with Mask List To Mask Batch."
+            f"{count(voices, 'voice')}; every voice needs one mask. Add or remove boxes or masks in "
+            "MultiTalk Speakers, or voices. Join a list of masks with Mask List To Mask Batch."
         )
     check_masks(masks)

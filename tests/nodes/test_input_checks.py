@@ -25,11 +25,11 @@ def fail(host, prompt):
     ("place", "value", "message"),
     [
         ("sampler.image", "x", "image is 'x'; it takes a picture; connect for example Load Image."),
-        ("sampler.image", None, "image is free; it takes a picture"),
+        ("sampler.image", None, "image is not connected; it takes a picture"),
         ("sampler.speech", 7, "speech is 7; it takes speech; connect MultiTalk Speech Embedding."),
-        ("sampler.speech", None, "speech is free; it takes speech"),
+        ("sampler.speech", None, "speech is not connected; it takes speech"),
         ("sampler.model", "y" * 1000, f"model is '{'y' * 49}...; {MODEL}."),
-        ("sampler.model", None, f"model is free; {MODEL}"),
+        ("sampler.model", None, f"model is not connected; {MODEL}"),
         (
             "sampler.vae",
             {"a": 1},

@@ -79,15 +79,14 @@ def check_voices(speech: Speech, masks: Tensor | None) -> None:
     if masks is None:
         if voices > 2:
             raise ValueError(
-                f"masks is free, and speech has {count(voices, 'voice')}; from three voices on, "
-                "everyone needs a mask. Connect MultiTalk Speakers."
+                f"masks is not connected, and speech has {count(voices, 'voice')}; from three "
+                "voices on, everyone needs a mask. Connect MultiTalk Speakers."
             )
         return
     if len(masks) != voices:
         raise ValueError(
-            f"masks holds {count(len(masks), 'mask')}, and speech has "
-            f"{count(voices, 'voice')}; every voice needs one mask. Give as many boxes or masks "
-            "in MultiTalk Speakers as there are voices, or change the number of voices. If masks "
-            "come one by one, as a list, join them with Mask List To Mask Batch."
+            f"masks holds {count(len(masks), 'mask')}, and speech has {count(voices, 'voice')}; "
+            "every voice needs one mask. Add or remove boxes or masks in MultiTalk Speakers, or "
+            "voices. Join a list of masks with Mask List To Mask Batch."
         )
     check_masks(masks)

@@ -77,7 +77,7 @@ def _first_named(inputs: Mapping[str, Any], sentence: str) -> str | None:
         own = name.rpartition(".")[2]
         words = {own, re.sub("(?<=x)es$|s$", "", own), OTHER_WORDS.get(own, own)}
         word = re.search(rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)", sentence)
-        if word:
+        if own and word:
             found.setdefault(word.start(), name)
     return found[min(found)] if found else None
 

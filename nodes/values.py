@@ -129,7 +129,7 @@ def check_inputs(inputs: Mapping[str, Any], *needed: str) -> None:
     """
     for name in needed:
         if inputs.get(name) is None:
-            raise ValueError(f"{name} is free; it takes {SOCKETS[name].advice}.")
+            raise ValueError(f"{name} is not connected; it takes {SOCKETS[name].advice}.")
     for name, value in inputs.items():
         if value is not None:
             _check_kind(name, value)

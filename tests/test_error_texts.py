@@ -49,7 +49,7 @@ FRAGMENTS = {
     "nodes/video.py": r"The video could not be saved in .*\. X and run again\.",
     "nodes/pictures.py": r"X is X; X",
     "nodes/texts.py": r"shown",
-    "nodes/values.py": r"X is (X|free); it takes X\.|X: X",
+    "nodes/values.py": r"X is (X|not connected); it takes X\.|X: X",
     "multitalk/windows.py": r"overlap is X and window is X; .* X",
 }
 # Caught where they are raised for, never shown to people.

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from pack.tools.make.graph_index import graph_path
+from pack.tools.make.graph_index import ROOT, graph_path
 
 from .conftest import MODES
 from .editor import LOAD

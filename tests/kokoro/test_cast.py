@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
-from pack.kokoro.dialogue import read_cast
+from pack.kokoro.dialogue import check_voices, read_cast
+from pack.kokoro.script.reader import parse_script
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,27 @@ def test_half_a_line_names_the_field_and_the_way(text):
         ValueError, match=r"voices, line 1: .* Write Name = voice, or the name alone; for example"
     ):
         read_cast(text)
+
+
+class OneVoice:
+    """Knows one voice."""
+
+    def check_voice(self, voice):
+        if voice not in ("", "one"):
+            raise ValueError(f"There is no voice {voice!r}.")
+
+
+@pytest.mark.parametrize(
+    ("cast", "script", "message"),
+    [
+        ("Anna = two", "Anna: Hi", "^voices, Anna: There is no voice 'two'"),
+        ("Anna = one", "Anna: Hi\nAnna [voice=two]: Hi", "^Line 2, column 1: There is no voice"),
+        ("Anna = one\nBen", "Anna [voice=one]: Hi\nBen: Hi", None),
+    ],
+)
+def test_voices_are_looked_for_before_anything_is_said(cast, script, message):
+    wanted = read_cast(cast)
+    turns = parse_script(script, tuple(wanted)).turns
+    refused = nullcontext() if message is None else pytest.raises(ValueError, match=message)
+    with refused:
+        check_voices(OneVoice(), turns, wanted)

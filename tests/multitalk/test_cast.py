@@ -72,7 +72,7 @@ def test_masks_of_another_size_are_those_of_the_picture():
         (
             3,
             None,
-            "masks is free, and speech has 3 voices; from three voices on, everyone needs a mask",
+            "masks is not connected, and speech has 3 voices; from three voices on",
         ),
         (2, [(0, 20)], "masks holds 1 mask, and speech has 2 voices; every voice needs one mask"),
         (

@@ -25,11 +25,11 @@ def fail(host, prompt):
     ("place", "value", "message"),
     [
         ("sampler.image", "x", "image is 'x'; it takes a picture; connect for example Load Image."),
-        ("sampler.image", None, "image is free; it takes a picture"),
+        ("sampler.image", None, "image is not connected; it takes a picture"),
         ("sampler.speech", 7, "speech is 7; it takes speech; connect MultiTalk Speech Embedding."),
-        ("sampler.speech", None, "speech is free; it takes speech"),
+        ("sampler.speech", None, "speech is not connected; it takes speech"),
         ("sampler.model", "y" * 1000, f"model is '{'y' * 49}...; {MODEL}."),
-        ("sampler.model", None, f"model is free; {MODEL}"),
+        ("sampler.model", None, f"model is not connected; {MODEL}"),
         (
             "sampler.vae",
             {"a": 1},
@@ -238,3 +238,20 @@ def test_half_characters_in_a_file_name_are_told_in_ascii(host):
     for call in (report.fingerprint_inputs, report.execute):
         with pytest.raises(ValueError, match=r"'\\udfff\\ud800' is in no folder"):
             call(**prompt["name"]["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("Line 1: no end."), "script: Line 1: no end."),
+        (ValueError("voices names 7 speakers."), "voices names 7 speakers."),
+        (ValueError("The script has no words."), "The script has no words."),
+        (ValueError("The scripts are odd."), "script: The scripts are odd."),
+        (KeyError("Line 1"), "'Line 1'"),
+    ],
+)
+def test_what_the_engine_refuses_names_a_field(host, error, said):
+    naming = host.module("nodes.values").naming
+    with pytest.raises(type(error)) as caught, naming("script", "voices"):
+        raise error
+    assert str(caught.value) == said

@@ -88,7 +88,7 @@ def test_frames_that_memory_is_too_small_for_are_refused_before_a_model_is_loade
     prompt["sampler"]["class_type"] = "MultiTalkSampleToVideo"
     prompt["sampler"]["inputs"]["filename_prefix"] = "video/x"
     del prompt["video"]
-    assert "model is free" in fail(host, prompt)
+    assert "model is not connected" in fail(host, prompt)
 
 
 def test_loudness_is_refused(host, memory):

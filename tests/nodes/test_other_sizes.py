@@ -55,7 +55,7 @@ def test_a_list_of_masks_has_a_node_that_joins_it(host):
     prompt = talk(seconds=0.2, voices=2, boxes="0,0,30,30")
     words = host.run(prompt).error["exception_message"]
     assert "masks holds 1 mask, and speech has 2 voices" in words
-    assert "as a list, join them with Mask List To Mask Batch." in words
+    assert "Join a list of masks with Mask List To Mask Batch." in words
 
 
 def test_the_guider_refuses_a_latent_of_another_size(host):

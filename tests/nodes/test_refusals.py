@@ -37,7 +37,7 @@ CASES = {
         {"boxes": "0,0,20,64;40,0,20,64"},
         "masks holds 2 masks, and speech has 1 voice; every voice needs one mask",
     ),
-    "three voices, no mask": ({"voices": 3}, "masks is free, and speech has 3 voices"),
+    "three voices, no mask": ({"voices": 3}, "masks is not connected, and speech has 3 voices"),
     "empty mask": (
         {"voices": 2, "boxes": "0,0,20,64;40,0,0,0"},
         "The mask of speaker 2 is empty",

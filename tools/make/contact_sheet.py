@@ -62,13 +62,14 @@ def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
 
 def write(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as fine as the limit allows."""
-    for quality in range(85, 30, -5):
+    quality, data = 90, b""
+    while quality > 30 and not 0 < len(data) < SHEET_BYTES:
+        quality -= 5
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
-        if buffer.tell() < SHEET_BYTES:
-            break
-    path.write_bytes(buffer.getvalue())
-    print(f"{path.name}: {buffer.tell() / 1e6:.2f} MB, quality {quality}", flush=True)
+        data = buffer.getvalue()
+    path.write_bytes(data)
+    print(f"{path.name}: {len(data) / 1e6:.2f} MB, quality {quality}", flush=True)
 
 
 def main() -> int:

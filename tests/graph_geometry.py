@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pack.tools.make.graph_editor import graph_id
+from pack.tools.make.graph_list import GRAPHS
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLE_PX, BADGE_PX, SLOT_PX = 30, 22, 20
@@ -21,11 +25,18 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 
-NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+NAMES = sorted(graph.name for graph in GRAPHS)
 
 
 def read_graph(name: str) -> dict[str, Any]:
-    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    """A shipped graph, found by its id: its file may be called by another name."""
+    (text,) = [text for text in _texts() if f'"id": "{graph_id(name)}"' in text]
+    return json.loads(text)
+
+
+@cache
+def _texts() -> list[str]:
+    return [path.read_text(encoding="ascii") for path in (ROOT / "workflows").glob("*.json")]
 
 
 def node_box(node: dict[str, Any]) -> Box:

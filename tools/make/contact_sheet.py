@@ -40,7 +40,10 @@ SHEET_BYTES = 1_500_000
 
 def take(page: Page, name: str) -> Image.Image:
     """Open a graph as the templates page does, and take its picture."""
-    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    from pack.tools.make.graph_editor import graph_id
+
+    texts = [path.read_text(encoding="ascii") for path in (ROOT / "workflows").glob("*.json")]
+    (graph,) = [json.loads(text) for text in texts if f'"id": "{graph_id(name)}"' in text]
     page.evaluate(LOAD, [graph, name])
     page.wait_for_timeout(1800)
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop(CROP)

@@ -27,6 +27,7 @@ NAMES = sorted(FILES)
 
 
 def read_graph(name: str) -> dict[str, Any]:
+    """A shipped graph by its short name."""
     return json.loads(graph_path(name).read_text(encoding="ascii"))
 
 

@@ -40,7 +40,10 @@ SHEET_BYTES = 1_500_000
 
 def take(page: Page, name: str) -> Image.Image:
     """Open a graph as the templates page does, and take its picture."""
-    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    from pack.tools.make.graph_editor import graph_id
+
+    texts = [path.read_text(encoding="ascii") for path in (ROOT / "workflows").glob("*.json")]
+    (graph,) = [json.loads(text) for text in texts if f'"id": "{graph_id(name)}"' in text]
     page.evaluate(LOAD, [graph, name])
     page.wait_for_timeout(1800)
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop(CROP)
@@ -62,13 +65,14 @@ def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
 
 def write(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as fine as the limit allows."""
-    for quality in range(85, 30, -5):
+    quality, data = 90, b""
+    while quality > 30 and not 0 < len(data) < SHEET_BYTES:
+        quality -= 5
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
-        if buffer.tell() < SHEET_BYTES:
-            break
-    path.write_bytes(buffer.getvalue())
-    print(f"{path.name}: {buffer.tell() / 1e6:.2f} MB, quality {quality}", flush=True)
+        data = buffer.getvalue()
+    path.write_bytes(data)
+    print(f"{path.name}: {len(data) / 1e6:.2f} MB, quality {quality}", flush=True)
 
 
 def main() -> int:

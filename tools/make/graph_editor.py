@@ -72,7 +72,7 @@ def editor_form(schemas: Schemas, graph: Graph) -> Json:
     uses = [node for node in graph.nodes if isinstance(node, Use)]
     subgraphs = [subgraph_json(schemas, use.subgraph, start) for use in uses]
     workflow: Json = {
-        "id": str(uuid.uuid5(NAMESPACE, graph.name)),
+        "id": graph_id(graph.name),
         "revision": 0,
         "last_node_id": start + len(uses[0].subgraph.nodes) - 1 if uses else len(nodes),
         "last_link_id": len(wires.ends),
@@ -86,6 +86,18 @@ def editor_form(schemas: Schemas, graph: Graph) -> Json:
     if subgraphs:
         workflow["definitions"] = {"subgraphs": subgraphs}
     return workflow
+
+
+def graph_id(name: str) -> str:
+    """Id of a graph in the editor.
+
+    Args:
+        name: Of the graph.
+
+    Returns:
+        The same for the same name.
+    """
+    return str(uuid.uuid5(NAMESPACE, name))
 
 
 def blueprint_form(schemas: Schemas, subgraph: Subgraph) -> Json:

@@ -77,7 +77,7 @@ def test_pages_are_those_that_the_editor_asks_for():
 
 def table_rows(text):
     """Facts of the rows of files, with folder, size and place, and of presets."""
-    rows = re.findall(r"^\| (?:`|full|FusionX|lightx2v).*", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (?:`|full|FusionX|lightx2v|FlashTalk).*", text, flags=re.MULTILINE)
     return [facts(row) for row in rows]
 
 

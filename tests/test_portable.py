@@ -20,7 +20,7 @@ DEVICES = {"con", "prn", "aux", "nul", *(f"{k}{n}" for k in ("com", "lpt") for n
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 # Texts that people write and speech needs: these files hold letters beyond ASCII as data.
 LETTERS = {
-    *("multitalk/sound/timeline.py", "nodes/texts.py", "kokoro/writing.py"),
+    *("multitalk/sound/timeline.py", "nodes/texts.py", "nodes/progress.py", "kokoro/writing.py"),
     *(
         "kokoro/english/sizes.py",
         "kokoro/english/prefixes.py",

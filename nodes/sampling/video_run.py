@@ -133,7 +133,8 @@ class VideoRun:
         """Close the run folder; it stays unless the video was `done`."""
         if self._folder is not None:
             self._folder.close()
-        if isinstance(error, comfy.model_management.InterruptProcessingException):
+        stop = comfy.model_management.InterruptProcessingException
+        if error is not None and isinstance(error, stop):
             # Said under the node, as the words of other errors are.
             kept = self._folder is not None
             error.args = (self.report.stopped(kept=kept, in_file=self._to_file),)

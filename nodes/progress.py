@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("multitalk.nodes")
 
-WAITING_S = 2.0  # what is done sooner needs no words
+WAITING_S = 4.0  # what is done sooner needs no words
 WORD_JOINER = "\u2060"  # invisible; no line ends at it
 LONGEST_WORD = 24  # characters; longer ones, paths for example, may end a line at a sign
 
@@ -107,7 +107,7 @@ def show_early(shown: ui.PreviewVideo) -> None:
 class Waiting:
     """Words under the running node for work that takes long; none for what is done soon.
 
-    A context manager. Leaving it after two seconds or more says what was done, and how long it
+    A context manager. Leaving it after four seconds or more says what was done, and how long it
     took; after an error nothing, for that has words of its own.
     """
 

@@ -111,8 +111,11 @@ class VideoRun:
     def __enter__(self) -> VideoRun:
         """Open the run folder, if windows are kept."""
         logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
-        memory = f"about {self._step_gib():.1f} GiB of memory for a step, beside the model"
-        said = [f"{self.report.short_plan()}; {memory}"]
+        step = self._step_gib()
+        memory = f"{step:.1f} GiB" if step >= 1 else f"{max(1, round(1024 * step))} MiB"
+        said = [
+            f"{self.report.short_plan()}; a step takes about {memory} of memory beside the model"
+        ]
         for note in self.report.notes:
             logger.info("[MultiTalk] %s", note)
         start_memory_peak(self._inputs.model.load_device)

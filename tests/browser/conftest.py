@@ -54,7 +54,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
 
     base = tmp_path_factory.mktemp("editor")
     screenshots.make_base(base, sys.executable, with_models=True)
-    with HostProcess(HostSettings(base=base)) as host:
+    settings = HostSettings(base=base, arguments=("--cache-classic",))  # forgets nothing by itself
+    with HostProcess(settings) as host:
         yield host
 
 

@@ -195,10 +195,10 @@ def test_upload_has_another_name_for_other_contents(tmp_path):
     ("text", "sentence"),
     [
         ("{", "is no JSON"),
-        ("[]", "is no prompt in API form"),
-        ("{}", "is no prompt in API form"),
-        ('{"1": {"class_type": "LoadImage", "inputs": []}}', "is no prompt in API form"),
-        ('{"1": {"class_type": 3, "inputs": {}}}', "is no prompt in API form"),
+        ("[]", "is no prompt in the API's form"),
+        ("{}", "is no prompt in the API's form"),
+        ('{"1": {"class_type": "LoadImage", "inputs": []}}', "is no prompt in the API's form"),
+        ('{"1": {"class_type": 3, "inputs": {}}}', "is no prompt in the API's form"),
         (json.dumps({"nodes": [], "links": []}), "editor's form"),
     ],
 )

@@ -139,10 +139,10 @@ def test_node_may_be_called_prompt(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"prompt": 5}', "is no prompt in API form"),
-        ('{"prompt": "{"}', "is no prompt in API form"),
-        ('{"prompt": [1, 2]}', "is no prompt in API form"),
-        ('{"prompt": {"prompt": {}}}', "is no prompt in API form"),
+        ('{"prompt": 5}', "is no prompt in the API's form"),
+        ('{"prompt": "{"}', "is no prompt in the API's form"),
+        ('{"prompt": [1, 2]}', "is no prompt in the API's form"),
+        ('{"prompt": {"prompt": {}}}', "is no prompt in the API's form"),
         ('{"1": {"class_type": "A", "inputs": {"a": NaN}}}', "NaN or a number without end"),
         ('{"1": {"class_type": "A", "inputs": {"a": [1e999]}}}', "NaN or a number without end"),
         ("[" * 9999, "nested deeper"),

@@ -74,8 +74,8 @@ REFUSED = [
     (["--task", "t2v-14B"], "--task is t2v-14B: it takes multitalk-14B, infinitetalk-14B"),
     (["--size", "multitalk-1080"], "--size is multitalk-1080: it takes multitalk-480"),
     (["--task", "multitalk-14B", "--size", "infinitetalk-480"], "Two families are asked for"),
-    (["--frame_num", "80"], "--frame_num is 80: WAN needs 4n"),
-    (["--motion_frame", "8"], "--motion_frame is 8: WAN needs 4n"),
+    (["--frame_num", "80"], "--frame_num is 80: it must be a multiple of 4, plus 1"),
+    (["--motion_frame", "8"], "--motion_frame is 8: it must be a multiple of 4, plus 1"),
     (["--frame_num", "25"], "--motion_frame is 25: it must be below frame_num, 25"),
     (["--quant", "int4"], "--quant is int4: it takes int8 or fp8"),
     (["--quant", "int8"], "--quant is int8: it needs --quant_dir"),
@@ -99,8 +99,8 @@ REFUSED = [
     (["--num_persistent_param_in_dit", "9"], "--num_persistent_param_in_dit is 9: ComfyUI counts"),
     (["--num_persistent_param_in_dit", "0", "--offload_model", "no"], "--offload_model is False"),
     (["--input_json", "other.json"], "--input_json is other.json: the job file is"),
-    (["--sample_steps", "ten"], "argument --sample_steps: invalid int value"),
-    (["--offload_model", "perhaps"], "argument --offload_model: invalid yes_or_no value"),
+    (["--sample_steps", "ten"], "--sample_steps is ten; it takes a whole number"),
+    (["--offload_model", "perhaps"], "--offload_model is perhaps; it takes true or false"),
     (["--sample_step", "10"], "--sample_step 10 is not known"),
 ]
 

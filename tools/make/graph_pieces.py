@@ -32,7 +32,7 @@ PROMPT_PX, PICTURE_PX = 106, 330
 """The least that the editor gives a text, and a little more than it gives a picture."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
-SAMPLER_PX, TOY_SAMPLER_PX = 610, 755
+SAMPLER_PX, TOY_SAMPLER_PX = 680, 824
 """Heights of the sampler: with a preset, and with custom settings."""
 SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""

@@ -24,6 +24,14 @@ from .graph_geometry import (
 
 MAX_WIDTH_PX = 1700
 SCREENS = ((1440, 900), (1600, 1000))
+# Heights after a run, measured in both modes of the editor: pictures, a time line, a player.
+AFTER_RUN_PX = {
+    "MultiTalkExample": 430,
+    "MultiTalkSpeakers": 400,
+    "MultiTalkDialogue": 594,
+    "MultiTalkSampler": 880,
+    "MultiTalkVideoCombine": 402,
+}
 EDGE_PX = 12  # a link may bow this far behind the nodes it connects
 
 
@@ -96,3 +104,18 @@ def test_groups_lie_apart(name):
             assert not overlap(group_box(group), group_box(other)), (
                 f"{group['title']} and {other['title']}"
             )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nodes_stay_in_their_groups_after_a_run(name):
+    graph = read_graph(name)
+    nodes = graph["nodes"]
+    for node in [node for node in nodes if node["type"] in AFTER_RUN_PX]:
+        left, top, right, bottom = node_box(node)
+        bottom = max(bottom, node["pos"][1] + AFTER_RUN_PX[node["type"]])
+        title_bar = (left, top, right, top + 1)
+        (box,) = [b for b in map(group_box, graph["groups"]) if overlap(title_bar, b)]
+        assert inside((left, top, right, bottom), box), node["type"]
+        for other in nodes:
+            covered = other is not node and overlap((left, top, right, bottom), node_box(other))
+            assert not covered, (node["type"], other["type"])

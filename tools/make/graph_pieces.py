@@ -32,10 +32,12 @@ PROMPT_PX, PICTURE_PX = 106, 330
 """The least that the editor gives a text, and a little more than it gives a picture."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
-SAMPLER_PX, TOY_SAMPLER_PX = 610, 755
+SAMPLER_PX, TOY_SAMPLER_PX = 680, 824
 """Heights of the sampler: with a preset, and with custom settings."""
 SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""
+SPEAKERS_PX = 410
+"""Who is who, with the picture that a run adds."""
 DIALOGUE_PX = 600
 """Script, voices, and the time line that a run adds."""
 
@@ -122,17 +124,21 @@ def toy_loaders(
             key="vae",
             kind="VAELoader",
             at=vae,
-            width=B[1],
+            width=_loader_width(vae),
             values={"vae_name": "multitalk_toy_vae.safetensors"},
         ),
         Node(
             key="encoder",
             kind="MultiTalkLoadSpeechEncoder",
             at=encoder,
-            width=A[1] if encoder[0] == A[0] else B[1],
+            width=_loader_width(encoder),
             values={"encoder": "multitalk_toy_encoder.safetensors"},
         ),
     ]
+
+
+def _loader_width(at: tuple[int, int]) -> int:
+    return A[1] if at[0] == A[0] else B[1]
 
 
 TOY_LINKS: dict[str, Link] = {
@@ -207,6 +213,7 @@ def speakers(
         at=at,
         width=width,
         height=height,
+        room=max(0, SPEAKERS_PX - height),
         values={"boxes": boxes},
         links={"image": image, **found},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .graph_forms import App, Graph, Link, Node, Note
 from .graph_pieces import (
     MASKS,
+    SPEAKERS_PX,
     TOY_LINKS,
     TOY_SAMPLER_PX,
     TOY_SETTINGS,
@@ -32,18 +33,18 @@ from .graph_words import (
     TOY_TYPED_SPEAKERS_NOTE,
 )
 
-EXAMPLE_PX = 400
+EXAMPLE_PX = 430
 """Choices, and below them the picture that a run adds."""
 IMAGE: Link = ("example", "image")
 ENCODER: Link = ("encoder", "speech encoder")
 SEED: Link = ("sampler", "seed")
 
 
-def _example(scene: str, column: tuple[int, int]) -> Node:
+def _example(scene: str, column: tuple[int, int], y: int = 0) -> Node:
     return Node(
         key="example",
         kind="MultiTalkExample",
-        at=(column[0], 0),
+        at=(column[0], y),
         width=column[1] - 15,
         height=EXAMPLE_PX,
         values={"scene": scene},
@@ -107,21 +108,21 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
         name=name,
         nodes=(
             _example("two_speakers", A),
-            tracks(630, ("example", "audio 1"), ("example", "audio 2")),
+            tracks(640, ("example", "audio 1"), ("example", "audio 2")),
             speakers(
                 (B[0], 125),
-                330,
+                SPEAKERS_PX,
                 IMAGE,
                 boxes=boxes,
                 detections=None if typed else ("example", "boxes"),
             ),
-            *toy_loaders((C[0], 200), (C[0], 472), (B[0], 850)),
-            speech((C[0], 640), ("tracks", "tracks"), ENCODER),
+            *toy_loaders((C[0], 200), (C[0], 478), (B[0], 860)),
+            speech((C[0], 650), ("tracks", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),
         ),
         notes=(
-            Note(at=(A[0], 460), size=(A[1] - 25, 280), title="Two speakers", text=note),
+            Note(at=(A[0], 490), size=(A[1] - 25, 280), title="Two speakers", text=note),
             Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_NOTE),
         ),
         groups={
@@ -139,16 +140,18 @@ def toy_dialogue() -> Graph:
     return Graph(
         name="toy_dialogue",
         nodes=(
-            _example("two_speakers", A),
-            *dialogue(505, 240, None),
-            speakers((C[0], 150), 230, IMAGE, width=C[1] - 10, detections=("example", "boxes")),
-            *toy_loaders((C[0], 712), (C[0], 984), (B[0], 950)),
-            speech((C[0], 480), ("dialogue", "tracks"), ENCODER),
+            _example("two_speakers", A, 160),
+            *dialogue(695, 275, None),
+            speakers(
+                (C[0], 150), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")
+            ),
+            *toy_loaders((C[0], 884), (A[0], 0), (B[0], 985)),
+            speech((C[0], 655), ("dialogue", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),
         ),
         notes=(
-            Note(at=(A[0], 650), size=(A[1], 250), title="Script", text=SCRIPT_NOTE),
+            Note(at=(A[0], 830), size=(A[1], 240), title="Script", text=SCRIPT_NOTE),
             Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_DIALOGUE_NOTE),
         ),
         groups={
@@ -158,7 +161,8 @@ def toy_dialogue() -> Graph:
             "Speech encoder": ("encoder",),
             "Speech": ("speech",),
             "Who is who": ("speakers",),
-            "Models": ("model", "vae"),
+            "VAE": ("vae",),
+            "Model": ("model",),
             "Video": ("sampler", "video"),
         },
         app=App(

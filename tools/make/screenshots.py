@@ -103,6 +103,7 @@ def make_base(base: Path, python: str, *, with_models: bool) -> None:
     inputs.mkdir()
     for number in (1, 2):  # the host looks at the contents, not at the ending
         shutil.copy(EXAMPLES / f"voice_{number}.flac", inputs / f"voice_{number}.wav")
+    shutil.copy(EXAMPLES / "one_speaker.png", inputs / "example.png")  # a new ComfyUI has one
     clip = [str(ROOT / "tools" / "make" / "clip.py"), str(EXAMPLES / "one_speaker.png")]
     subprocess.run([python, *clip, str(inputs / "example.mp4")], check=True)
     outer = [node for graph in GRAPHS for node in graph.nodes]

@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_base
 import comfy.ops
 import torch
+from comfy_api.torch_helpers.torch_compile import TORCH_COMPILE_KWARGS
 from torch import Tensor
 
 from ...multitalk.stepcache import StepCache, StepCachePlan, StepCacheSettings, plan_steps
@@ -68,7 +69,7 @@ def install_cache(
         passes: In the order of the host's condition indices.
 
     Raises:
-        ValueError: If another cache is installed on the MODEL.
+        ValueError: If another cache is installed on the MODEL, or it is compiled.
     """
     options = model_options["transformer_options"]
     keys = {str(key).lower() for kind in options.get("wrappers", {}).values() for key in kind}
@@ -76,6 +77,11 @@ def install_cache(
         raise ValueError(
             "This MODEL already has the host's EasyCache or LazyCache; only one cache can work. "
             "Set step_cache to 0, or remove that node."
+        )
+    if TORCH_COMPILE_KWARGS in model_options:
+        raise ValueError(
+            "step_cache is on and this MODEL is compiled (TorchCompileModel); a compiled network "
+            "asks no cache. Set step_cache to 0, or remove that node."
         )
     replace = options.setdefault("patches_replace", {}).setdefault("dit", {})
     last = len(model.diffusion_model.blocks) - 1

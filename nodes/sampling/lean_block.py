@@ -146,7 +146,7 @@ def _parts(ffn: nn.Module, x: Tensor) -> Iterator[Tensor]:
 
     All of them where weights come from elsewhere for every call: they would come twice.
     """
-    layers = [layer for layer in ffn if hasattr(layer, "weight")]
+    layers = [layer for layer in ffn.children() if hasattr(layer, "weight")]
     resident = all(
         layer.weight is not None and layer.weight.device == x.device and not hasattr(layer, "_v")
         for layer in layers

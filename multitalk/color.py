@@ -8,7 +8,7 @@ and nothing waits for its results. `tools/bench/color_cpu.py` measures it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ _OFFSET = 16 / 116
 _CUBE_KNEE = 0.00889
 _ROOT_KNEE = _CUBE_KNEE ** (1 / 3)
 _TO_XYZ = np.array(_RGB_TO_XYZ) / np.array(_WHITE)[:, None]
+_TO_LINEAR = np.linalg.inv(np.array(_RGB_TO_XYZ)) * np.array(_WHITE)
 _GAMMA = 1.055**2.4
 # How far the L of `_to_lab` is above L, which saves it two operations.
 _LIFT = 16 + 116 * _SLOPE * _CUBE_KNEE
@@ -43,6 +44,19 @@ _PIECE = 32768  # pixels per thread of a processor: three such planes take 0.1 M
 _GROUP = 2**22  # pixels of the frames that a card takes at once: 50 MB a copy
 
 
+class _Tables:
+    """Constant matrices on a device: made once per match, as each is a copy to a card."""
+
+    def __init__(self, device: torch.device) -> None:
+        def table(values: np.ndarray | Sequence[Sequence[float]]) -> Tensor:
+            return torch.tensor(np.asarray(values), dtype=torch.float32, device=device)
+
+        self.to_xyz, self.to_linear = table(_TO_XYZ / _GAMMA), table(_TO_LINEAR * _GAMMA)
+        self.to_lab = table(_F_TO_LAB)
+        self.from_lab = table(((1 / 116, 1 / 500, 0), (1 / 116, 0, 0), (1 / 116, 0, -1 / 200)))
+        self.lift, self.dark = table(((_LIFT, 0, 0), (16, 0, 0)))
+
+
 def color_statistics(frames: Tensor, device: torch.device | None = None) -> Tensor:
     """Colors of a picture, or of up to 5 frames of a window, [F, H, W, 3] in 0..1.
 
@@ -51,8 +65,10 @@ def color_statistics(frames: Tensor, device: torch.device | None = None) -> Tens
     """
     step = max(1, len(frames) // MEASURED_FRAMES)
     measured = frames[::step][:MEASURED_FRAMES]
-    groups = _groups(measured, device or frames.device)
-    return torch.cat([_measure(_to_lab(group)).view(-1, 2, 3) for _, group in groups]).mean(0)
+    device = device or frames.device
+    tables, groups = _Tables(device), _groups(measured, device)
+    found = [_measure(_to_lab(group, tables), tables).view(-1, 2, 3) for _, group in groups]
+    return torch.cat(found).mean(0)
 
 
 def color_distance(statistics: Tensor, reference: Tensor) -> float:
@@ -71,16 +87,16 @@ def match_statistics(frames: Tensor, target: Tensor, *, strength: float) -> Tens
     if strength == 0:
         return frames
     out = torch.empty(frames.shape, dtype=frames.dtype, device=frames.device)
-    memory = None
+    tables, memory = _Tables(target.device), None
     for place, source in _groups(frames, target.device):
-        lab = memory = _to_lab(source, memory)
-        statistics = _measure(lab)
+        lab = memory = _to_lab(source, tables, memory)
+        statistics = _measure(lab, tables)
         if lab.device.type == "cpu" and float(statistics[..., 1, :].min()) < _NEARLY_GREY:
             lab, statistics = _center_exactly(source)
-        matrix, offset = _move(statistics, target)
+        matrix, offset = _move(statistics, target, tables)
         before, after = _planes(source), _planes(out[place])
         for piece in _pieces(lab):
-            rgb = _to_rgb(torch.matmul(matrix, lab[..., piece]).add_(offset))
+            rgb = _to_rgb(torch.matmul(matrix, lab[..., piece]).add_(offset), tables)
             if strength != 1:
                 rgb = torch.lerp(_loose(before[..., piece]).clamp_(0, 1), rgb, strength)
             _copy(rgb, after[..., piece])
@@ -127,7 +143,7 @@ def _loose(planes: Tensor) -> Tensor:
     return copy
 
 
-def _to_lab(frames: Tensor, memory: Tensor | None = None) -> Tensor:
+def _to_lab(frames: Tensor, tables: _Tables, memory: Tensor | None = None) -> Tensor:
     """[..., H, W, 3] sRGB, clipped to 0..1, as [..., 3, H * W] of L + `_LIFT`, a and b.
 
     It is laid into `memory` if that has its shape: new memory costs a sixth of the whole match.
@@ -136,20 +152,18 @@ def _to_lab(frames: Tensor, memory: Tensor | None = None) -> Tensor:
     lab = memory
     if lab is None or lab.shape != planes.shape:
         lab = torch.empty(planes.shape, device=planes.device)
-    to_xyz = _matrix((_TO_XYZ / _GAMMA).tolist(), lab)
-    to_lab = _matrix(_F_TO_LAB, lab)
     for piece in _pieces(planes):
         rgb = _loose(planes[..., piece])
         line = rgb.clamp(0, _SRGB_KNEE).sub_(_SRGB_KNEE)
         power = _power_(rgb.clamp_(_SRGB_KNEE, 1).add_(0.055), 2.4)
-        xyz = torch.matmul(to_xyz, power.add_(line, alpha=_GAMMA / 12.92))
+        xyz = torch.matmul(tables.to_xyz, power.add_(line, alpha=_GAMMA / 12.92))
         line = xyz.clamp_max(_CUBE_KNEE)
         root = _power_(xyz.clamp_min_(_CUBE_KNEE), 1 / 3).add_(line, alpha=_SLOPE)
-        torch.matmul(to_lab, root, out=lab[..., piece])
+        torch.matmul(tables.to_lab, root, out=lab[..., piece])
     return lab
 
 
-def _to_rgb(f: Tensor) -> Tensor:
+def _to_rgb(f: Tensor, tables: _Tables) -> Tensor:
     """[..., 3, n] of the cube roots of XYZ, with their line, to sRGB, clipped to 0..1; changes f.
 
     A negative z has no color; clamped before the inverse, as the usual libraries do.
@@ -158,7 +172,7 @@ def _to_rgb(f: Tensor) -> Tensor:
     line = f.clamp_max(_ROOT_KNEE).sub_(_ROOT_KNEE).mul_(1 / _SLOPE)
     f.clamp_min_(_ROOT_KNEE)
     xyz = line.addcmul_(f.square(), f)
-    linear = torch.matmul(_matrix((np.linalg.inv(_TO_XYZ) * _GAMMA).tolist(), f), xyz)
+    linear = torch.matmul(tables.to_linear, xyz)
     line = linear.clamp_max(_GAMMA * _LINEAR_KNEE)
     power = _power_(linear.clamp_min_(_GAMMA * _LINEAR_KNEE), 1 / 2.4)
     rgb = power.add_(line, alpha=12.92 / _GAMMA)
@@ -172,15 +186,15 @@ def _power_(values: Tensor, exponent: float) -> Tensor:
     return values.log2_().mul_(exponent).exp2_()
 
 
-def _measure(lab: Tensor) -> Tensor:
+def _measure(lab: Tensor, tables: _Tables) -> Tensor:
     """Mean and population standard deviation of the result of `_to_lab`, as [..., 2, 3]."""
     mean = lab.mean(-1)
     squares = [(lab[..., piece] - mean[..., None]).square_().sum(-1) for piece in _pieces(lab)]
     deviation = (torch.stack(squares).sum(0) / lab.shape[-1]).sqrt_()
-    return torch.stack([mean - _matrix((_LIFT, 0.0, 0.0), lab), deviation], dim=-2)
+    return torch.stack([mean - tables.lift, deviation], dim=-2)
 
 
-def _move(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _move(source: Tensor, target: Tensor, tables: _Tables) -> tuple[Tensor, Tensor]:
     """Matrix [..., 3, 3] and offset [..., 3, 1] that shift and scale each channel of `_to_lab`.
 
     They lead to the cube roots that `_to_rgb` takes. A channel without deviation becomes the
@@ -188,10 +202,8 @@ def _move(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """
     varies = source[..., 1, :] > _ROUNDING
     gain = torch.where(varies, target[1] / source[..., 1, :].clamp_min(_ROUNDING), 0)
-    lift, dark = (_matrix((value, 0.0, 0.0), target) for value in (_LIFT, 16.0))
-    back = _matrix(((1 / 116, 1 / 500, 0.0), (1 / 116, 0.0, 0.0), (1 / 116, 0.0, -1 / 200)), target)
-    offset = target[0] + dark - gain * (source[..., 0, :] + lift)
-    return back * gain[..., None, :], torch.matmul(back, offset[..., None])
+    offset = target[0] + tables.dark - gain * (source[..., 0, :] + tables.lift)
+    return tables.from_lab * gain[..., None, :], torch.matmul(tables.from_lab, offset[..., None])
 
 
 def _center_exactly(frame: Tensor) -> tuple[Tensor, Tensor]:

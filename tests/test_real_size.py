@@ -17,15 +17,22 @@ pytestmark = [
 ]
 
 
-def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must():
+def counted(*options):
+    """What `real_size.py` counts, a dictionary per line."""
     ran = subprocess.run(
-        [
-            sys.executable, "tools/bench/real_size.py", "--blocks", "2", "--speakers", "2",
-            "--text", "1", "--audio", "1", "--json",
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        [sys.executable, "tools/bench/real_size.py", "--json", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must():
+    step, network = counted(
+        "--blocks", "2", "--speakers", "2", "--text", "1", "--audio", "1"
     )  # fmt: skip
-    step, network = map(json.loads, ran.stdout.splitlines())
     tokens, width, hidden, masks = 33_600, 5120, 13_824, 1600
     matrices = 2 * tokens * (8 * width**2 + 2 * width * hidden)  # and audio q and out, two of eight
     attention = 4 * tokens * (tokens + masks + 512 + 257 + 64 // 21) * width
@@ -36,3 +43,13 @@ def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must():
     assert step["waits"] == step["from_card"] == 0
     assert network["to_card"] == 1  # the host's table of frequencies
     assert step["to_card"] == 2  # and the noise of motion latents
+
+
+def test_a_card_matches_colors_in_few_kernels_and_nothing_waits():
+    (match,) = counted("--colors")
+    groups, tables = 9, 5  # of 81 frames
+    assert match["to_card"] == groups + tables
+    assert match["from_card"] == groups
+    assert match["waits"] == 0
+    assert match["launches"] < 500
+    assert match["peak"] < 0.4e9

@@ -95,8 +95,8 @@ class AudioCrossAttention(nn.Module):
         """Attend from x [B, L, dim] to tokens [B, T, S*K, E]: [B, L, dim].
 
         L is frame-major, T * tokens per latent frame. Rotations are cosines and sines, of queries
-        [B, 1, L, D/2, 2] and of keys [S*K, D/2, 2]; None for one speaker. `turn` applies them, None
-        is `rotate`.
+        [B, 1, L, D/2, 2] and of keys [S*K, D/2, 2] or [B*T, 1, S*K, D/2, 2]; None for one speaker.
+        `turn` applies them, None is `rotate`.
         """
         B, T = tokens.shape[:2]
         heads, turn = (self.num_heads, -1), turn or rotate
@@ -105,7 +105,8 @@ class AudioCrossAttention(nn.Module):
         q = self.q_linear(x).unflatten(-1, heads)  # [B, L, N, D]; keys [B*T, S*K, N, D]
         if query_rotation is not None and key_rotation is not None:
             q = turn(q, query_rotation.transpose(1, 2))
-            k = turn(k, key_rotation[None, :, None])
+            by_head = key_rotation if key_rotation.ndim > 3 else key_rotation[None, None]
+            k = turn(k, by_head.transpose(1, 2))
         q = q.unflatten(1, (T, -1)).flatten(0, 1)  # [B*T, L/T, N, D]
         out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         del q, k, v  # as large as x each; the projection needs their room

@@ -76,7 +76,6 @@ class AudioCall:
 
     part: AudioPart
     tokens: Tensor  # [B, T, S*K, E]
-    strength: float
     routing: Routing | None
     query_rotation: Tensor | None = None  # [B, 1, L, D/2, 2]
 
@@ -139,7 +138,6 @@ def route_audio(
         options[CALL] = AudioCall(
             part=run.parts[x.device],
             tokens=join_speakers(tokens),
-            strength=run.strength,
             routing=run.routings.get(x.device) if routed else None,
         )
     try:
@@ -149,6 +147,9 @@ def route_audio(
         options.pop(CALL, None)
 
 
+# Compiled, the two patches would keep numbers and branches of the call they were compiled in: nodes
+# that compile a MODEL drop the guards on transformer_options. So they run as they are written.
+@torch.compiler.disable
 def place_tokens(args: dict[str, Any]) -> Tensor:
     """attn1_patch: find where each video token lies on the speaker axis; x is not changed."""
     options = args["transformer_options"]
@@ -161,6 +162,7 @@ def place_tokens(args: dict[str, Any]) -> Tensor:
     return args["x"]
 
 
+@torch.compiler.disable
 def add_audio(args: dict[str, Any]) -> Tensor:
     """attn2_patch: add the audio residual of this block."""
     options, x = args["transformer_options"], args["x"]
@@ -175,7 +177,8 @@ def add_audio(args: dict[str, Any]) -> Tensor:
         attention=exact_attention(options),
         turn=rotate_by_host,
     )
-    return torch.add(x, residual, alpha=call.strength)
+    run: AudioRun = options[RUN]
+    return torch.add(x, residual, alpha=run.strength)
 
 
 def check_model(model: ModelPatcher, config: AudioPartConfig, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_base
 import comfy.ops
 import torch
+from comfy_api.torch_helpers.torch_compile import TORCH_COMPILE_KWARGS
 from torch import Tensor
 
 from ...multitalk.stepcache import StepCache, StepCachePlan, StepCacheSettings, plan_steps
@@ -66,8 +67,16 @@ def install_cache(
         model: The loaded host model.
         cache: Plan and residuals of this window.
         passes: In the order of the host's condition indices.
+
+    Raises:
+        ValueError: If the MODEL is compiled.
     """
     options = model_options["transformer_options"]
+    if TORCH_COMPILE_KWARGS in model_options:
+        raise ValueError(
+            "step_cache is on and this MODEL is compiled (TorchCompileModel); a compiled network "
+            "asks no cache. Set step_cache to 0, or remove that node."
+        )
     replace = options.setdefault("patches_replace", {}).setdefault("dit", {})
     last = len(model.diffusion_model.blocks) - 1
     for index in range(last + 1):

@@ -16,6 +16,7 @@ import torch
 from comfy.ldm.flux.math import apply_rope1
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.ldm.wan import model as wan
+from comfy_api.torch_helpers.torch_compile import TORCH_COMPILE_KWARGS
 from torch import Tensor, nn
 
 from ..loading.audio_hooks import IMAGE_TOKENS
@@ -28,7 +29,7 @@ _PARTS = {"norm1", "self_attn", "norm3", "cross_attn", "norm2", "ffn"}
 def install_lean_blocks(model_options: dict[str, Any], blocks: Sequence[nn.Module]) -> bool:
     """Replace the blocks of a run by lean ones; whether that was possible.
 
-    It is not where another node replaces a block, or has changed one: then all stay the host's.
+    It is not where another node replaces, changes or compiles a block: then all stay the host's.
 
     Args:
         model_options: Options of this run, changed in place.
@@ -48,7 +49,8 @@ def changed_blocks(model_options: dict[str, Any], blocks: Sequence[nn.Module]) -
     options = model_options.get("transformer_options", {})
     replaced = options.get("patches_replace", {}).get("dit", {})
     between = options.get("patches", {}).get("double_block")
-    return bool(replaced or between) or not all(map(_is_the_hosts, blocks))
+    compiled = TORCH_COMPILE_KWARGS in model_options
+    return bool(replaced or between or compiled) or not all(map(_is_the_hosts, blocks))
 
 
 def _is_the_hosts(block: nn.Module) -> bool:
@@ -144,7 +146,7 @@ def _parts(ffn: nn.Module, x: Tensor) -> Iterator[Tensor]:
 
     All of them where weights come from elsewhere for every call: they would come twice.
     """
-    layers = [layer for layer in ffn if hasattr(layer, "weight")]
+    layers = [layer for layer in ffn.children() if hasattr(layer, "weight")]
     resident = all(
         layer.weight is not None and layer.weight.device == x.device and not hasattr(layer, "_v")
         for layer in layers

@@ -22,7 +22,7 @@ _ACTING = frozenset(
         "transformer_options", "context_handler", "to_load_options", "registered_hooks",
         "multigpu_clones", "multigpu_options", "multigpu_thread_pool", "model_function_wrapper",
         "disable_cfg1_optimization", "sampler_calc_cond_batch_function", "sampler_cfg_function",
-        "sampler_pre_cfg_function", "sampler_post_cfg_function",
+        "sampler_pre_cfg_function", "sampler_post_cfg_function", "torch_compile_kwargs",
     }
 )  # fmt: skip
 _IDLE = {

@@ -40,10 +40,10 @@ def hooked(model, x, sigma, speech, masks):
             "attn2_patch": [model_patch.add_audio],
         }
     }
+    options[model_patch.RUN] = model_patch.AudioRun(parts={}, routings={}, strength=1.0)
     options[model_patch.CALL] = model_patch.AudioCall(
         part=model.audio,
         tokens=join_speakers(tokens),
-        strength=1.0,
         routing=routing if len(speech) > 1 else None,
     )
     text = torch.zeros(1, 1, 64)

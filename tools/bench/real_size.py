@@ -1,11 +1,12 @@
 """One step at the size of the released models, counted on a card that is not there.
 
     python tools/bench/real_size.py [--height 640] [--width 640] [--speakers 1] [--blocks 40]
-        [--text 5] [--audio 4] [--peak] [--json]
+        [--text 5] [--audio 4] [--peak] [--json] [--colors]
 
 The host's own network and sampler with the pack's audio part and guider, at width 5120, 81 frames,
 in bfloat16; see fake_card.py. Each guidance pass runs by itself. Four blocks are enough for the
 peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory there.
+`--colors` counts the color match of a window instead, of frames that lie on the host.
 """
 
 from __future__ import annotations
@@ -170,6 +171,18 @@ def count_step(options, roots=()):
     return steps[1], passes
 
 
+def count_match(options):
+    """Counts of the color match of a window."""
+    from pack.multitalk.color import match_statistics
+    from pack.tools.bench.fake_card import CARD, Counter, add_guard, fake_tensors
+
+    add_guard()
+    with torch.no_grad(), fake_tensors(), Counter() as counter:
+        frames = torch.empty(FRAMES, options.height, options.width, 3)
+        match_statistics(frames, torch.empty(2, 3, device=CARD), strength=1.0)
+    return counter.counts
+
+
 def main():
     """Count and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -179,15 +192,19 @@ def main():
     parser.add_argument("--audio", type=float, default=4.0)
     parser.add_argument("--peak", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--colors", action="store_true")
     options = parser.parse_args()
-    roots = start()
-    step, passes = count_step(options, roots if options.peak else ())
+    if options.colors:
+        step, passes = count_match(options), []
+    else:
+        roots = start()
+        step, passes = count_step(options, roots if options.peak else ())
     for counts in (step, *passes):
         if options.json:
             numbers = {name: n for name, n in vars(counts).items() if isinstance(n, int)}
             print(json.dumps(numbers))
         else:
-            tell("step" if counts is step else "pass", counts)
+            tell("all" if counts is step else "pass", counts)
         if options.peak:
             held = counts.at_peak[: 0 if counts is step else 12]
             lines = [f"    {size / 1e6:9.1f} MB {place}" for size, place in held]

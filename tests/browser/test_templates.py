@@ -43,6 +43,9 @@ def search(page, words):
 
 def test_every_graph_has_a_title_and_a_square_picture(templates):
     page = templates
+    for file in FILES.values():  # pictures are fetched when they come into view
+        page.get_by_test_id(f"template-workflow-{file}").scroll_into_view_if_needed()
+        page.wait_for_timeout(100)
     page.wait_for_function(f"() => ({CARDS})().every(card => card.natural > 0)")
     cards = page.evaluate(CARDS)
     assert {card["file"] for card in cards} == set(FILES.values())

@@ -5,7 +5,7 @@ file name and nothing else: that is its title, its description and all that a se
 page shows about the first thirty characters, and the rest when one points at a title. So a file is
 called
 
-    16 Low memory, 8 GB card - talking avatar, lip-sync, GGUF, InfiniteTalk.json
+    16 Low memory, 8 GB card - talking lip-sync avatar, GGUF, InfiniteTalk.json
 
 number in the order of a reader, title, words. Everything else knows a graph by its short name
 (`toy_one_speaker`): workflows/api/NAME.json, `dev.py run NAME`, tests, pictures of graphs.
@@ -39,7 +39,7 @@ class Entry:
     title: str
     """What stands under the picture, at most 31 characters with the number."""
     words: str
-    """What else people search for."""
+    """What else people search for. No comma behind lip-sync: "lipsync" would not find it."""
     app: bool = False
     """It opens in the editor's App mode: the page knows an app by a name that ends in .app."""
 
@@ -53,26 +53,26 @@ INDEX = (
     Entry(
         "toy_one_speaker",
         "Demo, one talking head",
-        "avatar, lip-sync, no download",
+        "lip-sync avatar, no download",
         app=True,
     ),
     Entry(
         "toy_two_speakers",
         "Demo, two talking heads",
-        "avatars, lip-sync, dialogue, no download",
+        "lip-sync avatars, dialogue, no download",
     ),
     Entry(
         "toy_two_speakers_boxes",
         "Demo, two heads by boxes",
-        "talking, avatars, lip-sync, dialogue, no download",
+        "talking lip-sync avatars, dialogue, no download",
     ),
     Entry(
         "toy_dialogue",
         "Demo, dialogue from text",
-        "talking avatars, lip-sync, conversation, speech, tts, no download",
+        "talking lip-sync avatars, conversation, speech, tts, no download",
         app=True,
     ),
-    Entry("toy_long_video", "Demo, long talking video", "avatar, lip-sync, resume, no download"),
+    Entry("toy_long_video", "Demo, long talking video", "lip-sync avatar, resume, no download"),
     Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
@@ -86,39 +86,39 @@ INDEX = (
     Entry(
         "multitalk_two_speakers",
         "Two people, left and right",
-        "talking, avatars, lip-sync, dialogue, conversation, MultiTalk",
+        "talking lip-sync avatars, dialogue, conversation, MultiTalk",
     ),
     Entry(
         "multitalk_two_speakers_boxes",
         "Two people, boxes",
-        "talking, avatars, lip-sync, dialogue, conversation, MultiTalk",
+        "talking lip-sync avatars, dialogue, conversation, MultiTalk",
     ),
     Entry(
         "multitalk_two_speakers_detector",
         "Two people, face detector",
-        "talking, avatars, lip-sync, dialogue, conversation, MultiTalk",
+        "talking lip-sync avatars, dialogue, conversation, MultiTalk",
     ),
     Entry(
         "multitalk_dialogue",
         "Dialogue from text",
-        "script, conversation, text to speech, tts, Kokoro, talking avatars, lip-sync",
+        "script, conversation, text to speech, tts, Kokoro, talking lip-sync avatars",
     ),
     Entry(
         "infinitetalk_dub_video",
         "Dub a video, new voice",
-        "dubbing, talking avatar, lip-sync, video to video, InfiniteTalk",
+        "dubbing, talking lip-sync avatar, video to video, InfiniteTalk",
     ),
     Entry(
         "infinitetalk_long_video",
         "Long talking video",
-        "avatar, lip-sync, minutes to hours, resume, InfiniteTalk",
+        "lip-sync avatar, minutes to hours, resume, InfiniteTalk",
     ),
-    Entry("multitalk_fast", "Fast, 4 steps", "talking avatar, lip-sync, lightx2v, MultiTalk"),
-    Entry("multitalk_quality", "Best quality, 720p", "talking avatar, lip-sync, MultiTalk"),
+    Entry("multitalk_fast", "Fast, 4 steps", "talking lip-sync avatar, lightx2v, MultiTalk"),
+    Entry("multitalk_quality", "Best quality, 720p", "talking lip-sync avatar, MultiTalk"),
     Entry(
         "infinitetalk_low_memory",
         "Low memory, 8 GB card",
-        "talking avatar, lip-sync, GGUF, InfiniteTalk",
+        "talking lip-sync avatar, GGUF, InfiniteTalk",
     ),
 )
 
@@ -130,7 +130,7 @@ NAMES = {file: name for name, file in FILES.items()}
 BLUEPRINT_FILES = {
     "MultiTalk loaders": "MultiTalk loaders",
     "MultiTalk one speaker": "MultiTalk talking avatar, lip sync",
-    "MultiTalk dialogue": "MultiTalk dialogue, avatar, lip sync",
+    "MultiTalk dialogue": "MultiTalk dialogue, lip sync avatar",
 }
 """File name of a blueprint, without its ending, by its short name."""
 BLUEPRINT_WORDS = {

@@ -108,8 +108,9 @@ PLACE = """(type) => {
   const node = app.graph._nodes.find((one) => one.type == type);
   const box = node.getBounding();
   const canvas = app.canvas.canvas.getBoundingClientRect();
-  const scale = app.canvas.ds.scale;
-  return { x: canvas.left + box[0] * scale, y: canvas.top + box[1] * scale,
+  const { scale, offset } = app.canvas.ds;
+  return { x: canvas.left + (box[0] + offset[0]) * scale,
+           y: canvas.top + (box[1] + offset[1]) * scale,
            width: box[2] * scale, height: box[3] * scale };
 }"""
 SHOW_NODE = """(type) => {

@@ -1,4 +1,4 @@
-"""All a developer runs: `python dev.py demo | run | job | serve | test | lint | train | lab`.
+"""All a developer runs: `python dev.py demo | run | job | serve | test | editor | lint ...`.
 
 Each command first sets up what is missing and prints what it does: a virtual environment in
 .venv and the pinned ComfyUI in .host. Once set up, nothing needs the network. Working files lie
@@ -76,7 +76,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if arguments[:1] and arguments[0] in ("train", "lab", "run", "job"):  # --help is theirs too
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.name != "test":
+    if rest and options.name not in ("test", "editor"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return options, rest
 
@@ -243,6 +243,18 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
     return run_all(python, [*checks(python), ["pytest", *(rest or workers)]], env)
 
 
+def editor(_options: argparse.Namespace, rest: list[str]) -> int:
+    """Run the tests of the graph editor in a real browser; `rest` goes to pytest."""
+    from pack.tools.host.browser import ASKED, install_playwright
+    from pack.tools.host.environment import prepare
+
+    python, checkout = prepare()
+    install_playwright(python)
+    env = {**os.environ, **thread_settings(), "COMFYUI_DIR": str(checkout), ASKED: "1"}
+    named = any(Path(argument.split("::")[0]).exists() for argument in rest)
+    return run_all(python, [["pytest", *([] if named else ["tests/browser"]), *rest]], env)
+
+
 def tool(options: argparse.Namespace, rest: list[str]) -> int:
     """Train or measure the toy with ComfyUI at hand, see tools/toy/train.py, tools/lab/lab.py."""
     from pack.tools.host.environment import prepare
@@ -263,6 +275,7 @@ COMMANDS = {
     "job": (api, "run a job file of the reference; `job --help`"),
     "serve": (serve, "run ComfyUI with this pack and the graph editor"),
     "test": (test, "run everything CI runs; other arguments go to pytest"),
+    "editor": (editor, "run the tests of the graph editor in a real browser, with Chromium"),
     "lint": (lint, "run only ruff and basedpyright"),
     "train": (tool, "train the toy; `train --help` lists the stages"),
     "lab": (tool, "measure the toy; `lab --help` lists the options"),

@@ -1,4 +1,4 @@
-"""The project's own picture and voices, so that toy graphs run anywhere."""
+"""The project's own picture and voices, so that toy graphs run anywhere, or files of one's own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from comfy_api.latest import io
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..multitalk.sound.audio import Sound
 from .host import ASSETS
+from .own_files import OF_SCENE, chooser, find_own_file, own_file_stamps, read_own_sound
 from .sounds import from_sound
 from .values import check_choice, check_names
 from .widgets import Widget, schema
@@ -36,37 +37,88 @@ class MultiTalkExample(io.ComfyNode):
                     "one_speaker: one head and voice. two_speakers: two of each.",
                     default="one_speaker",
                     choices=("one_speaker", "two_speakers"),
-                )
+                ),
+                chooser("picture", "image", "Your own picture instead of the drawn one."),
+                chooser("voice_1", "audio", "Your own sound instead of audio 1."),
+                chooser("voice_2", "audio", "Your own sound instead of audio 2."),
             ],
             outputs=[
-                (io.Image, "image", "The picture, 960 x 640."),
+                (io.Image, "image", "The picture; the drawn ones are 960 x 640."),
                 (io.Audio, "audio 1", "Voice of the left speaker."),
                 (
                     io.Audio,
                     "audio 2",
                     "Voice of the right speaker; with one speaker a silence as long.",
                 ),
-                (io.BoundingBox, "boxes", "The heads, for MultiTalk Speakers."),
+                (
+                    io.BoundingBox,
+                    "boxes",
+                    "The heads, for MultiTalk Speakers; equal parts of your own picture.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, scene: str, **unknown: Any) -> io.NodeOutput:
-        """Read picture and sounds of the scene."""
+    def validate_inputs(
+        cls, picture: str = OF_SCENE, voice_1: str = OF_SCENE, voice_2: str = OF_SCENE
+    ) -> bool | str:
+        """Whether the chosen files are there, before anything runs."""
+        names = {"picture": picture, "voice_1": voice_1, "voice_2": voice_2}
+        try:
+            for name, file in names.items():
+                find_own_file(file, name)
+        except (FileNotFoundError, ValueError) as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, picture: str = OF_SCENE, voice_1: str = OF_SCENE, voice_2: str = OF_SCENE, **_: Any
+    ) -> tuple[object, ...]:
+        """Changes with the chosen files."""
+        return own_file_stamps((picture, voice_1, voice_2))
+
+    @classmethod
+    def execute(
+        cls,
+        scene: str,
+        picture: str = OF_SCENE,
+        voice_1: str = OF_SCENE,
+        voice_2: str = OF_SCENE,
+        **unknown: Any,
+    ) -> io.NodeOutput:
+        """Read picture and sounds of the scene, or those that were chosen."""
         check_names(unknown)
         scenes = json.loads((EXAMPLES / "scenes.json").read_text("utf-8"))
         check_choice("scene", scene, scenes)
         entry = scenes[scene]
-        with Image.open(EXAMPLES / entry["picture"]) as picture:
-            image = torch.from_numpy(np.array(picture.convert("RGB")))[None].float() / 255
+        own = find_own_file(picture, "picture")
+        image = _read_picture(own or EXAMPLES / entry["picture"])
         voices = [_read_voice(EXAMPLES / name) for name in entry["voices"]]
+        if voice_1 != OF_SCENE:
+            voices[0] = read_own_sound(voice_1, "voice_1")
         if len(voices) == 1:
             silence = torch.zeros_like(voices[0].waveform)
             voices.append(Sound(waveform=silence, sample_rate=voices[0].sample_rate))
+        if voice_2 != OF_SCENE:
+            voices[1] = read_own_sound(voice_2, "voice_2")
+        places = _equal_parts(image, len(entry["boxes"])) if own else entry["boxes"]
         boxes: list[dict[str, Any]] = [
-            dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in entry["boxes"]
+            dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in places
         ]
         return io.NodeOutput(image, from_sound(voices[0]), from_sound(voices[1]), boxes)
+
+
+def _read_picture(path: Path) -> torch.Tensor:
+    with Image.open(path) as opened:
+        upright = ImageOps.exif_transpose(opened).convert("RGB")
+    return torch.from_numpy(np.array(upright))[None].float() / 255  # [1, H, W, 3]
+
+
+def _equal_parts(image: torch.Tensor, count: int) -> list[tuple[int, int, int, int]]:
+    """Boxes side by side, from left to right."""
+    height, width = image.shape[1:3]
+    return [(width * n // count, 0, width // count, height) for n in range(count)]
 
 
 def _read_voice(path: Path) -> Sound:

@@ -45,7 +45,7 @@ def test_workflow_only_reads_and_knows_no_secrets(workflow):
 
 def test_jobs_run_what_developers_run(workflow):
     jobs = workflow["jobs"]
-    assert set(jobs) == {"pinned", "oldest-python", *MAY_FAIL}
+    assert set(jobs) == {"pinned", "editor", "oldest-python", *MAY_FAIL}
     assert {name for name, job in jobs.items() if job.get("continue-on-error")} == MAY_FAIL
     assert all(job["timeout-minutes"] <= 90 for job in jobs.values())
     assert jobs["pinned"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
@@ -67,6 +67,15 @@ def test_actions_are_pinned_by_commit(workflow):
             assert step["with"]["persist-credentials"] is False
         if "actions/setup-python" in step.get("uses", ""):
             assert isinstance(step["with"]["python-version"], str)  # 3.10 without quotes is 3.1
+
+
+def test_browser_that_is_installed_there_is_that_of_the_project(workflow):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (wanted,) = project["optional-dependencies"]["browser"]
+    lines = script(workflow, "editor", "Install Chromium").splitlines()
+    assert f"python -m pip install {wanted}" in lines
+    assert "python -m playwright install --with-deps chromium" in lines
+    assert script(workflow, "editor", "Browser tests") == "python dev.py editor"
 
 
 @needs_bash

@@ -49,7 +49,7 @@ BELOW = {
 NODE_FLOORS = [
     {
         *("sockets", "host", "values", "widgets", "checked"),
-        *("sounds", "pictures", "video_place", "texts"),
+        *("sounds", "pictures", "own_files", "video_place", "texts"),
     },
     {"loading"},
     {"sampling", "voices"},

@@ -22,6 +22,8 @@ FILES = (
     "lora",
     "file",
     "model",
+    "picture",
+    "voice_",
 )  # lists that depend on the machine
 
 

@@ -133,7 +133,23 @@ def has_bf16(python: Path) -> bool:
     )
 
 
-def _run(command: list[str], what: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
+def run_command(
+    command: list[str], what: str, cwd: Path = ROOT, env: dict[str, str] | None = None
+) -> str:
+    """Run a program of the set-up.
+
+    Args:
+        command: Program and arguments.
+        what: What it does, for the error.
+        cwd: Folder to run it in.
+        env: All environment variables; None: those of this process.
+
+    Returns:
+        Its output.
+
+    Raises:
+        SetupError: If it cannot be started or fails; the end of its output is printed.
+    """
     try:
         done = subprocess.run(
             command,
@@ -189,7 +205,7 @@ def _venv_works() -> bool:
 def _pip(arguments: list[str], what: str) -> None:
     started = time.monotonic()
     say(f"{what} ...")
-    _run(
+    run_command(
         [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "install", *arguments],
         what,
     )
@@ -246,7 +262,7 @@ def ensure_venv(pins: Pins) -> Path:
             return venv_python()
     else:
         say("Making the virtual environment .venv ...")
-        _run(
+        run_command(
             [sys.executable, "-m", "venv", "--clear", str(VENV)],
             "Making .venv (it needs Python's venv module)",
         )
@@ -267,7 +283,9 @@ def _git(*arguments: str) -> str:
         for k, v in os.environ.items()
         if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     }
-    return _run(["git", "-C", str(HOST), *arguments], "Fetching ComfyUI with git", env=env).strip()
+    return run_command(
+        ["git", "-C", str(HOST), *arguments], "Fetching ComfyUI with git", env=env
+    ).strip()
 
 
 def _host_commit() -> str:
@@ -314,7 +332,7 @@ def ensure_host(pins: Pins, python: Path) -> Path:
             f"{pins.repository} did not give commit {pins.commit}: delete .host and try again."
         )
     # The host runs without writing bytecode (process.py): compiled now, it starts 2 s faster.
-    _run([str(python), "-m", "compileall", "-q", "-j", "0", str(HOST)], "Compiling ComfyUI")
+    run_command([str(python), "-m", "compileall", "-q", "-j", "0", str(HOST)], "Compiling ComfyUI")
     return HOST
 
 

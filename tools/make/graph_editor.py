@@ -20,10 +20,19 @@ from .graph_forms import (
     read_inputs,
     read_outputs,
 )
-from .graph_nodes import SLOT_PX, Json, Wires, fill_links, node_height, node_json
+from .graph_nodes import (
+    SLOT_PX,
+    Json,
+    Wires,
+    bend_links,
+    fill_links,
+    height_in_both_modes,
+    node_json,
+)
 
-TITLE_PX = 30
-GROUP_PADDING_PX = 20
+GROUP_PADDING_PX = 12
+GROUP_HEAD_PX = 80
+"""Above the first node of a group: its title, the badge of the pack, the title of the node."""
 BORDER_SIZE_PX = 120
 BORDER_GAP_PX = 100
 INPUT_NODE, OUTPUT_NODE = -10, -20
@@ -71,7 +80,7 @@ def editor_form(schemas: Schemas, graph: Graph) -> Json:
         "links": [[number, *ends] for number, ends in wires.ends.items()],
         "groups": _groups_json(graph, nodes),
         "config": {},
-        "extra": {},
+        "extra": _extra_json(graph, nodes),
         "version": 0.4,
     }
     if subgraphs:
@@ -99,7 +108,7 @@ def _use_json(schemas: Schemas, number: int, use: Use) -> Json:
     sockets = _sockets(schemas, use.subgraph)
     exposed = exposed_widgets(schemas, use.subgraph)
     outputs = _exits(schemas, use.subgraph)
-    height = node_height(len(sockets), len(outputs), len(exposed))
+    height = height_in_both_modes(len(sockets), len(outputs), len(exposed), own=False, button=True)
     return {
         "id": number,
         "type": subgraph_id(use.subgraph),
@@ -141,15 +150,32 @@ def _note_json(number: int, note: Note) -> Json:
     }
 
 
+def _extra_json(graph: Graph, nodes: Sequence[Json]) -> Json:
+    """Bends of links, and what App mode shows."""
+    by_key = dict(zip((node.key for node in graph.nodes), nodes, strict=False))
+    extra = bend_links(graph.bends, by_key)
+    if graph.app is not None:
+        extra["linearMode"] = True
+        extra["linearData"] = {
+            "inputs": [[by_key[key]["id"], widget] for key, widget in graph.app.inputs],
+            "outputs": [by_key[key]["id"] for key in graph.app.outputs],
+        }
+    return extra
+
+
 def _groups_json(graph: Graph, nodes: Sequence[Json]) -> list[Json]:
     """Frames around their members."""
     names = [*(node.key for node in graph.nodes), *(note.title for note in graph.notes)]
     places = dict(zip(names, nodes, strict=True))
+    rooms = {node.key: node.room for node in graph.nodes}
     groups = []
     for number, (title, members) in enumerate(graph.groups.items(), start=1):
-        boxes = [(*places[key]["pos"], *places[key]["size"]) for key in members]
+        boxes = []
+        for key in members:
+            (x, y), (width, height) = places[key]["pos"], places[key]["size"]
+            boxes.append((x, y, width, height + rooms.get(key, 0)))
         left = min(x for x, _, _, _ in boxes) - GROUP_PADDING_PX
-        top = min(y for _, y, _, _ in boxes) - GROUP_PADDING_PX - 2 * TITLE_PX
+        top = min(y for _, y, _, _ in boxes) - GROUP_HEAD_PX
         right = max(x + width for x, _, width, _ in boxes) + GROUP_PADDING_PX
         bottom = max(y + height for _, y, _, height in boxes) + GROUP_PADDING_PX
         groups.append(

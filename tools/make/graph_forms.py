@@ -15,6 +15,8 @@ Value = str | int | float | bool
 Schemas = Mapping[str, Mapping[str, Any]]
 Link = tuple[str, str]
 """Key of a node and name of its output."""
+Extra = tuple[str, str, Any]
+"""A widget that the editor adds: name, type or "" for one without socket, value."""
 
 ENTRY = ""
 """Key of what a subgraph is given: a link from it comes through the left border."""
@@ -31,6 +33,8 @@ class Model:
     """Where it comes from."""
     directory: str
     """Folder below models/."""
+    gb: float
+    """Size of the download, 1e9 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +50,9 @@ class Node:
     width: int = 320
     """Pixels."""
     height: int = 0
-    """Pixels; 0: as little as the node needs."""
+    """Pixels; 0: as little as the node needs in both modes of the editor."""
+    room: int = 0
+    """Pixels below it that its group keeps free: a run lets it grow."""
     title: str = ""
     """Empty: the display name of the class."""
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -87,6 +93,8 @@ class Use:
     """Upper left corner in pixels, below the title."""
     width: int = 360
     """Pixels."""
+    room: int = 0
+    """Pixels below it that its group keeps free."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +112,16 @@ class Note:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """What the editor's App mode shows of a graph."""
+
+    inputs: tuple[Link, ...]
+    """Widgets in their order: key of a node and widget."""
+    outputs: tuple[str, ...]
+    """Keys of the nodes whose results are shown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Graph:
     """A whole graph. A node comes after those it is linked to."""
 
@@ -115,6 +133,10 @@ class Graph:
     """What explains."""
     groups: Mapping[str, tuple[str, ...]]
     """Frames: title -> keys of nodes, or titles of notes."""
+    bends: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Points that lead a link around nodes: key of the node it enters and socket -> place."""
+    app: App | None = None
+    """None: opens as a graph."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,8 +156,8 @@ class Widget:
     name: str
     type: str
     value: Value
-    extra: tuple[tuple[str, str, Any], ...] = ()
-    """Widgets that the editor adds: name, type or "" for one without socket, value."""
+    extra: tuple[Extra, ...] = ()
+    """Widgets that the editor adds."""
 
 
 def read_inputs(schemas: Schemas, node: Node) -> tuple[list[Socket], list[Widget]]:
@@ -187,7 +209,7 @@ def _expand(
             for inner, inner_spec in choices[str(value)].get(part, {}).items():
                 yield from _expand(node, f"{name}.{inner}", inner_spec, optional=part == "optional")
     elif isinstance(kind, list) or (kind in WIDGET_TYPES and not options.get("forceInput")):
-        yield _widget(node, name, kind, options)
+        yield _widget(node, name, kind, options, _extra_widgets(options, optional=optional))
     else:
         yield Socket(name=name, type=kind, optional=optional)
 
@@ -202,14 +224,26 @@ def _grow(node: Node, name: str, template: Mapping[str, Any]) -> Iterator[Socket
         )
 
 
-def _widget(node: Node, name: str, kind: str | list[str], options: Mapping[str, Any]) -> Widget:
-    extra: tuple[tuple[str, str, Any], ...] = ()
+def _extra_widgets(options: Mapping[str, Any], *, optional: bool) -> tuple[Extra, ...]:
+    """Widgets that the editor adds; buttons for files only to lists that must be there."""
     if options.get("control_after_generate"):
-        extra = (("control_after_generate", "", "fixed"),)
-    elif options.get("image_upload") or options.get("video_upload"):
-        extra = (("upload", "IMAGEUPLOAD", "image"),)
-    elif options.get("audio_upload"):
-        extra = (("audioUI", "AUDIO_UI", None), ("upload", "AUDIOUPLOAD", None))
+        return (("control_after_generate", "", "fixed"),)
+    if optional:
+        return ()
+    if options.get("image_upload") or options.get("video_upload"):
+        return (("upload", "IMAGEUPLOAD", "image"),)
+    if options.get("audio_upload"):
+        return (("audioUI", "AUDIO_UI", None), ("upload", "AUDIOUPLOAD", None))
+    return ()
+
+
+def _widget(
+    node: Node,
+    name: str,
+    kind: str | list[str],
+    options: Mapping[str, Any],
+    extra: tuple[Extra, ...],
+) -> Widget:
     choices = kind if isinstance(kind, list) else options.get("options", [])
     if name in node.values:
         value = node.values[name]

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
-from .graph_parts import BASE_720, BASE_Q4, INFINITETALK, INFINITETALK_Q4, LIGHTX2V, MULTITALK, Kit
+from .graph_parts import (
+    BASE_720,
+    BASE_FP8,
+    BASE_Q4,
+    INFINITETALK,
+    INFINITETALK_Q4,
+    LIGHTX2V,
+    MULTITALK,
+    Kit,
+)
 from .graph_real import Plan, multitalk_dialogue, one_speaker, two_speakers
 from .graph_toy import toy_dialogue, toy_long_video, toy_one_speaker, toy_two_speakers
 from .graph_words import (
@@ -16,7 +25,7 @@ from .graph_words import (
 
 MULTITALK_FULL, INFINITETALK_FULL = Kit(audio_part=MULTITALK), Kit(audio_part=INFINITETALK)
 MULTITALK_720 = Kit(base=BASE_720, audio_part=MULTITALK)
-MULTITALK_FAST = Kit(audio_part=MULTITALK, lora=LIGHTX2V)
+MULTITALK_FAST = Kit(base=BASE_FP8, audio_part=MULTITALK, lora=LIGHTX2V)
 LOW_MEMORY = Kit(base=BASE_Q4, audio_part=INFINITETALK_Q4, lora=LIGHTX2V)
 
 BLUEPRINTS = (loaders(MULTITALK_FULL), one_speaker_blueprint(), dialogue_blueprint())

@@ -65,6 +65,9 @@ EXPOSED_FILES: dict[str, Link] = {
 }
 
 
+EXPOSED_SETTINGS: dict[str, Link] = {name: ("sampler", name) for name in ("preset", "size", "seed")}
+
+
 def loaders(kit: Kit) -> Subgraph:
     """Bundle all loaders in one node.
 
@@ -144,8 +147,8 @@ def one_speaker_blueprint() -> Subgraph:
     """Picture and voice in, video out."""
     return Subgraph(
         name="MultiTalk one speaker",
-        description="A picture and a voice become a talking video, saved in output/video. Preset, "
-        "size and LoRAs are inside: Enter subgraph.",
+        description="A picture and a voice become a talking video, saved in output/video. LoRAs "
+        "are inside: Enter subgraph.",
         inputs=("picture", "voice"),
         nodes=(
             *_loader_nodes(Kit(audio_part=MULTITALK)),
@@ -153,7 +156,7 @@ def one_speaker_blueprint() -> Subgraph:
             _text("negative", "Negative prompt", 230, NEGATIVE),
             *_making((ENTRY, "voice"), 880, {}),
         ),
-        exposed={"prompt": ("positive", "text"), "seed": ("sampler", "seed"), **EXPOSED_FILES},
+        exposed={"prompt": ("positive", "text"), **EXPOSED_SETTINGS, **EXPOSED_FILES},
         outputs={"video": ("video", "video"), "report": ("sampler", "report")},
     )
 
@@ -164,8 +167,8 @@ def dialogue_blueprint() -> Subgraph:
         name="MultiTalk dialogue",
         description="A picture of two people and a script become a talking video, saved in "
         "output/video. The first speaker of the script is the left half of the picture, the second "
-        "the right half; connect masks of MultiTalk Speakers for other places. Preset, size and "
-        "LoRAs are inside: Enter subgraph.",
+        "the right half; connect masks of MultiTalk Speakers for other places. LoRAs are inside: "
+        "Enter subgraph.",
         inputs=("picture", "masks"),
         nodes=(
             *_loader_nodes(Kit(audio_part=MULTITALK)),
@@ -193,7 +196,7 @@ def dialogue_blueprint() -> Subgraph:
         exposed={
             "script": ("dialogue", "script"),
             "prompt": ("positive", "text"),
-            "seed": ("sampler", "seed"),
+            **EXPOSED_SETTINGS,
             **EXPOSED_FILES,
             "voice_model": ("voices", "model"),
         },

@@ -12,6 +12,8 @@ from .graph_forms import Link, Node, Schemas, Widget, read_inputs, read_outputs
 SLOT_PX = 20
 WIDGET_PX = 24
 FOOT_PX = 14
+VUE_WIDGET_PX, VUE_FOOT_PX, VUE_BADGE_PX, VUE_BUTTON_PX = 2, 4, 24, 30
+"""How much higher Nodes 2.0 draws a row, a node, one of a pack, and one with a button below."""
 SHAPE_OPTIONAL = 7
 CORE = {"cnr_id": "comfy-core"}
 
@@ -48,6 +50,26 @@ def node_height(num_inputs: int, num_outputs: int, num_widgets: int) -> int:
         Pixels, without the title.
     """
     return max(num_inputs, num_outputs) * SLOT_PX + num_widgets * WIDGET_PX + FOOT_PX
+
+
+def height_in_both_modes(
+    num_inputs: int, num_outputs: int, num_widgets: int, *, own: bool, button: bool
+) -> int:
+    """Compute the height that a node needs in the classic editor and in Nodes 2.0.
+
+    Args:
+        num_inputs: Sockets on the left.
+        num_outputs: Sockets on the right.
+        num_widgets: Rows below them.
+        own: Whether Nodes 2.0 writes the name of the pack into it.
+        button: Whether Nodes 2.0 hangs a button below it.
+
+    Returns:
+        Pixels, without the title.
+    """
+    more = VUE_FOOT_PX + num_widgets * VUE_WIDGET_PX
+    more += (VUE_BADGE_PX if own else 0) + (VUE_BUTTON_PX if button else 0)
+    return node_height(num_inputs, num_outputs, num_widgets) + more
 
 
 def _properties(schemas: Schemas, node: Node) -> Json:
@@ -95,7 +117,8 @@ def node_json(
         inputs.extend(_widget_json(widget))
     outputs = [{"name": name, "type": kind} for name, kind in read_outputs(schemas, node.kind)]
     values = [value for w in widgets for value in (w.value, *(extra[2] for extra in w.extra))]
-    height = node_height(num_sockets, len(outputs), len(values))
+    own = schemas[node.kind].get("python_module", "").startswith("custom_nodes.")
+    height = height_in_both_modes(num_sockets, len(outputs), len(values), own=own, button=False)
     entry = {
         "id": number,
         "type": node.kind,
@@ -112,6 +135,25 @@ def node_json(
     if node.title:
         entry["title"] = node.title
     return entry
+
+
+def bend_links(bends: Mapping[tuple[str, str], tuple[int, int]], nodes: Mapping[str, Json]) -> Json:
+    """Lead links around nodes: the editor's reroutes, as it saves them.
+
+    Args:
+        bends: Places by key of the node that a link enters and its socket.
+        nodes: Nodes by key.
+
+    Returns:
+        What goes into `extra`.
+    """
+    reroutes: list[Json] = []
+    extensions: list[Json] = []
+    for number, ((key, socket), place) in enumerate(bends.items(), start=1):
+        (link,) = [entry["link"] for entry in nodes[key]["inputs"] if entry["name"] == socket]
+        reroutes.append({"id": number, "pos": list(place), "linkIds": [link]})
+        extensions.append({"id": link, "parentId": number})
+    return {"reroutes": reroutes, "linkExtensions": extensions} if reroutes else {}
 
 
 def fill_links(nodes: Iterable[Json], wires: Wires) -> None:

@@ -13,74 +13,106 @@ BASE = Model(
     name="wan2.1_i2v_480p_14B_fp16.safetensors",
     url=f"{WAN}/diffusion_models/wan2.1_i2v_480p_14B_fp16.safetensors",
     directory="diffusion_models",
+    gb=32.8,
 )
 BASE_720 = Model(
     name="wan2.1_i2v_720p_14B_fp16.safetensors",
     url=f"{WAN}/diffusion_models/wan2.1_i2v_720p_14B_fp16.safetensors",
     directory="diffusion_models",
+    gb=32.8,
+)
+BASE_FP8 = Model(
+    name="Wan2_1-I2V-14B-480p_fp8_e4m3fn_scaled_KJ.safetensors",
+    url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy_fp8_scaled/resolve/main/I2V/"
+    "Wan2_1-I2V-14B-480p_fp8_e4m3fn_scaled_KJ.safetensors",
+    directory="diffusion_models",
+    gb=16.6,
 )
 MULTITALK = Model(
     name="multitalk.safetensors",
     url=f"{HUGGING_FACE}/MeiGen-AI/MeiGen-MultiTalk/resolve/main/multitalk.safetensors",
     directory="model_patches",
+    gb=9.9,
 )
 INFINITETALK = Model(
     name="Wan2_1-InfiniTetalk-Single_fp16.safetensors",
     url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy/resolve/main/InfiniteTalk/"
     "Wan2_1-InfiniTetalk-Single_fp16.safetensors",
     directory="model_patches",
+    gb=5.1,
 )
 VAE = Model(
     name="wan_2.1_vae.safetensors",
     url=f"{WAN}/vae/wan_2.1_vae.safetensors",
     directory="vae",
+    gb=0.3,
 )
 TEXT_ENCODER = Model(
     name="umt5_xxl_fp8_e4m3fn_scaled.safetensors",
     url=f"{WAN}/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
     directory="text_encoders",
+    gb=6.7,
 )
 CLIP_VISION = Model(
     name="clip_vision_h.safetensors",
     url=f"{WAN}/clip_vision/clip_vision_h.safetensors",
     directory="clip_vision",
+    gb=1.3,
 )
 SPEECH_ENCODER = Model(
     name="wav2vec2-chinese-base_fp16.safetensors",
     url=f"{HUGGING_FACE}/Kijai/wav2vec2_safetensors/resolve/main/"
     "wav2vec2-chinese-base_fp16.safetensors",
     directory="audio_encoders",
+    gb=0.2,
 )
 
+SMALLER = {BASE: BASE_FP8}
+"""Bases that load as well and take less memory."""
 BASE_Q4 = Model(
     name="wan2.1-i2v-14b-480p-Q4_K_M.gguf",
     url=f"{HUGGING_FACE}/city96/Wan2.1-I2V-14B-480P-gguf/resolve/main/"
     "wan2.1-i2v-14b-480p-Q4_K_M.gguf",
     directory="diffusion_models",
+    gb=10,
 )
 INFINITETALK_Q4 = Model(
     name="Wan2_1-InfiniteTalk_Single_Q4_K_M.gguf",
     url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy_GGUF/resolve/main/InfiniteTalk/"
     "Wan2_1-InfiniteTalk_Single_Q4_K_M.gguf",
     directory="model_patches",
+    gb=1.3,
 )
 LIGHTX2V = Model(
     name="lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors",
     url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy/resolve/main/Lightx2v/"
     "lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors",
     directory="loras",
+    gb=0.7,
 )
 FACE_DETECTOR = Model(
     name="mediapipe_face_fp32.safetensors",
     url=f"{HUGGING_FACE}/Comfy-Org/mediapipe/resolve/main/detection/"
     "mediapipe_face_fp32.safetensors",
     directory="detection",
+    gb=0.005,
 )
 
 KOKORO = Model(
     name="kokoro-v1_0.pth",
     url=f"{HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/kokoro-v1_0.pth",
     directory="kokoro",
+    gb=0.3,
+)
+KOKORO_FILES = (
+    f"- `kokoro`: [config.json]({HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/config.json) 2 kB",
+    *(
+        f"- `kokoro/voices`: [{name}.pt]"
+        f"({HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/voices/{name}.pt) 0.5 MB"
+        for name in ("af_heart", "am_michael")
+    ),
+    f"\n[More voices]({HUGGING_FACE}/hexgrad/Kokoro-82M/tree/main/voices), 0.5 MB each. English "
+    "needs `pip install misaki --no-deps` and `pip install espeakng-loader` in ComfyUI's Python.",
 )
 ESPEAK = "espeak-ng (plain machine voice, no download)"
 
@@ -97,67 +129,11 @@ NEGATIVE = (
     "walking backwards"
 )
 
-TOY_NOTE = """\
-Nothing to download: press **Run**.
-
-The toy is a very small model of the real architecture, trained on drawn heads. The lips follow \
-the voice, each face its own. It knows only its cartoon world: a photograph comes out as a blur.
-
-**Try**
-- *seed*, *steps*, *audio_guidance* in MultiTalk Sampler
-- *width* and *height*, multiples of 16
-- your own voice: Load Audio instead of a sound of MultiTalk Example
-
-The mp4 is saved in the folder `output/video` of ComfyUI.
-"""
-
 SCRIPT = """\
 Anna: Hello! Can you hear me?
 Ben: Loud and clear. [0.4s] And who wrote these words?
 Anna: You did. Change them and press Run!
 """
-
-SCRIPT_NOTE = """\
-**Script**: a line per turn, `Name: text`. `[0.5s]` is a pause, `[-0.3s]` at the beginning of a \
-turn lets it begin before the other one has ended, `[together]` at the same time. \
-`Anna [voice=f4, speed=1.2]: text` changes one turn.
-
-**voices**: one line for every speaker, for example `Anna = f4`. The first speaker is the first \
-box. The time line shows who speaks when.
-"""
-
-KOKORO_NOTE = """\
-**Voices**: from hexgrad/Kokoro-82M put `kokoro-v1_0.pth` and `config.json` into `models/kokoro`, \
-and the voices (`af_heart.pt`, `am_adam.pt` ...) into `models/kokoro/voices`. English needs \
-`pip install misaki --no-deps` and `pip install espeakng-loader` in ComfyUI's Python; other \
-languages the second one.
-"""
-
-CHANGE_NOTE = """\
-1. **Picture and voice**: choose your own files. The length of the sound is the length of the video.
-2. **Prompt**: what the scene looks like.
-3. **preset** of MultiTalk Sampler: *full* (40 steps) needs no LoRA. For *FusionX* (8 steps) or \
-*lightx2v* (4 steps) open *MultiTalk loaders* (icon at its upper right corner, or *Enter \
-subgraph*), set *loras* to 1 and choose the LoRA of that name, strength 1.
-4. **size**: 480 or 720; the shape follows the picture.
-
-Press **Run**. The mp4 is saved in `output/video`.
-"""
-
-SPEAKERS_NOTE = """\
-**Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
-
-**Who is who**: with an empty field voice 1 is the left half of the picture and voice 2 the right \
-half. Or write one box per line, in the order of the voices: `x, y, width, height` in pixels of \
-the picture, counted from its upper left corner, for example
-
-    120, 80, 300, 360
-    560, 80, 300, 360
-
-Run once, and MultiTalk Speakers shows everybody with a number.
-"""
-
-DIALOGUE_SPEAKERS_NOTE = SPEAKERS_NOTE.partition("\n\n")[2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,7 +155,7 @@ class Kit:
 
 
 def files_note(kit: Kit, *more: Model) -> str:
-    """Say which file goes where.
+    """Say which file goes where, and how large it is.
 
     Args:
         kit: Files of MultiTalk Load Model.
@@ -189,12 +165,22 @@ def files_note(kit: Kit, *more: Model) -> str:
         Markdown.
     """
     files = (*kit.files, VAE, TEXT_ENCODER, CLIP_VISION, SPEECH_ENCODER, *more)
-    lines = [f"- `models/{file.directory}`: [{file.name}]({file.url})" for file in files]
+    lines = [_file_line(file) for file in files]
+    if kit.base in SMALLER:
+        smaller = SMALLER[kit.base]
+        lines.append(f"\nHalf of that: [{smaller.name}]({smaller.url}), {smaller.gb:g} GB.")
+    total = sum(file.gb for file in files)
     return "\n".join(
         (
-            *lines,
+            f"**{total:.0f} GB** in the folder `models`; a GPU is needed. Then press **R**.",
             "",
-            "Then press **R** to refresh the lists. These models need a GPU.",
+            *lines,
+            *(KOKORO_FILES if KOKORO in files else ()),
             "",
         )
     )
+
+
+def _file_line(file: Model) -> str:
+    size = f"{file.gb:g} GB" if file.gb >= 0.1 else f"{1000 * file.gb:g} MB"
+    return f"- `{file.directory}`: [{file.name}]({file.url}) {size}"

@@ -25,46 +25,54 @@ TOY_SETTINGS = {
     "overlap": 9,
 }
 TRACKS = {"placement": "in turn", "placement.gap": 0.2}
-PLAYER_PX = 400
+A, B, C, D, E = (0, 250), (295, 290), (635, 290), (995, 310), (1350, 325)
+"""Columns: left edge and width in pixels. Together, with the frames of the outer groups, they are
+1,699 wide: what fits on a screen with text that can be read. The gaps leave room for the links."""
+PLAYER_PX = 350
 """Height of the last node with its player."""
+SAMPLER_PX, TOY_SAMPLER_PX = 610, 755
+"""Heights of the sampler: with a preset, and with custom settings."""
+SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
+"""What a run adds: pictures, lines of progress, a player."""
+DIALOGUE_PX = 600
+"""Script, voices, and the time line that a run adds."""
 
 
-def sampler(
-    at: tuple[int, int], height: int, links: dict[str, Link], values: Mapping[str, Value]
-) -> Node:
-    """The sampler, with room for its line of progress."""
+def sampler(height: int, links: dict[str, Link], values: Mapping[str, Value]) -> Node:
+    """The sampler, with room for its lines of progress."""
     return Node(
         key="sampler",
         kind="MultiTalkSampler",
-        at=at,
+        at=(D[0], 0),
+        width=D[1],
         height=height,
+        room=SAMPLER_ROOM_PX,
         values=values,
         links={"speech": ("speech", "speech"), **links},
     )
 
 
-def file_sampler(
-    at: tuple[int, int], height: int, links: dict[str, Link], values: Mapping[str, Value]
-) -> Node:
-    """The sampler that writes the mp4, with room for its line of progress and its player."""
+def file_sampler(height: int, links: dict[str, Link], values: Mapping[str, Value]) -> Node:
+    """The sampler that writes the mp4, with room for its lines of progress and its player."""
     return Node(
         key="sampler",
         kind="MultiTalkSampleToVideo",
-        at=at,
-        width=400,
-        height=height,
+        at=(D[0], 0),
+        width=D[1] + 20,
+        height=height + 25,
+        room=FILE_ROOM_PX,
         values={"keep_progress": True, **values},
         links={"speech": ("speech", "speech"), **links},
     )
 
 
-def combine(at: tuple[int, int]) -> Node:
+def combine() -> Node:
     """The last node, with room for its player."""
     return Node(
         key="video",
         kind="MultiTalkVideoCombine",
-        at=at,
-        width=400,
+        at=(E[0], 0),
+        width=E[1],
         height=PLAYER_PX,
         links={"images": ("sampler", "images"), "audio": ("sampler", "audio")},
     )
@@ -76,16 +84,18 @@ def speech(at: tuple[int, int], audio: Link, encoder: Link) -> Node:
         key="speech",
         kind="MultiTalkSpeechEmbedding",
         at=at,
+        width=C[1],
         links={"audio": audio, "speech_encoder": encoder},
     )
 
 
-def tracks(at: tuple[int, int], first: Link, second: Link) -> Node:
+def tracks(y: int, first: Link, second: Link) -> Node:
     """Two voices in turn."""
     return Node(
         key="tracks",
         kind="MultiTalkTracks",
-        at=at,
+        at=(B[0], y),
+        width=B[1],
         values=TRACKS,
         links={"speakers.speaker_1": first, "speakers.speaker_2": second},
     )
@@ -100,6 +110,7 @@ def toy_loaders(
             key="model",
             kind="MultiTalkLoadModel",
             at=model,
+            width=B[1],
             values={
                 "base": "multitalk_toy_base.safetensors",
                 "audio_part": "multitalk_toy_audio.safetensors",
@@ -109,12 +120,14 @@ def toy_loaders(
             key="vae",
             kind="VAELoader",
             at=vae,
+            width=B[1],
             values={"vae_name": "multitalk_toy_vae.safetensors"},
         ),
         Node(
             key="encoder",
             kind="MultiTalkLoadSpeechEncoder",
             at=encoder,
+            width=A[1] - 15 if encoder[0] == A[0] else B[1],
             values={"encoder": "multitalk_toy_encoder.safetensors"},
         ),
     ]
@@ -135,28 +148,35 @@ REAL_LINKS: dict[str, Link] = {
 MASKS: dict[str, Link] = {"masks": ("speakers", "masks")}
 
 
-def picture() -> tuple[Node, ...]:
-    """A picture file."""
-    return (
-        Node(key="image", kind="LoadImage", at=(0, 0), height=314, values={"image": "example.png"}),
+def picture(y: int, height: int = 330) -> Node:
+    """A picture file; example.png comes with ComfyUI."""
+    return Node(
+        key="image",
+        kind="LoadImage",
+        at=(A[0], y),
+        width=A[1],
+        height=height,
+        values={"image": "example.png"},
     )
 
 
 def source_video() -> tuple[Node, ...]:
-    """A video file as frames."""
+    """A video file as frames; none is chosen yet."""
     return (
         Node(
             key="file",
             kind="LoadVideo",
-            at=(0, 0),
-            height=314,
+            at=(A[0], 0),
+            width=A[1],
+            height=330,
             title="Video to dub",
-            values={"file": "example.mp4"},
+            values={"file": ""},
         ),
         Node(
             key="image",
             kind="GetVideoComponents",
-            at=(0, 374),
+            at=(B[0], 0),
+            width=B[1],
             links={"video": ("file", "VIDEO")},
         ),
     )
@@ -169,7 +189,13 @@ def typed_boxes() -> str:
 
 
 def speakers(
-    at: tuple[int, int], image: Link, *, boxes: str = "", detections: Link | None = None
+    at: tuple[int, int],
+    height: int,
+    image: Link,
+    *,
+    boxes: str = "",
+    detections: Link | None = None,
+    width: int = C[1],
 ) -> Node:
     """Who is who, with room for the preview."""
     found = {} if detections is None else {"detections": detections}
@@ -177,26 +203,31 @@ def speakers(
         key="speakers",
         kind="MultiTalkSpeakers",
         at=at,
-        height=370,
+        width=width,
+        height=height,
         values={"boxes": boxes},
         links={"image": image, **found},
     )
 
 
-def face_detector(model: tuple[int, int], at: tuple[int, int]) -> tuple[Node, ...]:
+def face_detector(model_y: int, y: int) -> tuple[Node, ...]:
     """The host's face detector for two people."""
     return (
         Node(
             key="detector model",
             kind="LoadMediaPipeFaceLandmarker",
-            at=model,
+            at=(A[0], model_y),
+            width=A[1],
+            title="Load face detector",
             values={"model_name": FACE_DETECTOR.name},
             models=(FACE_DETECTOR,),
         ),
         Node(
             key="detector",
             kind="MediaPipeFaceLandmarker",
-            at=at,
+            at=(B[0], y),
+            width=B[1],
+            title="Detect faces",
             values={"detector_variant": "both", "num_faces": 2},
             links={
                 "face_detection_model": ("detector model", "FACE_DETECTION_MODEL"),
@@ -206,16 +237,16 @@ def face_detector(model: tuple[int, int], at: tuple[int, int]) -> tuple[Node, ..
     )
 
 
-def prompts(text: str, *, negative: bool) -> tuple[Node, ...]:
+def prompts(text: str, y: int, *, negative: bool) -> tuple[Node, ...]:
     """What is seen and what is not; the second counts only with text guidance."""
     clip: Link = ("loaders", "CLIP")
     both = (
         Node(
             key="positive",
             kind="CLIPTextEncode",
-            at=(830, 310),
-            width=400,
-            height=120,
+            at=(C[0], y),
+            width=C[1],
+            height=80,
             title="Positive prompt",
             values={"text": text},
             links={"clip": clip},
@@ -223,9 +254,9 @@ def prompts(text: str, *, negative: bool) -> tuple[Node, ...]:
         Node(
             key="negative",
             kind="CLIPTextEncode",
-            at=(830, 490),
-            width=400,
-            height=170,
+            at=(C[0], y + 140),
+            width=C[1],
+            height=70,
             title="Negative prompt",
             values={"text": NEGATIVE},
             links={"clip": clip},
@@ -234,33 +265,30 @@ def prompts(text: str, *, negative: bool) -> tuple[Node, ...]:
     return both if negative else both[:1]
 
 
-def real_start(kit: Kit, text: str, source: tuple[Node, ...] | None = None) -> list[Node | Use]:
-    """Picture, loaders and prompts, as in all graphs for released models."""
-    return [
-        *(picture() if source is None else source),
-        Use(key="loaders", subgraph=loaders(kit), at=(400, 140), width=350),
-        *prompts(text, negative=kit.lora is None),
-    ]
+def real_loaders(kit: Kit, y: int) -> Use:
+    """The loaders, in one node."""
+    return Use(key="loaders", subgraph=loaders(kit), at=(B[0], y), width=B[1])
 
 
-def voice(number: int, title: str, at: tuple[int, int]) -> Node:
-    """A sound file."""
+def voice(number: int, title: str, y: int) -> Node:
+    """A sound file; none is chosen yet: a fresh ComfyUI has none."""
     return Node(
         key=f"voice {number}",
         kind="LoadAudio",
-        at=at,
-        height=136,
+        at=(A[0], y),
+        width=A[1],
+        height=140,
         title=title,
-        values={"audio": f"voice_{number}.wav"},
+        values={"audio": ""},
     )
 
 
-def dialogue(voices: tuple[int, int], at: tuple[int, int], model: Model | None) -> list[Node]:
+def dialogue(voices_y: int, y: int, model: Model | None) -> list[Node]:
     """A voice model and a script.
 
     Args:
-        voices: Where the voice model is.
-        at: Where the script is.
+        voices_y: Where the voice model is.
+        y: Where the script is.
         model: File of the voice model; None: the machine voice.
 
     Returns:
@@ -270,15 +298,17 @@ def dialogue(voices: tuple[int, int], at: tuple[int, int], model: Model | None) 
         Node(
             key="voices",
             kind="MultiTalkLoadKokoro",
-            at=voices,
+            at=(A[0], voices_y),
+            width=A[1],
             values={"model": ESPEAK if model is None else model.name},
             models=() if model is None else (model,),
         ),
         Node(
             key="dialogue",
             kind="MultiTalkDialogue",
-            at=at,
-            height=560,
+            at=(B[0], y),
+            width=B[1],
+            height=DIALOGUE_PX,
             values={"script": SCRIPT},
             links={"voice_model": ("voices", "voice model")},
         ),

@@ -6,17 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .graph_forms import Graph, Link, Node, Note, Value
+from .graph_forms import Graph, Link, Note, Value
 from .graph_parts import (
-    CHANGE_NOTE,
-    DIALOGUE_SPEAKERS_NOTE,
     FACE_DETECTOR,
     KOKORO,
-    KOKORO_NOTE,
     MULTITALK,
     POSITIVE,
-    SCRIPT_NOTE,
-    SPEAKERS_NOTE,
     TWO_PEOPLE,
     Kit,
     files_note,
@@ -24,11 +19,18 @@ from .graph_parts import (
 from .graph_pieces import (
     MASKS,
     REAL_LINKS,
+    SAMPLER_PX,
+    A,
+    B,
+    C,
+    E,
     combine,
     dialogue,
     face_detector,
     file_sampler,
-    real_start,
+    picture,
+    prompts,
+    real_loaders,
     sampler,
     source_video,
     speakers,
@@ -37,10 +39,23 @@ from .graph_pieces import (
     typed_boxes,
     voice,
 )
-from .graph_words import DETECTED_SPEAKERS_NOTE, FAST_CHANGE_NOTE, TYPED_SPEAKERS_NOTE
+from .graph_words import (
+    CHANGE_NOTE,
+    DETECTED_CHANGE_NOTE,
+    DIALOGUE_CHANGE_NOTE,
+    SCRIPT_NOTE,
+    SPEAKERS_NOTE,
+    TYPED_SPEAKERS_NOTE,
+    WHO_NOTE,
+)
 
-NOTE_PX, NOTES_Y = 390, 730
-SAMPLER_PX = 640
+ENCODER: Link = ("loaders", "speech encoder")
+NOTE_Y = 420
+"""Below the player."""
+
+
+def _note(title: str, text: str, column: tuple[int, int], y: int, height: int) -> Note:
+    return Note(at=(column[0], y), size=(column[1], height), title=title, text=text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,45 +108,33 @@ def one_speaker(plan: Plan) -> Graph:
         The graph.
     """
     video = plan.source == "video"
-    links, values = plan.sampler_links, plan.sampler_values
-    end: tuple[Node, ...]
-    if plan.to_file:
-        end, note_y = (file_sampler((1310, 0), 960, links, values),), 0
-        columns = (1790, 1790)
-    else:
-        end = (sampler((1310, 0), SAMPLER_PX, links, values), combine((1710, 0)))
-        note_y, columns = NOTES_Y, (1310, 1720)
-    below = note_y if columns[0] != columns[1] else 340
+    lower = 80 if video else 0  # frames of a video need a node above the loaders
+    end = (
+        (file_sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values),)
+        if plan.to_file
+        else (sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values), combine())
+    )
+    across = (A[0], B[0] + B[1])
+    notes_at = (E[0] + 20, E[1] - 20) if plan.to_file else E
     return Graph(
         name=plan.name,
         nodes=(
-            *real_start(plan.kit, POSITIVE, source_video() if video else None),
-            voice(1, "New voice" if video else "Voice", (0, 520 if video else 414)),
-            speech(
-                (830, 780 if plan.kit.lora is None else 560),
-                ("voice 1", "AUDIO"),
-                ("loaders", "speech encoder"),
-            ),
+            *(source_video() if video else (picture(0),)),
+            real_loaders(plan.kit, 110 + lower),
+            *prompts(POSITIVE, 230 + lower, negative=plan.kit.lora is None),
+            voice(1, "New voice" if video else "Voice", 460 + lower),
+            speech((C[0], 540 + lower), ("voice 1", "AUDIO"), ENCODER),
             *end,
         ),
         notes=(
-            Note(
-                at=(columns[0], note_y),
-                size=(NOTE_PX, 240),
-                title="What to change",
-                text=plan.change,
-            ),
-            Note(
-                at=(columns[1], below),
-                size=(NOTE_PX, 240),
-                title="Files",
-                text=files_note(plan.kit),
-            ),
+            _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 270),
+            _note("Files", files_note(plan.kit), across, 660 + lower, 230),
         ),
         groups={
             "Video and new voice" if video else "Picture and voice": (
-                ("file", "image", "voice 1") if video else ("image", "voice 1")
+                ("file", "voice 1") if video else ("image", "voice 1")
             ),
+            **({"Frames": ("image",)} if video else {}),
             "Models": ("loaders",),
             "Prompt": plan.prompt_keys,
             "Speech": ("speech",),
@@ -149,56 +152,76 @@ def two_speakers(plan: Plan) -> Graph:
     Returns:
         The graph.
     """
-    detected = plan.places == "detector"
-    note = {
-        "halves": SPEAKERS_NOTE,
-        "typed": TYPED_SPEAKERS_NOTE,
-        "detector": DETECTED_SPEAKERS_NOTE,
-    }[plan.places]
-    speech_y = 970 if detected else 840
-    detector = face_detector((830, 560), (830, 680)) if detected else ()
+    if plan.places == "detector":
+        return _detected_speakers(plan)
+    typed = plan.places == "typed"
     return Graph(
         name=plan.name,
         nodes=(
-            *real_start(plan.kit, TWO_PEOPLE),
-            voice(1, "Voice 1", (0, 414)),
-            voice(2, "Voice 2", (0, 610)),
-            tracks((400, speech_y), ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
-            *detector,
-            speakers(
-                (1310, speech_y + 60),
-                ("image", "IMAGE"),
-                boxes=typed_boxes() if plan.places == "typed" else "",
-                detections=("detector", "bboxes") if detected else None,
-            ),
-            speech((830, speech_y), ("tracks", "tracks"), ("loaders", "speech encoder")),
-            sampler((1710, 0), SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
-            combine((2110, 0)),
+            picture(690, 260),
+            real_loaders(plan.kit, 0),
+            *prompts(TWO_PEOPLE, 180, negative=plan.kit.lora is None),
+            voice(1, "Voice 1", 0),
+            voice(2, "Voice 2", 200),
+            tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
+            speakers((C[0], 740), 265, ("image", "IMAGE"), boxes=typed_boxes() if typed else ""),
+            speech((C[0], 490), ("tracks", "tracks"), ENCODER),
+            sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
+            combine(),
         ),
         notes=(
-            Note(at=(1710, NOTES_Y), size=(NOTE_PX, 240), title="Two speakers", text=note),
-            Note(
-                at=(2120, NOTES_Y),
-                size=(NOTE_PX, 240),
-                title="What to change",
-                text=CHANGE_NOTE if plan.kit.lora is None else FAST_CHANGE_NOTE,
-            ),
-            Note(
-                at=(400, 500),
-                size=(350, 250),
-                title="Files",
-                text=files_note(plan.kit, *((FACE_DETECTOR,) if detected else ())),
-            ),
+            _note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, B, 795, 200),
+            _note("What to change", CHANGE_NOTE, E, NOTE_Y, 270),
+            _note("Files", files_note(plan.kit), A, 395, 210),
         ),
         groups={
-            "Picture and voices": ("image", "voice 1", "voice 2"),
+            "Voices": ("voice 1", "voice 2"),
+            "Picture": ("image",),
             "Models": ("loaders",),
             "Prompt": plan.prompt_keys,
-            "Speech": ("tracks", "speech"),
-            **({"Face detector": ("detector model", "detector")} if detected else {}),
+            "Who speaks when": ("tracks",),
+            "Speech": ("speech",),
             "Who is who": ("speakers",),
             "Video": ("sampler", "video"),
         },
+        bends={("sampler", "image"): (960, 645)},
+    )
+
+
+def _detected_speakers(plan: Plan) -> Graph:
+    """Two people, found by the host's face detector."""
+    return Graph(
+        name=plan.name,
+        nodes=(
+            picture(610, 240),
+            real_loaders(plan.kit, 0),
+            *prompts(TWO_PEOPLE, 180, negative=plan.kit.lora is None),
+            voice(1, "Voice 1", 0),
+            voice(2, "Voice 2", 200),
+            tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
+            *face_detector(950, 790),
+            speakers((C[0], 645), 280, ("image", "IMAGE"), detections=("detector", "bboxes")),
+            speech((C[0], 360), ("tracks", "tracks"), ENCODER),
+            sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
+            combine(),
+        ),
+        notes=(
+            _note("What to change", DETECTED_CHANGE_NOTE, E, NOTE_Y, 160),
+            _note("Files", files_note(plan.kit, FACE_DETECTOR), E, NOTE_Y + 225, 180),
+        ),
+        groups={
+            "Voices": ("voice 1", "voice 2"),
+            "Picture": ("image",),
+            "Models": ("loaders",),
+            "Prompt": plan.prompt_keys,
+            "Who speaks when": ("tracks",),
+            "Speech": ("speech",),
+            "Face model": ("detector model",),
+            "Face detector": ("detector",),
+            "Who is who": ("speakers",),
+            "Video": ("sampler", "video"),
+        },
+        bends={("sampler", "image"): (960, 560)},
     )
 
 
@@ -208,24 +231,20 @@ def multitalk_dialogue() -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            *real_start(plan.kit, TWO_PEOPLE),
-            *dialogue((0, 414), (400, 840), KOKORO),
-            speakers((1310, 900), ("image", "IMAGE")),
-            speech((830, 840), ("dialogue", "tracks"), ("loaders", "speech encoder")),
-            sampler((1710, 0), SAMPLER_PX, plan.sampler_links | MASKS, {}),
-            combine((2110, 0)),
+            picture(336, 250),
+            real_loaders(plan.kit, 0),
+            *prompts(TWO_PEOPLE, 180, negative=True),
+            *dialogue(690, 430, KOKORO),
+            speakers((C[0], 725), 265, ("image", "IMAGE")),
+            speech((C[0], 490), ("dialogue", "tracks"), ENCODER),
+            sampler(SAMPLER_PX, plan.sampler_links | MASKS, {}),
+            combine(),
         ),
         notes=(
-            Note(
-                at=(1710, NOTES_Y),
-                size=(NOTE_PX, 240),
-                title="Who is who",
-                text=DIALOGUE_SPEAKERS_NOTE,
-            ),
-            Note(at=(2120, NOTES_Y), size=(NOTE_PX, 240), title="What to change", text=CHANGE_NOTE),
-            Note(at=(400, 500), size=(350, 220), title="Files", text=files_note(plan.kit)),
-            Note(at=(0, 560), size=(330, 220), title="Voices", text=KOKORO_NOTE),
-            Note(at=(0, 840), size=(330, 330), title="Script", text=SCRIPT_NOTE),
+            _note("Script", SCRIPT_NOTE, A, 0, 220),
+            _note("Who is who", WHO_NOTE, A, 830, 160),
+            _note("What to change", DIALOGUE_CHANGE_NOTE, E, NOTE_Y, 160),
+            _note("Files", files_note(plan.kit, KOKORO), E, NOTE_Y + 225, 180),
         ),
         groups={
             "Picture": ("image",),
@@ -237,4 +256,5 @@ def multitalk_dialogue() -> Graph:
             "Who is who": ("speakers",),
             "Video": ("sampler", "video"),
         },
+        bends={("sampler", "image"): (960, 428), ("speakers", "image"): (608, 375)},
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from .graph_forms import Graph, Node, Note
-from .graph_parts import SCRIPT_NOTE, TOY_NOTE
+from .graph_forms import App, Graph, Link, Node, Note
 from .graph_pieces import (
     MASKS,
     TOY_LINKS,
+    TOY_SAMPLER_PX,
     TOY_SETTINGS,
+    A,
+    B,
+    C,
+    E,
     combine,
     dialogue,
     file_sampler,
@@ -18,53 +22,69 @@ from .graph_pieces import (
     tracks,
     typed_boxes,
 )
-from .graph_words import TOY_DETECTED_SPEAKERS_NOTE, TOY_LONG_NOTE, TOY_TYPED_SPEAKERS_NOTE
+from .graph_words import (
+    SCRIPT_NOTE,
+    TOY_DETECTED_SPEAKERS_NOTE,
+    TOY_LONG_NOTE,
+    TOY_NOTE,
+    TOY_TYPED_SPEAKERS_NOTE,
+)
 
-IMAGE = ("example", "image")
+EXAMPLE_PX = 400
+"""Choices, and below them the picture that a run adds."""
+IMAGE: Link = ("example", "image")
+ENCODER: Link = ("encoder", "speech encoder")
+SEED: Link = ("sampler", "seed")
 
 
-def _example(scene: str) -> Node:
-    return Node(key="example", kind="MultiTalkExample", at=(0, 0), values={"scene": scene})
+def _example(scene: str, column: tuple[int, int]) -> Node:
+    return Node(
+        key="example",
+        kind="MultiTalkExample",
+        at=(column[0], 0),
+        width=column[1] - 15,
+        height=EXAMPLE_PX,
+        values={"scene": scene},
+    )
+
+
+def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None = None) -> Graph:
+    return Graph(
+        name=name,
+        nodes=(
+            _example("one_speaker", A),
+            *toy_loaders((C[0], 190), (C[0], 462), (A[0], 530)),
+            speech((B[0], 130), ("example", "audio 1"), ENCODER),
+            *end,
+        ),
+        notes=(note,),
+        groups={
+            "Picture and voice": ("example",),
+            "Speech encoder": ("encoder",),
+            "Models": ("model", "vae"),
+            "Speech": ("speech",),
+            "Video": tuple(node.key for node in end),
+        },
+        app=app,
+    )
 
 
 def toy_one_speaker() -> Graph:
     """The graph that runs anywhere."""
-    return Graph(
-        name="toy_one_speaker",
-        nodes=(
-            _example("one_speaker"),
-            *toy_loaders((0, 344), (0, 230), (0, 554)),
-            speech((400, 450), ("example", "audio 1"), ("encoder", "speech encoder")),
-            sampler((800, 0), 800, TOY_LINKS, TOY_SETTINGS),
-            combine((1200, 0)),
-        ),
-        notes=(Note(at=(1200, 480), size=(400, 220), title="What you see", text=TOY_NOTE),),
-        groups={
-            "Picture and voice": ("example",),
-            "Models": ("model", "vae", "encoder"),
-            "Speech": ("speech",),
-            "Video": ("sampler", "video", "What you see"),
-        },
+    return _one_speaker(
+        "toy_one_speaker",
+        (sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS), combine()),
+        Note(at=(E[0], 420), size=(E[1], 270), title="What you see", text=TOY_NOTE),
+        App(inputs=(("example", "picture"), ("example", "voice_1"), SEED), outputs=("video",)),
     )
 
 
 def toy_long_video() -> Graph:
     """A video that grows window by window, and survives a stop."""
-    return Graph(
-        name="toy_long_video",
-        nodes=(
-            _example("one_speaker"),
-            *toy_loaders((0, 344), (0, 230), (0, 554)),
-            speech((400, 450), ("example", "audio 1"), ("encoder", "speech encoder")),
-            file_sampler((800, 0), 1090, TOY_LINKS, TOY_SETTINGS),
-        ),
-        notes=(Note(at=(1260, 0), size=(400, 230), title="What you see", text=TOY_LONG_NOTE),),
-        groups={
-            "Picture and voice": ("example",),
-            "Models": ("model", "vae", "encoder"),
-            "Speech": ("speech",),
-            "Video": ("sampler",),
-        },
+    return _one_speaker(
+        "toy_long_video",
+        (file_sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS),),
+        Note(at=(E[0] + 20, 0), size=(E[1] - 20, 290), title="What you see", text=TOY_LONG_NOTE),
     )
 
 
@@ -84,29 +104,30 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
     return Graph(
         name=name,
         nodes=(
-            _example("two_speakers"),
-            tracks((400, 150), ("example", "audio 1"), ("example", "audio 2")),
+            _example("two_speakers", A),
+            tracks(630, ("example", "audio 1"), ("example", "audio 2")),
             speakers(
-                (400, 530),
+                (B[0], 125),
+                330,
                 IMAGE,
                 boxes=boxes,
                 detections=None if typed else ("example", "boxes"),
             ),
-            *toy_loaders((800, 600), (800, 810), (400, 326)),
-            speech((800, 160), ("tracks", "tracks"), ("encoder", "speech encoder")),
-            sampler((1200, 0), 800, TOY_LINKS | MASKS, TOY_SETTINGS),
-            combine((1600, 0)),
+            *toy_loaders((C[0], 200), (C[0], 472), (B[0], 850)),
+            speech((C[0], 640), ("tracks", "tracks"), ENCODER),
+            sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
+            combine(),
         ),
         notes=(
-            Note(at=(0, 240), size=(320, 270), title="Two speakers", text=note),
-            Note(at=(1600, 480), size=(400, 220), title="What you see", text=TOY_NOTE),
+            Note(at=(A[0], 460), size=(A[1] - 25, 280), title="Two speakers", text=note),
+            Note(at=(E[0], 420), size=(E[1], 270), title="What you see", text=TOY_NOTE),
         ),
         groups={
             "Picture and voices": ("example",),
             "Speech": ("tracks", "encoder", "speech"),
             "Who is who": ("speakers",),
             "Models": ("model", "vae"),
-            "Video": ("sampler", "video", "What you see"),
+            "Video": ("sampler", "video"),
         },
     )
 
@@ -116,25 +137,30 @@ def toy_dialogue() -> Graph:
     return Graph(
         name="toy_dialogue",
         nodes=(
-            _example("two_speakers"),
-            *dialogue((0, 240), (400, 0), None),
-            speakers((400, 680), IMAGE, detections=("example", "boxes")),
-            *toy_loaders((800, 440), (800, 750), (800, 0)),
-            speech((800, 160), ("dialogue", "tracks"), ("encoder", "speech encoder")),
-            sampler((1200, 0), 800, TOY_LINKS | MASKS, TOY_SETTINGS),
-            combine((1600, 0)),
+            _example("two_speakers", A),
+            *dialogue(505, 240, None),
+            speakers((C[0], 150), 230, IMAGE, width=C[1] - 10, detections=("example", "boxes")),
+            *toy_loaders((C[0], 712), (C[0], 984), (B[0], 950)),
+            speech((C[0], 480), ("dialogue", "tracks"), ENCODER),
+            sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
+            combine(),
         ),
         notes=(
-            Note(at=(0, 400), size=(320, 330), title="Script", text=SCRIPT_NOTE),
-            Note(at=(1600, 480), size=(400, 220), title="What you see", text=TOY_NOTE),
+            Note(at=(A[0], 650), size=(A[1], 250), title="Script", text=SCRIPT_NOTE),
+            Note(at=(E[0], 420), size=(E[1], 270), title="What you see", text=TOY_NOTE),
         ),
         groups={
             "Picture": ("example",),
             "Voice model": ("voices",),
             "Script": ("dialogue",),
-            "Speech": ("encoder", "speech"),
+            "Speech encoder": ("encoder",),
+            "Speech": ("speech",),
             "Who is who": ("speakers",),
             "Models": ("model", "vae"),
-            "Video": ("sampler", "video", "What you see"),
+            "Video": ("sampler", "video"),
         },
+        app=App(
+            inputs=(("dialogue", "script"), ("dialogue", "voices"), ("example", "picture"), SEED),
+            outputs=("video",),
+        ),
     )

@@ -1,62 +1,79 @@
-"""Notes of the graphs for special uses."""
+"""Notes of the shipped graphs. *Slanted* is what stands in the graph: inputs, choices, titles."""
 
 from __future__ import annotations
 
-TYPED_SPEAKERS_NOTE = """\
-**Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
+TOY_NOTE = """\
+Nothing to download: press **Run**.
 
-**Who is who**: *boxes* of MultiTalk Speakers, one line per person in the order of the voices: \
-`x, y, width, height` in pixels of the picture, counted from its upper left corner. The numbers \
-here fit the example picture: **write your own**. Head and shoulders are enough.
+The toy is a very small model of the real architecture, trained on drawn heads. The lips follow \
+the voice, each face its own. A photograph comes out as a blur.
 
-Run once, and MultiTalk Speakers shows everybody with a number. To change who says what, swap two \
-lines.
+**Try**
+- *seed*, *steps*, *audio_guidance* of the sampler
+- *width* and *height*, multiples of 16
+
+The mp4 is saved in `output/video`.
 """
 
-TOY_TYPED_SPEAKERS_NOTE = """\
-**Who is who**: *boxes* of MultiTalk Speakers, one line per person in the order of the voices: \
-`x, y, width, height` in pixels, counted from the upper left corner. Run once, and the node shows \
-everybody with a number.
+TOY_LONG_NOTE = """\
+Nothing to download: press **Run**. The sampler writes the mp4 itself, **window by window**, so \
+memory does not grow with the length.
 
-**Try**: swap the two lines, and each head speaks with the other voice.
+**Try**: press **Run**, stop it, and press **Run** again. With *keep_progress* it goes on after \
+the last whole window.
+
+The mp4 is saved in `output/video`, pieces of a stopped run in `output/multitalk_runs`.
 """
 
-TOY_DETECTED_SPEAKERS_NOTE = """\
-**Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
+SCRIPT_NOTE = """\
+A line per turn: `Name: text`
 
-**Who is who**: the boxes of MultiTalk Example stand here for those of a face or person detector \
-(`multitalk_two_speakers_detector` has one): voice 1 belongs to the leftmost person. Without \
-detector remove that link and write one line per person: `x, y, width, height` in pixels.
+- `[0.5s]` a pause
+- `[-0.3s]` before a turn: it begins before the other has ended
+- `[together]` before a turn: at the same time
+- `Anna [speed=1.2]: text`
+
+*voices*: one line per speaker, `Anna = f4`.
 """
 
-DETECTED_SPEAKERS_NOTE = """\
-**Who is who**: the detector finds the faces, MultiTalk Speakers sorts them **from left to \
-right**: voice 1 is the leftmost. Run once; it shows everybody with a number.
+WHO_NOTE = """\
+The first speaker of the script is the left half of the picture, the second the right half. Or \
+write one line per speaker into *boxes*: `x, y, width, height` in pixels of the picture.
+"""
 
-- *num_faces* is the number of **voices**, no more: the surest faces are taken.
-- Nobody found: lower *min_confidence* to 0.3. MediaPipe wants faces from the front.
-- Whole people, also from the side: Load Diffusion Model with \
-`rt_detr_v4-x-hgnet_fp16.safetensors` and Run Real-Time Detection, *class_name* person, \
-*max_detections* 2. SAM3 Detect works too.
-- Another order: write the boxes into *boxes* by hand and remove the link.
+CHANGE_NOTE = """\
+1. Choose **picture** and **voice**. The sound gives the length.
+2. **Prompt**: what the scene looks like.
+3. *preset*: *full* (40 steps) needs no LoRA. For *FusionX* (8) or *lightx2v* (4) open \
+*MultiTalk loaders* (icon at its corner), set *loras* to 1, choose the LoRA of that name.
+4. *size*: 480 or 720; the shape follows the picture.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+DIALOGUE_CHANGE_NOTE = """\
+1. Choose a **picture** of two people, write the **script**.
+2. *preset*: *full* (40 steps) needs no LoRA. For *FusionX* (8) or *lightx2v* (4) open \
+*MultiTalk loaders*, set *loras* to 1, choose the LoRA of that name.
+
+Press **Run**. The mp4 is saved in `output/video`.
 """
 
 FAST_CHANGE_NOTE = """\
-1. **Picture and voice**: choose your own files. The length of the sound is the length of the video.
-2. **Prompt**: what the scene looks like. There is no negative prompt: with a text guidance of 1 \
-it would not count.
-3. **preset** *lightx2v* belongs to the LoRA inside *MultiTalk loaders* at strength 1: 4 steps, \
-two network passes each, instead of 40 steps with three.
+1. Choose **picture** and **voice**. The sound gives the length.
+2. **Prompt**: what the scene looks like. There is no negative one: without text guidance it would \
+not count.
+3. *lightx2v* belongs to the LoRA inside *MultiTalk loaders*: 4 steps instead of 40.
 4. Finer, for more time: the graph `multitalk_quality`.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """
 
 QUALITY_CHANGE_NOTE = """\
-1. **Picture and voice**: choose your own files. The length of the sound is the length of the video.
-2. **Prompt**: what the scene looks like. Negative prompt: what to avoid; it counts here.
-3. **preset** *full*: 40 steps, no LoRA. Three network passes per step: the slowest and the finest.
-4. **size** 720: about 960 x 960 pixels in the shape of the picture. If memory runs out: 480, with \
+1. Choose **picture** and **voice**. The sound gives the length.
+2. **Prompt**: what the scene looks like, and what to avoid.
+3. *full*: 40 steps, no LoRA: the slowest and the finest.
+4. *size* *720*: about 960 x 960 pixels in the shape of the picture. Memory runs out: *480*, with \
 the base for 480p.
 5. *step_cache* 0.2 to 0.3 skips steps that change little; *apg* steadies colours.
 
@@ -64,49 +81,70 @@ Press **Run**. The mp4 is saved in `output/video`.
 """
 
 LOW_MEMORY_CHANGE_NOTE = """\
-1. **Picture, voice, prompt**: your own. The length of the sound is the length of the video.
+1. Choose **picture** and **voice**. The sound gives the length.
 2. Needs `pip install gguf` in ComfyUI's Python.
-3. **What to expect** (from file sizes, not measured): the weights are 12 GB. With 8 GB of \
-graphics memory a part of them waits in RAM, so have 32 GB of that. 4 bits cost some sharpness.
-4. Memory runs out: *window* 49 instead of 0 (81 frames), or *size* custom 512 x 320.
-5. More memory than that: the `Q6_K` or `Q8_0` files of the same places.
+3. **8 GB** of graphics memory and 32 GB of RAM should do (from file sizes, not measured). 4 bits \
+cost some sharpness.
+4. Memory runs out: *window* 49 instead of 0 (81 frames), or *size* *custom* 512 x 320.
+5. More memory: the `Q6_K` or `Q8_0` files of the same places.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """
 
 LONG_CHANGE_NOTE = """\
-1. **Picture, voice, prompt**: your own. As long as the sound: minutes, an hour.
-2. The file grows **window by window** (3 seconds each), so memory does not. It plays from the \
-first window on.
-3. **keep_progress**: stopped, crashed, out of power? Queue the **same** graph again, and it goes \
-on after the last whole window. Leave the seed as it is (*fixed*).
-4. Keeps a face longer: *image_tokens* picture. Colours that should follow: *colour_reference* \
-running mean.
+1. Choose **picture** and **voice**: minutes, an hour.
+2. The file grows **window by window** (3 seconds each), memory does not.
+3. *keep_progress*: stopped, crashed, out of power? Press **Run** on the same graph again, and it \
+goes on after the last whole window. Leave *seed* as it is.
+4. Keeps a face longer: *image_tokens* *picture*. Colors that follow: *colour_reference* \
+*running mean*.
 
-Press **Run**. The mp4 is saved in `output/video`, pieces of a stopped run in \
-`output/multitalk_runs`.
+The mp4 is saved in `output/video`, pieces of a stopped run in `output/multitalk_runs`.
 """
 
 DUB_CHANGE_NOTE = """\
-1. **Video**: people who are to say something else. It must have **25 frames per second**: frame \
-n of the video steers frame n of the result, at any other rate the movement is too fast or too \
-slow. To convert: `ffmpeg -i old.mp4 -r 25 new.mp4`. *fps* of Get Video Components tells the rate.
-2. **New voice**: the length of this sound is the length of the result. A shorter video stands \
-still at its last frame.
-3. **Prompt**: what is seen. **preset**, **size** and LoRAs as in the other graphs.
-4. The light changes within the video: *colour_reference* source frame.
+1. Choose the **video**. It must have **25 frames per second**, or the movement is too fast or \
+too slow: `ffmpeg -i old.mp4 -r 25 new.mp4`. Cut long ones: all frames are in memory.
+2. Choose the **new voice**. It gives the length; a shorter video stands still at its end.
+3. **Prompt**: what is seen.
+4. The light changes within the video: *colour_reference* *source frame*.
 
-All frames of the video are in memory: cut long ones. Only InfiniteTalk weights can dub.
+Press **Run**. Only InfiniteTalk can dub.
 """
 
-TOY_LONG_NOTE = """\
-Nothing to download: press **Run**. As `toy_one_speaker`, but the sampler writes the mp4 itself, \
-**window by window**, so memory does not grow with the length.
+SPEAKERS_NOTE = """\
+*placement*: in turn, together, or at times that you write.
 
-**Try**
-- press **Run**, stop it, and press **Run** again: *keep_progress* goes on after the last whole \
-window
-- your own long recording: Load Audio instead of the sound of MultiTalk Example
+Voice 1 is the left half of the picture, voice 2 the right half. Or write one line per voice into \
+*boxes*: `x, y, width, height` in pixels of the picture, from its upper left corner. MultiTalk \
+Speakers then shows everybody with a number.
+"""
 
-The mp4 is saved in `output/video`, pieces of a stopped run in `output/multitalk_runs`.
+TYPED_SPEAKERS_NOTE = """\
+*placement*: in turn, together, or at times that you write.
+
+*boxes*: one line per voice, `x, y, width, height` in pixels of the picture, from its upper left \
+corner. **Write your own**; head and shoulders are enough. MultiTalk Speakers then shows \
+everybody with a number. To change who says what, swap two lines.
+"""
+
+TOY_TYPED_SPEAKERS_NOTE = """\
+**Who is who**: *boxes* of MultiTalk Speakers, one line per voice: `x, y, width, height` in \
+pixels, from the upper left corner. Run once, and the node shows everybody with a number.
+
+**Try**: swap the two lines, and each head speaks with the other voice.
+"""
+
+TOY_DETECTED_SPEAKERS_NOTE = """\
+**Who speaks when**: *placement* of MultiTalk Tracks. In turn, together, or at times that you write.
+
+**Who is who**: *boxes* of MultiTalk Example stand here for those of a face detector \
+(`multitalk_two_speakers_detector` has one): voice 1 is the leftmost person.
+"""
+
+DETECTED_CHANGE_NOTE = """\
+1. Choose a **picture** of two people and two **voices**; *placement*: in turn or together.
+2. Voice 1 is the leftmost face. *num_faces* is the number of **voices**. Nobody found: \
+*min_confidence* 0.3.
+3. Another order: remove the link to *detections*, write *boxes* by hand.
 """

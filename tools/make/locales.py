@@ -30,7 +30,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
 # Choices that are files of the user or names of the host: no words of ours.
-NOT_WORDS = ("base", "audio_part", "encoder", "lora_", "file", "model", "sampler")
+NOT_WORDS = (
+    "base",
+    "audio_part",
+    "encoder",
+    "lora_",
+    "file",
+    "model",
+    "sampler",
+    "picture",
+    "voice_",
+)
 
 Words = dict[str, Any]
 

@@ -40,20 +40,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
-CHROMIUM = "/usr/bin/chromium"
 VIEW = {"width": 1600, "height": 900}
 THUMBNAIL_PX = (1120, 630)
+MIDDLE = (160, 90, 1440, 810)
+"""What the editor fits a graph into, without its panels."""
 THUMBNAIL_BYTES = 60_000
 RUN_SECONDS = 1200
-SETTINGS = {
-    "Comfy.TutorialCompleted": True,
-    "Comfy.Workflow.Persist": False,
-    "Comfy.Minimap.Visible": False,
-    "Comfy.Graph.CanvasInfo": False,
-    "Comfy.Graph.CanvasMenu": False,
-    "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
-    "LiteGraph.Canvas.MinFontSizeForLOD": 0,
-}
+# What a user has who has seen the welcome; nothing that helps a graph to look better.
+SETTINGS = {"Comfy.TutorialCompleted": True}
+MODES = {"classic": False, "nodes2": True}
+"""Of Comfy.VueNodes.Enabled."""
 # The editor's own, with an empty user folder and without network.
 ALLOWED = re.compile(
     r"status of 404|graph accessed before initialization|Content Security Policy|deprecated"
@@ -62,20 +58,10 @@ READY = (
     "() => window.app && app.extensionManager && app.graph"
     " && Object.keys(LiteGraph.registered_node_types).length > 100"
 )
-LOAD = "async ([graph, name]) => { await app.loadGraphData(graph, true, true, name) }"
+LOAD = """async ([graph, name]) => {
+  await app.loadGraphData(graph, true, true, name, {openSource: 'template'});
+}"""  # as the templates page does
 PROMPT = "async () => (await app.graphToPrompt()).output"
-FIT = """() => {
-  const boxes = [...app.graph._groups, ...app.graph._nodes].map(
-    (item) => [...item.pos, item.pos[0] + item.size[0], item.pos[1] + item.size[1]]);
-  const [left, top] = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])) - 20);
-  const [right, bottom] = [2, 3].map((i) => Math.max(...boxes.map((box) => box[i])) + 20);
-  const { clientWidth: width, clientHeight: height } = app.canvas.canvas;
-  const scale = Math.min(width / (right - left), height / (bottom - top));
-  app.canvas.ds.scale = scale;
-  app.canvas.ds.offset[0] = (width / scale - left - right) / 2;
-  app.canvas.ds.offset[1] = (height / scale - top - bottom) / 2;
-  app.canvas.setDirty(true, true);
-}"""
 FOCUS = "async () => { await app.extensionManager.command.execute('Workspace.ToggleFocusMode') }"
 UNKNOWN = (
     "() => app.graph._nodes.filter(n => !(n.type in LiteGraph.registered_node_types))"
@@ -97,14 +83,19 @@ class Report:
         print(f"  PROBLEM: {text}", flush=True)
 
 
+def write_settings(base: Path, settings: dict[str, Any]) -> None:
+    """Set the editor's settings; a page that is opened later has them."""
+    path = base / "user" / "default" / "comfy.settings.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings), encoding="ascii")
+
+
 def make_base(base: Path, python: str, *, with_models: bool) -> None:
     """Fill the host's base folder: settings, example inputs, empty model files."""
     from pack.tools.make.graph_forms import Use
     from pack.tools.make.graph_list import GRAPHS
 
-    settings = base / "user" / "default" / "comfy.settings.json"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps(SETTINGS), encoding="ascii")
+    write_settings(base, SETTINGS)
     inputs = base / "input"
     inputs.mkdir()
     for number in (1, 2):  # the host looks at the contents, not at the ending
@@ -136,11 +127,13 @@ def running_host(*, with_models: bool) -> Iterator[HostProcess]:
 
 
 @contextmanager
-def open_editor(address: str, report: Report) -> Iterator[Page]:
-    """The graph editor in a browser; its errors go into the report."""
+def open_editor(address: str, report: Report, *, focus: bool = True) -> Iterator[Page]:
+    """The graph editor in a browser, without its panels (focus); its errors go into the report."""
+    from pack.tools.host.browser import find_chromium
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, headless=True, args=["--no-sandbox"]
+            executable_path=find_chromium(), headless=True, args=["--no-sandbox"]
         )
         page = browser.new_page(viewport=VIEW)
 
@@ -153,7 +146,8 @@ def open_editor(address: str, report: Report) -> Iterator[Page]:
         page.goto(f"http://{address}")
         page.wait_for_function(READY, timeout=120_000)
         page.wait_for_timeout(2000)
-        page.evaluate(FOCUS)
+        if focus:
+            page.evaluate(FOCUS)
         yield page
         browser.close()
 
@@ -236,13 +230,11 @@ def check_missing(name: str, report: Report) -> None:
 
 def take_picture(page: Page, name: str, keep: Path | None) -> None:
     """Write the thumbnail."""
-    page.evaluate(FIT)
-    page.wait_for_timeout(1200)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         picture.save(keep / f"{name}.png")
-    small = picture.resize(THUMBNAIL_PX, Image.Resampling.LANCZOS)
+    small = picture.crop(MIDDLE).resize(THUMBNAIL_PX, Image.Resampling.LANCZOS)
     for quality in range(90, 20, -5):
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)

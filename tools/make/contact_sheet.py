@@ -1,0 +1,101 @@
+"""Show all graphs as they open: docs/graphs_classic.jpg and docs/graphs_nodes2.jpg.
+
+    /tmp/pw/bin/python tools/make/contact_sheet.py
+
+It needs what screenshots.py needs. One sheet for each mode of the editor, with the settings that
+the editor has by itself; no graph is run, and those that open as an app are shown as graphs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont
+from screenshots import (
+    LOAD,
+    MODES,
+    ROOT,
+    SETTINGS,
+    Report,
+    open_editor,
+    running_host,
+    write_settings,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+VIEW = {"width": 1600, "height": 1000}
+CROP = (160, 90, 1440, 910)
+"""What the editor fits a graph into, without most of its panels."""
+COLUMNS, TITLE_PX = 3, 40
+SCALE = 0.85
+SHEET_BYTES = 1_500_000
+
+
+def take(page: Page, name: str) -> Image.Image:
+    """Open a graph as the templates page does, and take its picture."""
+    graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
+    graph["extra"].pop("linearMode", None)
+    page.evaluate(LOAD, [graph, name])
+    page.wait_for_timeout(1800)
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop(CROP)
+
+
+def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
+    """Pictures with their names, in rows."""
+    width, height = (int(SCALE * (CROP[i + 2] - CROP[i])) for i in (0, 1))
+    rows = -(-len(pictures) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * width, rows * (height + TITLE_PX)), "#101010")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(24)
+    for index, (name, picture) in enumerate(pictures.items()):
+        x, y = index % COLUMNS * width, index // COLUMNS * (height + TITLE_PX)
+        draw.text((x + 20, y + 6), name, fill="#ffffff", font=font)
+        small = picture.resize((width, height), Image.Resampling.LANCZOS)
+        sheet.paste(small, (x, y + TITLE_PX))
+    return sheet
+
+
+def write(sheet: Image.Image, path: Path) -> None:
+    """Write a sheet as fine as the limit allows."""
+    for quality in range(85, 30, -5):
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+        if buffer.tell() < SHEET_BYTES:
+            break
+    path.write_bytes(buffer.getvalue())
+    print(f"{path.name}: {buffer.tell() / 1e6:.2f} MB, quality {quality}", flush=True)
+
+
+def main() -> int:
+    """Write both sheets.
+
+    Returns:
+        Exit code.
+    """
+    pack = types.ModuleType("pack")
+    pack.__path__ = [str(ROOT)]
+    sys.modules["pack"] = pack
+    sys.dont_write_bytecode = True
+    from pack.tools.make.graph_list import GRAPHS
+
+    report = Report()
+    with running_host(with_models=True) as host:
+        for mode, nodes2 in MODES.items():
+            report.name = mode
+            write_settings(host.base, SETTINGS | {"Comfy.VueNodes.Enabled": nodes2})
+            with open_editor(host.address, report, focus=False) as page:
+                page.set_viewport_size(VIEW)
+                pictures = {graph.name: take(page, graph.name) for graph in GRAPHS}
+            write(lay_out(pictures), ROOT / "docs" / f"graphs_{mode}.jpg")
+    print("\n".join(report.problems) or "No problems.")
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

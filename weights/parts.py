@@ -1,7 +1,8 @@
 """Models in several safetensors files, name-00001-of-00007, with or without an index.
 
 What lies beside numbered parts without an index may belong to them too; which file does is asked
-of the caller. Source: checkpoints.md section 1.
+of the caller. One that holds what the parts hold already is another model's. Source: checkpoints.md
+section 1.
 """
 
 from __future__ import annotations
@@ -84,23 +85,30 @@ def parts_contents(path: Path, belongs: Belongs | None = None) -> Contents:
 
 
 def _numbered_parts(path: Path, belongs: Belongs | None) -> dict[str, Contents | None]:
-    """All parts by their names, and what belongs to them, which alone had to be read."""
+    """All parts by their names, and what belongs to them; read where that had to be asked."""
     match = _PART.fullmatch(path.name)
     assert match is not None, path.name
     count = int(match["count"])
     names = [f"{match['stem']}-{n:05}-of-{match['count']}.safetensors" for n in range(1, count + 1)]
     _require_parts(path, names)
-    parts: dict[str, Contents | None] = dict.fromkeys(names)
     if belongs is None:
-        return parts
+        return dict.fromkeys(names)
+    read = {name: safetensors_contents(path.with_name(name)) for name in names}
+    return {**read, **_beside(path, read, belongs)}
+
+
+def _beside(path: Path, parts: Mapping[str, Contents], belongs: Belongs) -> dict[str, Contents]:
+    """The file beside the parts that belongs to them, if there is just one."""
+    held = {tensor for part in parts.values() for tensor in part.entries}
     found: dict[str, Contents] = {}
-    for name in {file.name for file in path.parent.glob("*.safetensors")}.difference(names):
+    for name in {file.name for file in path.parent.glob("*.safetensors")}.difference(parts):
         # A damaged neighbor is no reason to refuse these parts.
         with contextlib.suppress(ValueError):
             contents = safetensors_contents(path.with_name(name))
-            if belongs(contents.entries):
+            shared = len(held.intersection(contents.entries))
+            if belongs(contents.entries) and 2 * shared <= len(contents.entries):
                 found[name] = contents
-    return parts | found if len(found) == 1 else parts
+    return found if len(found) == 1 else {}
 
 
 def _find_index(path: Path) -> tuple[Path, dict[str, str]] | None:

@@ -66,12 +66,20 @@ def test_schema_uses_only_words_that_the_check_knows():
         ({"seed": True}, "seed", "is true; it takes a whole number"),
         ({"apg": 1}, "apg", "is 1; it takes true or false"),
         ({"preset__steps": 0}, "preset.steps", "is 0; it takes a whole number from 1 to 200"),
-        ({"rule": "both"}, "rule", 'is "both"; it takes one of auto, multitalk, infinitetalk'),
+        (
+            {"rule": "both"},
+            "rule",
+            'is "both"; it takes one of auto, multitalk, infinitetalk, flashtalk',
+        ),
         ({"model": "toy"}, "model", 'is "toy"; it takes a link such as ["1", 0]'),
         ({"model": ["2"]}, "model", 'is ["2"]; it takes a link'),
         ({"sead": 1}, "sead", "is not an input of this node"),
         ({"preset": "full"}, "preset.steps", "is not used with the other inputs as they are"),
-        ({"preset": "fast"}, "preset", "it takes one of full, FusionX, lightx2v, custom"),
+        (
+            {"preset": "fast"},
+            "preset",
+            "it takes one of full, FusionX, lightx2v, FlashTalk, custom",
+        ),
     ],
 )
 def test_wrong_input_is_named_with_what_is_allowed(inputs, place, message):

@@ -80,7 +80,7 @@ def test_inputs_that_a_node_does_not_have(host):
     ("place", "value", "message"),
     [
         ("read.weight_dtype", "int3", "weight_dtype is 'int3'; use default, "),
-        ("read.family", "x", "family is 'x'; use auto, multitalk, infinitetalk."),
+        ("read.family", "x", "family is 'x'; use auto, multitalk, infinitetalk, flashtalk."),
         ("read.base", "../x.safetensors", "'../x.safetensors' is not in models/diffusion_models"),
         ("add.model", "m", f"model is 'm'; {MODEL}"),
         ("add.loras", "{", "loras is no list of files and strengths"),

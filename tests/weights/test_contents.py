@@ -297,6 +297,18 @@ def test_only_audio_part_in_the_folder_belongs_to_the_parts(tmp_path):
     assert shapes(parts_contents(path)) == {"a": (1,), "b": (7,), "c": (3,), KEY: (4,)}
 
 
+def test_audio_part_of_another_model_does_not_replace_the_one_in_the_parts(tmp_path):
+    write_parts(tmp_path, index=False)
+    own = {KEY: torch.zeros(3), "audio": torch.zeros(3)}
+    save_file(own, tmp_path / PARTS[2])
+    before = parts.file_identity(tmp_path / PARTS[0], is_audio_part)
+    other = {KEY: torch.zeros(4), "audio": torch.zeros(4), "scale": torch.ones(1)}
+    save_file(other, tmp_path / "multitalk.safetensors")
+    found = parts_contents(tmp_path / PARTS[0])
+    assert shapes(found) == {"a": (1,), "b": (2,), KEY: (3,), "audio": (3,)}
+    assert parts.file_identity(tmp_path / PARTS[0], is_audio_part) == before
+
+
 def test_of_two_audio_parts_in_the_folder_none_is_chosen(tmp_path):
     path = write_parts(tmp_path, index=False)
     for name in ("multitalk", "infinitetalk"):

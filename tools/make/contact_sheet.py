@@ -3,7 +3,7 @@
     /tmp/pw/bin/python tools/make/contact_sheet.py
 
 It needs what screenshots.py needs. One sheet for each mode of the editor, with the settings that
-the editor has by itself; no graph is run, and those that open as an app are shown as graphs.
+the editor has by itself; no graph is run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ SHEET_BYTES = 1_500_000
 def take(page: Page, name: str) -> Image.Image:
     """Open a graph as the templates page does, and take its picture."""
     graph = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="ascii"))
-    graph["extra"].pop("linearMode", None)
     page.evaluate(LOAD, [graph, name])
     page.wait_for_timeout(1800)
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop(CROP)
@@ -63,13 +62,14 @@ def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
 
 def write(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as fine as the limit allows."""
-    for quality in range(85, 30, -5):
+    quality, data = 90, b""
+    while quality > 30 and not 0 < len(data) < SHEET_BYTES:
+        quality -= 5
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
-        if buffer.tell() < SHEET_BYTES:
-            break
-    path.write_bytes(buffer.getvalue())
-    print(f"{path.name}: {buffer.tell() / 1e6:.2f} MB, quality {quality}", flush=True)
+        data = buffer.getvalue()
+    path.write_bytes(data)
+    print(f"{path.name}: {len(data) / 1e6:.2f} MB, quality {quality}", flush=True)
 
 
 def main() -> int:

@@ -155,7 +155,7 @@ def _extra_json(graph: Graph, nodes: Sequence[Json]) -> Json:
     by_key = dict(zip((node.key for node in graph.nodes), nodes, strict=False))
     extra = bend_links(graph.bends, by_key)
     if graph.app is not None:
-        extra["linearMode"] = True
+        extra["linearMode"] = False  # opens as a graph: the editor greets apps with a tour
         extra["linearData"] = {
             "inputs": [[by_key[key]["id"], widget] for key, widget in graph.app.inputs],
             "outputs": [by_key[key]["id"] for key in graph.app.outputs],

@@ -133,10 +133,10 @@ class Graph:
     """What explains."""
     groups: Mapping[str, tuple[str, ...]]
     """Frames: title -> keys of nodes, or titles of notes."""
-    bends: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    """Points that lead a link around nodes: key of the node it enters and socket -> place."""
+    bends: Mapping[tuple[str, str], tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """Points that lead a link around nodes: key of the node it enters and socket -> places."""
     app: App | None = None
-    """None: opens as a graph."""
+    """None: the graph is no app."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

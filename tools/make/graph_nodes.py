@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pack.tools.host.process import PACK_NAME
@@ -12,7 +12,7 @@ from .graph_forms import Link, Node, Schemas, Widget, read_inputs, read_outputs
 SLOT_PX = 20
 WIDGET_PX = 24
 FOOT_PX = 14
-VUE_WIDGET_PX, VUE_FOOT_PX, VUE_BADGE_PX, VUE_BUTTON_PX = 2, 4, 24, 30
+VUE_WIDGET_PX, VUE_FOOT_PX, VUE_BADGE_PX, VUE_BUTTON_PX = 3, 4, 24, 30
 """How much higher Nodes 2.0 draws a row, a node, one of a pack, and one with a button below."""
 SHAPE_OPTIONAL = 7
 CORE = {"cnr_id": "comfy-core"}
@@ -137,7 +137,7 @@ def node_json(
     return entry
 
 
-def bend_links(bends: Mapping[tuple[str, str], tuple[int, int]], nodes: Mapping[str, Json]) -> Json:
+def bend_links(bends: Mapping[Link, Sequence[tuple[int, int]]], nodes: Mapping[str, Json]) -> Json:
     """Lead links around nodes: the editor's reroutes, as it saves them.
 
     Args:
@@ -149,10 +149,13 @@ def bend_links(bends: Mapping[tuple[str, str], tuple[int, int]], nodes: Mapping[
     """
     reroutes: list[Json] = []
     extensions: list[Json] = []
-    for number, ((key, socket), place) in enumerate(bends.items(), start=1):
+    for (key, socket), places in bends.items():
         (link,) = [entry["link"] for entry in nodes[key]["inputs"] if entry["name"] == socket]
-        reroutes.append({"id": number, "pos": list(place), "linkIds": [link]})
-        extensions.append({"id": link, "parentId": number})
+        for index, place in enumerate(places):
+            number = len(reroutes) + 1
+            before = {"parentId": number - 1} if index else {}
+            reroutes.append({"id": number, **before, "pos": list(place), "linkIds": [link]})
+        extensions.append({"id": link, "parentId": len(reroutes)})
     return {"reroutes": reroutes, "linkExtensions": extensions} if reroutes else {}
 
 

@@ -28,7 +28,9 @@ TRACKS = {"placement": "in turn", "placement.gap": 0.2}
 A, B, C, D, E = (0, 250), (295, 290), (635, 290), (995, 310), (1350, 325)
 """Columns: left edge and width in pixels. Together, with the frames of the outer groups, they are
 1,699 wide: what fits on a screen with text that can be read. The gaps leave room for the links."""
-PLAYER_PX = 350
+PROMPT_PX, PICTURE_PX = 106, 330
+"""The least that the editor gives a text, and a little more than it gives a picture."""
+PLAYER_PX = 404
 """Height of the last node with its player."""
 SAMPLER_PX, TOY_SAMPLER_PX = 610, 755
 """Heights of the sampler: with a preset, and with custom settings."""
@@ -127,7 +129,7 @@ def toy_loaders(
             key="encoder",
             kind="MultiTalkLoadSpeechEncoder",
             at=encoder,
-            width=A[1] - 15 if encoder[0] == A[0] else B[1],
+            width=A[1] if encoder[0] == A[0] else B[1],
             values={"encoder": "multitalk_toy_encoder.safetensors"},
         ),
     ]
@@ -148,14 +150,14 @@ REAL_LINKS: dict[str, Link] = {
 MASKS: dict[str, Link] = {"masks": ("speakers", "masks")}
 
 
-def picture(y: int, height: int = 330) -> Node:
+def picture(y: int) -> Node:
     """A picture file; example.png comes with ComfyUI."""
     return Node(
         key="image",
         kind="LoadImage",
         at=(A[0], y),
         width=A[1],
-        height=height,
+        height=PICTURE_PX,
         values={"image": "example.png"},
     )
 
@@ -168,7 +170,7 @@ def source_video() -> tuple[Node, ...]:
             kind="LoadVideo",
             at=(A[0], 0),
             width=A[1],
-            height=330,
+            height=PICTURE_PX,
             title="Video to dub",
             values={"file": ""},
         ),
@@ -246,7 +248,7 @@ def prompts(text: str, y: int, *, negative: bool) -> tuple[Node, ...]:
             kind="CLIPTextEncode",
             at=(C[0], y),
             width=C[1],
-            height=80,
+            height=PROMPT_PX,
             title="Positive prompt",
             values={"text": text},
             links={"clip": clip},
@@ -254,9 +256,9 @@ def prompts(text: str, y: int, *, negative: bool) -> tuple[Node, ...]:
         Node(
             key="negative",
             kind="CLIPTextEncode",
-            at=(C[0], y + 140),
+            at=(C[0], y + PROMPT_PX + 36),
             width=C[1],
-            height=70,
+            height=PROMPT_PX,
             title="Negative prompt",
             values={"text": NEGATIVE},
             links={"clip": clip},

@@ -50,7 +50,7 @@ from .graph_words import (
 )
 
 ENCODER: Link = ("loaders", "speech encoder")
-NOTE_Y = 420
+NOTE_Y = 470
 """Below the player."""
 
 
@@ -121,13 +121,13 @@ def one_speaker(plan: Plan) -> Graph:
         nodes=(
             *(source_video() if video else (picture(0),)),
             real_loaders(plan.kit, 110 + lower),
-            *prompts(POSITIVE, 230 + lower, negative=not plan.kit.one_text),
+            *prompts(POSITIVE, 225 + lower, negative=not plan.kit.one_text),
             voice(1, "New voice" if video else "Voice", 460 + lower),
-            speech((C[0], 540 + lower), ("voice 1", "AUDIO"), ENCODER),
+            speech((C[0], 580 + lower), ("voice 1", "AUDIO"), ENCODER),
             *end,
         ),
         notes=(
-            _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 270),
+            _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 240),
             _note("Files", files_note(plan.kit), across, 660 + lower, 230),
         ),
         groups={
@@ -158,20 +158,20 @@ def two_speakers(plan: Plan) -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            picture(690, 260),
+            picture(700),
             real_loaders(plan.kit, 0),
-            *prompts(TWO_PEOPLE, 180, negative=plan.kit.lora is None),
+            *prompts(TWO_PEOPLE, 170, negative=plan.kit.lora is None),
             voice(1, "Voice 1", 0),
             voice(2, "Voice 2", 200),
             tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
-            speakers((C[0], 740), 265, ("image", "IMAGE"), boxes=typed_boxes() if typed else ""),
-            speech((C[0], 490), ("tracks", "tracks"), ENCODER),
+            speakers((C[0], 752), 240, ("image", "IMAGE"), boxes=typed_boxes() if typed else ""),
+            speech((C[0], 522), ("tracks", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
         notes=(
             _note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, B, 795, 200),
-            _note("What to change", CHANGE_NOTE, E, NOTE_Y, 270),
+            _note("What to change", CHANGE_NOTE, E, NOTE_Y, 240),
             _note("Files", files_note(plan.kit), A, 395, 210),
         ),
         groups={
@@ -184,7 +184,7 @@ def two_speakers(plan: Plan) -> Graph:
             "Who is who": ("speakers",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "image"): (960, 645)},
+        bends={("sampler", "image"): ((960, 676),)},
     )
 
 
@@ -193,21 +193,21 @@ def _detected_speakers(plan: Plan) -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            picture(610, 240),
+            picture(604),
             real_loaders(plan.kit, 0),
-            *prompts(TWO_PEOPLE, 180, negative=plan.kit.lora is None),
+            *prompts(TWO_PEOPLE, 170, negative=plan.kit.lora is None),
             voice(1, "Voice 1", 0),
             voice(2, "Voice 2", 200),
             tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
-            *face_detector(950, 790),
+            *face_detector(440, 790),
             speakers((C[0], 645), 280, ("image", "IMAGE"), detections=("detector", "bboxes")),
-            speech((C[0], 360), ("tracks", "tracks"), ENCODER),
+            speech((C[0], 378), ("tracks", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
         notes=(
-            _note("What to change", DETECTED_CHANGE_NOTE, E, NOTE_Y, 160),
-            _note("Files", files_note(plan.kit, FACE_DETECTOR), E, NOTE_Y + 225, 180),
+            _note("What to change", DETECTED_CHANGE_NOTE, E, NOTE_Y, 130),
+            _note("Files", files_note(plan.kit, FACE_DETECTOR), E, NOTE_Y + 185, 160),
         ),
         groups={
             "Voices": ("voice 1", "voice 2"),
@@ -221,7 +221,7 @@ def _detected_speakers(plan: Plan) -> Graph:
             "Who is who": ("speakers",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "image"): (960, 560)},
+        bends={("sampler", "image"): ((960, 560),)},
     )
 
 
@@ -231,20 +231,20 @@ def multitalk_dialogue() -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            picture(336, 250),
+            picture(336),
             real_loaders(plan.kit, 0),
-            *prompts(TWO_PEOPLE, 180, negative=True),
-            *dialogue(690, 430, KOKORO),
-            speakers((C[0], 725), 265, ("image", "IMAGE")),
-            speech((C[0], 490), ("dialogue", "tracks"), ENCODER),
+            *prompts(TWO_PEOPLE, 170, negative=True),
+            *dialogue(760, 430, KOKORO),
+            speakers((C[0], 752), 240, ("image", "IMAGE")),
+            speech((C[0], 522), ("dialogue", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, {}),
             combine(),
         ),
         notes=(
             _note("Script", SCRIPT_NOTE, A, 0, 220),
-            _note("Who is who", WHO_NOTE, A, 830, 160),
-            _note("What to change", DIALOGUE_CHANGE_NOTE, E, NOTE_Y, 160),
-            _note("Files", files_note(plan.kit, KOKORO), E, NOTE_Y + 225, 180),
+            _note("Who is who", WHO_NOTE, A, 895, 125),
+            _note("What to change", DIALOGUE_CHANGE_NOTE, E, NOTE_Y, 130),
+            _note("Files", files_note(plan.kit, KOKORO), E, NOTE_Y + 185, 160),
         ),
         groups={
             "Picture": ("image",),
@@ -256,5 +256,8 @@ def multitalk_dialogue() -> Graph:
             "Who is who": ("speakers",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "image"): (960, 428), ("speakers", "image"): (608, 375)},
+        bends={
+            ("sampler", "image"): ((600, 380), (638, 436), (960, 446)),
+            ("speakers", "image"): ((608, 372),),
+        },
     )

@@ -25,8 +25,10 @@ from .graph_pieces import (
 from .graph_words import (
     SCRIPT_NOTE,
     TOY_DETECTED_SPEAKERS_NOTE,
+    TOY_DIALOGUE_NOTE,
     TOY_LONG_NOTE,
     TOY_NOTE,
+    TOY_OWN_NOTE,
     TOY_TYPED_SPEAKERS_NOTE,
 )
 
@@ -74,7 +76,7 @@ def toy_one_speaker() -> Graph:
     return _one_speaker(
         "toy_one_speaker",
         (sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS), combine()),
-        Note(at=(E[0], 420), size=(E[1], 270), title="What you see", text=TOY_NOTE),
+        Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_OWN_NOTE),
         App(inputs=(("example", "picture"), ("example", "voice_1"), SEED), outputs=("video",)),
     )
 
@@ -120,7 +122,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
         ),
         notes=(
             Note(at=(A[0], 460), size=(A[1] - 25, 280), title="Two speakers", text=note),
-            Note(at=(E[0], 420), size=(E[1], 270), title="What you see", text=TOY_NOTE),
+            Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_NOTE),
         ),
         groups={
             "Picture and voices": ("example",),
@@ -147,7 +149,7 @@ def toy_dialogue() -> Graph:
         ),
         notes=(
             Note(at=(A[0], 650), size=(A[1], 250), title="Script", text=SCRIPT_NOTE),
-            Note(at=(E[0], 420), size=(E[1], 270), title="What you see", text=TOY_NOTE),
+            Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_DIALOGUE_NOTE),
         ),
         groups={
             "Picture": ("example",),

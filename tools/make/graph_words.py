@@ -15,6 +15,17 @@ the voice, each face its own. A photograph comes out as a blur.
 The mp4 is saved in `output/video`.
 """
 
+TOY_OWN_NOTE = f"""\
+{TOY_NOTE}
+Your own *picture* and *voice_1*: press **App** at the upper left. It shows the graph as a form \
+with a button for each file.
+"""
+
+TOY_DIALOGUE_NOTE = f"""\
+{TOY_NOTE}
+**App** at the upper left shows the graph as a form: script, voices, your own *picture*.
+"""
+
 TOY_LONG_NOTE = """\
 Nothing to download: press **Run**. The sampler writes the mp4 itself, **window by window**, so \
 memory does not grow with the length.

@@ -8,7 +8,8 @@ Not part of the test suite. It needs Chromium, and playwright and Pillow in the 
     /tmp/pw/bin/python tools/make/screenshots.py --keep DIR # also full-size pictures
     /tmp/pw/bin/python tools/make/screenshots.py --quick    # without looking at downloads
 
-The host runs with what dev.py sets up, or with COMFYUI_DIR and COMFYUI_PYTHON. Checked are: all
+The host runs with what dev.py sets up, or with COMFYUI_DIR and COMFYUI_PYTHON; the editor with the
+settings that it has by itself, in both of its modes (the pictures show the last). Checked are: all
 node types known, no errors of ours in the console, the editor's prompt equals
 workflows/api/NAME.json, toy graphs run when they are queued from the page and show a player. The
 models of the other graphs are empty files, so those are not run. A second host without these
@@ -218,14 +219,28 @@ def check_missing(name: str, report: Report) -> None:
     expected = sum(not model["name"].endswith(".gguf") for model in models)
     report.name = f"{name} without models"
     print(report.name, flush=True)
-    with running_host(with_models=False) as host, open_editor(host.address, report) as page:
-        page.evaluate(FOCUS)  # back to the editor with its panels
+    with (
+        running_host(with_models=False) as host,
+        open_editor(host.address, report, focus=False) as page,
+    ):
         page.evaluate(LOAD, [graph, name])
         page.get_by_text("View details").click(timeout=20_000)
         page.wait_for_timeout(1500)
         offered = page.get_by_role("button", name=re.compile("^Download(?! all)")).count()
     if offered != expected:
         report.add(f"{offered} downloads offered, {expected} expected")
+
+
+def open_graph(host: HostProcess, name: str, report: Report, keep: Path | None) -> None:
+    """Check a graph in one mode of the editor; the last mode gives the thumbnail."""
+    two = "two_speakers" in name or "dialogue" in name
+    scene = "two_speakers.png" if two else "one_speaker.png"
+    shutil.copy(EXAMPLES / scene, host.base / "input" / "example.png")
+    with open_editor(host.address, report, focus=False) as page:
+        check_graph(page, name, report)
+        if name.startswith("toy_"):
+            run_graph(page, report)
+        take_picture(page, name, keep)
 
 
 def take_picture(page: Page, name: str, keep: Path | None) -> None:
@@ -262,17 +277,12 @@ def main() -> int:
     names = options.names or sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
     report = Report()
     with running_host(with_models=True) as host:
-        for name in names:
-            report.name = name
-            print(name, flush=True)
-            two = "two_speakers" in name or "dialogue" in name
-            scene = "two_speakers.png" if two else "one_speaker.png"
-            shutil.copy(EXAMPLES / scene, host.base / "input" / "example.png")
-            with open_editor(host.address, report) as page:
-                check_graph(page, name, report)
-                if name.startswith("toy_"):
-                    run_graph(page, report)
-                take_picture(page, name, options.keep)
+        for mode, nodes2 in MODES.items():
+            write_settings(host.base, SETTINGS | {"Comfy.VueNodes.Enabled": nodes2})
+            for name in names:
+                report.name = f"{name}, {mode}"
+                print(report.name, flush=True)
+                open_graph(host, name, report, options.keep and options.keep / mode)
     for name in [n for n in names if not (n.startswith("toy_") or options.quick)]:
         check_missing(name, report)
     print("\n".join(report.problems) or "No problems.")

@@ -75,6 +75,11 @@ GRAPHS = (
         )
     ),
     one_speaker(
-        Plan(name="flashtalk_one_speaker", kit=FLASHTALK_KIT, change=FLASHTALK_CHANGE_NOTE)
+        Plan(
+            name="flashtalk_one_speaker",
+            kit=FLASHTALK_KIT,
+            settings={"sampler": "lcm"},
+            change=FLASHTALK_CHANGE_NOTE,
+        )
     ),
 )

@@ -133,13 +133,13 @@ def with_noise(
 
     Its own noise begins at the seed in every call, so all windows of a video would get the same.
     """
-    if step_noise is None or sampler_name(sampler) != "lcm":
+    ours = isinstance(sampler, comfy.samplers.KSAMPLER) and sampler_name(sampler) == "lcm"
+    if step_noise is None or not ours:
         return sampler
 
     def fresh(sigma: Tensor, _next: Tensor) -> Tensor:
         return step_noise().to(sigma.device)
 
-    assert isinstance(sampler, comfy.samplers.KSAMPLER)
     options = {**sampler.extra_options, "noise_sampler": fresh}
     return comfy.samplers.KSAMPLER(sampler.sampler_function, options, sampler.inpaint_options)
 

@@ -122,6 +122,18 @@ def test_choice_of_the_loader_decides_and_is_said(host, other_files):
     assert said in result.outputs["model"][1][0]
 
 
+def test_weights_behind_a_switch_are_taken_for_what_fits_the_preset(host, other_files):
+    prompt = talk(seconds=0.3, preset="FlashTalk", audio_part=PART)
+    prompt["other"] = node("MultiTalkAttach", model=["base", 0], audio_part=TOY["audio_part"])
+    prompt["switch"] = node("TestFirstModel", first=["model", 0], second=["other", 0])
+    prompt["sampler"]["inputs"]["model"] = ["switch", 0]
+    assert "4 steps of 1 pass, lcm" in report_of(host, prompt)
+    prompt["switch"]["inputs"] = {"first": ["other", 0], "second": ["model", 0]}
+    result = host.run(prompt)
+    assert not result.ok
+    assert "this run follows InfiniteTalk" in result.error["exception_message"]
+
+
 def test_another_audio_part_on_top_is_refused(host, other_files):
     prompt = loaded(talk(preset="FlashTalk"), audio_part=TOY["audio_part"])
     words = refuse(host, prompt)

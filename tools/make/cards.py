@@ -130,6 +130,12 @@ def fast_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> 
     draw_steps(canvas, done, count=4, words="4 steps instead of 40")
 
 
+def fastest_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Four steps of one pass."""
+    done = 1 + min(3, 4 * frame // len(levels[0]))
+    draw_steps(canvas, done, count=4, words="4 steps of one pass, FlashTalk")
+
+
 def memory_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
     """A small part of a card's memory."""
     draw_gauge(canvas, "8 GB card, 4 bit files (GGUF)", 0.33)
@@ -180,6 +186,7 @@ CARDS = {
     "multitalk_fast": Card(room=STUDY, people=(MIRA_HERE,), over=fast_over),
     "multitalk_quality": Card(room=LOFT, people=(LENA,), over=quality_over),
     "infinitetalk_low_memory": Card(room=OFFICE, people=(ANNA_HERE,), over=memory_over),
+    "flashtalk_one_speaker": Card(room=LOFT, people=(JON,), over=fastest_over, voices=(1,)),
 }
 TOYS: dict[str, Overlay] = {
     "toy_one_speaker": tracks_below,

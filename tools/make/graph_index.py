@@ -120,6 +120,11 @@ INDEX = (
         "Low memory, 8 GB card",
         "talking lip-sync avatar, GGUF, InfiniteTalk",
     ),
+    Entry(
+        "flashtalk_one_speaker",
+        "Fastest, 4 steps, one pass",
+        "talking lip-sync avatar, FlashTalk",
+    ),
 )
 
 FILES = {entry.name: entry.file_name(number) for number, entry in enumerate(INDEX, start=1)}

@@ -7,6 +7,7 @@ from .graph_parts import (
     BASE_720,
     BASE_FP8,
     BASE_Q4,
+    FLASHTALK,
     INFINITETALK,
     INFINITETALK_Q4,
     LIGHTX2V,
@@ -18,6 +19,7 @@ from .graph_toy import toy_dialogue, toy_long_video, toy_one_speaker, toy_two_sp
 from .graph_words import (
     DUB_CHANGE_NOTE,
     FAST_CHANGE_NOTE,
+    FLASHTALK_CHANGE_NOTE,
     LONG_CHANGE_NOTE,
     LOW_MEMORY_CHANGE_NOTE,
     QUALITY_CHANGE_NOTE,
@@ -26,6 +28,7 @@ from .graph_words import (
 MULTITALK_FULL, INFINITETALK_FULL = Kit(audio_part=MULTITALK), Kit(audio_part=INFINITETALK)
 MULTITALK_720 = Kit(base=BASE_720, audio_part=MULTITALK)
 MULTITALK_FAST = Kit(base=BASE_FP8, audio_part=MULTITALK, lora=LIGHTX2V)
+FLASHTALK_KIT = Kit(base=FLASHTALK[0], parts=FLASHTALK[1:], audio_part=None, preset="FlashTalk")
 LOW_MEMORY = Kit(base=BASE_Q4, audio_part=INFINITETALK_Q4, lora=LIGHTX2V)
 
 BLUEPRINTS = (loaders(MULTITALK_FULL), one_speaker_blueprint(), dialogue_blueprint())
@@ -69,6 +72,14 @@ GRAPHS = (
             kit=INFINITETALK_FULL,
             change=LONG_CHANGE_NOTE,
             to_file=True,
+        )
+    ),
+    one_speaker(
+        Plan(
+            name="flashtalk_one_speaker",
+            kit=FLASHTALK_KIT,
+            settings={"sampler": "lcm"},
+            change=FLASHTALK_CHANGE_NOTE,
         )
     ),
 )

@@ -18,6 +18,7 @@ from .graph_parts import (
 )
 
 LOADER_PX = 400
+IN_BASE = "(in base)"
 TEXTS_AT, SAMPLER_AT, VIDEO_AT = 500, 1000, 1420
 
 
@@ -35,7 +36,10 @@ def _loader(key: str, kind: str, y: int, file: tuple[str, Model], **choices: str
 
 def _loader_nodes(kit: Kit) -> tuple[Node, ...]:
     """All loaders, one below the other."""
-    values: dict[str, Value] = {"base": kit.base.name, "audio_part": kit.audio_part.name}
+    audio_part = IN_BASE if kit.audio_part is None else kit.audio_part.name
+    values: dict[str, Value] = {"base": kit.base.name, "audio_part": audio_part}
+    if kit.preset == "FlashTalk":
+        values["family"] = "flashtalk"  # the names of its files do not tell
     if kit.lora is not None:
         values |= {"loras": "1", "loras.lora_1": kit.lora.name, "loras.strength_1": 1}
     model = Node(

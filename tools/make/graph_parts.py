@@ -90,6 +90,17 @@ LIGHTX2V = Model(
     directory="loras",
     gb=0.7,
 )
+FLASHTALK = tuple(
+    Model(
+        name=f"diffusion_pytorch_model-0000{number}-of-00004.safetensors",
+        url=f"{HUGGING_FACE}/Soul-AILab/SoulX-FlashTalk-14B/resolve/main/"
+        f"diffusion_pytorch_model-0000{number}-of-00004.safetensors",
+        directory="diffusion_models",
+        gb=9.44,
+    )
+    for number in range(1, 5)
+)
+"""Sizes are a quarter of the whole, 37.8 GB; those of the parts were not seen."""
 FACE_DETECTOR = Model(
     name="mediapipe_face_fp32.safetensors",
     url=f"{HUGGING_FACE}/Comfy-Org/mediapipe/resolve/main/detection/"
@@ -140,18 +151,27 @@ Anna: You did. Change them and press Run!
 class Kit:
     """Files that belong together."""
 
-    audio_part: Model
-    """MultiTalk or InfiniteTalk."""
+    audio_part: Model | None
+    """MultiTalk or InfiniteTalk; None: inside the base."""
     base: Model = BASE
-    """WAN 2.1 I2V."""
+    """WAN 2.1 I2V, or the first part of FlashTalk."""
+    parts: tuple[Model, ...] = ()
+    """Further parts of the base."""
     lora: Model | None = None
     """Added at strength 1."""
+    preset: str = ""
+    """Of the sampler; empty: lightx2v with a LoRA, else the sampler's own."""
+
+    @property
+    def one_text(self) -> bool:
+        """Whether there are few steps without text guidance, where a negative prompt is idle."""
+        return self.lora is not None or self.preset == "FlashTalk"
 
     @property
     def files(self) -> tuple[Model, ...]:
         """What MultiTalk Load Model reads."""
-        files = (self.base, self.audio_part)
-        return files if self.lora is None else (*files, self.lora)
+        files = (self.base, *self.parts, self.audio_part, self.lora)
+        return tuple(file for file in files if file is not None)
 
 
 def files_note(kit: Kit, *more: Model) -> str:

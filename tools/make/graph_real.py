@@ -65,7 +65,7 @@ class Plan:
     name: str
     """Stem of the files."""
     kit: Kit
-    """Model files; with a LoRA the preset lightx2v and no negative prompt."""
+    """Model files; with few steps their preset and no negative prompt."""
     settings: Mapping[str, Value] = field(default_factory=dict)
     """Widgets of the sampler."""
     change: str = CHANGE_NOTE
@@ -80,22 +80,22 @@ class Plan:
     @property
     def sampler_values(self) -> dict[str, Value]:
         """All widgets of the sampler that differ from its defaults."""
-        preset: dict[str, Value] = {} if self.kit.lora is None else {"preset": "lightx2v"}
-        return {**preset, **self.settings}
+        preset = self.kit.preset or ("lightx2v" if self.kit.lora else "")
+        return {**({"preset": preset} if preset else {}), **self.settings}
 
     @property
     def sampler_links(self) -> dict[str, Link]:
         """What the sampler is linked to, without speech and masks."""
         image: Link = ("image", "IMAGE" if self.source == "picture" else "images")
         links: dict[str, Link] = {**REAL_LINKS, "image": image}
-        if self.kit.lora is not None:
+        if self.kit.one_text:
             del links["negative"]
         return links
 
     @property
     def prompt_keys(self) -> tuple[str, ...]:
         """Nodes of the group Prompt."""
-        return ("positive", "negative") if self.kit.lora is None else ("positive",)
+        return ("positive",) if self.kit.one_text else ("positive", "negative")
 
 
 def one_speaker(plan: Plan) -> Graph:
@@ -121,7 +121,7 @@ def one_speaker(plan: Plan) -> Graph:
         nodes=(
             *(source_video() if video else (picture(0),)),
             real_loaders(plan.kit, 110 + lower),
-            *prompts(POSITIVE, 225 + lower, negative=plan.kit.lora is None),
+            *prompts(POSITIVE, 225 + lower, negative=not plan.kit.one_text),
             voice(1, "New voice" if video else "Voice", 460 + lower),
             speech((C[0], 580 + lower), ("voice 1", "AUDIO"), ENCODER),
             *end,

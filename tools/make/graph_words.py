@@ -80,6 +80,18 @@ not count.
 Press **Run**. The mp4 is saved in `output/video`.
 """
 
+FLASHTALK_CHANGE_NOTE = """\
+1. Choose **picture** and **voice**. The sound gives the length.
+2. **Prompt**: what the scene looks like. There is no negative one: without text guidance it would \
+not count.
+3. *FlashTalk*: 4 steps of one pass, windows of 33 frames. For **one speaker**; two are \
+experimental.
+4. The model comes in four parts, 37.8 GB together: all into one folder. *base* is the first. \
+*family* says *flashtalk*, because the names do not.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
 QUALITY_CHANGE_NOTE = """\
 1. Choose **picture** and **voice**. The sound gives the length.
 2. **Prompt**: what the scene looks like, and what to avoid.

@@ -1,4 +1,4 @@
-"""Show all graphs as they open: docs/graphs_classic.jpg and docs/graphs_nodes2.jpg.
+"""Show all graphs as they open: docs/graphs_classic.webp and docs/graphs_nodes2.webp.
 
     /tmp/pw/bin/python tools/make/contact_sheet.py
 
@@ -35,7 +35,7 @@ CROP = (160, 90, 1440, 910)
 """What the editor fits a graph into, without most of its panels."""
 COLUMNS, TITLE_PX = 3, 40
 SCALE = 0.85
-SHEET_BYTES = 1_500_000
+SHEET_BYTES = 650_000
 
 
 def take(page: Page, name: str) -> Image.Image:
@@ -69,7 +69,7 @@ def write(sheet: Image.Image, path: Path) -> None:
     while quality > 30 and not 0 < len(data) < SHEET_BYTES:
         quality -= 5
         buffer = io.BytesIO()
-        sheet.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+        sheet.save(buffer, "WEBP", quality=quality, method=5)
         data = buffer.getvalue()
     path.write_bytes(data)
     print(f"{path.name}: {len(data) / 1e6:.2f} MB, quality {quality}", flush=True)
@@ -95,7 +95,7 @@ def main() -> int:
             with open_editor(host.address, report, focus=False) as page:
                 page.set_viewport_size(VIEW)
                 pictures = {graph.name: take(page, graph.name) for graph in GRAPHS}
-            write(lay_out(pictures), ROOT / "docs" / f"graphs_{mode}.jpg")
+            write(lay_out(pictures), ROOT / "docs" / f"graphs_{mode}.webp")
     print("\n".join(report.problems) or "No problems.")
     return 1 if report.problems else 0
 

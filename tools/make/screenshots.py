@@ -56,6 +56,7 @@ MODES = {"classic": False, "nodes2": True}
 ALLOWED = re.compile(
     r"status of 404|graph accessed before initialization|Content Security Policy|deprecated"
     r"|Error loading core workflow templates"  # another package of the host's
+    r"|status of 400"  # the player of a Load Audio in which nothing is chosen yet
 )
 READY = (
     "() => window.app && app.extensionManager && app.graph"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .config import STEP_TABLES, Family
 from .settings import RunSettings
+from .words import count
 
 LEAST_FIRST = 0.9  # below, a window would begin between noise and grey
 LEAST_CACHE_STEPS = 20
@@ -63,7 +64,8 @@ def check_sigmas(sigmas: Tensor, *, step_cache: bool) -> tuple[float, ...]:
     levels = tuple(sigmas.detach().float().flatten().tolist())
     if len(levels) < 2 or any(not high > low for high, low in pairwise(levels)):
         raise ValueError(
-            f"sigmas holds {len(levels)} numbers that do not fall from each to the next. {_ADVICE}"
+            f"sigmas holds {count(len(levels), 'number')}, and they must fall from each to the "
+            f"next. {_ADVICE}"
         )
     if levels[-1] != 0 or not LEAST_FIRST <= levels[0] <= 1:
         raise ValueError(
@@ -72,8 +74,8 @@ def check_sigmas(sigmas: Tensor, *, step_cache: bool) -> tuple[float, ...]:
         )
     if step_cache and len(levels) <= LEAST_CACHE_STEPS:
         raise ValueError(
-            f"sigmas holds {len(levels) - 1} steps and step_cache is on; the step cache needs "
-            f"{LEAST_CACHE_STEPS} or more. Set step_cache to 0."
+            f"sigmas holds {count(len(levels) - 1, 'step')} and step_cache is on; the step cache "
+            f"needs {LEAST_CACHE_STEPS} or more. Set step_cache to 0."
         )
     return levels
 

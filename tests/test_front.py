@@ -136,7 +136,7 @@ def inputs_of(sockets):
 
 
 def test_readme_begins_with_moving_heads_and_two_ways_to_start():
-    text = (ROOT / "README.md").read_text(encoding="ascii")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     head, _, _ = text.partition("\n## ")
     lines = [line for line in head.split("\n") if line]
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", lines[1])
@@ -151,7 +151,7 @@ def test_readme_begins_with_moving_heads_and_two_ways_to_start():
 
 
 def test_table_beside_the_others_is_whole():
-    text = (ROOT / "README.md").read_text(encoding="ascii")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text.partition("## Beside the others")[2].partition("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len(rows) > 15

@@ -20,7 +20,7 @@ NOUN = re.compile(r" (?:(?:more|other|such|of) )?(?!(?:is|was|has|as|this|its)\b
 VERBS = frozenset([
     "does", "carries", "names", "exists", "occurs", "ends", "begins", "answers", "means", "leads",
     "runs", "takes", "vanishes", "says", "stops", "gives", "needs", "reads", "comes", "knows",
-    "stands", "goes", "works", "contains", "holds", "changes", "belongs", "lies",
+    "stands", "goes", "works", "contains", "holds", "looks", "changes", "belongs", "lies",
 ])  # fmt: skip
 # Numbers that are never 1 where they are said: constants, bytes, sizes of networks.
 ALWAYS_MANY = re.compile(r"[A-Z_.]+|.*MAX_\w+|max\(FOLDED\)|.*(bytes|size|layers|heads|width)")
@@ -39,6 +39,8 @@ MANY = frozenset([
     # what only programmers see
     "found.multi_processor_count", "encoder.frame_size", "num_speakers", "self.num_samples",
     "self.num_frames", "after", "len(packets)", "len(frames)", "cls.__name__", "num_windows",
+    # names of presets and families
+    "preset.get('preset')", "meant", "FAMILY_NAMES[weights]",
 ])  # fmt: skip
 PARTS = (ast.Expr, ast.JoinedStr)  # docstrings, and pieces of a text
 DOUBLED = re.compile(r"\b([A-Za-z]+) \1\b|\b(?:a|an|the) (?:a|an|the)\b|Error: .*Error:")

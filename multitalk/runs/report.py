@@ -49,22 +49,23 @@ class RunReport:
     def done(self, seconds: float) -> str:
         """What is said at the end, after so many seconds."""
         there = sum(not window.made for window in self.windows)
-        before = f"; {there} of {self.plan.num_windows} windows were there already" if there else ""
+        of_all = f"{there} of {count(self.plan.num_windows, 'window')}"
+        before = f"; {of_all} were there already" if there else ""
         length = self.plan.num_frames / FRAME_RATE
         return f"done: {length:.1f} s of video in {duration(seconds)}{before}"
 
     def stopped(self, *, kept: bool, in_file: bool) -> str:
         """What is said when somebody stopped the run; whether windows are kept, or in a file."""
-        ready, all_ = len(self.windows), self.plan.num_windows
+        ready, all_ = len(self.windows), count(self.plan.num_windows, "window")
         if not ready:
             return "stopped before the first window was done; press Run to begin again"
         if kept:
-            return f"stopped; {ready} of {all_} windows kept, press Run to go on"
+            return f"stopped; {ready} of {all_} kept, press Run to go on"
         if in_file:
-            return f"stopped; {ready} of {all_} windows are in the video, Run begins a new one"
+            return f"stopped; {ready} of {all_} are in the video, Run begins a new one"
         return (
-            f"stopped; keep_progress is off, so the {count(ready, 'finished window')} of {all_} "
-            "cannot be used, and Run begins again"
+            f"stopped; keep_progress is off, so the {count(ready, 'finished window')} of "
+            f"{self.plan.num_windows} cannot be used, and Run begins again"
         )
 
     def text(self) -> str:

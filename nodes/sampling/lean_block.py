@@ -60,8 +60,13 @@ def _is_the_hosts(block: nn.Module) -> bool:
         and {name for name, _ in block.named_children()} == _PARTS
         and type(block.self_attn) is wan.WanSelfAttention
         and type(block.cross_attn) in _CROSS_ATTENTIONS
-        and not any("forward" in vars(part) for part in block.modules())
+        and not any(_is_watched(part) for part in block.modules())
     )
+
+
+def _is_watched(part: nn.Module) -> bool:
+    """Whether somebody put another forward into a part, or hooks beside its own."""
+    return bool("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks)
 
 
 def _lean(block: Any, *, first: bool) -> Any:

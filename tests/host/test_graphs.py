@@ -128,7 +128,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 16
+    assert len(NAMES) == 17
 
 
 @pytest.mark.parametrize("name", NAMES)

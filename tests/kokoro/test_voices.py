@@ -72,7 +72,7 @@ def test_code_in_a_voice_is_refused_and_not_run(tmp_path):
         (torch.full((510, 1, 256), torch.inf), "values that are no numbers"),
         ({"a": torch.zeros(1), "b": torch.zeros(1)}, "holds 2 tensors; a voice is one"),
         ({}, "holds 0 tensors"),
-        (7, "holds a int"),
+        (7, r"holds more than tensors"),
     ],
 )
 def test_what_is_no_voice_is_refused(tmp_path, value, message):

@@ -79,11 +79,11 @@ def test_levels_that_were_given_keep_their_bits():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ([], "sigmas holds 0 numbers that do not fall"),
-        ([1.0], "sigmas holds 1 numbers"),
-        ([1.0, 0.5, 0.5, 0.0], "do not fall from each to the next"),
-        ([0.0, 1.0], "do not fall"),
-        ([1.0, float("nan"), 0.0], "do not fall"),
+        ([], "sigmas holds 0 numbers, and they must fall"),
+        ([1.0], "sigmas holds 1 number,"),
+        ([1.0, 0.5, 0.5, 0.0], "must fall from each to the next"),
+        ([0.0, 1.0], "must fall"),
+        ([1.0, float("nan"), 0.0], "must fall"),
         ([14.6, 3.0, 0.0], "sigmas go from 14.6 to 0; a whole video is made from noise at 1"),
         ([1.0, 0.5, 0.2], "sigmas go from 1 to 0.2"),
         ([0.6, 0.3, 0.0], "sigmas go from 0.6 to 0; .* with the same MODEL and denoise 1"),

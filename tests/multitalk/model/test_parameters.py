@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,9 @@ RELEASED = AudioPartConfig(dim=5120, num_heads=40, num_layers=40)
 
 def file(shapes, name, dtypes="BF16", **fields):
     """A header of a file with this name."""
-    return header(shapes, dtypes, name, sources={key: (name, key) for key in shapes}, **fields)
+    return header(
+        shapes, dtypes, name, sources={key: (Path(name), key) for key in shapes}, **fields
+    )
 
 
 def base(change=None):

@@ -259,7 +259,7 @@ def test_report_counts_the_steps_that_the_cache_reuses(host):
     reused = int(re.search(r"step cache: (\d+) of 12 steps reused in each window", text)[1])
     assert 0 < reused < 12
     assert sum(rows) == (12 - reused) * 2  # a row per pass
-    assert f"made now: 1 of 1 windows, {(12 - reused) * 2} network passes" in text
+    assert f"made now: 1 of 1 window, {(12 - reused) * 2} network passes" in text
 
 
 def test_reference_length_mirrors_the_end(host):

@@ -128,7 +128,7 @@ def one_speaker(plan: Plan) -> Graph:
         ),
         notes=(
             _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 240),
-            _note("Files", files_note(plan.kit), across, 660 + lower, 230),
+            _note("Files", files_note(plan.kit), across, 660 + lower, 250),
         ),
         groups={
             "Video and new voice" if video else "Picture and voice": (

@@ -33,20 +33,20 @@ from .graph_words import (
     TOY_TYPED_SPEAKERS_NOTE,
 )
 
-EXAMPLE_PX = 430
+EXAMPLE_PX = 475
 """Choices, and below them the picture that a run adds."""
 IMAGE: Link = ("example", "image")
 ENCODER: Link = ("encoder", "speech encoder")
 SEED: Link = ("sampler", "seed")
 
 
-def _example(scene: str, column: tuple[int, int], y: int = 0) -> Node:
+def _example(scene: str, column: tuple[int, int], y: int = 0, height: int = EXAMPLE_PX) -> Node:
     return Node(
         key="example",
         kind="MultiTalkExample",
         at=(column[0], y),
         width=column[1] - 15,
-        height=EXAMPLE_PX,
+        height=height,
         values={"scene": scene},
     )
 
@@ -56,7 +56,7 @@ def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None =
         name=name,
         nodes=(
             _example("one_speaker", A),
-            *toy_loaders((C[0], 190), (C[0], 462), (A[0], 530)),
+            *toy_loaders((C[0], 190), (C[0], 462), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             *end,
         ),
@@ -122,7 +122,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
             combine(),
         ),
         notes=(
-            Note(at=(A[0], 490), size=(A[1] - 25, 280), title="Two speakers", text=note),
+            Note(at=(A[0], 540), size=(A[1] - 25, 280), title="Two speakers", text=note),
             Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_NOTE),
         ),
         groups={
@@ -140,7 +140,7 @@ def toy_dialogue() -> Graph:
     return Graph(
         name="toy_dialogue",
         nodes=(
-            _example("two_speakers", A, 160),
+            _example("two_speakers", A, 160, 430),
             *dialogue(695, 275, None),
             speakers(
                 (C[0], 150), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")

@@ -54,14 +54,23 @@ def find_own_file(file: str | None, name: str) -> Path | None:
 
     Raises:
         FileNotFoundError: If it is not there; says what to do.
+        ValueError: If it is no path inside the host's folders.
     """
     if file is None or file == OF_SCENE:  # None: linked, not known before it runs
         return None
-    path = Path(folder_paths.get_annotated_filepath(str(file)))
-    if not path.is_file():
+    given = repr(str(file)[:200])
+    try:
+        path = Path(folder_paths.get_annotated_filepath(str(file)))
+        there = path.is_file()
+    except ValueError as error:  # the host's, without the field
+        raise ValueError(
+            f"{name}: {given} leads out of ComfyUI's folder input. Choose a file of the list, or "
+            f"{OF_SCENE!r}."
+        ) from error
+    if not there:
         raise FileNotFoundError(
-            f"{name}: there is no file {str(file)[:200]!r} in ComfyUI's folder input. Upload it "
-            f"with the button of this field, or choose {OF_SCENE!r}."
+            f"{name}: there is no file {given} in ComfyUI's folder input. Upload it with the "
+            f"button of this field, or choose {OF_SCENE!r}."
         )
     return path
 

@@ -36,12 +36,14 @@ def follow_sampling(
 ) -> tuple[RunSettings, list[str]]:
     """Settings with the shift of a node such as ModelSamplingSD3 before the sampler, and a note.
 
+    Connected sigmas stay as they are: the node that made them has seen the shift.
+
     Raises:
         ValueError: If such a node makes something else of the MODEL than WAN's flow.
     """
     check_sampling(model)
     patched = model.object_patches.get("model_sampling")
-    if patched is None:
+    if patched is None or settings.sigmas is not None:
         return settings, []
     shift, before = float(patched.shift), settings.guidance.shift
     note = f"shift {shift:g} comes from the model sampling node before this one" + (

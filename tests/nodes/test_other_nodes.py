@@ -7,6 +7,7 @@ host's own guider gives there, whatever node stands before it.
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -289,6 +290,14 @@ def test_the_shift_of_a_model_sampling_node_wins_and_is_reported(bench):
     found, (note,) = follow_sampling(model, plain)
     assert found == settings(3.0)
     assert note == "shift 3 comes from the model sampling node before this one, instead of 7"
+
+
+def test_connected_sigmas_stay_whatever_shift_a_node_sets(bench):
+    from pack.nodes.sampling.other_nodes import follow_sampling
+
+    given = replace(settings(7.0), sigmas=(1.0, 0.5, 0.0))
+    model = apply(bench.model, "ModelSamplingSD3", {"shift": 3.0})
+    assert follow_sampling(model, given) == (given, [])
 
 
 @pytest.mark.parametrize(

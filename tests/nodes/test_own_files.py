@@ -60,6 +60,16 @@ def test_own_sounds_take_the_places_of_the_spoken_ones(host, inputs):
     torch.testing.assert_close(second["waveform"], other["waveform"], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("file", ["../../mine.png", "/etc/hostname", "a/../../../b.png"])
+def test_no_file_outside_of_the_hosts_folders_is_read(host, file):
+    with pytest.raises(ValueError, match=r"picture: .* leads out of ComfyUI's folder input"):
+        make(host, picture=file)
+    with pytest.raises(ValueError, match=r"voice_1: .* leads out of ComfyUI's folder input"):
+        make(host, voice_1=file)
+    words = host.node("MultiTalkExample").validate_inputs(picture=file)
+    assert words.startswith("picture: ")
+
+
 def test_missing_file_is_refused_before_anything_runs(host):
     import execution
 

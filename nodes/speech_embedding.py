@@ -196,9 +196,8 @@ def _describe(tracks: SpeakerTracks) -> str:
     """What there is to hear, for somebody who waits."""
     from ..multitalk.runs.report import duration
 
-    speakers = len(tracks.tracks)
     length = duration(float(max(track.end_s for track in tracks.tracks)))
-    return f"{speakers} speaker{'' if speakers == 1 else 's'}, {length} of sound"
+    return f"{count(len(tracks.tracks), 'speaker')}, {length} of sound"
 
 
 def _check_length(tracks: SpeakerTracks, encoder: LoadedEncoder | None) -> None:

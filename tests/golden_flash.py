@@ -13,7 +13,7 @@ from pack.multitalk.schedule import trained_sigmas
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.sound import wav2vec2
 from pack.multitalk.sound.loudness import normalize_loudness
-from pack.tests.golden_index import exact, read_index
+from pack.tests.golden_index import RecordedNoise, exact, read_index
 from pack.tests.multitalk.colors import match_colors
 
 RATE, PER_FRAME = config.SAMPLE_RATE_HZ, config.SAMPLES_PER_FRAME
@@ -133,26 +133,13 @@ def step_noise(case):
     return case.tensors.get("noise.step", [()] * len(case["noise.window"]))
 
 
-class StoredNoise:
-    """The recorded random numbers of a loop case; those of weight 0 are not stored."""
-
-    def __init__(self, case):
-        self.case, self.index, self.draw = case, -1, 0
-
-    def window(self, shape):
-        self.index, self.draw = self.index + 1, 0
-        return self.case["noise.window"][self.index][None].clone()
+class StoredNoise(RecordedNoise):
+    """Those of FlashTalk's loops; draws of weight 0 are not stored."""
 
     def step(self, shape):
         stored, draw = step_noise(self.case)[self.index], self.draw
         self.draw += 1
         return stored[draw][None].clone() if draw < len(stored) else torch.zeros(shape)
-
-    def state(self):
-        return torch.tensor([self.index + 1, self.draw], dtype=torch.uint8)
-
-    def restore(self, state):
-        self.index, self.draw = int(state[0]) - 1, int(state[1])
 
 
 def loop(case):

@@ -22,6 +22,7 @@ from pack.nodes.sampling.block_cache import RunCache
 from pack.nodes.sampling.denoiser import RunInputs, window_denoiser
 from pack.nodes.sampling.economy import Economy
 from pack.nodes.sampling.talk_guider import AudioInputs, TalkGuider
+from pack.tests.golden_index import RecordedNoise
 from pack.tools.host.models import build_model
 
 
@@ -117,26 +118,13 @@ def step_cache(case):
         assert float(worst) <= limits["final_latent_max_abs"], (name, worst)
 
 
-class StoredNoise:
-    """The recorded random numbers of a loop case."""
-
-    def __init__(self, case):
-        self.case, self.index, self.draw = case, -1, 0
-
-    def window(self, shape):
-        self.index, self.draw = self.index + 1, 0
-        return self.case["noise.window"][self.index][None].clone()
+class StoredNoise(RecordedNoise):
+    """Those of MultiTalk's and InfiniteTalk's loops."""
 
     def motion(self, shape):
         noise = self.case["noise.motion"][self.index - 1][self.draw][None]
         self.draw += 1
         return noise.clone()
-
-    def state(self):
-        return torch.tensor([self.index + 1, self.draw], dtype=torch.uint8)
-
-    def restore(self, state):
-        self.index, self.draw = int(state[0]) - 1, int(state[1])
 
 
 @dataclass

@@ -85,3 +85,20 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
 def exact(actual: Tensor, expected: Tensor) -> None:
     """Bit equality."""
     assert torch.equal(actual, expected.to(actual.dtype))
+
+
+class RecordedNoise:
+    """The recorded random numbers of a loop case: a window, and the draws in it."""
+
+    def __init__(self, case):
+        self.case, self.index, self.draw = case, -1, 0
+
+    def window(self, shape):
+        self.index, self.draw = self.index + 1, 0
+        return self.case["noise.window"][self.index][None].clone()
+
+    def state(self):
+        return torch.tensor([self.index + 1, self.draw], dtype=torch.uint8)
+
+    def restore(self, state):
+        self.index, self.draw = int(state[0]) - 1, int(state[1])

@@ -230,7 +230,7 @@ class VideoRun:
 
     def _step_gib(self) -> float:
         window = count_latent_frames(self.plan.size.window), *latent_size(*self.size_px)
-        shape = (len(self._guidance.passes), LATENT_CHANNELS, *window)
+        shape = (self.report.num_passes, LATENT_CHANNELS, *window)
         return self._inputs.model.model.memory_required(shape) / GIB
 
 

@@ -110,7 +110,10 @@ class MultiTalkLoadModel(io.ComfyNode):
             "WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk, or FlashTalk as one, "
             "and up to five LoRAs, from every file layout in use. The MODEL works with the host's "
             "own nodes too.",
-            search_aliases=["talking avatar", "wan", "infinitetalk", "flashtalk", "lora", "gguf"],
+            search_aliases=[
+                *("talking avatar", "wan", "infinitetalk", "flashtalk", "lora", "gguf"),
+                *("quanto", "fp8"),
+            ],
             inputs=[
                 Widget(
                     "base",

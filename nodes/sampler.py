@@ -41,7 +41,10 @@ class MultiTalkSampler(io.ComfyNode):
             "Picture and speech to a talking video of exactly the length of the "
             "sound: window by window, any length, one to six speakers. Beyond some minutes use "
             "MultiTalk Sample To Video: its memory does not grow.",
-            search_aliases=["talking head", "talking avatar", "lip sync", "lipsync", "dub video"],
+            search_aliases=[
+                *("talking head", "talking avatar", "lip sync", "lipsync", "dub video"),
+                *("infinitetalk", "image to video"),
+            ],
             inputs=[*model_inputs(), *media_inputs(), *SAMPLING, *noise_inputs()],
             outputs=[
                 (io.Image, "images", "All frames, 25 per second."),
@@ -83,7 +86,10 @@ class MultiTalkSampleToVideo(io.ComfyNode):
             "As MultiTalk Sampler, but each window goes straight into an mp4 (H.264 "
             "and AAC, with the graph inside): ten minutes need no more memory than ten seconds. "
             "The file plays from the first window on, even if the run is stopped.",
-            search_aliases=["talking head", "avatar video", "lip sync", "lipsync", "dub video"],
+            search_aliases=[
+                *("talking head", "avatar video", "lip sync", "lipsync", "dub video"),
+                *("long video", "save video", "streaming"),
+            ],
             inputs=[
                 *model_inputs(),
                 *media_inputs(),

@@ -6,11 +6,16 @@ tests/browser.
 
 from __future__ import annotations
 
+import json
+
 import pytest
+
+from pack.tools.make.note_size import note_height
 
 from .graph_geometry import (
     BADGE_PX,
     NAMES,
+    ROOT,
     TEXT_SCALE,
     around,
     group_box,
@@ -31,6 +36,14 @@ AFTER_RUN_PX = {
     "MultiTalkDialogue": 594,
     "MultiTalkSampler": 880,
     "MultiTalkVideoCombine": 402,
+}
+# Heights of notes as Nodes 2.0 draws them, measured.
+NOTES_PX = {
+    ("multitalk_dialogue", "Files"): 431,
+    ("multitalk_dialogue", "What to change"): 115,
+    ("multitalk_two_speakers_detector", "Files"): 323,
+    ("infinitetalk_dub_video", "What to change"): 212,
+    ("toy_dialogue", "Script"): 192,
 }
 EDGE_PX = 12  # a link may bow this far behind the nodes it connects
 
@@ -119,3 +132,16 @@ def test_nodes_stay_in_their_groups_after_a_run(name):
         for other in nodes:
             covered = other is not node and overlap((left, top, right, bottom), node_box(other))
             assert not covered, (node["type"], other["type"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notes_are_as_high_as_their_text_in_both_languages(name):
+    path = ROOT / "locales" / "zh" / "main.json"
+    chinese = json.loads(path.read_text(encoding="utf-8"))["MultiTalkGraphs"]
+    for node in read_graph(name)["nodes"]:
+        if node["type"] == "MarkdownNote":
+            (text,), (width, height) = node["widgets_values"], node["size"]
+            drawn = NOTES_PX.get((name, node["title"]), 0)
+            assert height >= max(drawn, note_height(text, width)), node["title"]
+            read = "\n".join(chinese.get(line, line) for line in text.split("\n"))
+            assert height >= note_height(read, width), node["title"]

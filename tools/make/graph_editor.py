@@ -29,6 +29,7 @@ from .graph_nodes import (
     height_in_both_modes,
     node_json,
 )
+from .note_size import note_height
 
 GROUP_PADDING_PX = 12
 GROUP_HEAD_PX = 80
@@ -144,11 +145,12 @@ def _use_json(schemas: Schemas, number: int, use: Use) -> Json:
 
 
 def _note_json(number: int, note: Note) -> Json:
+    width, height = note.size
     return {
         "id": number,
         "type": "MarkdownNote",
         "pos": list(note.at),
-        "size": list(note.size),
+        "size": [width, max(height, note_height(note.text, width))],
         "flags": {},
         "order": number - 1,
         "mode": 0,

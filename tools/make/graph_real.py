@@ -48,14 +48,27 @@ from .graph_words import (
     TYPED_SPEAKERS_NOTE,
     WHO_NOTE,
 )
+from .note_size import note_height
 
 ENCODER: Link = ("loaders", "speech encoder")
 NOTE_Y = 470
 """Below the player."""
+CHANGE_PX = 140
+"""The least: in Chinese a note may be longer."""
+NOTE_GAP_PX = 45
+"""Between two notes, for the title of the lower one."""
 
 
-def _note(title: str, text: str, column: tuple[int, int], y: int, height: int) -> Note:
-    return Note(at=(column[0], y), size=(column[1], height), title=title, text=text)
+def _note(title: str, text: str, column: tuple[int, int], y: int, height: int = 0) -> Note:
+    """A note as high as its text, or higher."""
+    size = (column[1], max(height, note_height(text, column[1])))
+    return Note(at=(column[0], y), size=size, title=title, text=text)
+
+
+def _notes_at_the_end(change: str, files: str) -> tuple[Note, Note]:
+    """What to change, and below it the files, in the last column."""
+    upper = _note("What to change", change, E, NOTE_Y, CHANGE_PX)
+    return upper, _note("Files", files, E, NOTE_Y + upper.size[1] + NOTE_GAP_PX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,9 +183,8 @@ def two_speakers(plan: Plan) -> Graph:
             combine(),
         ),
         notes=(
-            _note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, B, 840, 200),
-            _note("What to change", CHANGE_NOTE, E, NOTE_Y, 240),
-            _note("Files", files_note(plan.kit), A, 395, 255),
+            _note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, A, 395, 200),
+            *_notes_at_the_end(CHANGE_NOTE, files_note(plan.kit)),
         ),
         groups={
             "Voices": ("voice 1", "voice 2"),
@@ -182,7 +194,7 @@ def two_speakers(plan: Plan) -> Graph:
             "Who speaks when": ("tracks",),
             "Speech": ("speech",),
             "Who is who": ("speakers",),
-            "Video": ("sampler", "video"),
+            "Video": ("sampler", "video", "Files"),
         },
         bends={("sampler", "image"): ((960, 676),)},
     )
@@ -205,10 +217,7 @@ def _detected_speakers(plan: Plan) -> Graph:
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
-        notes=(
-            _note("What to change", DETECTED_CHANGE_NOTE, E, NOTE_Y, 130),
-            _note("Files", files_note(plan.kit, FACE_DETECTOR), E, NOTE_Y + 185, 160),
-        ),
+        notes=(*_notes_at_the_end(DETECTED_CHANGE_NOTE, files_note(plan.kit, FACE_DETECTOR)),),
         groups={
             "Voices": ("voice 1", "voice 2"),
             "Picture": ("image",),
@@ -219,7 +228,7 @@ def _detected_speakers(plan: Plan) -> Graph:
             "Face model": ("detector model",),
             "Face detector": ("detector",),
             "Who is who": ("speakers",),
-            "Video": ("sampler", "video"),
+            "Video": ("sampler", "video", "Files"),
         },
         bends={("sampler", "image"): ((960, 560),)},
     )
@@ -243,8 +252,7 @@ def multitalk_dialogue() -> Graph:
         notes=(
             _note("Script", SCRIPT_NOTE, A, 0, 220),
             _note("Who is who", WHO_NOTE, A, 895, 125),
-            _note("What to change", DIALOGUE_CHANGE_NOTE, E, NOTE_Y, 130),
-            _note("Files", files_note(plan.kit, KOKORO), E, NOTE_Y + 185, 160),
+            *_notes_at_the_end(DIALOGUE_CHANGE_NOTE, files_note(plan.kit, KOKORO)),
         ),
         groups={
             "Picture": ("image",),
@@ -254,7 +262,7 @@ def multitalk_dialogue() -> Graph:
             "Prompt": ("positive", "negative"),
             "Speech": ("speech",),
             "Who is who": ("speakers",),
-            "Video": ("sampler", "video"),
+            "Video": ("sampler", "video", "Files"),
         },
         bends={
             ("sampler", "image"): ((600, 380), (638, 436), (960, 446)),

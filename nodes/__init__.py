@@ -9,12 +9,14 @@ class MultiTalkExtension(ComfyExtension):
     """What the host asks for when it loads the pack."""
 
     async def on_load(self) -> None:
-        """Make the toy's files known to the host's loaders."""
+        """Make the toy's files known to the host's loaders, and speak to its users."""
         from .host import register_folders
         from .texts import clean_logs
+        from .unchosen import listen
 
         register_folders()
         clean_logs()
+        listen()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes, in the order of a graph."""

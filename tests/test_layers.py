@@ -49,7 +49,7 @@ BELOW = {
 NODE_FLOORS = [
     {
         *("sockets", "host", "values", "widgets", "checked"),
-        *("sounds", "pictures", "own_files", "video_place", "texts", "progress"),
+        *("sounds", "pictures", "own_files", "video_place", "texts", "progress", "unchosen"),
     },
     {"loading"},
     {"sampling", "voices"},

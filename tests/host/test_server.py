@@ -102,6 +102,13 @@ def test_a_refusal_reaches_the_api_as_a_sentence(running):
         prompt = toy(**{name: value})
         with pytest.raises(HostError, match=sentence):
             client.run(prompt)
+    prompt = toy()
+    prompt["90"] = {"class_type": "LoadAudio", "inputs": {"audio": ""}}
+    for node in prompt.values():
+        if node["class_type"] == "MultiTalkSpeechEmbedding":
+            node["inputs"]["audio"] = ["90", 0]
+    with pytest.raises(HostError, match="no sound is chosen yet"):
+        client.run(prompt)
 
 
 def test_half_a_character_in_a_file_leaves_the_worker_alive(running):

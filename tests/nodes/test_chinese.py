@@ -83,7 +83,7 @@ def table_rows(text):
 
 def test_front_page_names_the_files_and_presets_of_the_english_one():
     rows = table_rows(read(ROOT / "README.md"))
-    assert len(rows) > 18
+    assert len(rows) >= 4  # presets; the files stand in docs/models.md
     assert table_rows(read(FRONT)) == rows
     assert f"]({FRONT.name})" in read(ROOT / "README.md").splitlines()[0]
 

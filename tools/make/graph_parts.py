@@ -1,4 +1,7 @@
-"""What the shipped graphs have in common: model files, words for the user, the loaders."""
+"""What the shipped graphs have in common: model files, words for the user, the loaders.
+
+The files are those of models.md section 1.
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ The mp4 is saved in `output/video`.
 
 TOY_OWN_NOTE = f"""\
 {TOY_NOTE}
-Your own *picture* and *voice_1*: press **App** at the upper left. It shows the graph as a form \
-with a button for each file.
+Your own picture and voice: drop both files onto *MultiTalk Example*. Or press **App** at the \
+upper left: the graph as a form, with a button for each file.
 """
 
 TOY_DIALOGUE_NOTE = f"""\

@@ -34,8 +34,8 @@ VIEW = {"width": 1600, "height": 1000}
 CROP = (160, 90, 1440, 910)
 """What the editor fits a graph into, without most of its panels."""
 COLUMNS, TITLE_PX = 3, 40
-SCALE = 0.85
-SHEET_BYTES = 650_000
+SCALE = 0.72
+SHEET_BYTES = 400_000
 
 
 def take(page: Page, name: str) -> Image.Image:

@@ -26,7 +26,9 @@ pack.__path__ = [str(ROOT)]
 sys.modules["pack"] = pack
 sys.dont_write_bytecode = True
 
-MOST_BYTES = 110_000
+MOST_BYTES = 60_000
+PIXELS = 320
+"""Along an edge: as large as the page shows a picture."""
 STEP = 2  # every second frame of a film
 RATE_HZ = 16_000
 
@@ -94,8 +96,11 @@ def piece(
 
 def encode(frames: list[Any], rate: float) -> bytes:
     """A moving WebP picture of at most MOST_BYTES."""
+    from PIL import Image
+
+    frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
     data = b""
-    for quality in (74, 50, 30, 18):
+    for quality in (74, 60, 50, 40, 30, 22, 16):
         buffer = io.BytesIO()
         frames[0].save(
             buffer,
@@ -105,7 +110,7 @@ def encode(frames: list[Any], rate: float) -> bytes:
             duration=round(1000 / rate),
             loop=0,
             quality=quality,
-            method=4,
+            method=5,
         )
         data = buffer.getvalue()
         if len(data) <= MOST_BYTES:

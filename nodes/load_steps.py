@@ -6,41 +6,18 @@ base again. What reads weights is imported where it is used, so that the host st
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import comfy.model_patcher
 from comfy_api.latest import io
 
-from ..multitalk.config import FAMILIES
-from .host import AUDIO_PART_FOLDERS, BASE_FOLDERS, IN_BASE, LORA_FOLDERS, file_stamps
-from .loading.audio_hooks import AttachedAudio, attach_audio, check_model
+from .host import IN_BASE, LORA_FOLDERS, file_stamps
+from .loading.attaching import FAMILY, model_stamps, with_audio
 from .loading.experts import join_experts, share_audio
 from .loading.quantizations import QUANTIZATIONS
 from .progress import Waiting
 from .values import check_choice, check_inputs, check_names
-from .widgets import Widget, schema
-
-if TYPE_CHECKING:
-    from ..multitalk.model.model_files import AudioFile
-
-logger = logging.getLogger("multitalk.nodes")
-
-FAMILY = Widget(
-    "family",
-    "Window rules the weights were trained for. auto: FlashTalk if the name of the file or "
-    "its folder contains 'flashtalk', InfiniteTalk if the file name contains 'infinite', else "
-    "MultiTalk.",
-    default="auto",
-    choices=("auto", *FAMILIES),
-    advanced=True,
-)
-
-
-def model_stamps(base: str, audio_part: str) -> object:
-    """Changes with the files of base and audio part."""
-    audio = [] if audio_part == IN_BASE else [audio_part]
-    return (file_stamps([base], BASE_FOLDERS), file_stamps(audio, AUDIO_PART_FOLDERS))
+from .widgets import schema
 
 
 class MultiTalkReadFiles(io.ComfyNode):
@@ -157,26 +134,3 @@ class MultiTalkAddLoras(io.ComfyNode):
             check_inputs({"low_noise_model": low_noise_model}, "low_noise_model")
             model = join_experts(model, low_noise_model)
         return io.NodeOutput(model)
-
-
-def with_audio(
-    model: comfy.model_patcher.ModelPatcher, file: AudioFile, family: str, weight_dtype: str
-) -> comfy.model_patcher.ModelPatcher:
-    """A clone of a MODEL with the audio part of a file.
-
-    Raises:
-        ValueError: If they do not belong together.
-    """
-    from ..multitalk.model.kinds import contradicts
-    from .loading.audio_part import load_audio_part
-    from .loading.model_files import choose_family
-
-    check_model(model, file.config, file.name)
-    dtype = model.model.get_dtype_inference()
-    part = load_audio_part(file, dtype, weight_dtype)
-    chosen = choose_family(file, family)
-    if note := contradicts(file.header, family):
-        logger.warning("[MultiTalk] %s", note)
-    logger.info("[MultiTalk] audio part %s, %s rules, %s", file.name, chosen, dtype)
-    attached = AttachedAudio(name=file.name, family=chosen, config=file.config)
-    return attach_audio(model, part, attached)

@@ -24,7 +24,7 @@ from .host import (
     file_stamps,
     list_files,
 )
-from .load_steps import FAMILY, model_stamps, with_audio
+from .loading.attaching import FAMILY, model_stamps, with_audio
 from .loading.audio_hooks import check_model
 from .loading.experts import join_experts, share_audio
 from .loading.quantizations import QUANTIZATIONS

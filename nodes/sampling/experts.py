@@ -10,7 +10,7 @@ the host, and a sampler's own noise comes from another seed there. Source: decis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import comfy.samplers
@@ -131,19 +131,20 @@ def _with_guidance(model: ModelPatcher, held: LowNoise) -> ModelPatcher:
     low: ModelPatcher = held.model.clone()
     now, then = model.model_options, held.joined.model_options
     for key in (CALC, PRE, COMBINE, POST, ALWAYS):
-        value, before = now.get(key), then.get(key)
-        if isinstance(value, list):
-            added = [row for row in value if all(row is not old for old in before or ())]
-            if added:
-                low.model_options[key] = [*low.model_options.get(key, ()), *added]
-        elif value is not None and value is not before:
-            low.model_options[key] = value
+        if not isinstance(now.get(key), list):
+            low.model_options |= {key: now[key]} if now.get(key) is not then.get(key) else {}
+        elif added := _added(now[key], then.get(key)):
+            low.model_options[key] = [*low.model_options.get(key, ()), *added]
+    before = held.joined.wrappers.get(PREDICT, {})
     for key, functions in model.wrappers.get(PREDICT, {}).items():
-        before = held.joined.wrappers.get(PREDICT, {}).get(key, ())
-        for function in functions:
-            if all(function is not old for old in before):
-                low.add_wrapper_with_key(PREDICT, key, function)
+        for function in _added(functions, before.get(key)):
+            low.add_wrapper_with_key(PREDICT, key, function)
     return low
+
+
+def _added(now: Sequence[Any], then: Sequence[Any] | None) -> list[Any]:
+    """What is new in a list."""
+    return [row for row in now if all(row is not old for old in then or ())]
 
 
 def check_experts(model: ModelPatcher, *, step_cache: bool) -> None:

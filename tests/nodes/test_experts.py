@@ -2,60 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from pack.tests.nodes.stops import frames_of
+from pack.tests.nodes.test_expert_files import HIGH, LOW
 from pack.tests.nodes.test_other_nodes import apply
-from pack.tests.nodes.test_refusals import refuse
-from pack.tools.host.prompts import TOY, node, talk
 
 pytestmark = pytest.mark.host
-HIGH, LOW = "test_high_noise.safetensors", "test_low_noise.safetensors"
-STEPS, SHIFT = 4, 5.0  # noise levels 1, 0.91, 0.71, 0.005: two above the boundary
-SHORT = {"seconds": 0.3, "size__width": 32, "size__height": 32, "preset__steps": STEPS}
-SHORT |= {"preset__shift": SHIFT}
+STEPS = 4
 
 
 @pytest.fixture(scope="module")
-def files(other_files):
-    """Two small experts that are told by their names, one of another size, and a LoRA."""
-    import folder_paths
-    from toy import build_base
-
-    folder = other_files / "diffusion_models"
-
-    def save(name, **sizes):
-        state, metadata = build_base(dtype=torch.float32, **sizes)
-        config = json.loads(metadata["config"])
-        del config["multitalk"]  # where the toy says that it needs no CLIP vision
-        save_file(state, folder / name, {"config": json.dumps(config)})
-
-    save(HIGH, seed=1)
-    save(LOW, seed=2)
-    save("test_other_low_noise.safetensors", seed=2, ffn=256)
-    loras = other_files / "loras"
-    loras.mkdir(exist_ok=True)
-    folder_paths.add_model_folder_path("loras", str(loras))
-    random = torch.Generator().manual_seed(3)
-    lora = {
-        f"diffusion_model.blocks.{i}.self_attn.q.lora_{part}.weight": torch.randn(
-            *shape, generator=random
-        )
-        for i in range(4)
-        for part, shape in (("A", (4, 128)), ("B", (128, 4)))
-    }
-    save_file(lora, loras / "test_pair_low_noise.safetensors")
-    folder_paths.filename_list_cache.clear()
-    return other_files
-
-
-@pytest.fixture(scope="module")
-def bench(host, files):
+def bench(host, expert_files):
     """Both experts with one audio part, the low-noise one with a LoRA, and a window to sample."""
     import comfy.sd
 
@@ -65,18 +26,16 @@ def bench(host, files):
     from pack.nodes.loading.experts import share_audio
 
     def load(name):
-        path = str(files / "diffusion_models" / name)
+        path = str(expert_files / "diffusion_models" / name)
         return comfy.sd.load_diffusion_model(path, {"dtype": torch.float32})
 
-    file = files / "model_patches" / "test_random_audio.safetensors"
+    file = expert_files / "model_patches" / "test_random_audio.safetensors"
     part = load_audio_part(AudioFile.read(file), torch.float32)
     attached = AttachedAudio(name="toy", family="multitalk", config=part.model.config)
     high = attach_audio(load(HIGH), part, attached)
     random = torch.Generator().manual_seed(0)
 
-    def draw(*shape):
-        return torch.randn(*shape, generator=random)
-
+    draw = partial(torch.randn, generator=random)
     low = share_audio(load(LOW), high)
     low.add_patches({"diffusion_model.blocks.0.self_attn.q.weight": ("diff", (draw(128, 128),))})
     image = {"concat_latent_image": draw(1, 16, 3, 4, 4), "concat_mask": torch.ones(1, 1, 3, 4, 4)}
@@ -96,10 +55,10 @@ def levels():
 
 
 def sample(guider, noise, latent, sigmas, name="euler", **more):
-    import comfy.samplers
+    from comfy.samplers import sampler_object
 
-    kind = comfy.samplers.sampler_object(name)
-    return guider.sample(noise, latent, kind, sigmas, disable_pbar=True, seed=1, **more)
+    more |= {"disable_pbar": True, "seed": 1}
+    return guider.sample(noise, latent, sampler_object(name), sigmas, **more)
 
 
 def ours(bench, model, *, strength=0.0, text=1.0, motion=None, name="euler", **more):
@@ -290,116 +249,3 @@ def test_identity_knows_the_second_expert_and_its_lora(bench):
     kinds = [bench.high, joined(bench), join_experts(bench.high, changed)]
     assert len({digest(model) for model in kinds}) == 3
     assert digest(joined(bench)) == digest(joined(bench))
-
-
-def loaded(prompt, **changes):
-    """The prompt with MultiTalk Load Model of both experts."""
-    prompt.pop("base", None)
-    inputs = {"base": HIGH, "audio_part": TOY["audio_part"], "low_noise_base": LOW}
-    prompt["model"] = node("MultiTalkLoadModel", **(inputs | changes))
-    return prompt
-
-
-ON_LOW = {
-    "low_noise_loras": "1",
-    "low_noise_loras.lora_1": "test_pair_low_noise.safetensors",
-    "low_noise_loras.strength_1": 0.5,
-}
-
-
-def test_both_ways_of_loading_are_equal(host, files):
-    def attached(low):
-        prompt = talk(**SHORT)
-        prompt["base"] = node("UNETLoader", unet_name=HIGH, weight_dtype="default")
-        prompt["base_2"] = node("UNETLoader", unet_name=LOW, weight_dtype="default")
-        prompt["lora"] = node(
-            "LoraLoaderModelOnly",
-            model=["base_2", 0],
-            lora_name="test_pair_low_noise.safetensors",
-            strength_model=0.5,
-        )
-        prompt["model"]["inputs"]["low_noise_model"] = [low, 0]
-        return frames_of(host, prompt)
-
-    plain = frames_of(host, loaded(talk(**SHORT)))
-    assert torch.equal(plain, attached("base_2"))
-    changed = frames_of(host, loaded(talk(**SHORT), **ON_LOW))
-    assert torch.allclose(attached("lora"), changed)
-    assert not torch.equal(plain, changed)
-
-
-def test_report_says_which_steps_and_which_loras(host, files):
-    wrong = {name.replace("low_noise_", "", 1): value for name, value in ON_LOW.items()}
-    wrong = {name.replace(".low_noise_", "."): value for name, value in wrong.items()}
-    result = host.run(loaded(talk(**SHORT), **ON_LOW, **wrong), host.executor())
-    assert result.ok, result.error
-    report, said = result.outputs["sampler"][2][0], result.outputs["model"][1][0]
-    assert "experts: steps 1-2 of 4 on the high-noise expert, steps 3-4 on the low-noise" in report
-    assert "LoRA: 8 weights changed" in report
-    assert "by its name the high-noise expert; the other is called low noise" in said
-    assert f"on the low-noise expert, {LOW}:\ntest_pair_low_noise.safetensors: PEFT" in said
-    assert said.count("was made for the low-noise expert by its name, and changes the other") == 1
-
-
-def test_one_expert_alone_says_so(host, files):
-    prompt = loaded(talk(**SHORT), base=LOW, low_noise_base="none")
-    result = host.run(prompt)
-    assert result.ok, result.error
-    assert f"{LOW} alone: it is the low-noise expert of two" in result.outputs["model"][1][0]
-
-
-REFUSED = {
-    "twice": ({"low_noise_base": HIGH}, "is chosen as base and as low_noise_base"),
-    "swapped": (
-        {"base": LOW, "low_noise_base": HIGH},
-        f"{LOW} is the low-noise expert by its name, and stands in base. Choose",
-    ),
-    "high in both": (
-        {"base": TOY["base"], "low_noise_base": HIGH},
-        "is the high-noise expert by its name, and stands in low_noise_base",
-    ),
-    "other size": (
-        {"low_noise_base": "test_other_low_noise.safetensors"},
-        "are of different sizes (ffn 384 and 256)",
-    ),
-    "no base": ({"low_noise_base": "test_t2v.safetensors"}, "a WAN model of another kind (T2V"),
-    "LoRAs of nothing": ({"low_noise_base": "none", **ON_LOW}, "and low_noise_base is none"),
-    "audio in base": (
-        {"base": "SoulX-FlashTalk/test_whole.safetensors", "audio_part": "(in base)"},
-        "holds a base and an audio part, and low_noise_base is chosen",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_wrong_pairs_are_refused_before_anything_is_read(host, files, case):
-    changes, message = REFUSED[case]
-    assert message in refuse(host, loaded(talk(**SHORT), **changes))
-
-
-def test_step_cache_is_refused(host, files):
-    message = "step_cache is on, and the MODEL has two experts"
-    settings = {**SHORT, "preset__steps": 40, "step_cache": 0.2}
-    assert message in refuse(host, loaded(talk(**settings)))
-    prompt = talk(**settings)
-    prompt["base_2"] = node("TestCountedModel", name=LOW)
-    prompt["model"]["inputs"]["low_noise_model"] = ["base_2", 0]
-    assert message in refuse(host, prompt)
-
-
-@pytest.mark.parametrize(
-    ("low", "message"),
-    [
-        ("test_t2v.safetensors", "The model is of another kind (WAN21, 16 input channels)"),
-        (HIGH, "The same model is connected to model and to low_noise_model"),
-        ("again", "The model already carries the audio part"),
-    ],
-)
-def test_attach_refuses_what_is_no_pair(host, files, low, message):
-    prompt = talk(**SHORT)
-    prompt["base"] = node("UNETLoader", unet_name=HIGH, weight_dtype="default")
-    prompt["base_2"] = node("UNETLoader", unet_name=low, weight_dtype="default")
-    if low == "again":
-        prompt["base_2"] = node("MultiTalkAttach", model=["base", 0], audio_part=TOY["audio_part"])
-    prompt["model"]["inputs"]["low_noise_model"] = ["base_2", 0]
-    assert message in host.run(prompt).error["exception_message"]

@@ -18,6 +18,8 @@ MIN_LOUDNESS_S = 0.4  # one block of BS.1770; shorter sounds cannot be measured
 VAE_SPACE = 8  # pixels per latent cell
 VAE_TIME = 4  # frames per latent frame, after the first
 BASE_IN_CHANNELS = 36  # of WAN I2V: 16 noisy + 4 mask + 16 condition latents
+# Timesteps of 1 from which on the high-noise expert of WAN 2.2 is at work, by input channels.
+EXPERT_BOUNDARIES = {BASE_IN_CHANNELS: 0.9, 16: 0.875}  # I2V, T2V
 TOKEN_PX = 16  # pixels per token: latent cell x patch of 2
 AUDIO_RADIUS = 2  # neighbouring audio frames on each side of a frame
 AUDIO_WINDOW = 2 * AUDIO_RADIUS + 1

@@ -74,9 +74,10 @@ class MultiTalkGuider(io.ComfyNode):
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         """Make the guider of one window."""
         from .sampling.denoiser import empty_conditioning
+        from .sampling.experts import talk_guider
         from .sampling.finite import check_texts
         from .sampling.other_nodes import check_other_nodes, check_sampling
-        from .sampling.talk_guider import TalkGuider, with_text
+        from .sampling.talk_guider import with_text
 
         check_inputs(inputs, "speech", "model")
         check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
@@ -92,7 +93,8 @@ class MultiTalkGuider(io.ComfyNode):
         negative = inputs.get("negative") or with_text(positive, empty_conditioning(model))
         begin = Motion(latents=latent[:, :, :1], noise=None)
         motion = None if family == "multitalk" else begin
-        return io.NodeOutput(TalkGuider(model, positive, negative, audio, plan, motion=motion))
+        guider = talk_guider(model, positive, negative, audio, plan, motion=motion)
+        return io.NodeOutput(guider)
 
 
 def start_latent(positive: list[Any]) -> Tensor:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import comfy.model_patcher
 import folder_paths
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
-from ..multitalk.config import FAMILIES
 from .host import (
     AUDIO_PART_FOLDERS,
     BASE_FOLDERS,
@@ -25,31 +24,22 @@ from .host import (
     file_stamps,
     list_files,
 )
-from .loading.audio_hooks import AttachedAudio, attach_audio, check_model
+from .loading.attaching import FAMILY, model_stamps, with_audio
+from .loading.audio_hooks import check_model
+from .loading.experts import join_experts, share_audio
 from .loading.quantizations import QUANTIZATIONS
 from .progress import Waiting, send_text
-from .values import check_choice, check_inputs, check_names
+from .values import check_inputs, check_names, missing_lazy
 from .widgets import Widget, schema
-
-if TYPE_CHECKING:
-    from ..multitalk.model.model_files import AudioFile
 
 logger = logging.getLogger("multitalk.nodes")
 
-NO_LORAS = "none"
+NO_LORAS = NONE = "none"
+LOW_NOISE_BASE, LOW_NOISE_LORAS = "low_noise_base", "low_noise_loras"
 MAX_LORAS = 5
 
 
 _MODEL_OUTPUT = (io.Model, "model", "For MultiTalk Sampler.")
-FAMILY = Widget(
-    "family",
-    "Window rules the weights were trained for. auto: FlashTalk if the name of the file or "
-    "its folder contains 'flashtalk', InfiniteTalk if the file name contains 'infinite', else "
-    "MultiTalk.",
-    default="auto",
-    choices=("auto", *FAMILIES),
-    advanced=True,
-)
 
 
 def _audio_part(*extra: str) -> Widget:
@@ -74,7 +64,7 @@ def _weight_dtype(what: str) -> Widget:
     )
 
 
-def _loras() -> Widget:
+def _loras(name: str, words: str) -> Widget:
     files = folder_paths.get_filename_list("loras")
     rows = [
         row
@@ -90,8 +80,8 @@ def _loras() -> Widget:
         )
     ]
     return Widget(
-        "loras",
-        "How many LoRAs, for example lightx2v with preset lightx2v.",
+        name,
+        words,
         # NO_LORAS as 0. The editor puts numbers first, and a new node took 1 of them.
         parts={**{str(n): rows[: 2 * n] for n in range(MAX_LORAS + 1)}, NO_LORAS: ()},
         optional=True,
@@ -107,25 +97,39 @@ class MultiTalkLoadModel(io.ComfyNode):
         return schema(
             "MultiTalk Load Model",
             "loaders",
-            "WAN 2.1 I2V with the audio part of MultiTalk or InfiniteTalk, or FlashTalk as one, "
-            "and up to five LoRAs, from every file layout in use. The MODEL works with the host's "
-            "own nodes too.",
+            "WAN I2V with the audio part of MultiTalk or InfiniteTalk, or FlashTalk as one, "
+            "and up to five LoRAs, from every file layout in use; of WAN 2.2 both experts. The "
+            "MODEL works with the host's own nodes too.",
             search_aliases=[
-                *("talking avatar", "wan", "infinitetalk", "flashtalk", "lora", "gguf"),
+                *("talking avatar", "wan", "wan 2.2", "infinitetalk", "flashtalk", "lora", "gguf"),
                 *("quanto", "fp8"),
             ],
             inputs=[
                 Widget(
                     "base",
-                    "WAN 2.1 I2V 14B in models/diffusion_models, for example "
-                    "wan2.1_i2v_480p_14B_fp16.safetensors. The first part of a model in several "
-                    "parts stands for all.",
+                    "WAN I2V 14B in models/diffusion_models, for example "
+                    "wan2.1_i2v_480p_14B_fp16.safetensors; of WAN 2.2 the high-noise expert. The "
+                    "first part of a model in several parts stands for all.",
                     choices=list_files(BASE_FOLDERS),
                 ),
                 _audio_part(IN_BASE),
                 _weight_dtype("each file"),
                 FAMILY,
-                _loras(),
+                _loras("loras", "How many LoRAs, for example lightx2v with preset lightx2v."),
+                Widget(
+                    LOW_NOISE_BASE,
+                    "The low-noise expert of WAN 2.2 I2V, for example "
+                    "wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors; base is then the high-noise "
+                    "one. Experimental: the audio part was trained on WAN 2.1.",
+                    default=NONE,
+                    choices=[NONE, *list_files(BASE_FOLDERS)],
+                    optional=True,
+                ),
+                _loras(
+                    LOW_NOISE_LORAS,
+                    "How many LoRAs the low-noise expert has; loras then change the high-noise one "
+                    "alone. LoRAs for WAN 2.2 come in pairs, a file for each.",
+                ),
             ],
             outputs=[
                 _MODEL_OUTPUT,
@@ -141,11 +145,22 @@ class MultiTalkLoadModel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(
-        cls, base: str, audio_part: str, loras: dict[str, Any] | None = None, **_choices: Any
+        cls,
+        base: str,
+        audio_part: str,
+        loras: dict[str, Any] | None = None,
+        low_noise_base: str = NONE,
+        low_noise_loras: dict[str, Any] | None = None,
+        **_choices: Any,
     ) -> object:
         """Changes with the files."""
         names = [name for name, _ in _read_loras(loras)]
-        return (_model_stamps(base, audio_part), file_stamps(names, LORA_FOLDERS))
+        stamps = (model_stamps(base, audio_part), file_stamps(names, LORA_FOLDERS))
+        if low_noise_base == NONE:
+            return stamps
+        names = [name for name, _ in _read_loras(low_noise_loras, LOW_NOISE_LORAS)]
+        second = file_stamps([low_noise_base], BASE_FOLDERS)
+        return (*stamps, second, file_stamps(names, LORA_FOLDERS))
 
     @classmethod
     def execute(
@@ -155,153 +170,56 @@ class MultiTalkLoadModel(io.ComfyNode):
         weight_dtype: str = "default",
         family: str = "auto",
         loras: dict[str, Any] | None = None,
+        low_noise_base: str = NONE,
+        low_noise_loras: dict[str, Any] | None = None,
         **unknown: Any,
     ) -> io.NodeOutput:
         """Check all headers, then expand into what reads the files and what adds LoRAs."""
-        from ..multitalk.model.kinds import contradicts, describe
-        from .loading.loras import report_loras
-        from .loading.model_files import find_model_files
+        from .loading.load_report import report_files
 
         check_names(unknown)
-        check_inputs({"loras": loras})
-        found = find_model_files(base, audio_part, cls.hidden.dynprompt)
-        found.check_family(family)
-        chosen = _read_loras(loras)
-        headers = [found.base] if audio_part == IN_BASE else [found.base, found.audio.header]
-        changes = report_loras(chosen, found.network, cls.hidden.dynprompt)
-        said = [*map(describe, headers), contradicts(found.audio.header, family), changes]
-        report = "\n\n".join(text for text in said if text)
-        logger.info("[MultiTalk] %s", report)
-        if changes:
-            send_text(changes, cls.hidden.unique_id)
+        check_inputs({"loras": loras, LOW_NOISE_LORAS: low_noise_loras})
+        chosen, low_chosen = _read_loras(loras), _read_loras(low_noise_loras, LOW_NOISE_LORAS)
+        said = report_files(
+            {"base": base, "audio_part": audio_part, LOW_NOISE_BASE: low_noise_base},
+            family,
+            chosen,
+            low_chosen,
+            cls.hidden.dynprompt,
+        )
+        logger.info("[MultiTalk] %s", said.text)
+        if said.short:
+            send_text(said.short, cls.hidden.unique_id)
         graph = GraphBuilder()
-        files = {"base": base, "audio_part": audio_part}
-        model = graph.node(
-            "MultiTalkReadFiles", **files, weight_dtype=weight_dtype, family=family
-        ).out(0)
-        used = [(name, strength) for name, strength in chosen if strength != 0]
-        if used:
-            model = graph.node("MultiTalkAddLoras", model=model, loras=json.dumps(used)).out(0)
-        return io.NodeOutput(model, report, expand=graph.finalize())
+        more = {"audio_part": audio_part, "weight_dtype": weight_dtype, "family": family}
+        model = first = graph.node("MultiTalkReadFiles", base=base, **more).out(0)
+        second: dict[str, Any] = {}
+        if low_noise_base != NONE:
+            both = {"base": low_noise_base, "high_noise_model": first}
+            low = graph.node("MultiTalkReadFiles", **both, **more).out(0)
+            if low_loras := _in_use(low_chosen):
+                low = graph.node("MultiTalkAddLoras", model=low, loras=low_loras).out(0)
+            second = {"low_noise_model": low}
+        used = _in_use(chosen)
+        if used or second:
+            model = graph.node("MultiTalkAddLoras", model=first, loras=used or "[]", **second).out(
+                0
+            )
+        return io.NodeOutput(model, said.text, expand=graph.finalize())
 
 
-def _read_loras(choice: dict[str, Any] | None) -> list[tuple[str, float]]:
+def _read_loras(choice: dict[str, Any] | None, name: str = "loras") -> list[tuple[str, float]]:
     """File names and strengths."""
-    if choice is None or choice["loras"] == NO_LORAS:
+    if choice is None or choice[name] == NO_LORAS:
         return []
-    numbers = range(1, int(choice["loras"]) + 1)
+    numbers = range(1, int(choice[name]) + 1)
     return [(choice[f"lora_{n}"], choice[f"strength_{n}"]) for n in numbers]
 
 
-def _model_stamps(base: str, audio_part: str) -> object:
-    audio = [] if audio_part == IN_BASE else [audio_part]
-    return (file_stamps([base], BASE_FOLDERS), file_stamps(audio, AUDIO_PART_FOLDERS))
-
-
-class MultiTalkReadFiles(io.ComfyNode):
-    """Inside MultiTalk Load Model: read base and audio part."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        """What the node takes and gives."""
-        return schema(
-            "MultiTalk Read Files",
-            "loaders",
-            "Part of MultiTalk Load Model; use that node.",
-            inputs=[
-                io.String.Input("base", tooltip="File of the base model."),
-                io.String.Input("audio_part", tooltip=f"File of the audio part, or {IN_BASE}."),
-                io.String.Input("weight_dtype", tooltip="As in MultiTalk Load Model."),
-                io.String.Input("family", tooltip="As in MultiTalk Load Model."),
-            ],
-            outputs=[(io.Model, "model", "Base with audio part.")],
-            hidden=[io.Hidden.dynprompt],
-            is_dev_only=True,
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, base: str, audio_part: str, **_choices: str) -> object:
-        """Changes with the files."""
-        return _model_stamps(base, audio_part)
-
-    @classmethod
-    def execute(
-        cls, base: str, audio_part: str, weight_dtype: str, family: str, **unknown: Any
-    ) -> io.NodeOutput:
-        """Check both headers, then load."""
-        check_names(unknown)
-        from .loading.base_model import load_base
-        from .loading.model_files import find_model_files
-
-        check_choice("weight_dtype", weight_dtype, QUANTIZATIONS)
-        FAMILY.read({"family": family})
-        found = find_model_files(base, audio_part, cls.hidden.dynprompt)
-        found.check_family(family)
-        with Waiting(f"loading {base}", "loaded") as waiting:
-            model = load_base(found, weight_dtype)
-            waiting.say(f"loading {found.audio.name}")
-            return io.NodeOutput(_with_audio(model, found.audio, family, weight_dtype))
-
-
-class MultiTalkAddLoras(io.ComfyNode):
-    """Inside MultiTalk Load Model: add LoRAs."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        """What the node takes and gives."""
-        return schema(
-            "MultiTalk Add LoRAs",
-            "loaders",
-            "Part of MultiTalk Load Model; use that node.",
-            node_id="MultiTalkAddLoras",
-            inputs=[
-                io.Model.Input("model", tooltip="Base with audio part."),
-                io.String.Input("loras", tooltip="JSON: file names and strengths."),
-            ],
-            outputs=[(io.Model, "model", "With LoRAs.")],
-            hidden=[io.Hidden.dynprompt],
-            is_dev_only=True,
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, loras: str, model: Any = None) -> object:
-        """Changes with the files."""
-        from .loading.loras import read_chosen
-
-        return file_stamps([name for name, _ in read_chosen(loras)], LORA_FOLDERS)
-
-    @classmethod
-    def execute(
-        cls, model: comfy.model_patcher.ModelPatcher, loras: str, **unknown: Any
-    ) -> io.NodeOutput:
-        """Add one after the other."""
-        check_names(unknown)
-        from .loading.loras import apply_lora, read_chosen
-
-        check_inputs({"model": model}, "model")
-        with Waiting("adding LoRAs", "LoRAs added") as waiting:
-            for name, strength in read_chosen(loras):
-                waiting.say(f"adding {name}")
-                model = apply_lora(model, name, strength, cls.hidden.dynprompt)
-        return io.NodeOutput(model)
-
-
-def _with_audio(
-    model: comfy.model_patcher.ModelPatcher, file: AudioFile, family: str, weight_dtype: str
-) -> comfy.model_patcher.ModelPatcher:
-    from ..multitalk.model.kinds import contradicts
-    from .loading.audio_part import load_audio_part
-    from .loading.model_files import choose_family
-
-    check_model(model, file.config, file.name)
-    dtype = model.model.get_dtype_inference()
-    part = load_audio_part(file, dtype, weight_dtype)
-    chosen = choose_family(file, family)
-    if note := contradicts(file.header, family):
-        logger.warning("[MultiTalk] %s", note)
-    logger.info("[MultiTalk] audio part %s, %s rules, %s", file.name, chosen, dtype)
-    attached = AttachedAudio(name=file.name, family=chosen, config=file.config)
-    return attach_audio(model, part, attached)
+def _in_use(chosen: list[tuple[str, float]]) -> str:
+    """Files and strengths that change something, as JSON; empty: none."""
+    used = [(name, strength) for name, strength in chosen if strength != 0]
+    return json.dumps(used) if used else ""
 
 
 class MultiTalkAttach(io.ComfyNode):
@@ -313,14 +231,25 @@ class MultiTalkAttach(io.ComfyNode):
         return schema(
             "MultiTalk Attach",
             "loaders",
-            "The audio part on a WAN 2.1 I2V MODEL that came from any other loader: "
-            "GGUF, merged, with LoRAs, compiled.",
+            "The audio part on a WAN I2V MODEL that came from any other loader: GGUF, merged, "
+            "with LoRAs, compiled; on both experts of WAN 2.2.",
             search_aliases=["talking avatar", "lip sync", "infinitetalk", "model patch"],
             inputs=[
-                io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 I2V model."),
+                io.Model.Input(
+                    "model",
+                    lazy=True,
+                    tooltip="A WAN I2V model; of WAN 2.2 the high-noise expert.",
+                ),
                 _audio_part(),
                 FAMILY,
                 _weight_dtype("the file"),
+                io.Model.Input(
+                    "low_noise_model",
+                    lazy=True,
+                    optional=True,
+                    tooltip="The low-noise expert of WAN 2.2, from a loader of its own with LoRAs "
+                    "of its own. Free for WAN 2.1.",
+                ),
             ],
             outputs=[_MODEL_OUTPUT],
             hidden=[io.Hidden.dynprompt],
@@ -332,12 +261,12 @@ class MultiTalkAttach(io.ComfyNode):
         return file_stamps([audio_part], AUDIO_PART_FOLDERS)
 
     @classmethod
-    def check_lazy_status(cls, audio_part: str, model: Any = None, **_inputs: Any) -> list[str]:
+    def check_lazy_status(cls, audio_part: str, **inputs: Any) -> list[str]:
         """Refuse a wrong audio file before the base is read."""
         from .loading.model_files import find_audio_file
 
         find_audio_file(audio_part, cls.hidden.dynprompt)
-        return ["model"] if model is None else []
+        return missing_lazy(inputs, "model", "low_noise_model")
 
     @classmethod
     def execute(
@@ -346,6 +275,7 @@ class MultiTalkAttach(io.ComfyNode):
         audio_part: str,
         family: str = "auto",
         weight_dtype: str = "default",
+        low_noise_model: comfy.model_patcher.ModelPatcher | None = None,
         **unknown: Any,
     ) -> io.NodeOutput:
         """Load the audio part and attach it to a clone; base weights in its file win."""
@@ -356,5 +286,11 @@ class MultiTalkAttach(io.ComfyNode):
         check_inputs({"model": model}, "model")
         file = find_audio_file(audio_part, cls.hidden.dynprompt)
         with Waiting(f"loading {audio_part}", f"loaded {audio_part}"):
-            model = _with_audio(model, file, family, weight_dtype)
-            return io.NodeOutput(replace_weights(model, file))
+            high = with_audio(model, file, family, weight_dtype)
+            high = replace_weights(high, file)
+            if low_noise_model is None:
+                return io.NodeOutput(high)
+            check_inputs({"low_noise_model": low_noise_model}, "low_noise_model")
+            check_model(low_noise_model, file.config, file.name)
+            low = replace_weights(share_audio(low_noise_model, high), file)
+            return io.NodeOutput(join_experts(high, low))

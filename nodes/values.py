@@ -73,6 +73,10 @@ SOCKETS: Mapping[str, _Socket] = {
     ),
     "voice_model": _Socket(_is(LoadedVoices), "a voice model; connect MultiTalk Load Kokoro"),
     "model": _Socket(_is(ModelPatcher), "a model; connect MultiTalk Load Model"),
+    "low_noise_model": _Socket(
+        _is(ModelPatcher), "a model; connect a loader of the low-noise expert"
+    ),
+    "high_noise_model": _Socket(_is(ModelPatcher), "a model; use MultiTalk Load Model"),
     "vae": _Socket(lambda value: hasattr(value, "decode"), "a VAE; connect the host's Load VAE"),
     "clip_vision": _Socket(
         lambda value: hasattr(value, "encode_image"),
@@ -91,6 +95,7 @@ SOCKETS: Mapping[str, _Socket] = {
     "size": _CHOICE,
     "placement": _CHOICE,
     "loras": _CHOICE,
+    "low_noise_loras": _CHOICE,
 }
 
 

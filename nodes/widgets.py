@@ -326,7 +326,7 @@ def model_inputs() -> list[Any]:
             optional=True,
             lazy=True,
             tooltip="clip_vision_h, from the host's Load CLIP Vision. Every released WAN 2.1 I2V "
-            "base needs it; the toy does not.",
+            "base needs it; WAN 2.2 and the toy do not.",
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""The parameters of a WAN 2.1 transformer and of the audio part: names and shapes for any size.
+"""The parameters of a WAN transformer and of the audio part: names and shapes for any size.
 
 Names: wan21_i2v_14b_base.json and multitalk_audio_part.json in tests/weights/manifests.
 """
@@ -37,6 +37,7 @@ class BaseSizes:
     in_channels: int
     out_channels: int
     image_width: int | None  # of the image embedding; None: the model has none
+    image_rows: int | None = None  # with places of their own there, of first-last-frame models
 
 
 def count_blocks(names: Iterable[str]) -> int:
@@ -56,6 +57,7 @@ def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
         in_channels=shapes["patch_embedding.weight"][1],
         out_channels=shapes["head.head.bias"][0] // math.prod(PATCH),
         image_width=None if image is None else image[0],
+        image_rows=shapes["img_emb.emb_pos"][1] if "img_emb.emb_pos" in shapes else None,
     )
 
 
@@ -75,6 +77,8 @@ def base_parameters(sizes: BaseSizes) -> Shapes:
         _add_layer(out, "img_emb.proj.1", sizes.image_width, sizes.image_width)
         _add_layer(out, "img_emb.proj.3", dim, sizes.image_width)
         _add_layer(out, "img_emb.proj.4", dim)
+        if sizes.image_rows is not None:
+            out["img_emb.emb_pos"] = (1, sizes.image_rows, sizes.image_width)
     for number in range(sizes.num_layers):
         _add_block(out, f"blocks.{number}", sizes)
     return out
@@ -90,7 +94,7 @@ def _known_roles() -> frozenset[str]:
     """Names of all parameters of any size, every block being block 0."""
     tiny = BaseSizes(
         dim=1, num_layers=1, ffn=1, text_width=1, time_width=1, in_channels=1, out_channels=1,
-        image_width=1,
+        image_width=1, image_rows=1,
     )  # fmt: skip
     audio = AudioPartConfig(
         dim=4, num_heads=1, num_layers=1, encoder_layers=1, encoder_channels=1, hidden=1,

@@ -44,7 +44,7 @@ def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None
 
 
 def check_base(header: Header) -> None:
-    """Refuse everything that is no WAN 2.1 image-to-video transformer.
+    """Refuse everything that is no WAN image-to-video transformer.
 
     Raises:
         ValueError: With what the file is and what is expected.
@@ -55,13 +55,15 @@ def check_base(header: Header) -> None:
             f"audio_part and choose for example {_BASE_EXAMPLE} here."
         )
     _require_kind(header, "WAN base model", "base", _BASE_EXAMPLE)
-    if (variant := base_variant(header)) != "I2V":
-        shape = header.shapes.get("patch_embedding.weight", ())
-        channels = shape[1] if len(shape) > 1 else 0
+    variant = base_variant(header)
+    if not variant.taken:
+        channels = (*header.shapes.get("patch_embedding.weight", ()), 0, 0)[1]
+        advice = f" {variant.advice[0].upper()}{variant.advice[1:]}." if variant.advice else ""
         raise ValueError(
-            f"{header.name} is a WAN model of another kind ({variant}, {channels} input "
-            f"channels); base takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image "
-            f"embedding). Choose for example {_BASE_EXAMPLE}."
+            f"{header.name} is a WAN model of another kind ({variant.label}, {channels} input "
+            f"channels); base takes WAN 2.1 I2V, an expert of WAN 2.2 I2V, or a first-last-frame "
+            f"model, all with {BASE_IN_CHANNELS} input channels.{advice} Choose for example "
+            f"{_BASE_EXAMPLE}."
         )
 
 

@@ -5,6 +5,7 @@ A new kind of file is a new row. Names: checkpoints.md, tests/weights/manifests.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,7 +16,8 @@ from ...weights.header import Header
 from ...weights.layouts import layout_of
 from ..config import BASE_IN_CHANNELS, FAMILIES, Family
 from ..words import count
-from .architecture import count_blocks, is_known_name
+from .architecture import PATCH, count_blocks, is_known_name
+from .experts import describe_expert
 from .lora_forms import split_suffix
 from .naming import AUDIO_KEY, BASE_KEY, ModelHeader, plain_names
 
@@ -38,6 +40,8 @@ _FLOAT_WORDS = {
 _FAMILY_MARKS: tuple[tuple[Family, str], ...] = (
     ("flashtalk", "flashtalk"), ("infinitetalk", "infinite"), ("multitalk", "multitalk"),
 )  # fmt: skip
+_OTHERWISE = "it has inputs of its own that these nodes do not fill"
+_SMALLER = "narrower than the audio parts, which fit WAN 14B"
 _FLASHTALK_HINT = "for preset FlashTalk of MultiTalk Sampler, one speaker"
 
 
@@ -112,24 +116,55 @@ KINDS: tuple[KindRow, ...] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """A WAN model of another kind than MultiTalk was trained on."""
+    """A WAN model, told by all that its row names; what is None may be anything."""
 
     label: str
     key: str | None = None  # a name only this variant has
     in_channels: int | None = None
+    out_channels: int | None = None
+    width: int | None = None
+    image: bool | None = None  # with an image embedding, or without
+    taken: bool = False  # as base of MultiTalk Load Model
+    advice: str = _OTHERWISE  # for people who have such a file
 
 
+# The first row that fits counts. Shapes: the host's detection, and the published configurations.
 VARIANTS: tuple[Variant, ...] = (
     Variant(label="VACE", key="vace_patch_embedding.weight"),
-    Variant(label="camera", key="control_adapter.conv.weight"),
-    Variant(label="S2V", key="casual_audio_encoder.encoder.final_linear.weight"),
-    Variant(label="Animate", key="face_adapter.fuser_blocks.0.k_norm.weight"),
-    Variant(label="first-last-frame", key="img_emb.emb_pos"),
-    Variant(label="HuMo", key="audio_proj.audio_proj_glob_1.layer.bias"),
+    Variant(label="WAN 2.2 Fun Camera", key="control_adapter.conv.weight", image=False),
+    Variant(label="Fun Camera", key="control_adapter.conv.weight"),
+    Variant(label="WAN 2.2 S2V", key="casual_audio_encoder.encoder.final_linear.weight",
+            advice="It hears by an audio encoder of its own: use ComfyUI's own nodes for S2V"),
+    Variant(label="WAN 2.2 Animate", key="face_adapter.fuser_blocks.0.k_norm.weight"),
+    Variant(label="HuMo", key="audio_proj.audio_proj_glob_1.layer.bias",
+            advice="It hears by an audio part of its own: use ComfyUI's own nodes for HuMo"),
+    Variant(label="SCAIL 2", key="patch_embedding_mask.weight"),
     Variant(label="SCAIL", key="patch_embedding_pose.weight"),
+    Variant(label="WanDancer", key="patch_embedding_global.weight"),
+    Variant(label="SkyReels DF", key="fps_embedding.weight"),
+    Variant(label="ReCamMaster", key="blocks.0.cam_encoder.weight"),
+    Variant(label="WAN 2.2 5B", out_channels=48, advice=_SMALLER),
+    Variant(label="WAN 2.2 5B", width=3072, advice=_SMALLER),
+    Variant(label="WAN 2.2 Fun Control", in_channels=52),
+    Variant(label="WAN 2.2 Fun Control", in_channels=48, image=False),
+    Variant(label="Fun Control", in_channels=48),
     Variant(label="Fun Control", key="ref_conv.weight"),
+    Variant(label="first-last-frame", key="img_emb.emb_pos", in_channels=BASE_IN_CHANNELS,
+            taken=True, advice="made for a first and a last frame; experimental with speech"),
     Variant(label="T2V", in_channels=16),
-    Variant(label="WAN 2.2 5B", in_channels=48),
+    Variant(label="I2V", in_channels=BASE_IN_CHANNELS, image=True, taken=True, advice=""),
+    Variant(label="WAN 2.2 I2V", in_channels=BASE_IN_CHANNELS, image=False, taken=True,
+            advice="experimental: the audio parts were trained on WAN 2.1. It is one of two "
+            "experts; MultiTalk Load Model takes both, as base and low_noise_base"),
+)  # fmt: skip
+_UNKNOWN = Variant(label="unknown variant")
+# Models that are shaped like others and told by words in their names; the last is what to know.
+_NAMED: tuple[tuple[str, str, str], ...] = (
+    (r"phantom", "Phantom", "its pictures of a subject are not used here"),
+    (r"(?<![a-z])ati(?![a-z])", "ATI", "its drawn tracks are not used here"),
+    (r"fun.*inp(?![a-z])", "Fun InP", "shaped like I2V and used like it"),
+    (r"magref", "MAGREF", "its several reference pictures are not used here"),
+    (r"skyreels", "SkyReels", "trained at 24 frames per second; the audio part makes 25"),
 )
 
 
@@ -147,27 +182,33 @@ def kind_of(header: Header) -> Kind:
     return "unknown"
 
 
-def base_variant(header: Header) -> str:
-    """Which WAN model a base is: "I2V" for the one that MultiTalk was trained on."""
-    names = plain_names(header.shapes)
-    patch = header.shapes.get("patch_embedding.weight", (0, 0))
-    channels = patch[1] if len(patch) > 1 else 0
+def base_variant(header: Header) -> Variant:
+    """Which WAN model a base is: labelled "I2V" for the one that MultiTalk was trained on."""
+    names, shapes = plain_names(header.shapes), header.shapes
+    image = needs_clip(header)
+    found = {
+        "in_channels": (*shapes.get("patch_embedding.weight", ()), 0, 0)[1],
+        "out_channels": (*shapes.get("head.head.bias", ()), 0)[0] // math.prod(PATCH),
+        "width": (shapes.get(BASE_KEY) or (0,))[-1],
+        "image": image or header.config("multitalk").get("clip") == "none",  # as the toy says
+    }
     for variant in VARIANTS:
-        if variant.key in names or variant.in_channels == channels:
-            return variant.label
-    if channels != BASE_IN_CHANNELS:
-        return "unknown variant"
-    return "I2V" if "img_emb.proj.0.bias" in names or not needs_clip(header) else "WAN 2.2 I2V"
+        wanted = {name: getattr(variant, name) for name in found}
+        if variant.key not in {None, *names}:
+            continue
+        if all(value in (None, found[name]) for name, value in wanted.items()):
+            return variant
+    return _UNKNOWN
+
+
+def needs_clip(header: Header) -> bool:
+    """Whether a base wants CLIP vision: it has an image embedding."""
+    return "img_emb.proj.0.bias" in plain_names(header.shapes)
 
 
 def row_of(kind: Kind) -> KindRow | None:
     """Where a kind of file goes; None for unknown ones."""
     return next((row for row in KINDS if row.kind == kind), None)
-
-
-def needs_clip(header: Header) -> bool:
-    """Whether a base wants CLIP vision: all but those whose metadata says `"clip": "none"`."""
-    return header.config("multitalk").get("clip") != "none"
 
 
 def encoder_variant(header: Header) -> str:
@@ -203,9 +244,25 @@ def layout_words(header: Header) -> str:
 def _base_words(header: Header) -> str:
     variant, names = base_variant(header), plain_names(header.shapes)
     width = (header.shapes.get(BASE_KEY) or (0,))[-1]
-    note = "" if variant == "I2V" else "; MultiTalk needs WAN 2.1 I2V"
-    name = variant if variant.startswith("WAN") else f"WAN {variant}"
-    return f"{name}, {count(count_blocks(names), 'block')} of width {width}{note}"
+    notes = [
+        "" if variant.taken else "MultiTalk needs WAN I2V 14B",
+        variant.advice,
+        *(f"by its name {label}: {note}" for label, note in _names_of(header)),
+        describe_expert(header.files, header.name) if variant.label.startswith("WAN 2.2") else "",
+    ]
+    what = f"{wan_name(variant)}, {count(count_blocks(names), 'block')} of width {width}"
+    return "; ".join([what, *filter(None, notes)])
+
+
+def wan_name(variant: Variant) -> str:
+    """What a variant is called among people."""
+    return variant.label if variant.label.startswith("WAN") else f"WAN {variant.label}"
+
+
+def _names_of(header: Header) -> list[tuple[str, str]]:
+    """Models that only the file name tells, with what is to know of them."""
+    name = header.name.lower()
+    return [(label, note) for mark, label, note in _NAMED if re.search(mark, name)]
 
 
 def _audio_words(header: Header) -> str:

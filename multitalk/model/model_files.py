@@ -12,6 +12,7 @@ from pathlib import Path
 from ...weights.contents import Shapes
 from ..config import AudioPartConfig, Family
 from .architecture import BaseSizes, base_sizes
+from .experts import check_names, check_sizes
 from .fit import (
     audio_part_config,
     check_audio_parameters,
@@ -20,7 +21,7 @@ from .fit import (
     check_parameters,
     has_audio_part,
 )
-from .kinds import guess_family
+from .kinds import guess_family, kind_of
 from .naming import ModelHeader, read_model_header
 
 
@@ -88,6 +89,28 @@ class ModelFiles:
             sizes=base_sizes(header.parameters),
             network=network,
         )
+
+    def with_low_noise(self, path: Path) -> ModelFiles:
+        """The low-noise expert at a path, with the same audio part.
+
+        Raises:
+            ValueError: If it does not belong to this high-noise expert.
+        """
+        if kind_of(self.audio.header) == "whole model":
+            raise ValueError(
+                f"{self.audio.name} holds a base and an audio part, and low_noise_base is chosen. "
+                "Choose a file that holds the audio part alone, which "
+                "goes onto both experts, or set low_noise_base to none."
+            )
+        low = read_model_header(path)
+        check_names((self.base.files, self.base.name), (low.files, low.name))
+        check_base(low)
+        audio = self.audio
+        check_fit(low, audio.config, audio.name)
+        network = check_parameters(low, audio.header, audio.config)
+        sizes = base_sizes(low.parameters)
+        check_sizes((self.base.name, self.sizes), (low.name, sizes))
+        return ModelFiles(base=low, audio=audio, sizes=sizes, network=network)
 
     def check_family(self, choice: str) -> None:
         """Refuse another audio part on top of FlashTalk's, whose base was trained with its own.

@@ -21,6 +21,7 @@ from ...weights.strict import tensor_shapes
 from .audio_hooks import KEY
 from .audio_part import add_changes
 from .decomposed import Decomposed
+from .experts import low_noise_of
 from .model_files import find_lora_header
 from .modules import map_safetensors
 
@@ -108,11 +109,12 @@ def add_lora(
 
 
 def count_changed_weights(model: ModelPatcher) -> int:
-    """Weights of base and audio part that LoRAs change, those of the host's LoRA nodes too.
+    """Weights of all networks of a MODEL that LoRAs change, those of the host's LoRA nodes too.
 
     Base weights that come with an audio part and replace those of the MODEL do not count.
     """
-    count = 0
+    held = low_noise_of(model)
+    count = 0 if held is None else count_changed_weights(held.model)
     for patcher in (model, *model.get_additional_models_with_key(KEY)):
         for changes in patcher.patches.values():
             count += any(not isinstance(c[1], tuple) or c[1][0] != "set" for c in changes)

@@ -23,6 +23,8 @@ from ..host import (
     upstream,
 )  # fmt: skip
 
+NONE = "none"  # no second expert
+LOW_NOISE_BASE = "low_noise_base"
 _LOADERS = ("MultiTalkLoadModel", "MultiTalkAttach")
 
 
@@ -43,16 +45,29 @@ def check_files(speech: Speech, dynprompt: Any, node_id: str) -> Family | None:
     if len(loaders) != 1:  # none of ours, or a switch decides which one: its own checks follow
         return None
     name, base = loaders[0]["audio_part"], loaders[0].get("base")
-    choice = str(loaders[0].get("family", "auto"))
+    choice, second = str(loaders[0].get("family", "auto")), loaders[0].get("low_noise_base", NONE)
     if isinstance(base, str):
         found = find_model_files(base, name, dynprompt)
         found.check_family(choice)
+        if isinstance(second, str) and second != NONE:
+            find_low_noise(second, found, dynprompt)
+        elif second == NONE:
+            check_no_loras(loaders[0].get("low_noise_loras"))
         audio = found.audio
     else:
         audio = find_audio_file(name, dynprompt)
     layers, width = speech.features.shape[2:]
     check_encoder_fit(layers, width, audio.config, audio.name)
     return choose_family(audio, choice)
+
+
+def has_two_experts(dynprompt: Any, node_id: str) -> bool:
+    """Whether a loader of ours that leads into `model` is given a second expert."""
+    return any(
+        inputs.get(LOW_NOISE_BASE, NONE) != NONE or inputs.get("low_noise_model") is not None
+        for class_type, inputs in upstream(dynprompt, node_id, "model")
+        if class_type in _LOADERS
+    )
 
 
 def choose_family(audio: AudioFile, choice: str) -> Family:
@@ -74,6 +89,34 @@ def find_model_files(base: str, audio_part: str, dynprompt: Any) -> ModelFiles:
         audio_path = find_file(audio_part, AUDIO_PART_FOLDERS)
         stamps.append((audio_path, file_stamps([audio_part], AUDIO_PART_FOLDERS)))
     return once(dynprompt, (ModelFiles, *stamps), lambda: ModelFiles.read(base_path, audio_path))
+
+
+def find_low_noise(name: str, high: ModelFiles, dynprompt: Any) -> ModelFiles:
+    """As `find_model_files`, for the low-noise expert beside a high-noise one, with its audio part.
+
+    Raises:
+        ValueError: If both do not belong together.
+    """
+    path = find_file(name, BASE_FOLDERS)
+    key = (LOW_NOISE_BASE, path, file_stamps([name], BASE_FOLDERS), id(high))
+
+    def read() -> tuple[ModelFiles, ModelFiles]:
+        return high.with_low_noise(path), high  # kept: an id tells things apart while they live
+
+    return once(dynprompt, key, read)[0]
+
+
+def check_no_loras(chosen: object) -> None:
+    """Refuse LoRAs of a low-noise expert where there is none; `chosen` are their number or files.
+
+    Raises:
+        ValueError: With what to do.
+    """
+    if chosen not in (None, NONE, "0", []):
+        raise ValueError(
+            "low_noise_loras are chosen, and low_noise_base is none: there is nothing they could "
+            "change. Choose the low-noise expert in low_noise_base, or set low_noise_loras to none."
+        )
 
 
 def find_audio_file(name: str, dynprompt: Any) -> AudioFile:

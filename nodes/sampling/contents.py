@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..loading.experts import low_noise_of
+
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 _SKIPPED = frozenset({"uuid"})  # entries of CONDITIONING that name it anew in every run
 PIECE_BYTES = 1 << 26
@@ -37,8 +39,8 @@ def value_digest(value: object) -> str:
 def model_digest(patcher: Any, check: Callable[[], object]) -> str:
     """Hex digest of a host model: all weights as they were read, and the LoRAs on top.
 
-    It is the same whether the model is loaded or not. Models that lead along with this one (the
-    audio part) count too. `check` is called between weights and may raise.
+    It is the same whether the model is loaded or not. Models that go along with this one (the audio
+    part, a second expert) count too. `check` is called between weights and may raise.
     """
     digest = hashlib.sha256()
     with ThreadPoolExecutor(NUM_READERS) as readers:  # one processor digests about 1 GB in a second
@@ -57,7 +59,9 @@ def model_digest(patcher: Any, check: Callable[[], object]) -> str:
 def _companions(patcher: Any) -> list[Any]:
     kinds = sorted(patcher.additional_models, key=str)
     # Those of "multigpu" are copies of the model itself.
-    return [other for key in kinds if key != "multigpu" for other in patcher.additional_models[key]]
+    loaded = [p for key in kinds if key != "multigpu" for p in patcher.additional_models[key]]
+    held = low_noise_of(patcher)
+    return loaded if held is None else [*loaded, held.model, *_companions(held.model)]
 
 
 def _parts(patcher: Any) -> list[object]:

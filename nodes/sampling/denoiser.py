@@ -21,8 +21,9 @@ from ...multitalk.settings import RunSettings
 from ..progress import StepProgress
 from .block_cache import RunCache
 from .economy import Economy
+from .experts import talk_guider
 from .finite import OF_CLIP, advise_network
-from .talk_guider import AudioInputs, TalkGuider, with_values
+from .talk_guider import AudioInputs, with_values
 
 CLIP_PX = 224
 NOT_LEAN = (
@@ -89,7 +90,7 @@ def window_denoiser(
 
     def denoise(request: WindowRequest) -> Tensor:
         values = condition_values(request)
-        guider = TalkGuider(
+        guider = talk_guider(
             inputs.model,
             with_values(positive, values),
             with_values(negative, values),

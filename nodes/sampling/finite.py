@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ...multitalk.finite import NotFiniteError, check_finite, first_not_finite
+from ..loading.experts import low_noise_of
 from .contents import clean_weights
 
 _AGAIN = "Download it again, or choose another file."
@@ -74,6 +75,8 @@ def advise_network(model: Any) -> str:
     owners = [("base", model)]
     others = model.additional_models.items()
     owners += [("audio part", other) for key, many in others if key != "multigpu" for other in many]
+    if (held := low_noise_of(model)) is not None:
+        owners.append(("low-noise expert", held.model))
     for name, patcher in owners:
         bad = first_not_finite(_tensors(patcher))
         if bad is not None:

@@ -24,11 +24,13 @@ from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
 from ..loading.audio_hooks import attached_audio
+from ..loading.experts import wants_clip
 from ..pictures import read_pictures
 from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
 from .denoiser import RunInputs, empty_conditioning, sampler_name
+from .experts import STEP_CACHE, check_experts, describe_experts
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
 from .source_video import describe_source
@@ -46,7 +48,7 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     Raises:
         ValueError: If something cannot work, with what to do.
     """
-    from ..loading.model_files import check_files
+    from ..loading.model_files import check_files, has_two_experts
 
     inputs = plain(inputs)
     check_inputs(inputs, "image", "speech")
@@ -58,6 +60,8 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     else:
         settings = resolve_settings(inputs, family)
         _check_pictures(inputs["image"], settings)
+    if settings.step_cache is not None and has_two_experts(hidden.dynprompt, hidden.unique_id):
+        raise ValueError(STEP_CACHE)
     cast_of(inputs, hidden, (settings.height, settings.width))
     plan = plan_video(settings, speech.num_frames, speech.num_speakers)
     if holds_frames:
@@ -81,6 +85,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     others = check_other_nodes(
         model, apg=settings.apg is not None, step_cache=settings.step_cache is not None
     )
+    check_experts(model, step_cache=settings.step_cache is not None)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
@@ -94,7 +99,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     run = RunInputs(
         model=model,
         vae=inputs["vae"],
-        clip_vision=inputs.get("clip_vision"),
+        clip_vision=inputs.get("clip_vision") if wants_clip(model) else None,
         positive=inputs.get("positive") or empty_conditioning(model),
         negative=inputs.get("negative") or empty_conditioning(model),
         image=image,
@@ -109,6 +114,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         notes=[
             *describe_rule(settings, weights, len(cast.tracks)),
             *shifted,
+            *describe_experts(model, settings),
             *others,
             *cast.speech.notes,
             *cast.notes,
@@ -224,7 +230,7 @@ def _resolve_any(inputs: dict[str, Any]) -> RunSettings:
 
 
 def _check_clip(model: Any, clip_vision: Any) -> None:
-    if model.model.diffusion_model.img_emb is not None and clip_vision is None:
+    if wants_clip(model) and clip_vision is None:
         raise ValueError(
             "This base expects CLIP vision, and nothing is connected to clip_vision; "
             "connect clip_vision_h with the host's Load CLIP Vision."

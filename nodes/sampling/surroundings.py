@@ -20,6 +20,8 @@ import comfy.ldm.modules.attention
 import comfyui_version
 import torch
 
+from ..loading.experts import low_noise_of
+
 PACK = Path(__file__).resolve().parents[2]
 _PACK_FOLDERS = ("nodes", "multitalk", "kokoro", "weights")
 _PACKAGES = (
@@ -51,7 +53,7 @@ _VARIABLES = (
 
 def describe_surroundings(model: Any, vae: Any, clip_vision: Any) -> dict[str, str]:
     """A text per ingredient of a result that no graph names, for these models on this host."""
-    patcher = getattr(vae, "patcher", None)
+    patcher, held = getattr(vae, "patcher", None), low_noise_of(model)
     devices = {getattr(place, "load_device", None) for place in (model, patcher)}
     return {
         "versions": _versions(),
@@ -61,8 +63,8 @@ def describe_surroundings(model: Any, vae: Any, clip_vision: Any) -> dict[str, s
         "number formats": "; ".join(
             f"{name} {value}"
             for name, value in (
-                ("network", model.model.manual_cast_dtype),
-                ("inference", model.model.get_dtype_inference()),
+                *_formats("network", model),
+                *([] if held is None else _formats("low-noise network", held.model)),
                 ("VAE", getattr(vae, "vae_dtype", None)),
                 ("CLIP vision", getattr(clip_vision, "dtype", None)),
             )
@@ -71,6 +73,12 @@ def describe_surroundings(model: Any, vae: Any, clip_vision: Any) -> dict[str, s
         "host options": " ".join(_host_options()),
         "torch switches": _torch_switches(),
     }
+
+
+def _formats(name: str, model: Any) -> list[tuple[str, object]]:
+    """What a network computes in."""
+    network = model.model
+    return [(name, network.manual_cast_dtype), ("inference", network.get_dtype_inference())]
 
 
 def pack_version() -> str:

@@ -108,7 +108,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self, noise: Tensor, latent_image: Tensor, device: torch.device, *args: Any, **kwargs: Any
     ) -> Tensor:
         """Begin a window when all models are loaded, sample it, and put clean motion in place."""
-        self._guidance, self._settled = Guidance(self._plan), False
+        self._guidance, self._settled = self.new_guidance(), False
         dtype = self.inner_model.get_dtype_inference()
         parts = self._parts()
         routings = {place: self._routing(part, place, dtype) for place, part in parts.items()}
@@ -132,6 +132,10 @@ class TalkGuider(comfy.samplers.CFGGuider):
         samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
         samples[:, :, : raw.shape[2]] = raw
         return samples
+
+    def new_guidance(self) -> Guidance:
+        """What guidance remembers when a window begins: nothing yet."""
+        return Guidance(self._plan)
 
     def predict_noise(
         self,

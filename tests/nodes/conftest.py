@@ -71,6 +71,39 @@ def other_files(host):
 
 
 @pytest.fixture(scope="session")
+def expert_files(other_files):
+    """Two small experts that are told by their names, one of another size, and a LoRA."""
+    import folder_paths
+    from toy import build_base
+
+    folder = other_files / "diffusion_models"
+
+    def save(name, **sizes):
+        state, metadata = build_base(dtype=torch.float32, **sizes)
+        config = json.loads(metadata["config"])
+        del config["multitalk"]  # where the toy says that it needs no CLIP vision
+        save_file(state, folder / name, {"config": json.dumps(config)})
+
+    save("test_high_noise.safetensors", seed=1)
+    save("test_low_noise.safetensors", seed=2)
+    save("test_other_low_noise.safetensors", seed=2, ffn=256)
+    loras = other_files / "loras"
+    loras.mkdir(exist_ok=True)
+    folder_paths.add_model_folder_path("loras", str(loras))
+    random = torch.Generator().manual_seed(3)
+    lora = {
+        f"diffusion_model.blocks.{i}.self_attn.q.lora_{part}.weight": torch.randn(
+            *shape, generator=random
+        )
+        for i in range(4)
+        for part, shape in (("A", (4, 128)), ("B", (128, 4)))
+    }
+    save_file(lora, loras / "test_pair_low_noise.safetensors")
+    folder_paths.filename_list_cache.clear()
+    return other_files
+
+
+@pytest.fixture(scope="session")
 def bench(host):
     """A random model in every file layout, in the host's search paths."""
     from pack.tests.nodes.layout_bench import open_bench

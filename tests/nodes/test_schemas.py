@@ -17,6 +17,7 @@ pytestmark = pytest.mark.host
 STORED = Path(__file__).with_name("schemas.json")
 FILES = (
     "base",
+    "low_noise_base",
     "audio_part",
     "encoder",
     "lora",

@@ -41,6 +41,7 @@ LOCALES = ROOT / "locales"
 # Choices that are files of the user or names of the host: no words of ours.
 NOT_WORDS = (
     "base",
+    "low_noise_base",
     "audio_part",
     "encoder",
     "lora_",

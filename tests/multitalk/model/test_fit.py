@@ -177,8 +177,10 @@ def test_kind_is_told_by_one_name(key, kind):
         base(dim=24, layers=2),
         header(base(clip=False).shapes, clip="none"),
         base("audio_proj.proj1.weight"),
+        base(clip=False),
+        base("img_emb.emb_pos"),
     ],
-    ids=["released", "small", "without clip", "with audio part inside"],
+    ids=["released", "small", "toy", "with audio part inside", "WAN 2.2", "first and last frame"],
 )
 def test_image_to_video_base_is_taken(good):
     check_base(good)
@@ -188,13 +190,16 @@ def test_image_to_video_base_is_taken(good):
     ("given", "message"),
     [
         (base(channels=16, clip=False), r"another kind \(T2V, 16 input channels\)"),
-        (base(channels=48, clip=False), r"\(WAN 2.2 5B, 48 input channels\)"),
+        (base(channels=48, clip=False, dim=3072), r"\(WAN 2.2 5B, 48 input channels\).* Narrower"),
+        (base(channels=48, clip=False), r"\(WAN 2.2 Fun Control, 48 input channels\)"),
+        (base(channels=48), r"\(Fun Control, 48 input channels\).* It has inputs of its own"),
+        (base(channels=52, clip=False), r"\(WAN 2.2 Fun Control, 52"),
+        (base("ref_conv.weight"), r"\(Fun Control, 36"),
         (base("vace_patch_embedding.weight", channels=16, clip=False), r"\(VACE, 16"),
-        (base("control_adapter.conv.weight"), r"\(camera, 36"),
-        (base("casual_audio_encoder.encoder.final_linear.weight"), r"\(S2V, 36"),
-        (base("face_adapter.fuser_blocks.0.k_norm.weight"), r"\(Animate, 36"),
-        (base("img_emb.emb_pos"), r"\(first-last-frame, 36"),
-        (base(clip=False), r"\(WAN 2.2 I2V, 36 input channels\)"),
+        (base("control_adapter.conv.weight"), r"\(Fun Camera, 36"),
+        (base("control_adapter.conv.weight", clip=False), r"\(WAN 2.2 Fun Camera, 36"),
+        (base("casual_audio_encoder.encoder.final_linear.weight"), r"\(WAN 2.2 S2V, 36"),
+        (base("face_adapter.fuser_blocks.0.k_norm.weight"), r"\(WAN 2.2 Animate, 36"),
         (audio_part(), "multitalk.safetensors is an audio part; base takes a WAN 2.1 I2V model"),
         (encoder(), "wav2vec2.safetensors is a speech encoder; base takes a WAN base model"),
         (header({"x": (1,)}), "some.safetensors is an unknown kind of file; base takes a WAN"),
@@ -206,10 +211,9 @@ def test_everything_else_is_refused_as_base(given, message):
         check_base(given)
 
 
-def test_base_wants_clip_unless_it_says_none():
+def test_base_wants_clip_if_it_has_an_image_embedding():
     assert needs_clip(base())
-    assert needs_clip(base(clip=False))
-    assert not needs_clip(header({}, clip="none"))
+    assert not needs_clip(base(clip=False))
 
 
 def test_released_audio_part_is_known_by_shapes_alone():

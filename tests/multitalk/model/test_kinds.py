@@ -17,6 +17,7 @@ from pack.multitalk.model.kinds import (
     kind_of,
     layout_words,
 )
+from pack.multitalk.model.naming import ModelHeader
 from pack.multitalk.model.naming import read_model_header as read_header
 from pack.tests.weights.published import (
     audio_shapes,
@@ -186,37 +187,81 @@ def test_each_key_of_a_kind_suffices(key):
     assert kind_of(header({key: (1,), "other": (2,)})) == row.kind
 
 
-VARIANT_SHAPES = {
-    **{v.label: {**base_shapes(), v.key: (1,)} for v in VARIANTS if v.key},
-    **{
-        v.label: {**base_shapes(), "patch_embedding.weight": (5120, v.in_channels, 1, 2, 2)}
-        for v in VARIANTS
-        if v.in_channels
-    },
-    "WAN 2.2 I2V": {n: s for n, s in base_shapes().items() if "img" not in n},
-    "unknown variant": {**base_shapes(), "patch_embedding.weight": (5120, 20, 1, 2, 2)},
-}
+def variant_shapes(variant):
+    """Shapes of a model of 40 blocks that a row of the table tells."""
+    width = variant.width or 5120
+    shapes = dict(base_shapes())
+    shapes["head.modulation"] = (1, 2, width)
+    shapes["patch_embedding.weight"] = (width, variant.in_channels or 36, 1, 2, 2)
+    if variant.out_channels is not None:
+        shapes["head.head.bias"] = (4 * variant.out_channels,)
+    if variant.key is not None:
+        shapes[variant.key] = (1,)
+    if variant.image is False:
+        return {name: shape for name, shape in shapes.items() if "img" not in name}
+    return shapes
 
 
-@pytest.mark.parametrize("label", VARIANT_SHAPES)
-def test_other_wan_models_are_named(label):
-    found = header(VARIANT_SHAPES[label])
+@pytest.mark.parametrize("row", VARIANTS, ids=lambda row: f"{row.label}, {row.key}, {row.width}")
+def test_other_wan_models_are_named(row):
+    found = header(variant_shapes(row))
     assert kind_of(found) == "WAN base model"
-    assert base_variant(found) == label
-    name = label if label.startswith("WAN") else f"WAN {label}"
-    words = f"\n{name}, 40 blocks of width 5120; MultiTalk needs WAN 2.1 I2V"
+    assert base_variant(found) is row
+    name = row.label if row.label.startswith("WAN") else f"WAN {row.label}"
+    width = row.width or 5120
+    words = f"\n{name}, 40 blocks of width {width}"
+    refused = "; MultiTalk needs WAN I2V 14B"
+    assert (words + ("" if row.taken else refused)) in describe(found)
+    assert (refused in describe(found)) is not row.taken
+    assert row.advice in describe(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Phantom-Wan-14B_fp16.safetensors", "by its name Phantom: its pictures"),
+        ("Wan2_1-I2V-ATI-14B_fp8.safetensors", "by its name ATI: its drawn tracks"),
+        ("Wan2.1-Fun-14B-InP_bf16.safetensors", "by its name Fun InP: shaped like I2V"),
+        ("Wan2.1-Fun-14B-Control.safetensors", ""),
+        ("animation_14B.safetensors", ""),
+    ],
+)
+def test_models_of_the_same_shape_are_told_by_their_names(name, words):
+    found = describe(header(base_shapes(), name=name))
+    assert words in found
+    assert ("by its name" in found) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "words"),
+    [
+        ("wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors", "x", "the high-noise expert"),
+        ("Wan2.2-I2V-A14B-LowNoise-Q4_K_M.gguf", "x", "the low-noise expert"),
+        ("Wan2_2-I2V-A14B-HIGH_fp8_e4m3fn_scaled_KJ.safetensors", "x", "the high-noise expert"),
+        ("diffusion_pytorch_model.safetensors", "low_noise_model", "the low-noise expert"),
+        ("wan22_lowest_highlights.safetensors", "x", "does not tell which expert"),
+    ],
+)
+def test_expert_is_told_by_name_or_folder(name, folder, words):
+    row = next(row for row in VARIANTS if row.label == "WAN 2.2 I2V")
+    shapes = variant_shapes(row)
+    file = Path(folder, name)
+    found = ModelHeader(
+        name=name, shapes=shapes, dtypes={}, metadata={}, sources={n: (file, n) for n in shapes}
+    )
     assert words in describe(found)
 
 
 def test_base_that_says_it_needs_no_clip_is_i2v_without_image_embedding():
     config = json.dumps({"multitalk": {"clip": "none"}})
-    shapes = VARIANT_SHAPES["WAN 2.2 I2V"]
-    assert base_variant(header(shapes, metadata={"config": config})) == "I2V"
+    shapes = {name: shape for name, shape in base_shapes().items() if "img" not in name}
+    assert base_variant(header(shapes, metadata={"config": config})).label == "I2V"
 
 
 @pytest.mark.parametrize("shape", [(), (5120,)])
 def test_base_with_a_damaged_patch_embedding_is_unknown(shape):
-    assert base_variant(header({"patch_embedding.weight": shape})) == "unknown variant"
+    found = base_variant(header({"patch_embedding.weight": shape}))
+    assert (found.label, found.taken) == ("unknown variant", False)
 
 
 @pytest.mark.parametrize("rows", [510, 1])

@@ -1,0 +1,130 @@
+"""Files of two experts of WAN 2.2: loading both, LoRAs of each, and what is refused before."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pack.tests.nodes.stops import frames_of
+from pack.tests.nodes.test_refusals import refuse
+from pack.tools.host.prompts import TOY, node, talk
+
+pytestmark = pytest.mark.host
+HIGH, LOW = "test_high_noise.safetensors", "test_low_noise.safetensors"
+# Noise levels 1, 0.91, 0.71 and 0.005: two at the boundary or above.
+SHORT = {
+    "seconds": 0.3, "size__width": 32, "size__height": 32, "preset__steps": 4, "preset__shift": 5.0,
+}  # fmt: skip
+
+
+def loaded(prompt, **changes):
+    """The prompt with MultiTalk Load Model of both experts."""
+    prompt.pop("base", None)
+    inputs = {"base": HIGH, "audio_part": TOY["audio_part"], "low_noise_base": LOW}
+    prompt["model"] = node("MultiTalkLoadModel", **(inputs | changes))
+    return prompt
+
+
+ON_LOW = {
+    "low_noise_loras": "1",
+    "low_noise_loras.lora_1": "test_pair_low_noise.safetensors",
+    "low_noise_loras.strength_1": 0.5,
+}
+
+
+def test_both_ways_of_loading_are_equal(host, expert_files):
+    def attached(low):
+        prompt = talk(**SHORT)
+        prompt["base"] = node("UNETLoader", unet_name=HIGH, weight_dtype="default")
+        prompt["base_2"] = node("UNETLoader", unet_name=LOW, weight_dtype="default")
+        prompt["lora"] = node(
+            "LoraLoaderModelOnly",
+            model=["base_2", 0],
+            lora_name="test_pair_low_noise.safetensors",
+            strength_model=0.5,
+        )
+        prompt["model"]["inputs"]["low_noise_model"] = [low, 0]
+        return frames_of(host, prompt)
+
+    plain = frames_of(host, loaded(talk(**SHORT)))
+    assert torch.equal(plain, attached("base_2"))
+    changed = frames_of(host, loaded(talk(**SHORT), **ON_LOW))
+    assert torch.allclose(attached("lora"), changed)
+    assert not torch.equal(plain, changed)
+
+
+def test_report_says_which_steps_and_which_loras(host, expert_files):
+    wrong = {name.replace("low_noise_", "", 1): value for name, value in ON_LOW.items()}
+    wrong = {name.replace(".low_noise_", "."): value for name, value in wrong.items()}
+    result = host.run(loaded(talk(**SHORT), **ON_LOW, **wrong), host.executor())
+    assert result.ok, result.error
+    report, said = result.outputs["sampler"][2][0], result.outputs["model"][1][0]
+    assert "experts: steps 1-2 of 4 on the high-noise expert, steps 3-4 on the low-noise" in report
+    assert "LoRA: 8 weights changed" in report
+    assert "by its name the high-noise expert; the other is called low noise" in said
+    assert f"on the low-noise expert, {LOW}:\ntest_pair_low_noise.safetensors: PEFT" in said
+    assert said.count("was made for the low-noise expert by its name, and changes the other") == 1
+
+
+def test_one_expert_alone_says_so(host, expert_files):
+    prompt = loaded(talk(**SHORT), base=LOW, low_noise_base="none")
+    result = host.run(prompt)
+    assert result.ok, result.error
+    assert f"{LOW} alone: it is the low-noise expert of two" in result.outputs["model"][1][0]
+
+
+REFUSED = {
+    "twice": ({"low_noise_base": HIGH}, "is chosen as base and as low_noise_base"),
+    "swapped": (
+        {"base": LOW, "low_noise_base": HIGH},
+        f"{LOW} is the low-noise expert by its name, and stands in base. Choose",
+    ),
+    "high in both": (
+        {"base": TOY["base"], "low_noise_base": HIGH},
+        "is the high-noise expert by its name, and stands in low_noise_base",
+    ),
+    "other size": (
+        {"low_noise_base": "test_other_low_noise.safetensors"},
+        "are of different sizes (ffn 384 and 256)",
+    ),
+    "no base": ({"low_noise_base": "test_t2v.safetensors"}, "a WAN model of another kind (T2V"),
+    "LoRAs of nothing": ({"low_noise_base": "none", **ON_LOW}, "and low_noise_base is none"),
+    "audio in base": (
+        {"base": "SoulX-FlashTalk/test_whole.safetensors", "audio_part": "(in base)"},
+        "holds a base and an audio part, and low_noise_base is chosen",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_wrong_pairs_are_refused_before_anything_is_read(host, expert_files, case):
+    changes, message = REFUSED[case]
+    assert message in refuse(host, loaded(talk(**SHORT), **changes))
+
+
+def test_step_cache_is_refused(host, expert_files):
+    message = "step_cache is on, and the MODEL has two experts"
+    settings = {**SHORT, "preset__steps": 40, "step_cache": 0.2}
+    assert message in refuse(host, loaded(talk(**settings)))
+    prompt = talk(**settings)
+    prompt["base_2"] = node("TestCountedModel", name=LOW)
+    prompt["model"]["inputs"]["low_noise_model"] = ["base_2", 0]
+    assert message in refuse(host, prompt)
+
+
+@pytest.mark.parametrize(
+    ("low", "message"),
+    [
+        ("test_t2v.safetensors", "The model is of another kind (WAN21, 16 input channels)"),
+        (HIGH, "The same model is connected to model and to low_noise_model"),
+        ("again", "The model already carries the audio part"),
+    ],
+)
+def test_attach_refuses_what_is_no_pair(host, expert_files, low, message):
+    prompt = talk(**SHORT)
+    prompt["base"] = node("UNETLoader", unet_name=HIGH, weight_dtype="default")
+    prompt["base_2"] = node("UNETLoader", unet_name=low, weight_dtype="default")
+    if low == "again":
+        prompt["base_2"] = node("MultiTalkAttach", model=["base", 0], audio_part=TOY["audio_part"])
+    prompt["model"]["inputs"]["low_noise_model"] = ["base_2", 0]
+    assert message in host.run(prompt).error["exception_message"]

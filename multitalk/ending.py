@@ -5,27 +5,39 @@ The plan of such a video is one of `windows.end_with_video`. Source: decisions.m
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from .color import color_statistics, match_statistics
+from .config import VAE_TIME
 from .frames import pad_with_grey
 from .windows import WindowPlan
 
 
-def known_end_frames(plan: WindowPlan) -> int:
+def known_end_frames(plan: WindowPlan, *, whole: bool) -> int:
     """Frames at the end of the last window that show the end image.
 
-    The first of them is the last frame of the video; those behind it are not shown.
+    Those behind the last frame of the video are not shown. `whole`: all frames of the latent frame
+    in which that one lies, so up to three before it; else it is the first.
     """
-    return plan.last_window - plan.end
+    before = (plan.end - 1) % VAE_TIME if whole else 0
+    return plan.last_window - plan.end + before
 
 
-def end_condition(condition: Tensor, end: Tensor, plan: WindowPlan) -> Tensor:
-    """Frames of the last window that its network knows: [n, H, W, 3], grey, and the end image."""
-    held = known_end_frames(plan)
+def end_condition(condition: Tensor, end: Tensor, plan: WindowPlan, held: int) -> Tensor:
+    """Frames that the network of the last window knows: [n, H, W, 3], grey, `held` times an end."""
     begin = pad_with_grey(condition, plan.last_window - held)
     return torch.cat([begin, end.to(begin).expand(held, -1, -1, -1)])
+
+
+def still_latents(end: Tensor, held: int, encode: Callable[[Tensor], Tensor]) -> Tensor:
+    """Latents [1, 16, held / 4, h, w] of a video that stands still on the end image.
+
+    Encoded behind one more frame of it: the first latent frame of a video stands for one frame.
+    """
+    return encode(end.expand(1 + held, -1, -1, -1))[:, :, 1:]
 
 
 def match_towards(

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .color import color_distance, color_statistics, match_statistics
 from .config import Family
-from .ending import end_condition, known_end_frames, match_towards
+from .ending import end_condition, known_end_frames, match_towards, still_latents
 from .finite import check_finite, in_window
 from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
 from .settings import DriftControl
@@ -57,6 +57,8 @@ class WindowRequest:
     # Fresh noise [1, 16, T, h, w] to mix in after a step (FlashTalk); None: the sampler's own.
     step_noise: Callable[[], Tensor] | None = None
     known_end_frames: int = 0  # frames at the end of the window that show the end image
+    # Raw VAE latents [1, 16, n, h, w] that the window must end with; None: the condition tells all.
+    end_latents: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,8 +160,9 @@ class Models:
     decode: Callable[[Tensor], Tensor]  # raw latents -> frames
     embed_picture: Callable[[Tensor], object]  # frame [1, H, W, 3] -> whatever `denoise` takes
     denoise: Callable[[WindowRequest], Tensor]  # -> raw latents [1, 16, T, h, w]
-    # What `embed_picture` gave of a picture and of the end image, as one; None: the network takes
-    # only that of the picture.
+    # What `embed_picture` gave of a picture and of the end image, as one. None: the network was not
+    # trained to end on a picture; it takes that of the first alone, and latents of the end are put
+    # in place.
     join_embeddings: Callable[[object, object], object] | None = None
     device: torch.device | None = None  # where colors are matched; None: where frames are
 
@@ -268,11 +271,13 @@ class _WindowMaker:
         """Raw latents [1, 16, T, h, w] of window `index`."""
         plan, models = self._plan, self._models
         window = plan.window_frames(index)
-        end = self._end(index)
+        end, pinned = self._end(index), models.join_embeddings is None
+        held = 0 if end is None else known_end_frames(plan, whole=pinned)
         if end is None:
             latents = self._encode_condition(condition, window)
         else:
-            latents = self._encode(end_condition(condition, end, plan))
+            latents = self._encode(end_condition(condition, end, plan, held))
+        still = None if end is None or not pinned else still_latents(end, held, self._encode)
         motion = self._motion(index, tail, condition, latents)
         height, width = self._first.shape[1:3]
         shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(height, width))
@@ -287,7 +292,8 @@ class _WindowMaker:
             speech=window_speech(plan, index, self._scene.tracks, self._scene.silence),
             motion=motion,
             step_noise=fresh,
-            known_end_frames=0 if end is None else known_end_frames(plan),
+            known_end_frames=held,
+            end_latents=still,
         )
         final = models.denoise(request)
         check_finite(final, "result of the network", "Use weights in another format.")

@@ -98,6 +98,7 @@ def window_denoiser(
             AudioInputs(speech=request.speech, cells=cells, strength=settings.audio_strength),
             guidance,
             motion=request.motion,
+            end=request.end_latents,
             cache=cache,
             single_passes=economy.single_passes,
         )

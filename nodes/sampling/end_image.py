@@ -66,8 +66,8 @@ def describe_end(model: comfy.model_patcher.ModelPatcher, *, has_end: bool) -> l
     if trained:
         return ["end_image: the last frame of the video shows it, as this base was trained"]
     return [
-        "end_image: the last frame is given to this base as known, for which it was not trained: "
-        "experimental, look at the end of the video"
+        "end_image: put in place in the last 4 frames, because this base was not trained to end on "
+        "a picture: experimental, look at how the video comes to it"
     ]
 
 
@@ -77,6 +77,41 @@ def join_embeddings(first: Any, last: Any) -> Any:
     tokens = [first.penultimate_hidden_states, last.penultimate_hidden_states]
     output.penultimate_hidden_states = torch.cat(tokens, dim=-2)
     return output
+
+
+class PinnedEnd:
+    """Latents that a window must end with, for a network that was not trained to end on a picture.
+
+    Before every model call they stand there with as much of the window's own noise as all has then,
+    so that the network sees what it would see of a video with that end, and clean ones at last. No
+    random number is drawn for it.
+    """
+
+    def __init__(self, latents: Tensor) -> None:
+        """`latents` [1, 16, n, h, w] are raw ones of the VAE."""
+        self._raw = self._clean = self._noise = latents
+
+    def begin(self, model: Any, noise: Tensor, device: torch.device) -> None:
+        """Begin a window on a host model with this noise [1, 16, T, h, w]."""
+        self._raw = self._raw.to(device, torch.float32)
+        self._clean = model.process_latent_in(self._raw)
+        self._noise = noise[:, :, -self._raw.shape[2] :].to(self._clean)
+
+    def noised(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The noisy latents x [B, 16, T, h, w] with the end at the noise level sigma."""
+        return self._put(x, (1 - sigma) * self._clean + sigma * self._noise)
+
+    def clean(self, x: Tensor) -> Tensor:
+        """Clean latents of the network's space with the end."""
+        return self._put(x, self._clean)
+
+    def finish(self, samples: Tensor) -> Tensor:
+        """Raw latents with the end."""
+        return self._put(samples, self._raw)
+
+    def _put(self, x: Tensor, end: Tensor) -> Tensor:
+        free = x[:, :, : x.shape[2] - end.shape[2]]
+        return torch.cat([free, end.expand(len(x), -1, -1, -1, -1).to(x)], dim=2)
 
 
 def unknown_mask(request: WindowRequest) -> Tensor:

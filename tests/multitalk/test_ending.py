@@ -81,7 +81,8 @@ def test_the_last_frame_is_the_end_image_and_all_others_come_once_and_in_order(d
     family, plan, without = drawn
     painter = Ending(plan)
     numbers = []
-    for window in run(plan, family, painter):
+    models = dataclasses.replace(painter.models, join_embeddings=lambda *pair: pair)
+    for window in run(plan, family, painter, models=models):
         assert window.start == len(numbers)
         numbers += painted(window.frames)
     assert numbers == [*range(plan.num_frames - 1), -5000]
@@ -89,8 +90,29 @@ def test_the_last_frame_is_the_end_image_and_all_others_come_once_and_in_order(d
     *others, last = painter.requests
     assert not any(request.known_end_frames for request in others)
     assert last.known_end_frames == plan.last_window - plan.end
+    assert last.end_latents is None
     heard = last.speech[0, :, 2, 0, 0].int().tolist()
     assert heard[plan.end] == plan.num_frames - 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(plans())
+def test_without_training_for_it_the_end_image_fills_the_last_latent_frame_of_the_video(drawn):
+    family, plan, _ = drawn
+    painter = Ending(plan)
+    numbers = painted(torch.cat([window.frames for window in run(plan, family, painter)]))
+    shown = numbers.count(-5000)
+    assert 1 <= shown <= 4
+    assert numbers == [*range(plan.num_frames - shown), *[-5000] * shown]
+    assert shown == 4 or plan.num_windows == 1
+    request = painter.requests[-1]
+    first = plan.last_window - request.known_end_frames
+    assert first % 4 == 1
+    assert first <= plan.end
+    known = request.end_latents.shape[2]
+    assert known == request.known_end_frames // 4 == request.noise.shape[2] - (first + 3) // 4
+    assert (request.end_latents == -5000).all()
+    assert (request.condition[:, :, -known + 1 :] == -5000).all() or known == 1
 
 
 @settings(max_examples=25, deadline=None)
@@ -119,10 +141,11 @@ def test_frames_between_the_known_ones_are_grey(family, seconds):
     list(run(plan, family, painter))
     encoded = [frames for frames in painter.encoded if len(frames) == plan.last_window]
     condition, known = encoded[-1], painter.requests[-1].known_latent_frames
+    last = plan.last_window - painter.requests[-1].known_end_frames
     first = size.overlap if family == "multitalk" and plan.num_windows > 1 else 1
     assert known == count_latent_frames(first)
-    assert torch.equal(condition[plan.end :], END.expand(plan.last_window - plan.end, -1, -1, -1))
-    assert (condition[first : plan.end] == 0.5).all()
+    assert torch.equal(condition[last:], END.expand(plan.last_window - last, -1, -1, -1))
+    assert (condition[first:last] == 0.5).all()
     assert not (condition[:first] == 0.5).any()
     if family == "multitalk" and plan.num_windows > 1:
         assert painted(condition[:first]) == list(range(plan.starts[-1], plan.starts[-1] + first))

@@ -7,7 +7,7 @@ All that a window needs of those before it is its `WindowState`. So a window can
 a video continued from any window whose state was kept, with the same bits.
 
 Source: sampling.md sections 4 (MultiTalk) and 11 (InfiniteTalk), flashtalk.md sections 4 and 5,
-decisions.md 2, 3, 9 and 30.
+decisions.md 2, 3, 9, 30 and 38.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .color import color_distance, color_statistics, match_statistics
 from .config import Family
+from .ending import end_condition, known_end_frames, match_towards, still_latents
 from .finite import check_finite, in_window
 from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
 from .settings import DriftControl
@@ -48,13 +49,16 @@ class WindowRequest:
 
     index: int
     noise: Tensor  # [1, 16, T, h, w] float32
-    condition: Tensor  # [1, 16, T, h, w] raw VAE latents: known frames, then grey
+    condition: Tensor  # [1, 16, T, h, w] raw VAE latents: known frames, then grey, then an end
     known_latent_frames: int  # leading latent frames of `condition` that are no grey
     picture_embedding: object  # what `embed_picture` gave
     speech: Tensor  # [S, F, 5, M, E]
     motion: Motion | None
     # Fresh noise [1, 16, T, h, w] to mix in after a step (FlashTalk); None: the sampler's own.
     step_noise: Callable[[], Tensor] | None = None
+    known_end_frames: int = 0  # frames at the end of the window that show the end image
+    # Raw VAE latents [1, 16, n, h, w] that the window must end with; None: the condition tells all.
+    end_latents: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +160,10 @@ class Models:
     decode: Callable[[Tensor], Tensor]  # raw latents -> frames
     embed_picture: Callable[[Tensor], object]  # frame [1, H, W, 3] -> whatever `denoise` takes
     denoise: Callable[[WindowRequest], Tensor]  # -> raw latents [1, 16, T, h, w]
+    # What `embed_picture` gave of a picture and of the end image, as one. None: the network was not
+    # trained to end on a picture; it takes that of the first alone, and latents of the end are put
+    # in place.
+    join_embeddings: Callable[[object, object], object] | None = None
     device: torch.device | None = None  # where colors are matched; None: where frames are
 
 
@@ -167,6 +175,7 @@ class Scene:
     # the video's size; a picture gives itself for every number
     tracks: Sequence[Tensor]  # features [F_s, M, E] per speaker
     silence: Tensor | None  # [M, E] of encoded silence, or None in reference mode
+    end: Tensor | None = None  # [1, H, W, 3] in 0..1 that the last frame shows; None: it is free
 
 
 Attempt = Callable[[Callable[[], FinishedWindow]], FinishedWindow]
@@ -186,10 +195,10 @@ def generate(
     """Make a video window by window; together the windows give exactly `plan.num_frames`.
 
     MultiTalk continues from the last frames of the previous window, InfiniteTalk conditions every
-    window on a frame of the source, FlashTalk on the picture. `after` is the state of the last
-    window that is there already; None begins at the picture. `attempt` calls what makes a window,
-    and may call it again after a failure: it then makes the same window from the same random
-    numbers.
+    window on a frame of the source, FlashTalk on the picture. With an end image the plan is one of
+    `end_with_video`. `after` is the state of the last window that is there already; None begins at
+    the picture. `attempt` calls what makes a window, and may call it again after a failure: it then
+    makes the same window from the same random numbers.
 
     Raises:
         NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
@@ -228,14 +237,20 @@ class _WindowMaker:
         plan, models = self._plan, self._models
         tail = self._first if state is None else state.tail
         condition = tail if self._follows else self._source(plan.starts[index])
-        decoded = models.decode(self._sample(index, tail, condition))[: plan.window_frames(index)]
+        decoded = models.decode(self._sample(index, tail, condition))[: plan.used(index)]
         check_finite(decoded, "decoded frames of the VAE", _ADVICE)
         own = color_statistics(decoded, models.device)
         kept = plan.kept(index)
         # Frames that are neither new nor the beginning of the next window need no color.
         skipped = max(0, min(kept.start, len(decoded) - plan.size.overlap))
-        target = self._target(condition, state)
-        frames = match_statistics(decoded[skipped:], target, strength=self._drift.color_strength)
+        target, end = self._target(condition, state), self._end(index)
+        strength = self._drift.color_strength
+        if end is None:
+            frames = match_statistics(decoded[skipped:], target, strength=strength)
+        else:
+            frames = match_towards(
+                decoded[skipped:], target, end, plan, skipped=skipped, strength=strength
+            )
         return FinishedWindow(
             index=index,
             start=plan.starts[index] + kept.start,
@@ -256,7 +271,13 @@ class _WindowMaker:
         """Raw latents [1, 16, T, h, w] of window `index`."""
         plan, models = self._plan, self._models
         window = plan.window_frames(index)
-        latents = self._encode_condition(condition, window)
+        end, pinned = self._end(index), models.join_embeddings is None
+        held = 0 if end is None else known_end_frames(plan, whole=pinned)
+        if end is None:
+            latents = self._encode_condition(condition, window)
+        else:
+            latents = self._encode(end_condition(condition, end, plan, held))
+        still = None if end is None or not pinned else still_latents(end, held, self._encode)
         motion = self._motion(index, tail, condition, latents)
         height, width = self._first.shape[1:3]
         shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(height, width))
@@ -267,10 +288,12 @@ class _WindowMaker:
             noise=self._noise.window(shape),
             condition=latents,
             known_latent_frames=count_latent_frames(len(condition)),
-            picture_embedding=self._embed(seen),
+            picture_embedding=self._embed(seen, end),
             speech=window_speech(plan, index, self._scene.tracks, self._scene.silence),
             motion=motion,
             step_noise=fresh,
+            known_end_frames=held,
+            end_latents=still,
         )
         final = models.denoise(request)
         check_finite(final, "result of the network", "Use weights in another format.")
@@ -279,6 +302,10 @@ class _WindowMaker:
         if fresh is not None:
             fresh()  # and so does this one, with weight 0
         return final
+
+    def _end(self, index: int) -> Tensor | None:
+        """The end image [1, H, W, 3], if window `index` comes to one."""
+        return self._scene.end if index == self._plan.num_windows - 1 else None
 
     def _source(self, number: int) -> Tensor:
         """The source frame [1, H, W, 3] that a window is conditioned on."""
@@ -309,11 +336,17 @@ class _WindowMaker:
             )  # fmt: skip
         return known[2]
 
-    def _embed(self, seen: Tensor) -> object:
-        """CLIP tokens of a picture [1, H, W, 3]; those of a still one are made once for a run."""
+    def _embed(self, seen: Tensor, end: Tensor | None) -> object:
+        """CLIP tokens of a picture [1, H, W, 3]; those of a still one are made once for a run.
+
+        Those of the end image come along where the network takes them.
+        """
         if self._seen is None or not torch.equal(self._seen[0], seen):
             self._seen = seen, self._models.embed_picture(seen)
-        return self._seen[1]
+        join = self._models.join_embeddings
+        if end is None or join is None:
+            return self._seen[1]
+        return join(self._seen[1], self._models.embed_picture(end))
 
     def _encode(self, frames: Tensor) -> Tensor:
         latents = self._models.encode(frames)

@@ -26,6 +26,7 @@ from .windows import (
     MAX_REFERENCE_FRAMES,
     WindowPlan,
     check_window_size,
+    end_with_video,
     plan_exact,
     plan_reference,
 )
@@ -162,12 +163,20 @@ class RunSettings:
     sigmas: tuple[float, ...] | None = None  # noise levels that were given; None: by the schedule
 
 
-def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> WindowPlan:
-    """Windows of a run whose speech covers `num_frames` frames.
+def plan_video(
+    settings: RunSettings, num_frames: int, num_speakers: int, *, has_end: bool = False
+) -> WindowPlan:
+    """Windows of a run whose speech covers `num_frames` frames; `has_end`: up to an end image.
 
     Raises:
-        ValueError: If the speech is too short for reference mode.
+        ValueError: If the speech is too short for reference mode, or for two pictures, or for an
+            end image in reference mode.
     """
+    if settings.reference_length and has_end:
+        raise ValueError(
+            "length is reference, and end_image is connected; the published programs have no end "
+            "image. Set length to exact, or leave end_image free."
+        )
     if settings.reference_length:
         return plan_reference(
             [num_frames] * num_speakers,
@@ -175,13 +184,14 @@ def plan_video(settings: RunSettings, num_frames: int, num_speakers: int) -> Win
             family=settings.family,
             max_frames=MAX_REFERENCE_FRAMES,
         )
-    return plan_exact(
+    plan = plan_exact(
         num_frames,
         settings.size,
         short_last_window=settings.short_last_window,
         # FlashTalk shows no window's first frames, so the first one begins before the sound.
         lead=settings.size.overlap if settings.family == "flashtalk" else 0,
     )
+    return end_with_video(plan) if has_end else plan
 
 
 def to_record(settings: RunSettings) -> dict[str, Any]:

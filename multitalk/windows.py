@@ -4,13 +4,13 @@ Exact mode (the default) returns exactly the number of frames that the sound cov
 length. Reference mode repeats what the published programs do, for comparison: tracks must be longer
 than a window, the tail is mirrored speech, MultiTalk returns three frames less.
 
-Source: decisions.md 2, 3 and 30, sampling.md sections 4 and 11, flashtalk.md section 5.
+Source: decisions.md 2, 3, 30 and 38, sampling.md sections 4 and 11, flashtalk.md section 5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import repeat
@@ -42,12 +42,21 @@ class WindowPlan:
         """Frames that window `index` samples."""
         return self.last_window if index == self.num_windows - 1 else self.size.window
 
+    def used(self, index: int) -> int:
+        """Frames of window `index` up to where the next one goes on; those after are given up."""
+        if index == self.num_windows - 1:
+            return self.last_window
+        return self.starts[index + 1] + self.size.overlap - self.starts[index]
+
     def kept(self, index: int) -> slice:
         """Which frames of window `index` go into the video."""
         first = self.size.overlap if index else self.lead
-        return slice(
-            first, max(first, min(self.window_frames(index), self.num_frames - self.starts[index]))
-        )
+        return slice(first, max(first, min(self.used(index), self.num_frames - self.starts[index])))
+
+    @property
+    def end(self) -> int:
+        """Place of the video's last frame in the last window."""
+        return self.num_frames - 1 - self.starts[-1]
 
 
 def check_window_size(size: WindowSize) -> None:
@@ -96,6 +105,26 @@ def plan_exact(
         mirrored=(),
         lead=lead,
     )
+
+
+def end_with_video(plan: WindowPlan) -> WindowPlan:
+    """The same number of windows of the same lengths, of which the last ends with the video.
+
+    What the last window makes beyond the video in `plan_exact`, the one before makes beyond what
+    the last goes on from. So the last one has as many new frames as any to come to an end in. A
+    single window stays where it is.
+
+    Raises:
+        ValueError: If the video's only frame is its first.
+    """
+    if plan.num_windows == 1:
+        if plan.num_frames == 1:
+            raise ValueError(
+                "The video has 1 frame, which cannot show both image and end_image. Use a longer "
+                "sound, or leave end_image free."
+            )
+        return plan
+    return replace(plan, starts=(*plan.starts[:-1], plan.num_frames - plan.last_window))
 
 
 def plan_reference(

@@ -14,6 +14,7 @@ LEAST, MOST = -0.5, 2.0  # resizing goes a little beyond 0..1; other scales go f
 WHITE = {torch.uint8: 255, torch.uint16: 65535, torch.bool: 1}
 ADVICE = {
     "image": "it takes a picture; connect for example Load Image.",
+    "end_image": "it takes a picture; connect for example Load Image, or leave it free.",
     "images": "it takes frames; connect MultiTalk Sampler.",
 }
 

@@ -16,7 +16,15 @@ from .host import PREFIX, graph_metadata
 from .sounds import from_sound
 from .values import check_prefix
 from .video_place import GrowingPlayer, VideoPlace
-from .widgets import FILENAME_PREFIX, SAMPLING, media_inputs, model_inputs, noise_inputs, schema
+from .widgets import (
+    FILENAME_PREFIX,
+    SAMPLING,
+    end_inputs,
+    media_inputs,
+    model_inputs,
+    noise_inputs,
+    schema,
+)
 
 if TYPE_CHECKING:
     from .sampling.video_run import VideoRun
@@ -45,7 +53,7 @@ class MultiTalkSampler(io.ComfyNode):
                 *("talking head", "talking avatar", "lip sync", "lipsync", "dub video"),
                 *("infinitetalk", "image to video"),
             ],
-            inputs=[*model_inputs(), *media_inputs(), *SAMPLING, *noise_inputs()],
+            inputs=[*model_inputs(), *media_inputs(), *SAMPLING, *noise_inputs(), *end_inputs()],
             outputs=[
                 (io.Image, "images", "All frames, 25 per second."),
                 (io.Audio, "audio", "The sound, exactly as long as the frames."),
@@ -96,6 +104,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
                 *SAMPLING,
                 FILENAME_PREFIX,
                 *noise_inputs(),
+                *end_inputs(),
             ],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],

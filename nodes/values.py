@@ -61,6 +61,7 @@ _CONDITIONING = _Socket(_is_conditioning, "a text; connect CLIP Text Encode, or 
 SOCKETS: Mapping[str, _Socket] = {
     # The room of pictures tells what is wrong with one.
     "image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
+    "end_image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
     "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
     "masks": _Socket(
         _is_mask,

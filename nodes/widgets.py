@@ -351,6 +351,19 @@ def noise_inputs() -> list[Any]:
     ]
 
 
+def end_inputs() -> list[Any]:
+    """What came to the samplers after that: how the video ends."""
+    return [
+        io.Image.Input(
+            "end_image",
+            optional=True,
+            tooltip="A picture that the last frame of the video shows. For first-and-last-frame "
+            "bases (Wan 2.1 FLF2V 14B), which were trained so; with other bases experimental. Not "
+            "connected: the video ends as it comes.",
+        ),
+    ]
+
+
 def media_inputs() -> list[Any]:
     """Picture, speech, speakers."""
     return [

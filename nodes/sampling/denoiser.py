@@ -22,6 +22,7 @@ from ..progress import StepProgress
 from .block_cache import RunCache
 from .economy import Economy
 from .experts import talk_guider
+from .end_image import unknown_mask
 from .finite import OF_CLIP, advise_network
 from .talk_guider import AudioInputs, with_values
 
@@ -44,6 +45,7 @@ class RunInputs:
     image: Tensor  # [F, H, W, 3]; one picture, or the source video of InfiniteTalk
     cast: Cast
     sampler: comfy.samplers.Sampler | None = None  # that came over a socket
+    end_image: Tensor | None = None  # [1, H, W, 3] that the last frame shows
 
 
 def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
@@ -97,6 +99,7 @@ def window_denoiser(
             AudioInputs(speech=request.speech, cells=cells, strength=settings.audio_strength),
             guidance,
             motion=request.motion,
+            end=request.end_latents,
             cache=cache,
             single_passes=economy.single_passes,
         )
@@ -158,9 +161,10 @@ def own_seed(settings: RunSettings, index: int) -> int:
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:
     """Entries of the host's CONDITIONING that differ between windows."""
-    unknown = torch.ones(1, 1, *request.condition.shape[2:])
-    unknown[:, :, : request.known_latent_frames] = 0
-    values: dict[str, Any] = {"concat_latent_image": request.condition, "concat_mask": unknown}
+    values: dict[str, Any] = {
+        "concat_latent_image": request.condition,
+        "concat_mask": unknown_mask(request),
+    }
     if request.picture_embedding is not None:
         values["clip_vision_output"] = request.picture_embedding
     return values

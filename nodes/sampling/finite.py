@@ -26,13 +26,15 @@ _OF_NETWORK = (
 )
 
 
-def check_media(image: Tensor | None, speech: Any, masks: Tensor | None) -> None:
-    """Refuse picture [F, H, W, 3], speech or masks with values that are no finite numbers.
+def check_media(
+    image: Tensor | None, speech: Any, masks: Tensor | None, end_image: Tensor | None = None
+) -> None:
+    """Refuse pictures [F, H, W, 3], speech or masks with values that are no finite numbers.
 
     Raises:
         NotFiniteError: With which, how many, and what to do.
     """
-    given = {"image": image, "masks": masks}
+    given = {"image": image, "end_image": end_image, "masks": masks}
     for socket, values in given.items():
         if isinstance(values, Tensor):
             check_finite(values, socket, OF_PICTURE)

@@ -65,6 +65,8 @@ def run_identity(
         **describe_surroundings(*(inputs.get(name) for name in ("model", "vae", "clip_vision"))),
         **models,
     }
+    if (end := inputs.get("end_image")) is not None:
+        parts["end picture"] = value_digest(end)
     if (sampler := inputs.get("custom_sampler")) is not None:
         made_by = sources.digest(linked.get("custom_sampler"))
         parts["sampler"] = _joined(made_by, value_digest(getattr(sampler, "extra_options", None)))

@@ -31,6 +31,7 @@ from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .experts import STEP_CACHE, check_experts, describe_experts
+from .end_image import check_end_image, describe_end
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
 from .source_video import describe_source
@@ -62,8 +63,11 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
         _check_pictures(inputs["image"], settings)
     if settings.step_cache is not None and has_two_experts(hidden.dynprompt, hidden.unique_id):
         raise ValueError(STEP_CACHE)
+    end = inputs.get("end_image")
+    check_end_image(end, (settings.height, settings.width))
     cast_of(inputs, hidden, (settings.height, settings.width))
-    plan = plan_video(settings, speech.num_frames, speech.num_speakers)
+    has_end = end is not None
+    plan = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, *_LAZY)
@@ -89,6 +93,9 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
+    end = inputs.get("end_image")
+    check_end_image(end, (settings.height, settings.width))
+    ending = describe_end(model, has_end=end is not None)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None
@@ -105,6 +112,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         image=image,
         cast=cast,
         sampler=inputs.get("custom_sampler"),
+        end_image=end,
     )
     return VideoRun(
         run,
@@ -116,6 +124,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
             *shifted,
             *describe_experts(model, settings),
             *others,
+            *ending,
             *cast.speech.notes,
             *cast.notes,
             *describe_source(len(image), cast.speech.num_frames, hidden),
@@ -126,21 +135,24 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
 
 
 def _with_pictures(inputs: dict[str, Any], hidden: Any) -> dict[str, Any]:
-    """The inputs with the image as checked pictures, read once per queue."""
-    image = inputs["image"]
-    key = ("pictures", hidden.unique_id, id(image))
-    # What came in is kept too: an id tells things apart only while they live.
-    read = once(hidden.dynprompt, key, lambda: (read_pictures(image, "image"), image))
-    return {**inputs, "image": read[0]}
+    """The inputs with the images as checked pictures, read once per queue."""
+    given = {name: inputs[name] for name in ("image", "end_image") if inputs.get(name) is not None}
+    key = ("pictures", hidden.unique_id, *map(id, given.values()))
+
+    def make() -> tuple[dict[str, Tensor], object]:
+        # What came in is kept too: an id tells things apart only while they live.
+        return {name: read_pictures(value, name) for name, value in given.items()}, given
+
+    return {**inputs, **once(hidden.dynprompt, key, make)[0]}
 
 
 def check_media_once(inputs: dict[str, Any], hidden: Any) -> None:
-    """Refuse picture, speech or masks that hold NaN or infinite values, once per queue.
+    """Refuse pictures, speech or masks that hold NaN or infinite values, once per queue.
 
     Raises:
         ValueError: With which, how many, and what to do.
     """
-    given = [inputs.get(name) for name in ("image", "speech", "masks")]
+    given = [inputs.get(name) for name in ("image", "speech", "masks", "end_image")]
     key = ("finite", hidden.unique_id, *map(id, given))
 
     def make() -> list[Any]:

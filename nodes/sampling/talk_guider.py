@@ -27,6 +27,7 @@ from ...multitalk.speakers import token_masks
 from ...multitalk.stepcache import StepCache
 from ..loading.audio_hooks import KEY, RUN, TOKENS, AudioRun, Routing, attached_audio
 from .block_cache import RunCache, install_cache, replacements
+from .end_image import PinnedEnd
 from .guidance_hooks import (
     CALC,
     OWN_PASSES,
@@ -60,6 +61,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         guidance: GuidancePlan,
         *,
         motion: Motion | None = None,
+        end: Tensor | None = None,
         cache: RunCache | None = None,
         single_passes: bool = False,
     ) -> None:
@@ -70,6 +72,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._guidance = Guidance(guidance)
         self._steps: StepCache | None = None
         self._pinned: Tensor | None = None
+        self._end = None if end is None else PinnedEnd(end)
         self._settled = False
         self._uncached: dict[str, Any] = {}
         self.lean = True  # whether blocks that need less memory could be used, once sampled
@@ -125,13 +128,14 @@ class TalkGuider(comfy.samplers.CFGGuider):
             self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))
             self._uncached = {"patches_replace": replacements(self.model_options)}
             install_cache(self.model_options, self.inner_model, self._steps, tuple(self.conds))
-        if self._motion is None:
-            return super().inner_sample(noise, latent_image, device, *args, **kwargs)
-        raw = self._motion.latents.to(device, torch.float32)
-        self._pinned = self.inner_model.process_latent_in(raw)
+        raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)
+        self._pinned = None if raw is None else self.inner_model.process_latent_in(raw)
+        if self._end is not None:
+            self._end.begin(self.inner_model, noise, device)
         samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
-        samples[:, :, : raw.shape[2]] = raw
-        return samples
+        if raw is not None:
+            samples[:, :, : raw.shape[2]] = raw
+        return samples if self._end is None else self._end.finish(samples)
 
     def new_guidance(self) -> Guidance:
         """What guidance remembers when a window begins: nothing yet."""
@@ -149,6 +153,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._settle_conds(x.device)
         sigma = timestep.view(-1, *[1] * (x.ndim - 1))
         x = self._with_motion(x, sigma)
+        if self._end is not None:
+            x = self._end.noised(x, sigma)
         plan = self._plan
         if self.cfg != plan.text:
             plan = plan_guidance(self.cfg, plan.audio, apg=plan.apg)
@@ -166,6 +172,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
             out = x - self._guidance.combine(velocities, plan) * sigma
         if self._pinned is not None:
             out[:, :, : self._pinned.shape[2]] = self._pinned
+        if self._end is not None:
+            out = self._end.clean(out)
         if self._steps is not None:
             self._steps.step += 1
         return out

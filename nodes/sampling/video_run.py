@@ -14,7 +14,13 @@ import torch
 from torch import Tensor
 
 from ...multitalk.config import FRAME_RATE
-from ...multitalk.frames import count_latent_frames, from_bytes, latent_size, picture_source
+from ...multitalk.frames import (
+    count_latent_frames,
+    fit_frames,
+    from_bytes,
+    latent_size,
+    picture_source,
+)
 from ...multitalk.generate import (
     LATENT_CHANNELS,
     FinishedWindow,
@@ -35,6 +41,7 @@ from ..progress import StepProgress, send_text
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
+from .end_image import join_embeddings, joins_pictures
 from .guidance_hooks import passes_of
 
 if TYPE_CHECKING:
@@ -75,7 +82,8 @@ class VideoRun:
         from ..loading.loras import count_changed_weights  # reads weights: not when the host starts
 
         speech = inputs.cast.speech
-        self.plan = plan_video(settings, speech.num_frames, speech.num_speakers)
+        has_end = inputs.end_image is not None
+        self.plan = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
         self._inputs, self._settings, self._node_id = inputs, settings, node_id
         self._identity, self._keep_finished = identity, keep_finished
         self._to_file, self._begin = to_file, time.monotonic()
@@ -180,10 +188,16 @@ class VideoRun:
         send_text(self.report.done(time.monotonic() - self._begin), self._node_id)
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
-        cast, source = self._inputs.cast, picture_source(self._inputs.image, *self.size_px)
+        inputs, cast = self._inputs, self._inputs.cast
+        end = None if inputs.end_image is None else fit_frames(inputs.end_image, *self.size_px)
         return generate(
             self.plan,
-            Scene(source=source, tracks=cast.tracks, silence=cast.speech.silence),
+            Scene(
+                source=picture_source(inputs.image, *self.size_px),
+                tracks=cast.tracks,
+                silence=cast.speech.silence,
+                end=end,
+            ),
             models,
             SeededNoise(self._settings.seed),
             family=self._settings.family,
@@ -216,6 +230,7 @@ class VideoRun:
                 cache=self._cache,
                 economy=economy,
             ),
+            join_embeddings=join_embeddings if joins_pictures(inputs.model) else None,
             device=inputs.model.load_device,
         )
 

@@ -14,11 +14,20 @@ from ...weights.contents import Shape, Shapes
 from ...weights.header import Header
 from ...weights.reading import read_json
 from ...weights.strict import find_misfit
-from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
+from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, SMALL_WIDTH, AudioPartConfig
 from ..sound.wav2vec2 import BASE_CONFIG
 from .architecture import audio_parameters, base_parameters, base_sizes, count_blocks, is_audio_name
-from .kinds import LARGE_WIDTH, Kind, base_variant, count_encoder_layers, kind_of, row_of
-from .naming import AUDIO_KEY, BASE_KEY, ModelHeader
+from .kinds import (
+    LARGE_WIDTH,
+    Kind,
+    base_use,
+    base_variant,
+    base_width,
+    count_encoder_layers,
+    kind_of,
+    row_of,
+)
+from .naming import AUDIO_KEY, ModelHeader
 
 BASE_HEAD_WIDTH = 128
 _BASE_EXAMPLE = "wan2.1_i2v_480p_14B_fp16.safetensors"
@@ -44,7 +53,7 @@ def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None
 
 
 def check_base(header: Header) -> None:
-    """Refuse everything that is no WAN 2.1 image-to-video transformer.
+    """Refuse everything that is no WAN transformer which an audio part goes with.
 
     Raises:
         ValueError: With what the file is and what is expected.
@@ -55,13 +64,20 @@ def check_base(header: Header) -> None:
             f"audio_part and choose for example {_BASE_EXAMPLE} here."
         )
     _require_kind(header, "WAN base model", "base", _BASE_EXAMPLE)
-    if (variant := base_variant(header)) != "I2V":
+    variant = base_variant(header)
+    if base_width(header) == SMALL_WIDTH:
+        raise ValueError(
+            f"{header.name} is a 1.3B model ({variant}), whose blocks are {SMALL_WIDTH} wide; the "
+            "blocks of all audio parts are 5120 wide, so they fit 14B models alone. Choose for "
+            f"example {_BASE_EXAMPLE}."
+        )
+    if base_use(header) == "refused":
         shape = header.shapes.get("patch_embedding.weight", ())
         channels = shape[1] if len(shape) > 1 else 0
         raise ValueError(
             f"{header.name} is a WAN model of another kind ({variant}, {channels} input "
             f"channels); base takes WAN 2.1 I2V ({BASE_IN_CHANNELS} input channels, with image "
-            f"embedding). Choose for example {_BASE_EXAMPLE}."
+            f"embedding), VACE or T2V. Choose for example {_BASE_EXAMPLE}."
         )
 
 
@@ -155,7 +171,7 @@ def check_base_parameters(base: ModelHeader) -> dict[str, Shape]:
             f"{base.name} is no complete WAN 2.1 model: {error} is missing or damaged. "
             "Download it again."
         ) from error
-    _compare(base.name, base_shapes, expected, what="complete WAN 2.1 I2V model")
+    _compare(base.name, base_shapes, expected, what=f"complete WAN 2.1 {base_variant(base)} model")
     return expected
 
 
@@ -193,7 +209,7 @@ def check_fit(base: Header, config: AudioPartConfig, audio_name: str) -> None:
     Raises:
         ValueError: If width or number of blocks differ from the base.
     """
-    dim = (base.shapes.get(BASE_KEY) or (0,))[-1]
+    dim = base_width(base)
     layers = count_blocks(name for name in base.shapes if not is_audio_name(name))
     if (dim, layers) != (config.dim, config.num_layers):
         raise ValueError(

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ...weights.header import Header
 from ...weights.layouts import layout_of
-from ..config import BASE_IN_CHANNELS, FAMILIES, Family
+from ..config import BASE_IN_CHANNELS, FAMILIES, LATENT_CHANNELS, SMALL_WIDTH, Family
 from ..words import count
 from .architecture import count_blocks, is_known_name
 from .lora_forms import split_suffix
@@ -110,6 +110,9 @@ KINDS: tuple[KindRow, ...] = (
 )  # fmt: skip
 
 
+Use = Literal["accepted", "experimental", "refused"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """A WAN model of another kind than MultiTalk was trained on."""
@@ -117,10 +120,11 @@ class Variant:
     label: str
     key: str | None = None  # a name only this variant has
     in_channels: int | None = None
+    use: Use = "refused"  # as the base of an audio part
 
 
 VARIANTS: tuple[Variant, ...] = (
-    Variant(label="VACE", key="vace_patch_embedding.weight"),
+    Variant(label="VACE", key="vace_patch_embedding.weight", use="accepted"),
     Variant(label="camera", key="control_adapter.conv.weight"),
     Variant(label="S2V", key="casual_audio_encoder.encoder.final_linear.weight"),
     Variant(label="Animate", key="face_adapter.fuser_blocks.0.k_norm.weight"),
@@ -128,7 +132,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(label="HuMo", key="audio_proj.audio_proj_glob_1.layer.bias"),
     Variant(label="SCAIL", key="patch_embedding_pose.weight"),
     Variant(label="Fun Control", key="ref_conv.weight"),
-    Variant(label="T2V", in_channels=16),
+    Variant(label="T2V", in_channels=LATENT_CHANNELS, use="experimental"),
     Variant(label="WAN 2.2 5B", in_channels=48),
 )
 
@@ -158,6 +162,19 @@ def base_variant(header: Header) -> str:
     if channels != BASE_IN_CHANNELS:
         return "unknown variant"
     return "I2V" if "img_emb.proj.0.bias" in names or not needs_clip(header) else "WAN 2.2 I2V"
+
+
+def base_use(header: Header) -> Use:
+    """Whether the loaders take a base, whatever its size."""
+    label = base_variant(header)
+    if label == "I2V":
+        return "accepted"
+    return next((v.use for v in VARIANTS if v.label == label), "refused")
+
+
+def base_width(header: Header) -> int:
+    """Width of a base's blocks; 0 if its names do not tell."""
+    return (header.shapes.get(BASE_KEY) or (0,))[-1]
 
 
 def row_of(kind: Kind) -> KindRow | None:
@@ -202,8 +219,14 @@ def layout_words(header: Header) -> str:
 
 def _base_words(header: Header) -> str:
     variant, names = base_variant(header), plain_names(header.shapes)
-    width = (header.shapes.get(BASE_KEY) or (0,))[-1]
-    note = "" if variant == "I2V" else "; MultiTalk needs WAN 2.1 I2V"
+    width, use = base_width(header), base_use(header)
+    note = {
+        "accepted": "",
+        "experimental": "; experimental: its first window comes from the prompt alone",
+        "refused": "; MultiTalk needs WAN 2.1 I2V, VACE or T2V",
+    }[use]
+    if width == SMALL_WIDTH:
+        note = "; a 1.3B model, for which there is no audio part"
     name = variant if variant.startswith("WAN") else f"WAN {variant}"
     return f"{name}, {count(count_blocks(names), 'block')} of width {width}{note}"
 

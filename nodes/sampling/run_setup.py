@@ -23,11 +23,12 @@ from ...multitalk.settings import (
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
-from ..loading.audio_hooks import attached_audio
+from ..loading.audio_hooks import attached_audio, base_kind
 from ..pictures import read_pictures
 from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
+from .bases import check_kind, read_controls
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
@@ -82,6 +83,9 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         model, apg=settings.apg is not None, step_cache=settings.step_cache is not None
     )
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
+    kind = base_kind(model)
+    others += check_kind(kind, settings, len(image))
+    control = read_controls(kind, settings, inputs)
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
@@ -94,12 +98,13 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     run = RunInputs(
         model=model,
         vae=inputs["vae"],
-        clip_vision=inputs.get("clip_vision"),
+        clip_vision=inputs.get("clip_vision") if _sees(model) else None,
         positive=inputs.get("positive") or empty_conditioning(model),
         negative=inputs.get("negative") or empty_conditioning(model),
         image=image,
         cast=cast,
         sampler=inputs.get("custom_sampler"),
+        control=control,
     )
     return VideoRun(
         run,
@@ -110,6 +115,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
             *describe_rule(settings, weights, len(cast.tracks)),
             *shifted,
             *others,
+            *(control.notes if control else ()),
             *cast.speech.notes,
             *cast.notes,
             *describe_source(len(image), cast.speech.num_frames, hidden),
@@ -224,11 +230,16 @@ def _resolve_any(inputs: dict[str, Any]) -> RunSettings:
 
 
 def _check_clip(model: Any, clip_vision: Any) -> None:
-    if model.model.diffusion_model.img_emb is not None and clip_vision is None:
+    if _sees(model) and clip_vision is None:
         raise ValueError(
             "This base expects CLIP vision, and nothing is connected to clip_vision; "
             "connect clip_vision_h with the host's Load CLIP Vision."
         )
+
+
+def _sees(model: Any) -> bool:
+    """Whether a base has a place for what CLIP vision sees."""
+    return model.model.diffusion_model.img_emb is not None
 
 
 def _check_pictures(image: Tensor, settings: RunSettings) -> None:

@@ -25,7 +25,15 @@ from ...multitalk.guidance import (
 from ...multitalk.model.audio_attention import AudioPart, rotation, speaker_axis
 from ...multitalk.speakers import token_masks
 from ...multitalk.stepcache import StepCache
-from ..loading.audio_hooks import KEY, RUN, TOKENS, AudioRun, Routing, attached_audio
+from ..loading.audio_hooks import (
+    KEY,
+    RUN,
+    TOKENS,
+    AudioRun,
+    Routing,
+    attached_audio,
+    base_kind,
+)
 from .block_cache import RunCache, install_cache, replacements
 from .guidance_hooks import (
     CALC,
@@ -46,6 +54,7 @@ class AudioInputs:
     speech: Tensor  # [S, F, 5, M, E]
     cells: Tensor | None  # [S+1, h, w] speaker masks on the latent grid; None for one speaker
     strength: float = 1.0  # factor on the audio residual
+    front: int = 0  # latent frames of reference pictures before those that hear
 
 
 class TalkGuider(comfy.samplers.CFGGuider):
@@ -110,15 +119,16 @@ class TalkGuider(comfy.samplers.CFGGuider):
         """Begin a window when all models are loaded, sample it, and put clean motion in place."""
         self._guidance, self._settled = Guidance(self._plan), False
         dtype = self.inner_model.get_dtype_inference()
-        parts = self._parts()
+        parts, blocks = self._parts(), self.inner_model.diffusion_model.blocks
         routings = {place: self._routing(part, place, dtype) for place, part in parts.items()}
         self.model_options["transformer_options"][RUN] = AudioRun(
             parts=parts,
             routings={place: routing for place, routing in routings.items() if routing is not None},
             strength=self._audio.strength,
+            front=self._audio.front,
+            marked_blocks=len(blocks) if base_kind(self.model_patcher) == "control" else 0,
         )
         self._add_tokens(parts[device], device, dtype)
-        blocks = self.inner_model.diffusion_model.blocks
         self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
         if self._cache is not None:
             sigmas: Tensor = args[1]
@@ -130,8 +140,14 @@ class TalkGuider(comfy.samplers.CFGGuider):
         raw = self._motion.latents.to(device, torch.float32)
         self._pinned = self.inner_model.process_latent_in(raw)
         samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
-        samples[:, :, : raw.shape[2]] = raw
+        samples[:, :, self._pinned_frames] = raw
         return samples
+
+    @property
+    def _pinned_frames(self) -> slice:
+        """Where motion latents lie: in front, but behind reference pictures."""
+        front = self._audio.front
+        return slice(front, front + (0 if self._pinned is None else self._pinned.shape[2]))
 
     def predict_noise(
         self,
@@ -161,7 +177,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
             velocities: dict[Pass, Tensor] = {n: (x - c) / sigma for n, c in clean.items()}
             out = x - self._guidance.combine(velocities, plan) * sigma
         if self._pinned is not None:
-            out[:, :, : self._pinned.shape[2]] = self._pinned
+            out[:, :, self._pinned_frames] = self._pinned
         if self._steps is not None:
             self._steps.step += 1
         return out
@@ -246,7 +262,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         if self._motion.noise is not None:
             noise = self._motion.noise().to(begin)
             begin = (1 - sigma) * begin + sigma * noise
-        return torch.cat([begin.expand(len(x), -1, -1, -1, -1), x[:, :, begin.shape[2] :]], dim=2)
+        where, begin = self._pinned_frames, begin.expand(len(x), -1, -1, -1, -1)
+        return torch.cat([x[:, :, : where.start], begin, x[:, :, where.stop :]], dim=2)
 
 
 def _check_size(latent: Tensor, condition: Tensor) -> None:

@@ -187,9 +187,9 @@ def test_image_to_video_base_is_taken(good):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (base(channels=16, clip=False), r"another kind \(T2V, 16 input channels\)"),
+        (base(channels=16, clip=False, dim=1536), r"1\.3B model \(T2V\), .* 1536 wide.*14B"),
+        (base("vace_patch_embedding.weight", channels=16, clip=False, dim=1536), r"\(VACE\), "),
         (base(channels=48, clip=False), r"\(WAN 2.2 5B, 48 input channels\)"),
-        (base("vace_patch_embedding.weight", channels=16, clip=False), r"\(VACE, 16"),
         (base("control_adapter.conv.weight"), r"\(camera, 36"),
         (base("casual_audio_encoder.encoder.final_linear.weight"), r"\(S2V, 36"),
         (base("face_adapter.fuser_blocks.0.k_norm.weight"), r"\(Animate, 36"),
@@ -204,6 +204,11 @@ def test_image_to_video_base_is_taken(good):
 def test_everything_else_is_refused_as_base(given, message):
     with pytest.raises(ValueError, match=message):
         check_base(given)
+
+
+@pytest.mark.parametrize("extra", [(), ("vace_patch_embedding.weight",)])
+def test_bases_without_an_image_beside_the_noise_are_taken(extra):
+    check_base(base(*extra, channels=16, clip=False))
 
 
 def test_base_wants_clip_unless_it_says_none():

@@ -204,8 +204,14 @@ def test_other_wan_models_are_named(label):
     assert kind_of(found) == "WAN base model"
     assert base_variant(found) == label
     name = label if label.startswith("WAN") else f"WAN {label}"
-    words = f"\n{name}, 40 blocks of width 5120; MultiTalk needs WAN 2.1 I2V"
-    assert words in describe(found)
+    notes = {"VACE": "\n", "T2V": "; experimental: its first window comes from the prompt alone\n"}
+    note = notes.get(label, "; MultiTalk needs WAN 2.1 I2V, VACE or T2V\n")
+    assert f"\n{name}, 40 blocks of width 5120{note}" in describe(found)
+
+
+def test_base_of_1_3b_has_no_audio_part():
+    shapes = {**VARIANT_SHAPES["T2V"], "head.modulation": (1, 2, 1536)}
+    assert "of width 1536; a 1.3B model, for which there is no" in describe(header(shapes))
 
 
 def test_base_that_says_it_needs_no_clip_is_i2v_without_image_embedding():

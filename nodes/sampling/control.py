@@ -67,9 +67,9 @@ def read_control(entry: Mapping[str, Any]) -> Control | None:
     shapes = {tuple(values.shape[2:]) for values in (*videos, *masks)}
     if len(shapes) > 1 or len(set(references)) > 1:
         raise ValueError(
-            f"{_NODE} stands several times before this node, with other lengths, sizes or reference "
-            "images; these controls cannot be added. Give all of them the same length, width, "
-            "height and reference_image."
+            f"{_NODE} stands several times before this node, with other lengths, sizes or "
+            "reference images; these controls cannot be added. Give all of them the same length, "
+            "width, height and reference_image."
         )
     return Control(
         videos=videos,

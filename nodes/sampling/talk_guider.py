@@ -109,6 +109,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         for cond in (cond for conds in self.original_conds.values() for cond in conds):
             if "concat_latent_image" in cond and not latent_image.is_nested:
                 _check_size(latent_image, cond["concat_latent_image"])
+            if "vace_frames" in cond and not latent_image.is_nested:
+                _check_size(latent_image, cond["vace_frames"][0], _CONTROL_WORDS)
         if needs_negative(sampler) and "negative" not in self.original_conds:
             self.inner_set_conds({"negative": self._negative})
         return super().sample(noise, latent_image, sampler, *args, **kwargs)
@@ -266,8 +268,12 @@ class TalkGuider(comfy.samplers.CFGGuider):
         return torch.cat([x[:, :, : where.start], begin, x[:, :, where.stop :]], dim=2)
 
 
-def _check_size(latent: Tensor, condition: Tensor) -> None:
-    """Refuse a latent of another size than the condition [1, 16, T, h, w]."""
+_IMAGE_WORDS = "start image", "WAN Image To Video"
+_CONTROL_WORDS = "VACE control", "WanVaceToVideo"
+
+
+def _check_size(latent: Tensor, condition: Tensor, words: tuple[str, str] = _IMAGE_WORDS) -> None:
+    """Refuse a latent of another size than the condition [1, C, T, h, w] that a node made."""
     if latent.ndim == condition.ndim and latent.shape[2:] == condition.shape[2:]:
         return
 
@@ -276,9 +282,8 @@ def _check_size(latent: Tensor, condition: Tensor) -> None:
         return f"{of.shape[-1] * VAE_SPACE} x {of.shape[-2] * VAE_SPACE} and {frames} frames"
 
     raise ValueError(
-        f"latent_image is for {size(latent)}, the start image in positive for {size(condition)}; "
-        "both must be the same. Connect the third output of the WAN Image To Video that made "
-        "positive."
+        f"latent_image is for {size(latent)}, the {words[0]} in positive for {size(condition)}; "
+        f"both must be the same. Connect the third output of the {words[1]} that made positive."
     )
 
 

@@ -17,9 +17,11 @@ MIN_LOUDNESS_S = 0.4  # one block of BS.1770; shorter sounds cannot be measured
 
 VAE_SPACE = 8  # pixels per latent cell
 VAE_TIME = 4  # frames per latent frame, after the first
+LATENT_CHANNELS = 16
 BASE_IN_CHANNELS = 36  # of WAN I2V: 16 noisy + 4 mask + 16 condition latents
 # Timesteps of 1 from which on the high-noise expert of WAN 2.2 is at work, by input channels.
 EXPERT_BOUNDARIES = {BASE_IN_CHANNELS: 0.9, 16: 0.875}  # I2V, T2V
+SMALL_WIDTH = 1536  # of the 1.3B models, for which there is no audio part
 TOKEN_PX = 16  # pixels per token: latent cell x patch of 2
 AUDIO_RADIUS = 2  # neighbouring audio frames on each side of a frame
 AUDIO_WINDOW = 2 * AUDIO_RADIUS + 1
@@ -30,6 +32,10 @@ FAMILIES: tuple[Family, ...] = ("multitalk", "infinitetalk", "flashtalk")
 FAMILY_NAMES: dict[Family, str] = {
     "multitalk": "MultiTalk", "infinitetalk": "InfiniteTalk", "flashtalk": "FlashTalk",
 }  # fmt: skip
+
+# What a base begins a window from: an image beside the noise (I2V), known frames in a control video
+# and a reference picture (VACE), or nothing but text (T2V).
+BaseKind = Literal["image", "control", "text"]
 
 Schedule = Literal["as trained", "even"]
 SCHEDULES: tuple[Schedule, ...] = ("as trained", "even")

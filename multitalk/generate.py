@@ -6,8 +6,8 @@ VAE, `embed_picture` the CLIP vision encoder, `denoise` one whole sampling run.
 All that a window needs of those before it is its `WindowState`. So a window can be made again, and
 a video continued from any window whose state was kept, with the same bits.
 
-Source: sampling.md sections 4 (MultiTalk) and 11 (InfiniteTalk), flashtalk.md sections 4 and 5,
-decisions.md 2, 3, 9, 30 and 38.
+Source: sampling.md sections 4 (MultiTalk), 11 (InfiniteTalk) and 12 (other bases), flashtalk.md
+sections 4 and 5, decisions.md 2, 3, 9, 30, 40 and 41.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ import torch
 from torch import Tensor
 
 from .color import color_distance, color_statistics, match_statistics
-from .config import Family
+from .config import LATENT_CHANNELS, BaseKind, Family
 from .ending import end_condition, known_end_frames, match_towards, still_latents
 from .finite import check_finite, in_window
 from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
 from .settings import DriftControl
 from .windows import WindowPlan, window_speech
 
-LATENT_CHANNELS = 16
 _ADVICE = (
     "Numbers may have grown too large for the format of the VAE: start ComfyUI with --fp32-vae or "
     "--bf16-vae, or choose another VAE."
@@ -48,7 +47,7 @@ class WindowRequest:
     """Everything one sampling run needs that differs between windows."""
 
     index: int
-    noise: Tensor  # [1, 16, T, h, w] float32
+    noise: Tensor  # [1, 16, T, h, w] float32; T is larger by `Models.front` frames
     condition: Tensor  # [1, 16, T, h, w] raw VAE latents: known frames, then grey, then an end
     known_latent_frames: int  # leading latent frames of `condition` that are no grey
     picture_embedding: object  # what `embed_picture` gave
@@ -59,6 +58,7 @@ class WindowRequest:
     known_end_frames: int = 0  # frames at the end of the window that show the end image
     # Raw VAE latents [1, 16, n, h, w] that the window must end with; None: the condition tells all.
     end_latents: Tensor | None = None
+    picture: Tensor | None = None  # [1, H, W, 3] that the window is to look like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +165,8 @@ class Models:
     # in place.
     join_embeddings: Callable[[object, object], object] | None = None
     device: torch.device | None = None  # where colors are matched; None: where frames are
+    base: BaseKind = "image"
+    front: int = 0  # latent frames of reference pictures that the network takes before a window's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,10 +197,12 @@ def generate(
     """Make a video window by window; together the windows give exactly `plan.num_frames`.
 
     MultiTalk continues from the last frames of the previous window, InfiniteTalk conditions every
-    window on a frame of the source, FlashTalk on the picture. With an end image the plan is one of
-    `end_with_video`. `after` is the state of the last window that is there already; None begins at
-    the picture. `attempt` calls what makes a window, and may call it again after a failure: it then
-    makes the same window from the same random numbers.
+    window on a frame of the source, FlashTalk on the picture. Where the network takes no image
+    beside the noise, every family continues from the last frames, and with text alone the first
+    window has none and sets the colors. With an end image the plan is one of `end_with_video`.
+    `after` is the state of the last window that is there already; None begins at the picture.
+    `attempt` calls what makes a window, and may call it again after a failure: it then makes the
+    same window from the same random numbers.
 
     Raises:
         NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
@@ -236,14 +240,18 @@ class _WindowMaker:
         self._noise.restore(self._begin if state is None else state.noise)
         plan, models = self._plan, self._models
         tail = self._first if state is None else state.tail
-        condition = tail if self._follows else self._source(plan.starts[index])
-        decoded = models.decode(self._sample(index, tail, condition))[: plan.used(index)]
+        picture = self._first if self._follows else self._source(plan.starts[index])
+        condition = tail if self._follows or models.base != "image" else picture
+        latents = self._sample(index, tail, condition, picture)
+        decoded = models.decode(latents)[: plan.used(index)]
         check_finite(decoded, "decoded frames of the VAE", _ADVICE)
         own = color_statistics(decoded, models.device)
         kept = plan.kept(index)
         # Frames that are neither new nor the beginning of the next window need no color.
         skipped = max(0, min(kept.start, len(decoded) - plan.size.overlap))
-        target, end = self._target(condition, state), self._end(index)
+        colors = torch.cat([*([] if state is None else [state.colors]), own.cpu()[None]])
+        first = colors[0].to(own) if models.base == "text" else self._picture_colors
+        target, end = self._target(first, picture, state), self._end(index)
         strength = self._drift.color_strength
         if end is None:
             frames = match_statistics(decoded[skipped:], target, strength=strength)
@@ -259,15 +267,13 @@ class _WindowMaker:
                 index=index,
                 tail=frames[-plan.size.overlap :].clone(),
                 noise=self._noise.state(),
-                colors=torch.cat([*([] if state is None else [state.colors]), own.cpu()[None]]),
+                colors=colors,
             ),
-            drift=color_distance(own, self._picture_colors),
-            left_drift=color_distance(
-                color_statistics(frames, models.device), self._picture_colors
-            ),
+            drift=color_distance(own, first),
+            left_drift=color_distance(color_statistics(frames, models.device), first),
         )
 
-    def _sample(self, index: int, tail: Tensor, condition: Tensor) -> Tensor:
+    def _sample(self, index: int, tail: Tensor, condition: Tensor, picture: Tensor) -> Tensor:
         """Raw latents [1, 16, T, h, w] of window `index`."""
         plan, models = self._plan, self._models
         window = plan.window_frames(index)
@@ -280,7 +286,8 @@ class _WindowMaker:
         still = None if end is None or not pinned else still_latents(end, held, self._encode)
         motion = self._motion(index, tail, condition, latents)
         height, width = self._first.shape[1:3]
-        shape = (1, LATENT_CHANNELS, count_latent_frames(window), *latent_size(height, width))
+        num_latent_frames = models.front + count_latent_frames(window)
+        shape = (1, LATENT_CHANNELS, num_latent_frames, *latent_size(height, width))
         seen = condition[-1:] if self._drift.image_tokens == "window" else self._first
         fresh = partial(self._noise.step, shape) if self._family == "flashtalk" else None
         request = WindowRequest(
@@ -294,6 +301,7 @@ class _WindowMaker:
             step_noise=fresh,
             known_end_frames=held,
             end_latents=still,
+            picture=picture,
         )
         final = models.denoise(request)
         check_finite(final, "result of the network", "Use weights in another format.")
@@ -315,11 +323,15 @@ class _WindowMaker:
         self, index: int, tail: Tensor, condition: Tensor, latents: Tensor
     ) -> Motion | None:
         """Latents that window `index` begins with; see the table in sampling.md section 11."""
+        if index == 0 and self._models.base == "text":
+            return None
         if self._follows:
             if index == 0:
                 return None
             begin = latents[:, :, : count_latent_frames(len(condition))]
             return Motion(latents=begin, noise=lambda: self._noise.motion(begin.shape))
+        if self._models.base != "image":
+            return Motion(latents=latents[:, :, : count_latent_frames(len(condition))], noise=None)
         if index == 0:
             # The VAE is causal: the first latent frame is the condition frame encoded alone.
             return Motion(latents=latents[:, :, :1], noise=None)
@@ -327,6 +339,8 @@ class _WindowMaker:
 
     def _encode_condition(self, condition: Tensor, window: int) -> Tensor:
         """Latents of a condition before grey; a still picture is encoded once for its windows."""
+        if self._models.base == "text":  # which takes motion alone
+            return self._encode(condition)
         if len(condition) > 1:
             return self._encode(pad_with_grey(condition, window))
         known = self._still
@@ -353,11 +367,11 @@ class _WindowMaker:
         check_finite(latents, "picture as the VAE encodes it", _ADVICE)
         return latents
 
-    def _target(self, condition: Tensor, state: WindowState | None) -> Tensor:
-        """Colors [2, 3] that this window is matched to."""
-        if self._drift.color_reference == "source frame" and not self._follows:
-            return color_statistics(condition, self._models.device)
+    def _target(self, first: Tensor, picture: Tensor, state: WindowState | None) -> Tensor:
+        """Colors [2, 3] that this window is matched to; `first` are those that count at first."""
+        sources = not self._follows and self._models.base != "text"
+        if self._drift.color_reference == "source frame" and sources:
+            return color_statistics(picture, self._models.device)
         if self._drift.color_reference == "running mean" and state is not None:
-            before = state.colors.to(self._picture_colors)
-            return torch.cat([self._picture_colors[None], before]).mean(0)
-        return self._picture_colors
+            return torch.cat([first[None], state.colors.to(first)]).mean(0)
+        return first

@@ -6,6 +6,7 @@ What samples is imported where it is used, so that the host starts fast.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
@@ -16,12 +17,13 @@ from ..multitalk.config import VAE_SPACE
 from ..multitalk.generate import Motion
 from ..multitalk.guidance import plan_guidance
 from ..multitalk.windows import plan_one, window_speech
-from .loading.audio_hooks import attached_audio
+from .loading.audio_hooks import attached_audio, base_kind
 from .sockets import to_masks
 from .values import check_inputs, missing_lazy, plain
 from .widgets import APG, AUDIO_STRENGTH, GUIDANCE, Widget, media_inputs, model_inputs, schema
 
 if TYPE_CHECKING:
+    from ..multitalk.config import BaseKind
     from .sampling.talk_guider import AudioInputs
 
 logger = logging.getLogger("multitalk.nodes")
@@ -42,7 +44,10 @@ class MultiTalkGuider(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         """What the node takes and gives."""
         model, _, positive, negative, _ = model_inputs()
-        positive.tooltip = "From the host's WAN Image To Video, with a start image."
+        positive.tooltip = (
+            "From the host's WAN Image To Video, with a start image; with a VACE base from "
+            "WanVaceToVideo."
+        )
         _, speech, masks = media_inputs()
         return schema(
             "MultiTalk Guider",
@@ -82,34 +87,53 @@ class MultiTalkGuider(io.ComfyNode):
         check_inputs(inputs, "speech", "model")
         check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
         model, positive = inputs["model"], inputs.get("positive") or []
-        family, latent = attached_audio(model).family, start_latent(positive)
+        family, kind = attached_audio(model).family, base_kind(model)
+        latent, front = start_latent(positive, kind)
         check_sampling(model)
         apg = APG.read(inputs)
         for note in check_other_nodes(model, apg=apg is not None, step_cache=False):
             logger.info("[MultiTalk] %s", note)
-        audio = _window_audio(inputs, cls.hidden, latent)
+        audio = replace(_window_audio(inputs, cls.hidden, latent), front=front)
         text_guidance, audio_guidance = (row.read(inputs) for row in GUIDANCE)
         plan = plan_guidance(text_guidance, audio_guidance, apg=apg)
         negative = inputs.get("negative") or with_text(positive, empty_conditioning(model))
         begin = Motion(latents=latent[:, :, :1], noise=None)
-        motion = None if family == "multitalk" else begin
+        motion = None if family == "multitalk" or kind == "control" else begin
         guider = talk_guider(model, positive, negative, audio, plan, motion=motion)
         return io.NodeOutput(guider)
 
 
-def start_latent(positive: list[Any]) -> Tensor:
-    """Condition latent [1, 16, T, h, w] that the host's WAN Image To Video left in positive.
+def start_latent(positive: list[Any], kind: BaseKind = "image") -> tuple[Tensor, int]:
+    """What tells a window's size, and how many latent frames of pictures come before it.
+
+    That is the condition latent [1, 16, T, h, w] that the host's WAN Image To Video left in
+    positive, or on VACE the kept half of the control of WanVaceToVideo.
 
     Raises:
         ValueError: If there is none.
     """
+    if kind == "text":
+        raise ValueError(
+            "The base is a text-to-video one, and nothing here tells how long its window is. Use "
+            "MultiTalk Sampler, which makes whole videos with it."
+        )
+    if kind == "control":
+        from .sampling.control import read_control
+
+        control = read_control(positive[0][1]) if positive else None
+        if control is None:
+            raise ValueError(
+                "positive carries no control, from which a VACE base takes size and length. Put "
+                "the host's WanVaceToVideo before this node; it needs no control_video."
+            )
+        return control.videos[0][:, :16, control.references :], control.references
     latent = positive[0][1].get("concat_latent_image") if positive else None
     if latent is None:
         raise ValueError(
             "positive carries no start image; WAN I2V needs one. Put the host's WAN Image To "
             "Video before this node, with start_image connected."
         )
-    return latent
+    return latent, 0
 
 
 def _window_audio(inputs: dict[str, Any], hidden: Any, latent: Tensor) -> AudioInputs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from ...weights.strict import tensor_shapes
@@ -19,15 +19,16 @@ Shapes = dict[str, tuple[int, ...]]
 
 PATCH = (1, 2, 2)
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
+_VACE = "vace_"  # before the names of control blocks and of what they read
 _AUDIO_IN_BLOCK = re.compile(r"blocks\.\d+\.(audio_cross_attn|norm_x)\.")
 _BLOCK_LINEAR = re.compile(
-    r"blocks\.\d+\.(self_attn|cross_attn|audio_cross_attn|ffn)\.[a-z0-9_]+\.weight"
+    r"(?:vace_)?blocks\.\d+\.(self_attn|cross_attn|audio_cross_attn|ffn)\.[a-z0-9_]+\.weight"
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseSizes:
-    """Sizes of a WAN 2.1 image-to-video transformer."""
+    """Sizes of a WAN 2.1 transformer."""
 
     dim: int  # width
     num_layers: int
@@ -38,6 +39,8 @@ class BaseSizes:
     out_channels: int
     image_width: int | None  # of the image embedding; None: the model has none
     image_rows: int | None = None  # with places of their own there, of first-last-frame models
+    vace_layers: int = 0  # control blocks of VACE beside the main ones; 0: no VACE model
+    vace_channels: int = 0  # that VACE reads: 16 inactive + 16 reactive + 64 mask
 
 
 def count_blocks(names: Iterable[str]) -> int:
@@ -48,6 +51,7 @@ def count_blocks(names: Iterable[str]) -> int:
 def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
     """Sizes of a base model; LookupError if a parameter that tells one is missing or too flat."""
     image = shapes.get("img_emb.proj.0.bias")
+    vace = shapes.get(f"{_VACE}patch_embedding.weight")
     return BaseSizes(
         dim=shapes["head.modulation"][-1],
         num_layers=count_blocks(shapes),
@@ -58,7 +62,13 @@ def base_sizes(shapes: Mapping[str, tuple[int, ...]]) -> BaseSizes:
         out_channels=shapes["head.head.bias"][0] // math.prod(PATCH),
         image_width=None if image is None else image[0],
         image_rows=shapes["img_emb.emb_pos"][1] if "img_emb.emb_pos" in shapes else None,
+        vace_layers=0 if vace is None else _count_vace_blocks(shapes),
+        vace_channels=0 if vace is None else vace[1],
     )
+
+
+def _count_vace_blocks(names: Iterable[str]) -> int:
+    return count_blocks(n.removeprefix(_VACE) for n in names if n.startswith(_VACE))
 
 
 def base_parameters(sizes: BaseSizes) -> Shapes:
@@ -81,6 +91,8 @@ def base_parameters(sizes: BaseSizes) -> Shapes:
             out["img_emb.emb_pos"] = (1, sizes.image_rows, sizes.image_width)
     for number in range(sizes.num_layers):
         _add_block(out, f"blocks.{number}", sizes)
+    if sizes.vace_channels:
+        _add_vace(out, sizes)
     return out
 
 
@@ -94,7 +106,7 @@ def _known_roles() -> frozenset[str]:
     """Names of all parameters of any size, every block being block 0."""
     tiny = BaseSizes(
         dim=1, num_layers=1, ffn=1, text_width=1, time_width=1, in_channels=1, out_channels=1,
-        image_width=1, image_rows=1,
+        image_width=1, image_rows=1, vace_layers=1, vace_channels=1,
     )  # fmt: skip
     audio = AudioPartConfig(
         dim=4, num_heads=1, num_layers=1, encoder_layers=1, encoder_channels=1, hidden=1,
@@ -124,6 +136,17 @@ def is_block_linear(name: str) -> bool:
 def _add_layer(out: Shapes, name: str, *shape: int) -> None:
     out[f"{name}.weight"] = shape
     out[f"{name}.bias"] = shape[:1]
+
+
+def _add_vace(out: Shapes, sizes: BaseSizes) -> None:
+    """Control blocks: main ones without image attention, with a projection to the main ones."""
+    dim, plain = sizes.dim, replace(sizes, image_width=None)
+    _add_layer(out, f"{_VACE}patch_embedding", dim, sizes.vace_channels, *PATCH)
+    for number in range(sizes.vace_layers):
+        name = f"{_VACE}blocks.{number}"
+        _add_block(out, name, plain)
+        for side in ("before", "after") if number == 0 else ("after",):
+            _add_layer(out, f"{name}.{side}_proj", dim, dim)
 
 
 def _add_block(out: Shapes, name: str, sizes: BaseSizes) -> None:

@@ -1,6 +1,7 @@
 """Names of the diffusers library for the layers of WAN 2.1, and the official ones.
 
-Source: WanTransformer3DModel of diffusers 0.42.1 built without data; shapes are the same.
+Source: WanTransformer3DModel of diffusers 0.42.1 built without data; shapes are the same. Those of
+its WanVACETransformer3DModel differ in the two projections of control blocks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _TOP = {
     "condition_embedder.image_embedder.ff.net.2": "img_emb.proj.3",
     "condition_embedder.image_embedder.norm2": "img_emb.proj.4",
     "patch_embedding": "patch_embedding",
+    "vace_patch_embedding": "vace_patch_embedding",
     "proj_out": "head.head",
     "scale_shift_table": "head.modulation",
 }
@@ -43,9 +45,11 @@ _BLOCK = {
     "ffn.net.0.proj": "ffn.0",
     "ffn.net.2": "ffn.2",
 }
+_CONTROL_BLOCK = {**_BLOCK, "proj_in": "before_proj", "proj_out": "after_proj"}  # of VACE
 _TOP_BACK = {official: name for name, official in _TOP.items()}
 _BLOCK_BACK = {official: name for name, official in _BLOCK.items()}
-_IN_BLOCK = re.compile(r"(blocks\.\d+\.)(.+)")
+_CONTROL_BLOCK_BACK = {official: name for name, official in _CONTROL_BLOCK.items()}
+_IN_BLOCK = re.compile(r"((?:vace_)?blocks\.\d+\.)(.+)")
 
 
 def official_name(name: str) -> str | None:
@@ -53,18 +57,20 @@ def official_name(name: str) -> str | None:
 
     What follows the layer, as `.weight`, is kept. None if diffusers has no such layer.
     """
-    return _translate(name, _TOP, _BLOCK)
+    return _translate(name, _TOP, _BLOCK, _CONTROL_BLOCK)
 
 
 def diffusers_name(name: str) -> str | None:
     """The diffusers name of a layer or parameter with an official name; None without one."""
-    return _translate(name, _TOP_BACK, _BLOCK_BACK)
+    return _translate(name, _TOP_BACK, _BLOCK_BACK, _CONTROL_BLOCK_BACK)
 
 
-def _translate(name: str, top: dict[str, str], inside: dict[str, str]) -> str | None:
+def _translate(
+    name: str, top: dict[str, str], inside: dict[str, str], control: dict[str, str]
+) -> str | None:
     found = _IN_BLOCK.fullmatch(name)
     block, layer = found.groups() if found else ("", name)
-    table, tail = inside if found else top, ""
+    table, tail = (control if block.startswith("vace_") else inside) if found else top, ""
     while layer not in table:
         layer, dot, last = layer.rpartition(".")
         tail = dot + last + tail

@@ -14,11 +14,19 @@ from ...weights.contents import Shape, Shapes
 from ...weights.header import Header
 from ...weights.reading import read_json
 from ...weights.strict import find_misfit
-from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, AudioPartConfig
+from ..config import AUDIO_WINDOW, BASE_IN_CHANNELS, LATENT_CHANNELS, SMALL_WIDTH, AudioPartConfig
 from ..sound.wav2vec2 import BASE_CONFIG
 from .architecture import audio_parameters, base_parameters, base_sizes, count_blocks, is_audio_name
-from .kinds import LARGE_WIDTH, Kind, base_variant, count_encoder_layers, kind_of, row_of
-from .naming import AUDIO_KEY, BASE_KEY, ModelHeader
+from .kinds import (
+    LARGE_WIDTH,
+    Kind,
+    base_variant,
+    base_width,
+    count_encoder_layers,
+    kind_of,
+    row_of,
+)
+from .naming import AUDIO_KEY, ModelHeader
 
 BASE_HEAD_WIDTH = 128
 _BASE_EXAMPLE = "wan2.1_i2v_480p_14B_fp16.safetensors"
@@ -44,7 +52,7 @@ def _require_kind(header: Header, wanted: Kind, slot: str, example: str) -> None
 
 
 def check_base(header: Header) -> None:
-    """Refuse everything that is no WAN image-to-video transformer.
+    """Refuse everything that is no WAN transformer which an audio part goes with.
 
     Raises:
         ValueError: With what the file is and what is expected.
@@ -56,14 +64,21 @@ def check_base(header: Header) -> None:
         )
     _require_kind(header, "WAN base model", "base", _BASE_EXAMPLE)
     variant = base_variant(header)
+    width = base_width(header)
+    if width == SMALL_WIDTH:
+        raise ValueError(
+            f"{header.name} is a 1.3B model ({variant.label}), whose blocks are {width} wide; the "
+            "blocks of all audio parts are 5120 wide, so they fit 14B models alone. Choose for "
+            f"example {_BASE_EXAMPLE}."
+        )
     if not variant.taken:
         channels = (*header.shapes.get("patch_embedding.weight", ()), 0, 0)[1]
         advice = f" {variant.advice[0].upper()}{variant.advice[1:]}." if variant.advice else ""
         raise ValueError(
             f"{header.name} is a WAN model of another kind ({variant.label}, {channels} input "
-            f"channels); base takes WAN 2.1 I2V, an expert of WAN 2.2 I2V, or a first-last-frame "
-            f"model, all with {BASE_IN_CHANNELS} input channels.{advice} Choose for example "
-            f"{_BASE_EXAMPLE}."
+            "channels); base takes WAN 2.1 I2V, an expert of WAN 2.2 I2V or a first-last-frame "
+            f"model, all with {BASE_IN_CHANNELS} input channels, or VACE or T2V with "
+            f"{LATENT_CHANNELS}.{advice} Choose for example {_BASE_EXAMPLE}."
         )
 
 
@@ -157,7 +172,9 @@ def check_base_parameters(base: ModelHeader) -> dict[str, Shape]:
             f"{base.name} is no complete WAN 2.1 model: {error} is missing or damaged. "
             "Download it again."
         ) from error
-    _compare(base.name, base_shapes, expected, what="complete WAN 2.1 I2V model")
+    _compare(
+        base.name, base_shapes, expected, what=f"complete WAN 2.1 {base_variant(base).label} model"
+    )
     return expected
 
 
@@ -195,7 +212,7 @@ def check_fit(base: Header, config: AudioPartConfig, audio_name: str) -> None:
     Raises:
         ValueError: If width or number of blocks differ from the base.
     """
-    dim = (base.shapes.get(BASE_KEY) or (0,))[-1]
+    dim = base_width(base)
     layers = count_blocks(name for name in base.shapes if not is_audio_name(name))
     if (dim, layers) != (config.dim, config.num_layers):
         raise ValueError(

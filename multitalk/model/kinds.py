@@ -14,7 +14,7 @@ from typing import Literal
 
 from ...weights.header import Header
 from ...weights.layouts import layout_of
-from ..config import BASE_IN_CHANNELS, FAMILIES, Family
+from ..config import BASE_IN_CHANNELS, FAMILIES, LATENT_CHANNELS, SMALL_WIDTH, Family
 from ..words import count
 from .architecture import PATCH, count_blocks, is_known_name
 from .experts import describe_expert
@@ -114,6 +114,9 @@ KINDS: tuple[KindRow, ...] = (
 )  # fmt: skip
 
 
+Use = Literal["accepted", "experimental", "refused"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """A WAN model, told by all that its row names; what is None may be anything."""
@@ -124,13 +127,19 @@ class Variant:
     out_channels: int | None = None
     width: int | None = None
     image: bool | None = None  # with an image embedding, or without
-    taken: bool = False  # as base of MultiTalk Load Model
+    use: Use = "refused"  # as the base of an audio part
     advice: str = _OTHERWISE  # for people who have such a file
+
+    @property
+    def taken(self) -> bool:
+        """Whether the loaders take such a base."""
+        return self.use != "refused"
 
 
 # The first row that fits counts. Shapes: the host's detection, and the published configurations.
 VARIANTS: tuple[Variant, ...] = (
-    Variant(label="VACE", key="vace_patch_embedding.weight"),
+    Variant(label="VACE", key="vace_patch_embedding.weight", use="accepted",
+            advice="continued by its control; the picture is its reference"),
     Variant(label="WAN 2.2 Fun Camera", key="control_adapter.conv.weight", image=False),
     Variant(label="Fun Camera", key="control_adapter.conv.weight"),
     Variant(label="WAN 2.2 S2V", key="casual_audio_encoder.encoder.final_linear.weight",
@@ -150,10 +159,12 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(label="Fun Control", in_channels=48),
     Variant(label="Fun Control", key="ref_conv.weight"),
     Variant(label="first-last-frame", key="img_emb.emb_pos", in_channels=BASE_IN_CHANNELS,
-            taken=True, advice="made for a first and a last frame; experimental with speech"),
-    Variant(label="T2V", in_channels=16),
-    Variant(label="I2V", in_channels=BASE_IN_CHANNELS, image=True, taken=True, advice=""),
-    Variant(label="WAN 2.2 I2V", in_channels=BASE_IN_CHANNELS, image=False, taken=True,
+            use="experimental", advice="made for a first and a last frame; experimental with speech"),
+    Variant(label="T2V", in_channels=LATENT_CHANNELS, use="experimental",
+            advice="experimental: its first window comes from the prompt alone"),
+    Variant(label="I2V", in_channels=BASE_IN_CHANNELS, image=True, use="accepted", advice=""),
+    Variant(label="WAN 2.2 I2V", in_channels=BASE_IN_CHANNELS, image=False,
+            use="experimental",
             advice="experimental: the audio parts were trained on WAN 2.1. It is one of two "
             "experts; MultiTalk Load Model takes both, as base and low_noise_base"),
 )  # fmt: skip
@@ -189,7 +200,7 @@ def base_variant(header: Header) -> Variant:
     found = {
         "in_channels": (*shapes.get("patch_embedding.weight", ()), 0, 0)[1],
         "out_channels": (*shapes.get("head.head.bias", ()), 0)[0] // math.prod(PATCH),
-        "width": (shapes.get(BASE_KEY) or (0,))[-1],
+        "width": base_width(header),
         "image": image or header.config("multitalk").get("clip") == "none",  # as the toy says
     }
     for variant in VARIANTS:
@@ -204,6 +215,11 @@ def base_variant(header: Header) -> Variant:
 def needs_clip(header: Header) -> bool:
     """Whether a base wants CLIP vision: it has an image embedding."""
     return "img_emb.proj.0.bias" in plain_names(header.shapes)
+
+
+def base_width(header: Header) -> int:
+    """Width of a base's blocks; 0 if its names do not tell."""
+    return (header.shapes.get(BASE_KEY) or (0,))[-1]
 
 
 def row_of(kind: Kind) -> KindRow | None:
@@ -243,13 +259,14 @@ def layout_words(header: Header) -> str:
 
 def _base_words(header: Header) -> str:
     variant, names = base_variant(header), plain_names(header.shapes)
-    width = (header.shapes.get(BASE_KEY) or (0,))[-1]
-    notes = [
-        "" if variant.taken else "MultiTalk needs WAN I2V 14B",
-        variant.advice,
-        *(f"by its name {label}: {note}" for label, note in _names_of(header)),
-        describe_expert(header.files, header.name) if variant.label.startswith("WAN 2.2") else "",
-    ]
+    width = base_width(header)
+    if width == SMALL_WIDTH:
+        notes = ["a 1.3B model, for which there is no audio part"]
+    else:
+        notes = ["" if variant.taken else "MultiTalk needs WAN I2V 14B", variant.advice]
+    notes += [f"by its name {label}: {note}" for label, note in _names_of(header)]
+    if variant.label.startswith("WAN 2.2"):
+        notes.append(describe_expert(header.files, header.name))
     what = f"{wan_name(variant)}, {count(count_blocks(names), 'block')} of width {width}"
     return "; ".join([what, *filter(None, notes)])
 

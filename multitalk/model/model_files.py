@@ -21,7 +21,7 @@ from .fit import (
     check_parameters,
     has_audio_part,
 )
-from .kinds import guess_family, kind_of
+from .kinds import base_variant, guess_family, kind_of
 from .naming import ModelHeader, read_model_header
 
 
@@ -113,7 +113,7 @@ class ModelFiles:
         return ModelFiles(base=low, audio=audio, sizes=sizes, network=network)
 
     def check_family(self, choice: str) -> None:
-        """Refuse another audio part on top of FlashTalk's, whose base was trained with its own.
+        """Refuse FlashTalk where base and audio part were not trained together.
 
         `choice` is a family or auto; one of another family says that the base is no FlashTalk.
 
@@ -121,6 +121,13 @@ class ModelFiles:
             ValueError: With what to choose.
         """
         base = self.base
+        family = self.audio.family if choice == "auto" else choice
+        if family == "flashtalk" and (variant := base_variant(base).label) in ("VACE", "T2V"):
+            raise ValueError(
+                f"{base.name} is a {variant} base, and {self.audio.name} is taken for FlashTalk, "
+                "which was distilled together with its own base. Choose another audio part, or its "
+                "family."
+            )
         if choice not in ("auto", "flashtalk") or self.audio.header is base:
             return
         if not has_audio_part(base) or guess_family(base) != "flashtalk":

@@ -16,7 +16,7 @@ from ...weights.dtypes import FP8, HALVES
 from ...weights.header import Header
 from .architecture import is_known_name
 
-_BLOCK = re.compile(r"^blocks\.\d+\.")
+_BLOCK = re.compile(r"^(vace_)?blocks\.\d+\.")
 
 
 def parameter_shapes(header: Header) -> Shapes:
@@ -49,7 +49,7 @@ def _roles(header: Header, names: Iterable[str]) -> dict[str, dict[str, str]]:
     blocks: dict[str, dict[str, str]] = {"audio": {}, "base": {}}
     for name in (name for name in names if name in header.dtypes):
         dtype = header.dtypes[name]
-        role = _BLOCK.sub("blocks.*.", name)
+        role = _BLOCK.sub(r"\1blocks.*.", name)
         part = "audio" if "audio" in role or ".norm_x." in role else "base"
         if role == name:
             role = f"{part} beside the blocks"

@@ -20,7 +20,14 @@ from comfy.ldm.modules.attention import optimized_attention
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...multitalk.config import BASE_IN_CHANNELS, AudioPartConfig, Family
+from ...multitalk.config import (
+    BASE_IN_CHANNELS,
+    LATENT_CHANNELS,
+    SMALL_WIDTH,
+    AudioPartConfig,
+    BaseKind,
+    Family,
+)
 from ...multitalk.model.audio_attention import (
     Attention,
     AudioPart,
@@ -37,6 +44,13 @@ TOKENS = "multitalk_tokens"  # keyword argument of the forward
 RUN = "multitalk_run"  # transformer_options: what holds for a window
 CALL = "multitalk_call"  # transformer_options: what holds for one forward
 IMAGE_TOKENS = "multitalk_image_tokens"  # transformer_options: rows of the picture before the text
+
+# What the audio part can be attached to: the host's class and channels of the patch embedding.
+_BASES: dict[tuple[type, int], BaseKind] = {
+    (comfy.model_base.WAN21, BASE_IN_CHANNELS): "image",
+    (comfy.model_base.WAN21, LATENT_CHANNELS): "text",
+    (comfy.model_base.WAN21_Vace, LATENT_CHANNELS): "control",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +78,8 @@ class AudioRun:
     parts: Mapping[torch.device, AudioPart]
     routings: Mapping[torch.device, Routing]  # empty for one speaker
     strength: float
+    front: int = 0  # latent frames of reference pictures before the video: they hear nothing
+    marked_blocks: int = 0  # main blocks to be told from others that call the same patches
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,6 +94,12 @@ class AudioCall:
     tokens: Tensor  # [B, T, S*K, E]
     routing: Routing | None
     query_rotation: Tensor | None = None  # [B, 1, L, D/2, 2]
+    in_block: bool = True  # whether a main block runs; False: the patches change nothing
+    front: int = 0
+
+    def front_tokens(self, length: int) -> int:
+        """Of `length` tokens, how many come before the video."""
+        return self.front * (length // (self.front + self.tokens.shape[1]))
 
 
 def exact_attention(transformer_options: dict[str, Any]) -> Attention:
@@ -133,18 +155,50 @@ def route_audio(
     options = transformer_options if transformer_options is not None else {}
     options[IMAGE_TOKENS] = None if clip_fea is None else clip_fea.shape[-2]
     tokens, run = kwargs.pop(TOKENS, None), options.get(RUN)
+    replaced, marked = options.get("patches_replace", {}), None
     if tokens is not None and run is not None:
         routed = tokens.shape[1] > 1
         options[CALL] = AudioCall(
             part=run.parts[x.device],
             tokens=join_speakers(tokens),
             routing=run.routings.get(x.device) if routed else None,
+            in_block=run.marked_blocks == 0,
+            front=run.front,
         )
+        if run.marked_blocks:
+            marked = options["patches_replace"] = _mark_blocks(replaced, run.marked_blocks)
     try:
         return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
     finally:
         # It holds the audio part and tables on the card; whoever keeps the options keeps neither.
         options.pop(CALL, None)
+        if marked is not None:
+            options["patches_replace"] = replaced
+
+
+def _mark_blocks(replaced: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """What is put in the place of blocks, and around each: a note that a main block runs.
+
+    Control blocks of VACE call the same patches under the numbers of the main blocks before them,
+    and the host replaces main blocks alone: so this is where they are told apart.
+    """
+    blocks = dict(replaced.get("dit", {}))
+    for key in (("double_block", index) for index in range(count)):
+        blocks[key] = _marked(blocks.get(key))
+    return {**replaced, "dit": blocks}
+
+
+def _marked(inner: Any) -> Any:
+    """A main block as it is, or what another node has put in its place, with the note."""
+
+    def run(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+        call: AudioCall = args["transformer_options"][CALL]
+        call.in_block = True
+        out = extra["original_block"](args) if inner is None else inner(args, extra)
+        call.in_block = False
+        return out
+
+    return run
 
 
 # Compiled, the two patches would keep numbers and branches of the call they were compiled in: nodes
@@ -154,8 +208,9 @@ def place_tokens(args: dict[str, Any]) -> Tensor:
     """attn1_patch: find where each video token lies on the speaker axis; x is not changed."""
     options = args["transformer_options"]
     call: AudioCall | None = options.get(CALL)
-    if call is not None and call.routing is not None:
-        q, k, attention = args["q"], args["k"], exact_attention(options)
+    if call is not None and call.in_block and call.routing is not None:
+        first = call.front_tokens(args["q"].shape[1])
+        q, k, attention = args["q"][:, first:], args["k"][:, first:], exact_attention(options)
         shares = speaker_map(q, k, call.routing.token_masks, attention=attention)
         positions = speaker_positions(shares, call.routing.axis)
         call.query_rotation = rotation(positions, q.shape[-1])[:, None]
@@ -167,10 +222,12 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     """attn2_patch: add the audio residual of this block."""
     options, x = args["transformer_options"], args["x"]
     call: AudioCall | None = options.get(CALL)
-    if call is None:
+    if call is None or not call.in_block:
         return x
+    first = call.front_tokens(x.shape[1])
+    heard = x[:, first:]
     residual = call.part.blocks[options["block_index"]](
-        x,
+        heard,
         call.tokens,
         query_rotation=call.query_rotation,
         key_rotation=None if call.routing is None else call.routing.key_rotation,
@@ -178,14 +235,15 @@ def add_audio(args: dict[str, Any]) -> Tensor:
         turn=rotate_by_host,
     )
     run: AudioRun = options[RUN]
-    return torch.add(x, residual, alpha=run.strength)
+    heard = torch.add(heard, residual, alpha=run.strength)
+    return torch.cat([x[:, :first], heard], dim=1) if first else heard
 
 
 def check_model(model: ModelPatcher, config: AudioPartConfig, name: str) -> None:
     """Refuse a MODEL that the audio part cannot be attached to.
 
     Raises:
-        ValueError: If it is no WAN 2.1 I2V model of the audio part's size, or has one already.
+        ValueError: If it is no WAN 2.1 model of the audio part's size, or has one already.
     """
     if KEY in model.attachments:
         raise ValueError(
@@ -194,10 +252,15 @@ def check_model(model: ModelPatcher, config: AudioPartConfig, name: str) -> None
         )
     network = model.model
     inner: Any = getattr(network, "diffusion_model", None)
-    if type(network) is not comfy.model_base.WAN21 or inner.in_dim != BASE_IN_CHANNELS:
+    if (type(network), getattr(inner, "in_dim", None)) not in _BASES:
         raise ValueError(
-            f"The model is of another kind ({_kind(network)}); the audio part needs WAN 2.1 I2V. "
-            "Load for example wan2.1_i2v_480p_14B_fp16.safetensors."
+            f"The model is of another kind ({_kind(network)}); the audio part needs WAN 2.1 I2V, "
+            "VACE or T2V, 14B. Load for example wan2.1_i2v_480p_14B_fp16.safetensors."
+        )
+    if inner.dim == SMALL_WIDTH:
+        raise ValueError(
+            f"The model is a 1.3B one, whose blocks are {SMALL_WIDTH} wide; those of {name} are "
+            f"{config.dim} wide, and there are no audio parts for 1.3B. Load a 14B model."
         )
     if (inner.dim, inner.num_layers) != (config.dim, config.num_layers):
         raise ValueError(
@@ -205,6 +268,12 @@ def check_model(model: ModelPatcher, config: AudioPartConfig, name: str) -> None
             f"the model has {inner.num_layers} of width {inner.dim}. Choose files that belong "
             "together."
         )
+
+
+def base_kind(model: ModelPatcher) -> BaseKind:
+    """What windows begin from on a MODEL that `check_model` accepts."""
+    network = model.model
+    return _BASES.get((type(network), network.diffusion_model.in_dim), "image")
 
 
 def _kind(network: Any) -> str:

@@ -18,11 +18,13 @@ from ...multitalk.generate import WindowRequest
 from ...multitalk.guidance import GuidancePlan
 from ...multitalk.schedule import noise_levels
 from ...multitalk.settings import RunSettings
+from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress
 from .block_cache import RunCache
+from .control import ControlWindows
 from .economy import Economy
-from .experts import talk_guider
 from .end_image import unknown_mask
+from .experts import talk_guider
 from .finite import OF_CLIP, advise_network
 from .talk_guider import AudioInputs, with_values
 
@@ -46,6 +48,7 @@ class RunInputs:
     cast: Cast
     sampler: comfy.samplers.Sampler | None = None  # that came over a socket
     end_image: Tensor | None = None  # [1, H, W, 3] that the last frame shows
+    control: ControlWindows | None = None  # on a VACE base
 
 
 def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
@@ -89,14 +92,23 @@ def window_denoiser(
     sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
+    control, kind = inputs.control, base_kind(inputs.model)
+    front = 0 if control is None else control.front
+
+    def conditions(conditioning: list[Any], request: WindowRequest) -> list[Any]:
+        if kind == "text":
+            return with_values(conditioning, {})
+        if control is None:
+            return with_values(conditioning, condition_values(request))
+        return control.apply(conditioning, request, lambda f: economy.encode(inputs.vae, f))
 
     def denoise(request: WindowRequest) -> Tensor:
-        values = condition_values(request)
+        strength = settings.audio_strength
         guider = talk_guider(
             inputs.model,
-            with_values(positive, values),
-            with_values(negative, values),
-            AudioInputs(speech=request.speech, cells=cells, strength=settings.audio_strength),
+            conditions(positive, request),
+            conditions(negative, request),
+            AudioInputs(speech=request.speech, cells=cells, strength=strength, front=front),
             guidance,
             motion=request.motion,
             end=request.end_latents,
@@ -124,7 +136,7 @@ def window_denoiser(
             step = watch.first_bad() or steps
             what = f"step {step} of {steps} of the network"
             check_finite(latents, what, advise_network(inputs.model))
-        return latents
+        return latents[:, :, front:]
 
     return denoise
 
@@ -160,7 +172,7 @@ def own_seed(settings: RunSettings, index: int) -> int:
 
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:
-    """Entries of the host's CONDITIONING that differ between windows."""
+    """Entries of the host's CONDITIONING that differ between windows, for WAN I2V."""
     values: dict[str, Any] = {
         "concat_latent_image": request.condition,
         "concat_mask": unknown_mask(request),

@@ -53,8 +53,8 @@ def check_texts(**conditionings: list[Any] | None) -> None:
         for text, entry in conditioning or []:
             check_finite(text, socket, OF_TEXT)
             for name, values in entry.items():
-                if isinstance(values, Tensor):
-                    check_finite(values, f"{name} of {socket}", OF_ENTRY)
+                for tensor in _flat(values):
+                    check_finite(tensor, f"{name} of {socket}", OF_ENTRY)
 
 
 def check_vae(vae: Any) -> None:

@@ -23,15 +23,16 @@ from ...multitalk.settings import (
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
-from ..loading.audio_hooks import attached_audio
+from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import wants_clip
 from ..pictures import read_pictures
 from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
 from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
+from .bases import check_kind, read_controls
 from .denoiser import RunInputs, empty_conditioning, sampler_name
-from .experts import STEP_CACHE, check_experts, describe_experts
 from .end_image import check_end_image, describe_end
+from .experts import STEP_CACHE, check_experts, describe_experts
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
 from .source_video import describe_source
@@ -91,9 +92,12 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     )
     check_experts(model, step_cache=settings.step_cache is not None)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
+    kind = base_kind(model)
+    end = inputs.get("end_image")
+    others += check_kind(kind, settings, len(image), has_end=end is not None)
+    control = read_controls(kind, settings, inputs)
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
-    end = inputs.get("end_image")
     check_end_image(end, (settings.height, settings.width))
     ending = describe_end(model, has_end=end is not None)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
@@ -113,6 +117,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         cast=cast,
         sampler=inputs.get("custom_sampler"),
         end_image=end,
+        control=control,
     )
     return VideoRun(
         run,
@@ -125,6 +130,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
             *describe_experts(model, settings),
             *others,
             *ending,
+            *(control.notes if control else ()),
             *cast.speech.notes,
             *cast.notes,
             *describe_source(len(image), cast.speech.num_frames, hidden),

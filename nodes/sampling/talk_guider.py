@@ -25,7 +25,15 @@ from ...multitalk.guidance import (
 from ...multitalk.model.audio_attention import AudioPart, rotation, speaker_axis
 from ...multitalk.speakers import token_masks
 from ...multitalk.stepcache import StepCache
-from ..loading.audio_hooks import KEY, RUN, TOKENS, AudioRun, Routing, attached_audio
+from ..loading.audio_hooks import (
+    KEY,
+    RUN,
+    TOKENS,
+    AudioRun,
+    Routing,
+    attached_audio,
+    base_kind,
+)
 from .block_cache import RunCache, install_cache, replacements
 from .end_image import PinnedEnd
 from .guidance_hooks import (
@@ -47,6 +55,7 @@ class AudioInputs:
     speech: Tensor  # [S, F, 5, M, E]
     cells: Tensor | None  # [S+1, h, w] speaker masks on the latent grid; None for one speaker
     strength: float = 1.0  # factor on the audio residual
+    front: int = 0  # latent frames of reference pictures before those that hear
 
 
 class TalkGuider(comfy.samplers.CFGGuider):
@@ -103,6 +112,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         for cond in (cond for conds in self.original_conds.values() for cond in conds):
             if "concat_latent_image" in cond and not latent_image.is_nested:
                 _check_size(latent_image, cond["concat_latent_image"])
+            if "vace_frames" in cond and not latent_image.is_nested:
+                _check_size(latent_image, cond["vace_frames"][0], _CONTROL_WORDS)
         if needs_negative(sampler) and "negative" not in self.original_conds:
             self.inner_set_conds({"negative": self._negative})
         return super().sample(noise, latent_image, sampler, *args, **kwargs)
@@ -113,15 +124,16 @@ class TalkGuider(comfy.samplers.CFGGuider):
         """Begin a window when all models are loaded, sample it, and put clean motion in place."""
         self._guidance, self._settled = self.new_guidance(), False
         dtype = self.inner_model.get_dtype_inference()
-        parts = self._parts()
+        parts, blocks = self._parts(), self.inner_model.diffusion_model.blocks
         routings = {place: self._routing(part, place, dtype) for place, part in parts.items()}
         self.model_options["transformer_options"][RUN] = AudioRun(
             parts=parts,
             routings={place: routing for place, routing in routings.items() if routing is not None},
             strength=self._audio.strength,
+            front=self._audio.front,
+            marked_blocks=len(blocks) if base_kind(self.model_patcher) == "control" else 0,
         )
         self._add_tokens(parts[device], device, dtype)
-        blocks = self.inner_model.diffusion_model.blocks
         self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
         if self._cache is not None:
             sigmas: Tensor = args[1]
@@ -134,12 +146,18 @@ class TalkGuider(comfy.samplers.CFGGuider):
             self._end.begin(self.inner_model, noise, device)
         samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
         if raw is not None:
-            samples[:, :, : raw.shape[2]] = raw
+            samples[:, :, self._pinned_frames] = raw
         return samples if self._end is None else self._end.finish(samples)
 
     def new_guidance(self) -> Guidance:
         """What guidance remembers when a window begins: nothing yet."""
         return Guidance(self._plan)
+
+    @property
+    def _pinned_frames(self) -> slice:
+        """Where motion latents lie: in front, but behind reference pictures."""
+        front = self._audio.front
+        return slice(front, front + (0 if self._pinned is None else self._pinned.shape[2]))
 
     def predict_noise(
         self,
@@ -171,7 +189,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
             velocities: dict[Pass, Tensor] = {n: (x - c) / sigma for n, c in clean.items()}
             out = x - self._guidance.combine(velocities, plan) * sigma
         if self._pinned is not None:
-            out[:, :, : self._pinned.shape[2]] = self._pinned
+            out[:, :, self._pinned_frames] = self._pinned
         if self._end is not None:
             out = self._end.clean(out)
         if self._steps is not None:
@@ -258,11 +276,16 @@ class TalkGuider(comfy.samplers.CFGGuider):
         if self._motion.noise is not None:
             noise = self._motion.noise().to(begin)
             begin = (1 - sigma) * begin + sigma * noise
-        return torch.cat([begin.expand(len(x), -1, -1, -1, -1), x[:, :, begin.shape[2] :]], dim=2)
+        where, begin = self._pinned_frames, begin.expand(len(x), -1, -1, -1, -1)
+        return torch.cat([x[:, :, : where.start], begin, x[:, :, where.stop :]], dim=2)
 
 
-def _check_size(latent: Tensor, condition: Tensor) -> None:
-    """Refuse a latent of another size than the condition [1, 16, T, h, w]."""
+_IMAGE_WORDS = "start image", "WAN Image To Video"
+_CONTROL_WORDS = "VACE control", "WanVaceToVideo"
+
+
+def _check_size(latent: Tensor, condition: Tensor, words: tuple[str, str] = _IMAGE_WORDS) -> None:
+    """Refuse a latent of another size than the condition [1, C, T, h, w] that a node made."""
     if latent.ndim == condition.ndim and latent.shape[2:] == condition.shape[2:]:
         return
 
@@ -271,9 +294,8 @@ def _check_size(latent: Tensor, condition: Tensor) -> None:
         return f"{of.shape[-1] * VAE_SPACE} x {of.shape[-2] * VAE_SPACE} and {frames} frames"
 
     raise ValueError(
-        f"latent_image is for {size(latent)}, the start image in positive for {size(condition)}; "
-        "both must be the same. Connect the third output of the WAN Image To Video that made "
-        "positive."
+        f"latent_image is for {size(latent)}, the {words[0]} in positive for {size(condition)}; "
+        f"both must be the same. Connect the third output of the {words[1]} that made positive."
     )
 
 

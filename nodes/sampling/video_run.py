@@ -13,7 +13,7 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ...multitalk.config import FRAME_RATE
+from ...multitalk.config import FRAME_RATE, LATENT_CHANNELS
 from ...multitalk.frames import (
     count_latent_frames,
     fit_frames,
@@ -22,7 +22,6 @@ from ...multitalk.frames import (
     picture_source,
 )
 from ...multitalk.generate import (
-    LATENT_CHANNELS,
     FinishedWindow,
     Models,
     Scene,
@@ -37,6 +36,7 @@ from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport, clock
 from ...multitalk.settings import RunSettings, plan_video
 from ..host import GIB, free_memory, memory_peak, start_memory_peak
+from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress, send_text
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
@@ -232,6 +232,8 @@ class VideoRun:
             ),
             join_embeddings=join_embeddings if joins_pictures(inputs.model) else None,
             device=inputs.model.load_device,
+            base=base_kind(inputs.model),
+            front=0 if inputs.control is None else inputs.control.front,
         )
 
     def _memory_line(self) -> str:
@@ -245,7 +247,8 @@ class VideoRun:
 
     def _step_gib(self) -> float:
         window = count_latent_frames(self.plan.size.window), *latent_size(*self.size_px)
-        shape = (self.report.num_passes, LATENT_CHANNELS, *window)
+        front = 0 if self._inputs.control is None else self._inputs.control.front
+        shape = (self.report.num_passes, LATENT_CHANNELS, front + window[0], *window[1:])
         return self._inputs.model.model.memory_required(shape) / GIB
 
 

@@ -32,6 +32,12 @@ def other_files(host):
         save_file(state, path, metadata)
 
     save(models / "test_t2v.safetensors", build_base(in_dim=16))
+    save(models / "test_vace.safetensors", build_base(in_dim=16, vace=2))
+    small = {
+        "head.modulation": torch.zeros(1, 2, 1536),
+        "patch_embedding.weight": torch.zeros(1536, 16, 1, 2, 2),
+    }
+    save(models / "test_small.safetensors", (small, {}))  # what tells a 1.3B model
     save(models / "test_clip_base.safetensors", build_base(clip=True))
     save(models / "test_f32_base.safetensors", build_base(), torch.float32)
     other = build_audio(layers=2, encoder_layers=2)

@@ -131,7 +131,7 @@ def test_gap_between_speakers(host):
 @pytest.mark.parametrize(
     ("base", "audio_part", "encoder", "message"),
     [
-        ("test_t2v.safetensors", None, None, "WAN model of another kind (T2V, 16 input channels)"),
+        ("test_small.safetensors", None, None, "is a 1.3B model (T2V), whose blocks are 1536 wide"),
         (
             "test_audio_as_base.safetensors",
             None,

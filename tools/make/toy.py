@@ -20,6 +20,7 @@ from toy_vae import build_vae
 from toy_weights import LICENCE, Metadata, State, Weights
 
 CLIP_WIDTH = 1280
+VACE_CHANNELS = 96  # 16 kept + 16 guiding + 64 mask
 PATCH = (1, 2, 2)
 BASE_SETTINGS = {
     "window": 33,
@@ -69,6 +70,7 @@ def build_base(
     out_dim: int = 16,
     freq_dim: int = 256,
     clip: bool = False,
+    vace: int = 0,
     seed: int = 0,
     dtype: torch.dtype = torch.bfloat16,
 ) -> tuple[State, Metadata]:
@@ -84,6 +86,7 @@ def build_base(
         out_dim: Latent channels.
         freq_dim: Width of the time sinusoid; the host knows only 256.
         clip: Add the image embedding and image attention that real I2V files have.
+        vace: Number of control blocks of VACE beside the main ones.
         seed: Seed of the weights.
         dtype: Dtype of all tensors.
     """
@@ -106,9 +109,22 @@ def build_base(
         _add_block(weights, f"blocks.{i}", dim=dim, ffn=ffn, clip=clip)
     weights.state["head.modulation"] = weights.noise(1, 2, dim, std=dim**-0.5)
     weights.linear("head.head", dim, out_dim * patch, gain=0.2)
+    if vace:
+        _add_vace(weights, vace, dim=dim, ffn=ffn)
     settings = BASE_SETTINGS if clip else {"clip": "none", **BASE_SETTINGS}
     config = {"transformer": {"num_heads": heads, "text_dim": text_dim}, "multitalk": settings}
     return weights.finish(dtype), {"config": json.dumps(config)}
+
+
+def _add_vace(weights: Weights, count: int, *, dim: int, ffn: int) -> None:
+    fan_in = VACE_CHANNELS * math.prod(PATCH)
+    patch = weights.noise(dim, VACE_CHANNELS, *PATCH, std=fan_in**-0.5)
+    weights.state["vace_patch_embedding.weight"] = patch
+    weights.state["vace_patch_embedding.bias"] = weights.noise(dim, std=0.02)
+    for i in range(count):
+        _add_block(weights, f"vace_blocks.{i}", dim=dim, ffn=ffn, clip=False)
+        for side in ("before", "after") if i == 0 else ("after",):
+            weights.linear(f"vace_blocks.{i}.{side}_proj", dim, dim)
 
 
 def _add_block(weights: Weights, name: str, *, dim: int, ffn: int, clip: bool) -> None:

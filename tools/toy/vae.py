@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pack.multitalk.generate import LATENT_CHANNELS
+from pack.multitalk.config import LATENT_CHANNELS
 
 LOG_VARIANCE = -6.0
 MULTIPLES = (1, 2, 4, 4)

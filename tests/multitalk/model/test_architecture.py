@@ -19,6 +19,15 @@ from pack.tests.weights.published import audio_shapes, base_shapes, manifest
 RELEASED = AudioPartConfig(dim=5120, num_heads=40, num_layers=40)
 
 
+@pytest.fixture
+def vace_shapes():
+    """Names and shapes of a small VACE model."""
+    from pack.tools.make.toy import build_base
+
+    state, _ = build_base(in_dim=16, layers=4, vace=2)
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
 def test_base_of_14b_has_exactly_the_published_names_and_shapes():
     published, about = base_shapes(), manifest("wan21_i2v_14b_base")
     assert len(published) == about["tensor_count"] == 1303
@@ -58,6 +67,14 @@ def test_base_without_image_embedding_has_none_of_its_parameters():
     without = {n: s for n, s in whole.items() if "img" not in n}
     assert len(whole) - len(without) == 8 + 5 * 40
     assert base_parameters(base_sizes(without)) == without
+
+
+def test_vace_has_control_blocks_beside_the_main_ones(vace_shapes):
+    sizes = base_sizes(vace_shapes)
+    assert (sizes.vace_layers, sizes.vace_channels) == (2, 96)
+    assert base_parameters(sizes) == vace_shapes
+    matrices = {n for n in vace_shapes if n.startswith("vace_blocks") and is_block_linear(n)}
+    assert len(matrices) == 2 * (4 + 4 + 2)
 
 
 @pytest.mark.parametrize(

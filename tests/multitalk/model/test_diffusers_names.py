@@ -124,3 +124,11 @@ def test_other_names_have_no_official_one(name):
 @pytest.mark.parametrize("name", ["blocks.0.norm_x.weight", "audio_proj.proj1.bias", "norm2"])
 def test_layers_that_diffusers_lacks_have_no_diffusers_name(name):
     assert diffusers_name(name) is None
+
+
+def test_control_blocks_of_vace_have_two_projections_more():
+    assert official_name("vace_blocks.0.proj_in.weight") == "vace_blocks.0.before_proj.weight"
+    assert official_name("vace_blocks.3.proj_out.bias") == "vace_blocks.3.after_proj.bias"
+    assert official_name("vace_blocks.3.attn2.to_k") == "vace_blocks.3.cross_attn.k"
+    assert diffusers_name("vace_blocks.3.after_proj") == "vace_blocks.3.proj_out"
+    assert official_name("vace_patch_embedding.bias") == "vace_patch_embedding.bias"

@@ -189,13 +189,13 @@ def test_image_to_video_base_is_taken(good):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (base(channels=16, clip=False), r"another kind \(T2V, 16 input channels\)"),
+        (base(channels=16, clip=False, dim=1536), r"1\.3B model \(T2V\), .* 1536 wide.*14B"),
+        (base("vace_patch_embedding.weight", channels=16, clip=False, dim=1536), r"\(VACE\), "),
         (base(channels=48, clip=False, dim=3072), r"\(WAN 2.2 5B, 48 input channels\).* Narrower"),
         (base(channels=48, clip=False), r"\(WAN 2.2 Fun Control, 48 input channels\)"),
         (base(channels=48), r"\(Fun Control, 48 input channels\).* It has inputs of its own"),
         (base(channels=52, clip=False), r"\(WAN 2.2 Fun Control, 52"),
         (base("ref_conv.weight"), r"\(Fun Control, 36"),
-        (base("vace_patch_embedding.weight", channels=16, clip=False), r"\(VACE, 16"),
         (base("control_adapter.conv.weight"), r"\(Fun Camera, 36"),
         (base("control_adapter.conv.weight", clip=False), r"\(WAN 2.2 Fun Camera, 36"),
         (base("casual_audio_encoder.encoder.final_linear.weight"), r"\(WAN 2.2 S2V, 36"),
@@ -209,6 +209,11 @@ def test_image_to_video_base_is_taken(good):
 def test_everything_else_is_refused_as_base(given, message):
     with pytest.raises(ValueError, match=message):
         check_base(given)
+
+
+@pytest.mark.parametrize("extra", [(), ("vace_patch_embedding.weight",)])
+def test_bases_without_an_image_beside_the_noise_are_taken(extra):
+    check_base(base(*extra, channels=16, clip=False))
 
 
 def test_base_wants_clip_if_it_has_an_image_embedding():

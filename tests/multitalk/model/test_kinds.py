@@ -252,6 +252,12 @@ def test_expert_is_told_by_name_or_folder(name, folder, words):
     assert words in describe(found)
 
 
+def test_base_of_1_3b_has_no_audio_part():
+    row = next(row for row in VARIANTS if row.label == "T2V")
+    shapes = {**variant_shapes(row), "head.modulation": (1, 2, 1536)}
+    assert "of width 1536; a 1.3B model, for which there is no" in describe(header(shapes))
+
+
 def test_base_that_says_it_needs_no_clip_is_i2v_without_image_embedding():
     config = json.dumps({"multitalk": {"clip": "none"}})
     shapes = {name: shape for name, shape in base_shapes().items() if "img" not in name}

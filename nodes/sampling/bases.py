@@ -1,0 +1,73 @@
+"""What a base other than WAN I2V changes in a run, refused where it cannot be.
+
+Source: sampling.md section 12, decisions.md 41.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...multitalk.config import BaseKind
+from ...multitalk.settings import RunSettings, plan_video
+from .control import ControlWindows, read_control
+
+
+def check_kind(
+    kind: BaseKind, settings: RunSettings, num_pictures: int, *, has_end: bool
+) -> list[str]:
+    """What is to be said of a run on a base of this kind.
+
+    Raises:
+        ValueError: If the run asks for something that the base cannot do.
+    """
+    if kind == "image":
+        return []
+    name = {"control": "VACE", "text": "text-to-video"}[kind]
+    if settings.family == "flashtalk":
+        raise ValueError(
+            f"rule is flashtalk and the base is a {name} one; FlashTalk was distilled together "
+            "with its own base. Load FlashTalk as base with audio_part (in base), or another audio "
+            "part."
+        )
+    if has_end:
+        raise ValueError(
+            f"end_image is connected, and the base is a {name} one, which has no place for it. "
+            "Remove the link, or load a WAN I2V or first-last-frame base."
+        )
+    if kind == "control":
+        if settings.step_cache is not None:
+            raise ValueError(
+                "step_cache is on, and the base is VACE, whose control acts between the blocks "
+                "that the cache would leave out. Set step_cache to 0."
+            )
+        return ["VACE base: image is the first frame, and a reference picture for every window"]
+    if num_pictures > 1:
+        raise ValueError(
+            f"image holds {num_pictures} pictures, and a text-to-video base follows no video. "
+            "Connect one picture, which sets the size, or load a WAN I2V or VACE base."
+        )
+    return [
+        "text-to-video base, experimental: the first window comes from the prompt alone; image "
+        "sets the size, and colors follow the first window"
+    ]
+
+
+def read_controls(
+    kind: BaseKind, settings: RunSettings, inputs: dict[str, Any]
+) -> ControlWindows | None:
+    """Control of the windows of a run on VACE; None on other bases.
+
+    Raises:
+        ValueError: If positive or negative carries control that does not fit.
+    """
+    texts = [inputs.get(name) or [] for name in ("positive", "negative")]
+    if kind == "control":
+        speech = inputs["speech"]
+        plan = plan_video(settings, speech.num_frames, speech.num_speakers)
+        return ControlWindows(plan, texts, (settings.height, settings.width))
+    if any(read_control(entry) is not None for rows in texts for _, entry in rows):
+        raise ValueError(
+            "positive or negative carries VACE control, which only a VACE base reads. Load one, "
+            "for example wan2.1_vace_14B_fp16.safetensors, or remove WanVaceToVideo."
+        )
+    return None

@@ -38,7 +38,8 @@ FAMILY_NAMES: dict[Family, str] = {
 BaseKind = Literal["image", "control", "text"]
 
 Schedule = Literal["as trained", "even"]
-SCHEDULES: tuple[Schedule, ...] = ("as trained", "even")
+ScheduleChoice = Literal["auto", "as trained", "even"]  # auto: as the sampler needs it
+SCHEDULES: tuple[ScheduleChoice, ...] = ("auto", "as trained", "even")
 
 ColorReference = Literal["picture", "source frame", "running mean"]
 COLOR_REFERENCES: tuple[ColorReference, ...] = ("picture", "source frame", "running mean")

@@ -7,13 +7,7 @@ from typing import Any
 
 from .config import FAMILY_NAMES, PRESETS, TRAINED_SAMPLERS, Family
 from .settings import RunSettings
-
-# Solvers that look back at earlier steps: uneven steps wreck their result without a word.
-LOOKING_BACK = (
-    "lms", "dpmpp_2m", "dpmpp_3m", "ipndm", "deis", "res_multistep", "gradient_estimation",
-    "er_sde", "sa_solver", "uni_pc", "unipc",
-)  # fmt: skip
-_FOREIGN_GUIDANCE = "_cfg_pp"  # end of names
+from .solvers import check_solver, describe_solver
 
 
 def check_preset(choice: Mapping[str, Any], family: Family) -> None:
@@ -46,12 +40,7 @@ def resolve_sampler(
         ValueError: If the sampler cannot work, or the preset needs another one.
     """
     place = "custom_sampler" if connected else "sampler"
-    if sampler.endswith(_FOREIGN_GUIDANCE):
-        raise ValueError(
-            f"{place} is {sampler}; the samplers whose names end in {_FOREIGN_GUIDANCE} need the "
-            "guidance of ComfyUI's own guider, which these nodes replace by one with sound. Set "
-            f"{place} to {sampler.removesuffix(_FOREIGN_GUIDANCE)}."
-        )
+    check_solver(sampler, place)
     trained = TRAINED_SAMPLERS[family]
     if trained == "euler" or choice.get("preset") == "custom" or sampler == trained:
         return sampler
@@ -72,13 +61,7 @@ def describe_rule(settings: RunSettings, weights: Family, num_tracks: int) -> li
         )
     if family == "flashtalk":
         notes += _describe_flashtalk(settings, num_tracks)
-    even = settings.schedule == "even" or settings.sigmas is not None
-    if settings.sampler.startswith(LOOKING_BACK) and not even:
-        notes.append(
-            f"sampler {settings.sampler} looks back at earlier steps, and the last one of schedule "
-            "as trained is tiny: schedule even suits it"
-        )
-    return notes
+    return [*notes, *describe_solver(settings)]
 
 
 def _describe_flashtalk(settings: RunSettings, num_tracks: int) -> list[str]:

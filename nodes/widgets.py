@@ -41,6 +41,7 @@ class Widget:
     _: KW_ONLY
     default: Any = None  # its kind is that of the widget; None: the first choice
     limits: tuple[float, ...] = ()  # least, greatest, step
+    absent: Any = None  # what it means in prompts of before it was there; None: the default
     choices: Collection[Any] | None = None  # as a mapping: to what each becomes
     parts: Mapping[str, Sequence[Widget]] | None = None  # choices, and the widgets they bring along
     becomes: str = ""  # field of RunSettings, with a dot one of its parts; empty: as the name
@@ -73,7 +74,8 @@ class Widget:
         value = inputs.get(self.name)  # what is free has the default
         if self.parts is not None:
             return value or {self.name: self.default}
-        value = self.default if value is None else value
+        if value is None:
+            value = self.default if self.absent is None else self.absent
         if not isinstance(self.default, str):
             value = type(self.default)(value)
         if self.choices:
@@ -293,9 +295,11 @@ KEEP_FINISHED = _Advanced(
 )
 SCHEDULE = _Advanced(
     "schedule",
-    "How noise levels are spaced. as trained: by the weights. even: equal steps before the shift, "
-    "for LoRAs that were distilled so, and for samplers that look back at earlier steps.",
+    "How noise levels are spaced. auto: as the sampler needs it, even for those that look back at "
+    "earlier steps, otherwise as trained. as trained: by the weights. even: equal steps before the "
+    "shift, also for LoRAs that were distilled so.",
     default=SCHEDULES[0],
+    absent="as trained",  # web/saved_graphs.js says the same of graphs in the editor
     choices=SCHEDULES,
 )
 SAMPLING = (*SETTINGS, *ADVANCED, KEEP_PROGRESS, KEEP_FINISHED)  # what the samplers have

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,7 @@ def window_denoiser(
     """
     steps, sigmas = settings.guidance.steps, noise_levels(settings)
     sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
+    noisy = draws_noise(sampler)
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
     control, kind = inputs.control, base_kind(inputs.model)
@@ -128,7 +130,9 @@ def window_denoiser(
             sigmas,
             callback=after_step,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=settings.seed if request.step_noise is None else own_seed(settings, request.index),
+            seed=own_seed(settings, request.index)
+            if noisy or request.step_noise is not None
+            else settings.seed,
         )
         if not guider.lean:
             economy.note_once(NOT_LEAN)
@@ -146,6 +150,12 @@ def sampler_name(sampler: comfy.samplers.Sampler) -> str:
     function = getattr(sampler, "sampler_function", None)
     name = getattr(function, "__name__", type(sampler).__name__)
     return name.removeprefix("sample_").removesuffix("_function")
+
+
+def draws_noise(sampler: comfy.samplers.Sampler) -> bool:
+    """Whether a sampler of the host mixes in noise of its own, which begins at the seed."""
+    function = getattr(sampler, "sampler_function", None)
+    return function is not None and "noise_sampler" in inspect.signature(function).parameters
 
 
 def with_noise(

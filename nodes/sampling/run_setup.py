@@ -20,9 +20,11 @@ from ...multitalk.settings import (
     resolve_video_size,
     resolve_windows,
 )
+from ...multitalk.solvers import check_levels, choose_schedule
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
+from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import wants_clip
 from ..pictures import read_pictures
@@ -56,6 +58,8 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     check_inputs(inputs, "image", "speech")
     inputs, speech = _with_pictures(inputs, hidden), inputs["speech"]
     check_media_once(inputs, hidden)
+    if early := _made_first(inputs, hidden):
+        return early
     family = check_files(speech, hidden.dynprompt, hidden.unique_id)
     if family is None:
         settings = _resolve_any(inputs)
@@ -72,6 +76,20 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, *_LAZY)
+
+
+def _made_first(inputs: dict[str, Any], hidden: Any) -> list[str]:
+    """Sampler and noise levels that need no model, once per queue: they are looked at before it."""
+    dynprompt, node_id = hidden.dynprompt, hidden.unique_id
+    asked: set[str] = once(dynprompt, ("asked", node_id), set)
+    models = {id(values) for _, values in upstream(dynprompt, node_id, "model")}
+    early = []
+    for name in missing_lazy(inputs, "custom_sampler", "sigmas"):
+        makers = {id(values) for _, values in upstream(dynprompt, node_id, name)}
+        if makers and name not in asked and not makers & models:
+            early.append(name)
+    asked.update(early)
+    return early
 
 
 def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -> VideoRun:
@@ -203,20 +221,27 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     family, threshold = chosen.pop("family") or family, chosen.pop("step_cache")
     preset, sampler = chosen.pop("guidance"), chosen.pop("sampler")
     check_preset(preset, family)
-    if (connected := inputs.get("custom_sampler")) is not None:
+    connected = inputs.get("custom_sampler")
+    if connected is not None:
         sampler = sampler_name(connected)
+    elif "custom_sampler" in inputs:  # not made yet
+        sampler = "euler"
     guidance = resolve_guidance(preset, height, width, step_cache=threshold)
-    return RunSettings(
+    sampler = resolve_sampler(preset, family, sampler, connected=connected is not None)
+    settings = RunSettings(
         height=height,
         width=width,
         family=family,
-        sampler=resolve_sampler(preset, family, sampler, connected=connected is not None),
+        sampler=sampler,
+        schedule=choose_schedule(chosen.pop("schedule"), sampler),
         **_with_sigmas(guidance, inputs, preset, step_cache=threshold > 0),
         size=resolve_windows(family, **part("size")),
         step_cache=resolve_step_cache(threshold, height, width),
         drift=DriftControl(**part("drift")),
         **chosen,
     )
+    check_levels(settings)
+    return settings
 
 
 def _with_sigmas(

@@ -256,33 +256,8 @@ def test_report_says_what_the_weights_were_not_trained_for():
     assert describe_rule(other, "multitalk", 2) == []
 
 
-@pytest.mark.parametrize("connected", [False, True])
-def test_samplers_with_a_guidance_of_their_own_are_refused(connected):
-    words = "is res_multistep_cfg_pp; the samplers whose names end in _cfg_pp .* to res_multistep"
-    with pytest.raises(ValueError, match=words):
-        resolve_sampler(
-            {"preset": "custom"}, "multitalk", "res_multistep_cfg_pp", connected=connected
-        )
-
-
 def test_connected_euler_is_not_taken_for_as_trained():
     choice = {"preset": "FlashTalk"}
     assert resolve_sampler(choice, "flashtalk", "lcm", connected=True) == "lcm"
     with pytest.raises(ValueError, match="custom_sampler is euler, and preset FlashTalk runs on"):
         resolve_sampler(choice, "flashtalk", "euler", connected=True)
-
-
-@pytest.mark.parametrize(
-    ("sampler", "changes", "said"),
-    [
-        ("dpmpp_2m", {}, True),
-        ("uni_pc", {}, True),
-        ("dpmpp_2m", {"schedule": "even"}, False),
-        ("dpmpp_2m", {"sigmas": (1.0, 0.0)}, False),
-        ("euler", {}, False),
-        ("dpmpp_2s_ancestral", {}, False),
-    ],
-)
-def test_samplers_that_look_back_are_said_to_need_even_steps(sampler, changes, said):
-    run = dataclasses.replace(settings(), family="multitalk", sampler=sampler, **changes)
-    assert bool(describe_rule(run, "multitalk", 1)) is said

@@ -89,7 +89,27 @@ REFUSED = {
     ),
     "sampler with other guidance": (
         lambda: talk(sampler="euler_cfg_pp"),
-        "sampler is euler_cfg_pp; the samplers whose names end in _cfg_pp need the guidance of",
+        "sampler is euler_cfg_pp; the samplers whose names end in _cfg_pp guide by the negative",
+    ),
+    "connected sampler with other guidance": (
+        lambda: with_sampler(talk(), "dpmpp_2m_cfg_pp"),
+        "custom_sampler is dpmpp_2m_cfg_pp; ",
+    ),
+    "connected levels that end too early": (
+        lambda: with_levels(talk(), "1, 0.5"),
+        "sigmas go from 1 to 0.5; a whole video is made",
+    ),
+    "connected levels and step cache": (
+        lambda: with_levels(talk(step_cache=0.2), "1, 0.5, 0"),
+        "sigmas holds 2 steps and step_",
+    ),
+    "too few steps": (
+        lambda: talk(sampler="dpm_fast", preset__steps=3),
+        "steps is 3, and sampler dpm_fast needs 4 or more. Raise steps",
+    ),
+    "noise left in the picture": (
+        lambda: talk(sampler="dpm_adaptive", schedule="even"),
+        "sampler dpm_adaptive stops at the last noise level above 0, which is 0.75 here",
     ),
 }
 
@@ -99,15 +119,25 @@ def test_refused_before_the_base_is_read(host, prompt, message):
     assert message in refuse(host, prompt())
 
 
-@pytest.mark.parametrize(
-    ("prompt", "message"),
-    [
-        (lambda: with_levels(talk(), "1, 0.5"), "sigmas go from 1 to 0.5; a whole video is made"),
-        (lambda: with_levels(talk(step_cache=0.2), "1, 0.5, 0"), "sigmas holds 2 steps and step_"),
-        (lambda: with_sampler(talk(), "dpmpp_2m_cfg_pp"), "custom_sampler is dpmpp_2m_cfg_pp; "),
-    ],
-)
-def test_refused_before_anything_is_sampled(host, prompt, message):
-    result = host.run(prompt())
-    assert not result.ok
-    assert message in result.error["exception_message"]
+def test_sampler_in_the_list_does_not_count_beside_a_connected_one(host):
+    prompt = with_sampler(talk(**SHORT, sampler="euler_cfg_pp"), "euler")
+    assert "2 steps of 2 passes, euler," in report_of(host, prompt)
+
+
+def test_schedule_auto_suits_the_sampler_and_left_out_is_as_trained(host):
+    def frames(**choice):
+        return frames_of(host, talk(**SHORT, sampler="uni_pc", preset__steps=4, **choice))
+
+    trained, even = frames(schedule="as trained"), frames(schedule="even")
+    assert not torch.equal(trained, even)
+    assert torch.equal(frames(schedule="auto"), even)
+    assert torch.equal(frames(), trained)  # as in prompts and graphs of before it was there
+
+
+def test_six_steps_at_shift_eleven_in_one_pass(host):
+    prompt = talk(
+        **SHORT, preset__steps=6, preset__shift=11.0, preset__audio_guidance=1.0,
+        sampler="dpmpp_2m_sde", schedule="auto",
+    )  # fmt: skip
+    said = "sampling: 6 steps of 1 pass, dpmpp_2m_sde, shift 11, even, text 1, audio 1"
+    assert said in report_of(host, prompt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -211,3 +212,14 @@ def test_moved_widget_would_be_noticed(host):
     assert place(shifted, node["widgets_values"])["new"] == right["fps"]
     with pytest.raises(AssertionError, match="values without a widget"):
         place(inputs, [*node["widgets_values"], 1])
+
+
+def test_editor_and_prompts_agree_on_what_nodes_did_before_an_input(host):
+    """What the editor gives to graphs of before an input is what prompts without it mean."""
+    from pack.nodes.widgets import SAMPLING, SCHEDULE
+
+    script = (ROOT / "web" / "saved_graphs.js").read_text(encoding="ascii")
+    rows = re.findall(r"^  (\w+): \{ (.*) \},$", script, re.MULTILINE)
+    told = {node: dict(re.findall(r'(\w+): "([^"]*)"', values)) for node, values in rows}
+    before = {row.name: row.absent for row in (*SAMPLING, SCHEDULE) if row.absent is not None}
+    assert told == dict.fromkeys(("MultiTalkSampler", "MultiTalkSampleToVideo"), before)

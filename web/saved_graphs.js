@@ -1,0 +1,33 @@
+// Graphs that were saved before an input was there keep what they did. The editor gives an input
+// that a graph holds no value for the default of a new node, and that may be another one.
+import { app } from "../../scripts/app.js";
+
+// Node -> input -> what nodes did before they had it. Prompts of programs that leave such an input
+// out mean the same: `absent` in nodes/widgets.py.
+const BEFORE = {
+  MultiTalkSampler: { schedule: "as trained" },
+  MultiTalkSampleToVideo: { schedule: "as trained" },
+};
+
+/** Give inputs that a saved node holds no value for what they meant when it was saved. */
+function keepMeaning(node, before, saved) {
+  if (!Array.isArray(saved?.widgets_values)) return;
+  const widgets = (node.widgets ?? []).filter((widget) => widget.serialize !== false);
+  // The editor hands out saved values in the order of the widgets, until there are no more.
+  for (const widget of widgets.slice(saved.widgets_values.length)) {
+    if (widget.name in before) widget.value = before[widget.name];
+  }
+}
+
+app.registerExtension({
+  name: "multitalk.saved_graphs",
+  beforeRegisterNodeDef(nodeType, definition) {
+    const before = BEFORE[definition.name];
+    if (!before) return;
+    const configured = nodeType.prototype.onConfigure;
+    nodeType.prototype.onConfigure = function (saved) {
+      configured?.call(this, saved);
+      keepMeaning(this, before, saved);
+    };
+  },
+});

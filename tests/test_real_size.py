@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from pack.multitalk.model.memory import RunSize, plan_memory
 from pack.tests.layers import ROOT
 from pack.tools.bench.fake_card import compiler
 
@@ -38,6 +39,12 @@ def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must():
     attention = 4 * tokens * (tokens + masks + 512 + 257 + 64 // 21) * width
     assert network["flops"] == pytest.approx(2 * (matrices + attention), rel=0.01)
     assert network["peak"] < 2.2e9
+    size = RunSize(
+        height=640, width=640, window=81, num_frames=81, speakers=2, passes=1, lean=True,
+        dim=width, itemsize=2, vae_dim=96, vae_itemsize=2, weights=0, weight_itemsize=2.0,
+        vae_weights=0,
+    )  # fmt: skip
+    assert plan_memory(size).step == pytest.approx(network["peak"], rel=0.05)
     assert network["bytes"] < 65e9
     assert network["launches"] < 260
     assert step["waits"] == step["from_card"] == 0

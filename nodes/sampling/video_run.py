@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from ...multitalk.config import FRAME_RATE
-from ...multitalk.frames import count_latent_frames, from_bytes, latent_size, picture_source
+from ...multitalk.frames import from_bytes, picture_source
 from ...multitalk.generate import (
-    LATENT_CHANNELS,
     FinishedWindow,
     Models,
     Scene,
@@ -27,6 +26,7 @@ from ...multitalk.generate import (
     generate,
 )
 from ...multitalk.guidance import plan_guidance
+from ...multitalk.model.memory import advise_memory, plan_memory, tell_memory, told
 from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport, clock
 from ...multitalk.settings import RunSettings, plan_video
@@ -36,6 +36,7 @@ from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
 from .guidance_hooks import passes_of
+from .memory import run_size
 
 if TYPE_CHECKING:
     from .identity import RunIdentity
@@ -110,12 +111,15 @@ class VideoRun:
 
     def __enter__(self) -> VideoRun:
         """Open the run folder, if windows are kept."""
-        logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
-        step = self._step_gib()
-        memory = f"{step:.1f} GiB" if step >= 1 else f"{max(1, round(1024 * step))} MiB"
-        said = [
-            f"{self.report.short_plan()}; a step takes about {memory} of memory beside the model"
-        ]
+        size = run_size(self._inputs, self._settings, self.plan, self._guidance)
+        self.report.memory = tell_memory(size)
+        logger.info("[MultiTalk] %s; %s", self.report.headline(), self.report.memory)
+        step = told(plan_memory(size).step)
+        said = [f"{self.report.short_plan()}; a step takes about {step} of memory beside the model"]
+        total = comfy.model_management.get_total_memory(self._inputs.model.load_device)
+        if advice := advise_memory(size, int(total), frames_held=not self._to_file):
+            self.report.notes.append(advice)
+            said.append(advice)
         for note in self.report.notes:
             logger.info("[MultiTalk] %s", note)
         start_memory_peak(self._inputs.model.load_device)
@@ -218,20 +222,6 @@ class VideoRun:
             ),
             device=inputs.model.load_device,
         )
-
-    def _memory_line(self) -> str:
-        """What the host expects one step to need beside the weights, and what frames need."""
-        height, width = self.size_px
-        frames = self.plan.num_frames * height * width * 3 / GIB
-        return (
-            f"about {self._step_gib():.1f} GiB for a step beside the weights, {frames:.2f} GiB for "
-            "all frames as 8 bit"
-        )
-
-    def _step_gib(self) -> float:
-        window = count_latent_frames(self.plan.size.window), *latent_size(*self.size_px)
-        shape = (self.report.num_passes, LATENT_CHANNELS, *window)
-        return self._inputs.model.model.memory_required(shape) / GIB
 
 
 def check_frames(num_frames: int, height: int, width: int) -> None:

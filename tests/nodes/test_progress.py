@@ -13,7 +13,7 @@ from pack.tools.host.prompts import node
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 
-PLAN = "30 frames of 64 x 64 (1.2 s) in 7 windows; a step takes about 3 MiB of memory beside the "
+PLAN = "30 frames of 64 x 64 (1.2 s) in 7 windows; a step takes about 1 MiB of memory beside the "
 LEFT = r", about [1-9][\d.]* (s|min) left"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from ...multitalk.guidance import plan_guidance
 from ...multitalk.model.memory import advise_memory, plan_memory, tell_memory, told
 from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport, clock
+from ...multitalk.runs.writer import Writer
 from ...multitalk.settings import RunSettings, plan_video
 from ..host import GIB, free_memory, memory_peak, start_memory_peak
 from ..progress import StepProgress, send_text
@@ -85,6 +87,7 @@ class VideoRun:
         self._cache = None if settings.step_cache is None else RunCache(settings.step_cache)
         self._economy = Economy(inputs.model.load_device, self.plan.num_windows)
         self._folder: RunFolder | None = None
+        self.writer = Writer()  # of what is finished, while the next window is made
         self.report = RunReport(
             plan=self.plan,
             settings=settings,
@@ -136,6 +139,7 @@ class VideoRun:
 
     def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         """Close the run folder; it stays unless the video was `done`."""
+        self.writer.close()
         if self._folder is not None:
             self._folder.close()
         stop = comfy.model_management.InterruptProcessingException
@@ -145,10 +149,30 @@ class VideoRun:
             error.args = (self.report.stopped(kept=kept, in_file=self._to_file),)
 
     def windows(self) -> Iterator[VideoWindow]:
-        """All windows in order: those on disk, the others made."""
+        """All windows in order: those on disk, the others made.
+
+        What is given to the `writer` when a window comes is done while the next one is made. All of
+        it is done when this ends, in whatever way.
+
+        Raises:
+            OSError: If the disk refuses a window; the sentence says what is safe.
+        """
+        try:
+            yield from self._windows()
+            self.writer.wait()
+        except BaseException:
+            self.writer.settle()
+            raise
+
+    def _windows(self) -> Iterator[VideoWindow]:
         steps, num_windows = self._settings.guidance.steps, self.plan.num_windows
         progress = StepProgress(
-            self._inputs.model, steps, num_windows, self._node_id, previews=not self._to_file
+            self._inputs.model,
+            steps,
+            num_windows,
+            self._node_id,
+            previews=not self._to_file,
+            each_step=self.writer.check,
         )
         models = self._models(progress)
 
@@ -157,14 +181,20 @@ class VideoRun:
             return self._generate(models, after)
 
         if self._folder is None:
-            windows = map(as_video_window, make(None))
+            windows = self._unsaved(make(None))
         else:
-            windows = continue_windows(self._folder, make)
+            windows = continue_windows(self._folder, make, self.writer)
         for window in windows:
-            self.report.add(window)
+            self.writer.add(partial(self.report.add, window))
             if len(window.frames):
                 progress.show(window.index, window.frames[len(window.frames) // 2])
             yield window
+
+    def _unsaved(self, made: Iterator[FinishedWindow]) -> Iterator[VideoWindow]:
+        for window in made:
+            shown = as_video_window(window)
+            self.writer.wait()
+            yield shown
 
     def done(self) -> None:
         """Everything is where it should be: complete the report, remove the run folder."""

@@ -52,6 +52,18 @@ def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must():
     assert step["to_card"] == 2  # and the noise of motion latents
 
 
+def test_one_speaker_needs_a_third_less_for_audio_and_no_more_memory():
+    (_, network) = counted("--blocks", "2", "--text", "1", "--audio", "1")
+    tokens, width, hidden, folded = 33_600, 5120, 13_824, 1280
+    matrices = 2 * tokens * (6 * width**2 + 2 * width * hidden + 2 * width * folded)
+    attention = 4 * tokens * (tokens + 512 + 257) * width
+    building = 4 * 21 * 32 * width**2
+    assert network["flops"] == pytest.approx(2 * (matrices + attention + building), rel=0.005)
+    assert network["peak"] < 2.13e9
+    assert network["bytes"] < 64e9
+    assert network["launches"] < 200
+
+
 def test_a_card_matches_colors_in_few_kernels_and_nothing_waits():
     (match,) = counted("--colors")
     groups, tables = 9, 5  # of 81 frames

@@ -31,6 +31,7 @@ from ...multitalk.model.audio_attention import (
     speaker_positions,
 )
 from ...multitalk.words import count
+from .folded_audio import can_fold, folded_audio
 
 KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
@@ -169,14 +170,18 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     call: AudioCall | None = options.get(CALL)
     if call is None:
         return x
-    residual = call.part.blocks[options["block_index"]](
-        x,
-        call.tokens,
-        query_rotation=call.query_rotation,
-        key_rotation=None if call.routing is None else call.routing.key_rotation,
-        attention=exact_attention(options),
-        turn=rotate_by_host,
-    )
+    block = call.part.blocks[options["block_index"]]
+    if call.routing is None and can_fold(block, x, call.tokens):
+        residual = folded_audio(block, x, call.tokens)
+    else:
+        residual = block(
+            x,
+            call.tokens,
+            query_rotation=call.query_rotation,
+            key_rotation=None if call.routing is None else call.routing.key_rotation,
+            attention=exact_attention(options),
+            turn=rotate_by_host,
+        )
     run: AudioRun = options[RUN]
     return torch.add(x, residual, alpha=run.strength)
 

@@ -157,14 +157,16 @@ class StepProgress:
         node_id: str | None,
         *,
         previews: bool = True,
+        each_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin the bar.
 
         `previews` off: the editor would show them instead of the node's video, also afterwards.
+        `each_step` is called after every step, and may stop the run.
         """
         self._steps, self._windows, self._node_id = steps, windows, node_id
         self._bar = comfy.utils.ProgressBar(steps * windows)
-        self._previews, self._previewer = previews, None
+        self._previews, self._previewer, self._each_step = previews, None, each_step
         if previews:
             latent_format = model.get_model_object("latent_format")
             self._previewer = latent_preview.get_previewer(model.load_device, latent_format)
@@ -181,6 +183,7 @@ class StepProgress:
         """The host sampler's callback for window number `window` (from 0)."""
 
         def update(step: int, denoised: Tensor, _x: Tensor, _total: int) -> None:
+            self._each_step()
             preview = None
             if self._previewer is not None:
                 # The middle of the window says more than its first frame.

@@ -5,6 +5,7 @@ What runs them is imported where it is used, so that the host starts fast.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from .widgets import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .sampling.video_run import VideoRun
 
 
@@ -145,11 +148,15 @@ def _write_video(
     num_frames, metadata = run.plan.num_frames, graph_metadata(hidden)
     with place.open(path, sound=sound, num_frames=num_frames, metadata=metadata) as file:
         player = GrowingPlayer(file.path, later=run.num_there)
+
+        def grow(frames: Tensor) -> None:
+            file.write(frames)
+            player.show(file.frames_written)
+
         try:
             for window in run.windows():
                 if len(window.frames):
-                    file.write(window.frames)
-                    player.show(file.frames_written)
+                    run.writer.add(partial(grow, window.frames))
             file.finish()
         except BaseException:  # stopped: what there is, is seen
             player.show(file.frames_written, last=True)

@@ -82,6 +82,12 @@ class AudioCrossAttention(nn.Module):
         self.kv_linear = operations.Linear(config.token_width, 2 * config.dim, **factory)
         self.proj = operations.Linear(config.dim, config.dim, **factory)
 
+    def keys_and_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values [B*T, S*K, N, D] of tokens [B, T, S*K, E]."""
+        k, v = self.kv_linear(tokens).flatten(0, 1).chunk(2, dim=-1)
+        heads = (self.num_heads, -1)
+        return k.unflatten(-1, heads), v.unflatten(-1, heads)
+
     def forward(
         self,
         x: Tensor,
@@ -100,8 +106,7 @@ class AudioCrossAttention(nn.Module):
         """
         B, T = tokens.shape[:2]
         heads, turn = (self.num_heads, -1), turn or rotate
-        k, v = self.kv_linear(tokens).chunk(2, dim=-1)
-        k, v = k.unflatten(-1, heads).flatten(0, 1), v.unflatten(-1, heads).flatten(0, 1)
+        k, v = self.keys_and_values(tokens)
         q = self.q_linear(x).unflatten(-1, heads)  # [B, L, N, D]; keys [B*T, S*K, N, D]
         if query_rotation is not None and key_rotation is not None:
             q = turn(q, query_rotation.transpose(1, 2))

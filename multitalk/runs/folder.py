@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from .files import (
     write_file,
 )
 from .lock import RunLock
+from .writer import Writer
 
 RUN_FILE = "run.json"
 FORMAT = 2  # of the folder and of what tells runs apart; part of the digest
@@ -118,15 +120,18 @@ class RunFolder:
             made=False,
         )
 
-    def save(self, window: FinishedWindow) -> VideoWindow:
-        """Write a window, which then outlives any stop, and give it as it goes into the video.
+    def has(self, index: int) -> bool:
+        """Whether a window is there."""
+        return index in self._records
+
+    def save(self, shown: VideoWindow, left: WindowState) -> None:
+        """Write a window and the state that it left, which then outlive any stop.
 
         Raises:
             OSError: If it cannot be written; the sentence says what is safe.
         """
-        shown = as_video_window(window)
         contents = encode_frames(shown.frames) if len(shown.frames) else b""
-        state = pack_state(window.state)
+        state = pack_state(left)
         record = {
             "start": shown.start,
             "shape": list(shown.frames.shape),
@@ -135,13 +140,12 @@ class RunFolder:
             "frames": checksum(contents),
             "state": checksum(state),
         }
-        with explained(self.path, lambda: f"cannot take window {window.index + 1}; {self._kept()}"):
+        with explained(self.path, lambda: f"cannot take window {shown.index + 1}; {self._kept()}"):
             parts = contents, state, json.dumps(record).encode()
-            for name, data in zip(_names(window.index), parts, strict=True):
+            for name, data in zip(_names(shown.index), parts, strict=True):
                 write_file(self.path / name, data)
-        self._records[window.index] = record
+        self._records[shown.index] = record
         self._thin_states()
-        return shown
 
     def state_before(self, index: int) -> WindowState | None:
         """The latest intact state that a window before `index` left; None: begin at the picture."""
@@ -176,8 +180,8 @@ class RunFolder:
 
     def _read_records(self) -> dict[int, dict[str, Any]]:
         """Records whose frames are as they were written; others are dropped and noted."""
-        for partial in self.path.glob(f"*{PARTIAL}"):
-            discard(partial)
+        for left_over in self.path.glob(f"*{PARTIAL}"):
+            discard(left_over)
         records: dict[int, dict[str, Any]] = {}
         damaged = []
         for index in range(self.num_windows):
@@ -239,25 +243,36 @@ class RunFolder:
 
 
 def continue_windows(
-    folder: RunFolder, make: Callable[[WindowState | None], Iterator[FinishedWindow]]
+    folder: RunFolder,
+    make: Callable[[WindowState | None], Iterator[FinishedWindow]],
+    writer: Writer,
 ) -> Iterator[VideoWindow]:
-    """All windows of a video in order: those that are there, and the others made and saved.
+    """All windows of a video in order: those that are there, and the others made.
 
-    `make` gives an iterator over the windows after a state; None: from the first on.
+    The writer saves those while the next one is made; what is given to it when a window comes is
+    done after that window was saved.
+
+    Args:
+        folder: Of the run.
+        make: Gives an iterator over the windows after a state; None: from the first on.
+        writer: Whoever owns it waits for the last window.
     """
     index = 0
     while index < folder.num_windows:
-        there = folder.read(index) if index in folder.finished else None
+        writer.wait()  # a window that is on its way is there as soon as it is saved
+        there = folder.read(index) if folder.has(index) else None
         if there is not None:
             yield there
             index += 1
             continue
         for window in make(folder.state_before(index)):
-            shown = folder.save(window)
-            if window.index == index:
+            shown = as_video_window(window)
+            writer.wait()
+            writer.add(partial(folder.save, shown, window.state))
+            if shown.index == index:
                 yield shown
                 index += 1
-                if index in folder.finished:
+                if folder.has(index):
                     break
 
 

@@ -26,6 +26,7 @@ class RunReport:
     num_passes: int
     lora_keys: int = 0  # weights that LoRAs change, in base and audio part
     reused_steps: int = 0  # per window, by the step cache
+    memory: str | None = None  # what was expected, in a line
     peak_bytes: int | None = None  # of graphics memory; None: not measured
     notes: list[str] = field(default_factory=list)  # resume, lack of memory
     windows: list[VideoWindow] = field(default_factory=list)  # without their frames
@@ -86,6 +87,8 @@ class RunReport:
             levels[LEVELS_AT_ENDS:-LEVELS_AT_ENDS] = ["..."]
         lines.append(f"sigmas: {' '.join(levels)}")
         lines.append(f"LoRA: {count(self.lora_keys, 'weight')} changed")
+        if self.memory is not None:
+            lines.append(self.memory)
         if self.peak_bytes is not None:
             lines.append(f"graphics memory at most: {self.peak_bytes / (1 << 30):.2f} GiB")
         lines += self.notes

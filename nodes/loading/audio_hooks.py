@@ -38,6 +38,7 @@ from ...multitalk.model.audio_attention import (
     speaker_positions,
 )
 from ...multitalk.words import count
+from .folded_audio import can_fold, folded_audio
 
 KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
@@ -225,15 +226,18 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     if call is None or not call.in_block:
         return x
     first = call.front_tokens(x.shape[1])
-    heard = x[:, first:]
-    residual = call.part.blocks[options["block_index"]](
-        heard,
-        call.tokens,
-        query_rotation=call.query_rotation,
-        key_rotation=None if call.routing is None else call.routing.key_rotation,
-        attention=exact_attention(options),
-        turn=rotate_by_host,
-    )
+    heard, block = x[:, first:], call.part.blocks[options["block_index"]]
+    if call.routing is None and can_fold(block, heard, call.tokens):
+        residual = folded_audio(block, heard, call.tokens)
+    else:
+        residual = block(
+            heard,
+            call.tokens,
+            query_rotation=call.query_rotation,
+            key_rotation=None if call.routing is None else call.routing.key_rotation,
+            attention=exact_attention(options),
+            turn=rotate_by_host,
+        )
     run: AudioRun = options[RUN]
     heard = torch.add(heard, residual, alpha=run.strength)
     return torch.cat([x[:, :first], heard], dim=1) if first else heard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,8 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ...multitalk.config import FRAME_RATE, LATENT_CHANNELS
-from ...multitalk.frames import (
-    count_latent_frames,
-    fit_frames,
-    from_bytes,
-    latent_size,
-    picture_source,
-)
+from ...multitalk.config import FRAME_RATE
+from ...multitalk.frames import fit_frames, from_bytes, picture_source
 from ...multitalk.generate import (
     FinishedWindow,
     Models,
@@ -32,8 +27,10 @@ from ...multitalk.generate import (
     generate,
 )
 from ...multitalk.guidance import plan_guidance
+from ...multitalk.model.memory import advise_memory, plan_memory, tell_memory, told
 from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport, clock
+from ...multitalk.runs.writer import Writer
 from ...multitalk.settings import RunSettings, plan_video
 from ..host import GIB, free_memory, memory_peak, start_memory_peak
 from ..loading.audio_hooks import base_kind
@@ -43,6 +40,7 @@ from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
 from .end_image import join_embeddings, joins_pictures
 from .guidance_hooks import passes_of
+from .memory import run_size
 
 if TYPE_CHECKING:
     from .identity import RunIdentity
@@ -92,6 +90,7 @@ class VideoRun:
         self._cache = None if settings.step_cache is None else RunCache(settings.step_cache)
         self._economy = Economy(inputs.model.load_device, self.plan.num_windows)
         self._folder: RunFolder | None = None
+        self.writer = Writer()  # of what is finished, while the next window is made
         self.report = RunReport(
             plan=self.plan,
             settings=settings,
@@ -118,12 +117,15 @@ class VideoRun:
 
     def __enter__(self) -> VideoRun:
         """Open the run folder, if windows are kept."""
-        logger.info("[MultiTalk] %s; %s", self.report.headline(), self._memory_line())
-        step = self._step_gib()
-        memory = f"{step:.1f} GiB" if step >= 1 else f"{max(1, round(1024 * step))} MiB"
-        said = [
-            f"{self.report.short_plan()}; a step takes about {memory} of memory beside the model"
-        ]
+        size = run_size(self._inputs, self._settings, self.plan, self._guidance)
+        self.report.memory = tell_memory(size)
+        logger.info("[MultiTalk] %s; %s", self.report.headline(), self.report.memory)
+        step = told(plan_memory(size).step)
+        said = [f"{self.report.short_plan()}; a step takes about {step} of memory beside the model"]
+        total = comfy.model_management.get_total_memory(self._inputs.model.load_device)
+        if advice := advise_memory(size, int(total), frames_held=not self._to_file):
+            self.report.notes.append(advice)
+            said.append(advice)
         for note in self.report.notes:
             logger.info("[MultiTalk] %s", note)
         start_memory_peak(self._inputs.model.load_device)
@@ -140,6 +142,7 @@ class VideoRun:
 
     def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         """Close the run folder; it stays unless the video was `done`."""
+        self.writer.close()
         if self._folder is not None:
             self._folder.close()
         stop = comfy.model_management.InterruptProcessingException
@@ -149,10 +152,30 @@ class VideoRun:
             error.args = (self.report.stopped(kept=kept, in_file=self._to_file),)
 
     def windows(self) -> Iterator[VideoWindow]:
-        """All windows in order: those on disk, the others made."""
+        """All windows in order: those on disk, the others made.
+
+        What is given to the `writer` when a window comes is done while the next one is made. All of
+        it is done when this ends, in whatever way.
+
+        Raises:
+            OSError: If the disk refuses a window; the sentence says what is safe.
+        """
+        try:
+            yield from self._windows()
+            self.writer.wait()
+        except BaseException:
+            self.writer.settle()
+            raise
+
+    def _windows(self) -> Iterator[VideoWindow]:
         steps, num_windows = self._settings.guidance.steps, self.plan.num_windows
         progress = StepProgress(
-            self._inputs.model, steps, num_windows, self._node_id, previews=not self._to_file
+            self._inputs.model,
+            steps,
+            num_windows,
+            self._node_id,
+            previews=not self._to_file,
+            each_step=self.writer.check,
         )
         models = self._models(progress)
 
@@ -161,14 +184,20 @@ class VideoRun:
             return self._generate(models, after)
 
         if self._folder is None:
-            windows = map(as_video_window, make(None))
+            windows = self._unsaved(make(None))
         else:
-            windows = continue_windows(self._folder, make)
+            windows = continue_windows(self._folder, make, self.writer)
         for window in windows:
-            self.report.add(window)
+            self.writer.add(partial(self.report.add, window))
             if len(window.frames):
                 progress.show(window.index, window.frames[len(window.frames) // 2])
             yield window
+
+    def _unsaved(self, made: Iterator[FinishedWindow]) -> Iterator[VideoWindow]:
+        for window in made:
+            shown = as_video_window(window)
+            self.writer.wait()
+            yield shown
 
     def done(self) -> None:
         """Everything is where it should be: complete the report, remove the run folder."""
@@ -235,21 +264,6 @@ class VideoRun:
             base=base_kind(inputs.model),
             front=0 if inputs.control is None else inputs.control.front,
         )
-
-    def _memory_line(self) -> str:
-        """What the host expects one step to need beside the weights, and what frames need."""
-        height, width = self.size_px
-        frames = self.plan.num_frames * height * width * 3 / GIB
-        return (
-            f"about {self._step_gib():.1f} GiB for a step beside the weights, {frames:.2f} GiB for "
-            "all frames as 8 bit"
-        )
-
-    def _step_gib(self) -> float:
-        window = count_latent_frames(self.plan.size.window), *latent_size(*self.size_px)
-        front = 0 if self._inputs.control is None else self._inputs.control.front
-        shape = (self.report.num_passes, LATENT_CHANNELS, front + window[0], *window[1:])
-        return self._inputs.model.model.memory_required(shape) / GIB
 
 
 def check_frames(num_frames: int, height: int, width: int) -> None:

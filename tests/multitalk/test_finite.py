@@ -13,6 +13,7 @@ from pack.multitalk.finite import (
 )
 from pack.multitalk.generate import Scene, SeededNoise, generate
 from pack.multitalk.runs.folder import RunFolder, continue_windows
+from pack.multitalk.runs.writer import Writer
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.windows import plan_exact
 from pack.tests.multitalk.stand_ins import Painter
@@ -110,10 +111,12 @@ def test_first_bad_window_stops_the_run_and_is_not_kept(tmp_path, family, place,
         return begin
 
     sentence = rf"^Window 2 of {PLAN.num_windows} stops the run, .* kept\. {named}: \d+ of \d+ "
-    with RunFolder(tmp_path, {}, PLAN.num_windows) as folder:
-        windows = continue_windows(folder, make(Broken(place, bad).models))
+    with RunFolder(tmp_path, {}, PLAN.num_windows) as folder, Writer() as writer:
+        windows = continue_windows(folder, make(Broken(place, bad).models), writer)
         next(windows)
         with pytest.raises(NotFiniteError, match=sentence):
             next(windows)
+        writer.wait()
         assert folder.finished == [0]
-        assert len(list(continue_windows(folder, make(Painter(PLAN).models)))) == PLAN.num_windows
+        again = list(continue_windows(folder, make(Painter(PLAN).models), writer))
+        assert len(again) == PLAN.num_windows

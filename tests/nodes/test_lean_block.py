@@ -78,6 +78,51 @@ def test_lean_blocks_give_the_same_velocity(talking, speakers, batch, picture):
     assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
 
 
+@pytest.mark.parametrize("lean", [False, True])
+def test_folded_audio_gives_the_same_velocity_also_with_a_lora(talking, monkeypatch, lean):
+    from pack.multitalk.model import audio_folding
+    from pack.nodes.loading import audio_hooks, folded_audio
+
+    calls, fold = [], folded_audio.folded_audio
+    monkeypatch.setattr(audio_hooks, "folded_audio", lambda *a: calls.append(1) or fold(*a))
+    part = talking.get_additional_models_with_key(audio_hooks.KEY)[0].model
+    attention = part.blocks[1].audio_cross_attn
+    found = []
+    for least in (1 << 20, 0):
+        monkeypatch.setattr(audio_folding, "LEAST_VALUES", least)
+        found.append(velocity(talking, speakers=1, lean=lean, batch=2))
+        for layer in (attention.q_linear, attention.proj):
+            monkeypatch.setattr(layer, "weight_function", [lambda weight: weight + 0.5])
+        found.append(velocity(talking, speakers=1, lean=lean, batch=2))
+        for layer in (attention.q_linear, attention.proj):
+            monkeypatch.setattr(layer, "weight_function", [])
+    assert len(calls) == 2 * len(part.blocks)
+    plain, plain_lora, folded, folded_lora = found
+    scale = float(plain.abs().max())
+    assert float((folded - plain).abs().max()) <= 2e-6 * scale
+    assert float((folded_lora - plain_lora).abs().max()) <= 2e-6 * scale
+    assert float((plain_lora - plain).abs().max()) > 1e-3 * scale
+
+
+def test_audio_is_not_folded_where_weights_are_quantized_or_watched(talking, monkeypatch):
+    from pack.multitalk.model import audio_folding
+    from pack.nodes.loading import audio_hooks, folded_audio
+
+    monkeypatch.setattr(audio_folding, "LEAST_VALUES", 0)
+    block = talking.get_additional_models_with_key(audio_hooks.KEY)[0].model.blocks[0]
+    given = block, torch.zeros(1, 3 * 24, 128), torch.zeros(1, 3, 4, 32)
+    assert folded_audio.can_fold(*given)
+    layer = block.audio_cross_attn.proj
+    whole = layer.weight
+    layer.weight = torch.nn.Parameter(whole.to(torch.float8_e4m3fn), requires_grad=False)
+    assert not folded_audio.can_fold(*given)
+    layer.weight = whole
+    hook = layer.register_forward_hook(lambda *_: None)
+    assert not folded_audio.can_fold(*given)
+    hook.remove()
+    assert folded_audio.can_fold(*given)
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_the_rotation_of_the_host_is_ours(host, batch):
     from pack.nodes.loading.audio_hooks import rotate_by_host

@@ -13,7 +13,7 @@ from pack.tools.host.prompts import node
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 
-PLAN = "30 frames of 64 x 64 (1.2 s) in 7 windows; a step takes about 3 MiB of memory beside the "
+PLAN = "30 frames of 64 x 64 (1.2 s) in 7 windows; a step takes about 1 MiB of memory beside the "
 LEFT = r", about [1-9][\d.]* (s|min) left"
 
 
@@ -91,8 +91,8 @@ def test_player_appears_after_the_first_window_and_grows(host, monkeypatch, keep
     monkeypatch.setattr(host.recorder, "sockets_metadata", editor(host))
     result = host.run(prompt, host.executor())
     *early, (_, last, data) = shown(result)
-    # 9, 17 and 29 of 30 frames: always half as many again.
-    assert [begun for begun, *_ in early] == [1, 3, 6]
+    # 9, 17 and 29 of 30 frames: always half as many again; while the next window is made.
+    assert all(b in (n, n + 1) for (b, *_), n in zip(early, (1, 3, 6), strict=True))
     assert data.keys() == only[2].keys() == early[0][2].keys()
     assert {(d["node"], d["display_node"], d["prompt_id"]) for *_, d in early} == {
         ("sampler", "sampler", result.prompt_id)
@@ -107,7 +107,8 @@ def test_stopped_player_shows_all_that_there_is(host, monkeypatch):
     prompt = prompt_of(to_video=True, keep_progress=True)
     fail_in("decode", 2, 1, interrupt())
     names = [(begun, name) for begun, name, _ in shown(host.run(prompt, host.executor()))]
-    assert [begun for begun, _ in names] == [1, 3]  # the second while the third was decoded
+    assert [begun in (1, 2) for begun, _ in names] == [True, False]
+    assert names[1][0] == 3  # the second while the third was decoded
     again = list(shown(host.run(prompt, host.executor())))
     # What was kept is shown at once, not window by window.
     assert [begun for begun, *_ in again][:2] == [0, 2]

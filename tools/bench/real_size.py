@@ -1,12 +1,13 @@
 """One step at the size of the released models, counted on a card that is not there.
 
     python tools/bench/real_size.py [--height 640] [--width 640] [--speakers 1] [--blocks 40]
-        [--text 5] [--audio 4] [--peak] [--json] [--colors]
+        [--text 5] [--audio 4] [--peak] [--json] [--colors] [--vae]
 
 The host's own network and sampler with the pack's audio part and guider, at width 5120, 81 frames,
 in bfloat16; see fake_card.py. Each guidance pass runs by itself. Four blocks are enough for the
 peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory there.
-`--colors` counts the color match of a window instead, of frames that lie on the host.
+`--colors` counts the color match of a window instead, of frames that lie on the host; `--vae` the
+host's VAE: it decodes a window, and encodes one, nine and 25 frames and all of them.
 """
 
 from __future__ import annotations
@@ -183,6 +184,39 @@ def count_match(options):
     return counter.counts
 
 
+def count_vae(options):
+    """Counts of the host's VAE in bfloat16: decode a window, then encode 1, 9, 25 and 81 frames."""
+    from comfy.ldm.wan.vae import WanVAE
+
+    from pack.tools.bench.fake_card import CARD, Counter, fake_tensors
+
+    config = {
+        "dim": 96, "z_dim": 16, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_scales": [],
+        "temperal_downsample": [False, True, True], "image_channels": 3, "conv_out_channels": 3,
+        "dropout": 0.0,
+    }  # fmt: skip
+    found, height, width = [], options.height, options.width
+    with torch.no_grad(), fake_tensors(), Counter() as counter:
+        with CARD:
+            vae = WanVAE(**config)
+        for part in vae.modules():
+            for name, weight in list(part._parameters.items()):
+                if weight is not None:
+                    part._parameters[name] = torch.nn.Parameter(
+                        weight.detach().to(torch.bfloat16), requires_grad=False
+                    )
+
+        def count(work, *shape):
+            given = torch.empty(1, *shape, device=CARD, dtype=torch.bfloat16)
+            found.append(counter.begin())
+            work(given)
+
+        count(vae.decode, 16, LATENT_FRAMES, height // 8, width // 8)
+        for frames in (1, 9, 25, FRAMES):
+            count(vae.encode, 3, frames, height, width)
+    return found
+
+
 def main():
     """Count and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -193,9 +227,13 @@ def main():
     parser.add_argument("--peak", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--colors", action="store_true")
+    parser.add_argument("--vae", action="store_true")
     options = parser.parse_args()
     if options.colors:
         step, passes = count_match(options), []
+    elif options.vae:
+        start()
+        step, *passes = count_vae(options)
     else:
         roots = start()
         step, passes = count_step(options, roots if options.peak else ())

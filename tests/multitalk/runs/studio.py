@@ -8,6 +8,7 @@ import torch
 from pack.multitalk.config import WindowSize
 from pack.multitalk.generate import Scene, SeededNoise, generate
 from pack.multitalk.runs.folder import RunFolder, continue_windows
+from pack.multitalk.runs.writer import Writer
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.windows import plan_exact
 from pack.tests.multitalk.stand_ins import Painter
@@ -68,7 +69,8 @@ class Studio:
     def run(self, root, identity=IDENTITY):
         """One queued prompt: frames, notes; the folder goes when all is done."""
         with RunFolder(root, identity, self.plan.num_windows) as folder:
-            windows = list(continue_windows(folder, self.make))
+            with Writer() as writer:
+                windows = list(continue_windows(folder, self.make, writer))
             folder.remove()
         assert [window.index for window in windows] == list(range(self.plan.num_windows))
         return torch.cat([window.frames for window in windows]), folder.notes

@@ -16,6 +16,7 @@ import torch
 from pack.multitalk.runs import folder as resume
 from pack.multitalk.runs.folder import RunFolder, continue_windows, run_name
 from pack.multitalk.runs.lock import RunLock
+from pack.multitalk.runs.writer import Writer
 from pack.multitalk.video.lossless import decode_frames, encode_frames
 from pack.tests.limits import full_disk
 from pack.tests.multitalk.runs.studio import IDENTITY, folder_of, stop
@@ -186,12 +187,13 @@ def test_lock_file_removed_before_it_is_locked_is_made_again(tmp_path, monkeypat
 
 
 def test_full_disk_loses_no_finished_window(studio, expected, tmp_path):
-    with RunFolder(tmp_path, IDENTITY, 6) as folder:
-        windows = continue_windows(folder, studio.make)
+    with RunFolder(tmp_path, IDENTITY, 6) as folder, Writer() as writer:
+        windows = continue_windows(folder, studio.make, writer)
         next(windows), next(windows)
+        writer.wait()
         sentence = r"window 3; 2 of 6 .* safe.*Free some"
         with full_disk(4000), pytest.raises(OSError, match=sentence) as full:
-            next(windows)
+            next(windows), next(windows)
         assert full.value.errno == errno.EFBIG
         assert not list(folder.path.glob("*.partial"))
     studio.made.clear()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from pack.multitalk.runs.folder import RunFolder, continue_windows, run_name
+from pack.multitalk.runs.writer import Writer
 from pack.tests.limits import full_disk
 from pack.tests.multitalk.runs.studio import IDENTITY, Studio, folder_of, stop
 
@@ -46,13 +47,14 @@ def lose(path, how):
 def test_folder_that_is_lost_in_the_run_is_a_sentence(
     studio, expected, tmp_path, how, reason, said
 ):
-    with RunFolder(tmp_path, IDENTITY, 6) as folder:
-        windows = continue_windows(folder, studio.make)
+    with RunFolder(tmp_path, IDENTITY, 6) as folder, Writer() as writer:
+        windows = continue_windows(folder, studio.make, writer)
         next(windows), next(windows)
+        writer.wait()
         lose(folder.path, how)
         limit = full_disk(4000) if how == "one window" else contextlib.nullcontext()
         with limit, pytest.raises(OSError, match=rf"window 3; .*{said}.*\({reason}"):
-            next(windows)
+            next(windows), next(windows)
     lost = tmp_path / run_name(IDENTITY)
     if how == "replaced by a file":
         assert lost.read_text() == "a file"
@@ -66,11 +68,11 @@ def test_window_that_is_lost_after_the_folder_was_opened_is_made_again(
     studio, expected, tmp_path, lost
 ):
     stop(studio, tmp_path, 4)
-    with RunFolder(tmp_path, IDENTITY, 6) as folder:
+    with RunFolder(tmp_path, IDENTITY, 6) as folder, Writer() as writer:
         assert folder.finished == [0, 1, 2, 3]
         for name in lost:
             (folder.path / name).unlink()
-        windows = list(continue_windows(folder, studio.make))
+        windows = list(continue_windows(folder, studio.make, writer))
     assert torch.equal(torch.cat([window.frames for window in windows]), expected)
     assert studio.made == [*range(2 - len(lost), 2), 4, 5]
 

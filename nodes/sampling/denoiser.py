@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comfy.model_patcher
@@ -94,15 +95,8 @@ def window_denoiser(
     noisy = draws_noise(sampler)
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
-    control, kind = inputs.control, base_kind(inputs.model)
-    front = 0 if control is None else control.front
-
-    def conditions(conditioning: list[Any], request: WindowRequest) -> list[Any]:
-        if kind == "text":
-            return with_values(conditioning, {})
-        if control is None:
-            return with_values(conditioning, condition_values(request))
-        return control.apply(conditioning, request, lambda f: economy.encode(inputs.vae, f))
+    front = 0 if inputs.control is None else inputs.control.front
+    conditions = partial(_conditions, inputs, economy)
 
     def denoise(request: WindowRequest) -> Tensor:
         strength = settings.audio_strength
@@ -143,6 +137,17 @@ def window_denoiser(
         return latents[:, :, front:]
 
     return denoise
+
+
+def _conditions(
+    inputs: RunInputs, economy: Economy, conditioning: list[Any], request: WindowRequest
+) -> list[Any]:
+    """CONDITIONING with what a window knows, in the way of the base."""
+    if base_kind(inputs.model) == "text":
+        return with_values(conditioning, {})
+    if inputs.control is None:
+        return with_values(conditioning, condition_values(request))
+    return inputs.control.apply(conditioning, request, partial(economy.encode, inputs.vae))
 
 
 def sampler_name(sampler: comfy.samplers.Sampler) -> str:

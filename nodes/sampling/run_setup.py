@@ -117,7 +117,6 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
-    ending = describe_end(model, has_end=end is not None)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None
@@ -125,6 +124,12 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         from .identity import run_identity  # reads files of weights: not when the host starts
 
         identity = run_identity(settings, image, cast, inputs, hidden)
+    notes = [
+        *describe_rule(settings, weights, len(cast.tracks)), *shifted,
+        *describe_experts(model, settings), *others, *describe_end(model, has_end=end is not None),
+        *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
+        *describe_source(len(image), cast.speech.num_frames, hidden),
+    ]  # fmt: skip
     run = RunInputs(
         model=model,
         vae=inputs["vae"],
@@ -142,17 +147,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         settings,
         node_id=hidden.unique_id,
         identity=identity,
-        notes=[
-            *describe_rule(settings, weights, len(cast.tracks)),
-            *shifted,
-            *describe_experts(model, settings),
-            *others,
-            *ending,
-            *(control.notes if control else ()),
-            *cast.speech.notes,
-            *cast.notes,
-            *describe_source(len(image), cast.speech.num_frames, hidden),
-        ],
+        notes=notes,
         keep_finished=KEEP_FINISHED.read(inputs),
         to_file=to_file,
     )

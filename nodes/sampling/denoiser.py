@@ -131,8 +131,7 @@ def window_denoiser(
         if not guider.lean:
             economy.note_once(NOT_LEAN)
         if not is_finite(latents):
-            step = watch.first_bad() or steps
-            what = f"step {step} of {steps} of the network"
+            what = f"step {watch.first_bad() or steps} of {steps} of the network"
             check_finite(latents, what, advise_network(inputs.model))
         return latents[:, :, front:]
 

@@ -11,7 +11,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pack.tests.nodes.small import write_small
 from pack.tests.nodes.stops import frames_of, host_nodes, prompt_of, runs
+
+
+@pytest.fixture(scope="session")
+def host(host):
+    """The host of all tests, with the models of `small` beside the shipped toy."""
+    write_small(host)
+    return host
 
 
 @pytest.fixture(scope="session")

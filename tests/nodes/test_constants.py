@@ -6,7 +6,7 @@ cast in every call would show.
 
 from __future__ import annotations
 
-import traceback
+import sys
 from collections import Counter
 from types import SimpleNamespace
 
@@ -21,6 +21,15 @@ HOST_TABLES = ("sinusoidal_embedding_1d", "rope_encode", "rope")
 
 
 INPUT_CASTS = ("convert_tensor", "cast_to_device")
+
+
+def names_of_callers(limit=30):
+    """Names of the functions that are running, innermost first."""
+    frame, names = sys._getframe(1), []
+    while frame is not None and len(names) < limit:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names
 
 
 class Watch(TorchDispatchMode):
@@ -38,20 +47,20 @@ class Watch(TorchDispatchMode):
         if isinstance(out, torch.Tensor) and out.is_complex():
             self.complex.append(str(func))
         if func is torch.ops.aten._to_copy.default:
-            frames = traceback.extract_stack(limit=30)
-            if not any(frame.name in HOST_TABLES for frame in frames):
-                self.note(args[0], frames)
+            callers = names_of_callers()
+            if not any(name in HOST_TABLES for name in callers):
+                self.note(args[0], callers)
         return out
 
-    def note(self, tensor, frames):
+    def note(self, tensor, callers):
         self.kept.append(tensor)  # so that no later tensor gets the same address
-        place = next(f for f in reversed(frames) if f.name != "__torch_dispatch__")
+        place = next(name for name in callers if name != "__torch_dispatch__")
         identity = tensor.untyped_storage().data_ptr()
-        if any(frame.name in INPUT_CASTS for frame in frames):
+        if any(name in INPUT_CASTS for name in callers):
             # The host joins inputs into a new tensor in every call, so content tells.
             with torch.utils._python_dispatch._disable_current_modes():
                 identity = tensor.double().sum().item()
-        key = (identity, tuple(tensor.shape), place.name)
+        key = (identity, tuple(tensor.shape), place)
         self.copies.setdefault(self.step, Counter())[key] += 1
 
 

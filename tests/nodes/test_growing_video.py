@@ -35,7 +35,7 @@ def test_sample_to_video_gives_the_frames_and_the_sound_as_a_file(host, unbroken
     shown = [data for event, data in result.events if event == "executed" and data["output"]]
     assert shown[-1]["output"]["images"][0]["filename"] == path.name
     assert shown[-1]["output"]["animated"] == [True]
-    assert "made now: 7 of 7" in result.outputs["sampler"][1][0]
+    assert "made now: 5 of 5" in result.outputs["sampler"][1][0]
 
 
 @pytest.mark.parametrize("keep", [False, True])

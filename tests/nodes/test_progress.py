@@ -13,7 +13,7 @@ from pack.tools.host.prompts import node
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 
-PLAN = "30 frames of 64 x 64 (1.2 s) in 7 windows; a step takes about 1 MiB of memory beside the "
+PLAN = "24 frames of 64 x 64 (1.0 s) in 5 windows; a step takes about 1 MiB of memory beside the "
 LEFT = r", about [1-9][\d.]* (s|min) left"
 
 
@@ -29,15 +29,15 @@ def test_words_say_at_all_times_where_a_run_is(host):
     wanted = []
     for number in range(1, WINDOWS + 1):
         wanted += [
-            *([f"preparing window {number} of 7"] if number > 1 else []),
-            *(f"window {number} of 7, step {step} of 2" for step in (1, 2)),
-            f"decoding window {number} of 7",
+            *([f"preparing window {number} of 5"] if number > 1 else []),
+            *(f"window {number} of 5, step {step} of 2" for step in (1, 2)),
+            f"decoding window {number} of 5",
         ]
     known = list(dict.fromkeys(texts))  # a window is prepared in two parts
     assert [re.sub(LEFT, "", text) for text in known] == wanted
     done = [not re.search(LEFT, text) for text in known]
     assert done == [False] * (len(wanted) - 2) + [True, True]  # nothing is left after the last step
-    assert re.fullmatch(r"done: 1\.2 s of video in [1-9][\d minhs]*", last)
+    assert re.fullmatch(r"done: 1\.0 s of video in [1-9][\d minhs]*", last)
 
 
 @pytest.mark.parametrize("to_video", [False, True])
@@ -45,18 +45,18 @@ def test_stop_says_what_is_kept_and_the_next_run_says_that_it_goes_on(host, to_v
     prompt = prompt_of(keep_progress=True, to_video=to_video)
     fail_in("decode", 3, 1, interrupt())
     stopped = host.run(prompt, host.executor())
-    assert texts_of(stopped)[-1] == "stopped; 3 of 7 windows kept, press Run to go on"
+    assert texts_of(stopped)[-1] == "stopped; 3 of 5 windows kept, press Run to go on"
     plan, *_, last = texts_of(host.run(prompt, host.executor()))
-    assert plan == f"{PLAN}model;\ncontinues an earlier run: 3 of 7 windows are there"
-    assert re.fullmatch(r"done: .* in [1-9][\d minhs]*; 3 of 7 windows were there already", last)
+    assert plan == f"{PLAN}model;\ncontinues an earlier run: 3 of 5 windows are there"
+    assert re.fullmatch(r"done: .* in [1-9][\d minhs]*; 3 of 5 windows were there already", last)
 
 
 @pytest.mark.parametrize(
     ("to_video", "after", "words"),
     [
-        (False, 2, "stopped; keep_progress is off, so the 2 finished windows of 7 cannot be used"),
-        (False, 1, "stopped; keep_progress is off, so the 1 finished window of 7 cannot be used"),
-        (True, 2, "stopped; 2 of 7 windows are in the video, Run begins a new one"),
+        (False, 2, "stopped; keep_progress is off, so the 2 finished windows of 5 cannot be used"),
+        (False, 1, "stopped; keep_progress is off, so the 1 finished window of 5 cannot be used"),
+        (True, 2, "stopped; 2 of 5 windows are in the video, Run begins a new one"),
         (True, 0, "stopped before the first window was done; press Run to begin again"),
     ],
 )
@@ -85,7 +85,7 @@ def shown(result):
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_player_appears_after_the_first_window_and_grows(host, monkeypatch, keep):
-    prompt = prompt_of(to_video=True, keep_progress=keep)
+    prompt = prompt_of(to_video=True, keep_progress=keep, seconds=1.2)
     monkeypatch.setattr(host.recorder, "sockets_metadata", {})
     (only,) = shown(host.run(prompt, host.executor()))  # an API client gets what it always got
     monkeypatch.setattr(host.recorder, "sockets_metadata", editor(host))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.host
 @pytest.fixture(scope="module")
 def ingredients(host):
     """What the nodes of a toy graph give, made once."""
-    result = host.run(prompt_of(real_vae=True), host.executor("classic"))
+    result = host.run(prompt_of(real_vae=True, seconds=0.3), host.executor("classic"))
     assert result.ok, result.error
     out = {name: values[0][0] for name, values in result.outputs.items() if values[0]}
     setup = lazy(host, "run_setup")

@@ -8,16 +8,20 @@ import sys
 import threading
 import time
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from pack.tools.host.prompts import node, talk
+from pack.tests.nodes.small import SMALL
+from pack.tools.host import prompts
+from pack.tools.host.prompts import node
 
 pytestmark = pytest.mark.host
-# The toy's VAE is what a run waits for.
-SMALL = {"size__width": 64, "size__height": 32}
+# The VAE is what a run waits for.
+FLAT = {"size__width": 32, "size__height": 16, "picture": (32, 16)}
+talk = partial(prompts.talk, files=SMALL)
 WINDOWS = {"multitalk": (81, 25), "infinitetalk": (81, 9)}
 
 
@@ -85,10 +89,10 @@ def test_embedding_counts_frames_on_the_source_rate(host, seconds, voices, rate)
 
 
 def test_two_runs_and_two_caches_give_equal_tensors(host):
-    prompt = talk(voices=2, seconds=0.8, flat_vae=False, **SMALL)
+    prompt = talk(voices=2, seconds=0.8, flat_vae=False, **FLAT)
     executor = host.executor()
     first = frames_of(host.run(prompt, executor))
-    warm = talk(voices=2, seconds=0.8, flat_vae=False, **SMALL)
+    warm = talk(voices=2, seconds=0.8, flat_vae=False, **FLAT)
     warm["video"]["inputs"]["filename_prefix"] = "video/again"
     again = host.run(warm, executor)
     assert again.executed == ["video"]  # everything before is cached
@@ -172,7 +176,7 @@ def middle_frames(frames, steps, windows=4):
 
 
 def test_every_window_ends_in_a_preview_of_its_middle_frame(host):
-    prompt = talk(seconds=0.8, voices=2, flat_vae=False, **SMALL, picture=(64, 32))
+    prompt = talk(seconds=0.8, voices=2, flat_vae=False, **FLAT)
     result = host.run(prompt)
     previews = previews_of(result)
     wanted = list(middle_frames(frames_of(result), steps=2))
@@ -188,7 +192,7 @@ def test_latent_previews_go_on_while_a_window_is_made(host, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod
 
     monkeypatch.setattr(latent_preview, "default_preview_method", LatentPreviewMethod.Latent2RGB)
-    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, **SMALL))
+    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, **FLAT))
     previews = previews_of(result)
     assert [value for value, *_ in previews] == [1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8]
     for (_, _, picture, _), (_, frame) in zip(
@@ -196,7 +200,7 @@ def test_latent_previews_go_on_while_a_window_is_made(host, monkeypatch):
     ):
         assert torch.equal(picture, frame)
     for index in (0, 1):
-        assert previews[index][2].shape == (4, 8, 3)  # whole, one pixel per cell
+        assert previews[index][2].shape == (2, 4, 3)  # whole, one pixel per cell
 
 
 def test_interrupt_is_honoured_within_one_pass(host):
@@ -237,15 +241,15 @@ def test_interrupt_is_honoured_within_one_pass(host):
 )
 def test_options_run_and_change_the_result(host, settings, voices):
     steps = {"preset__steps": settings.get("preset__steps", 2)}
-    plain = frames_of(host.run(talk(seconds=0.8, voices=voices, **steps)))
-    changed = frames_of(host.run(talk(seconds=0.8, voices=voices, **settings)))
+    plain = frames_of(host.run(prompts.talk(seconds=0.8, voices=voices, **steps)))
+    changed = frames_of(host.run(prompts.talk(seconds=0.8, voices=voices, **settings)))
     assert changed.shape == plain.shape
     assert torch.isfinite(changed).all()
     assert not torch.equal(changed, plain)
 
 
 def test_report_counts_the_steps_that_the_cache_reuses(host):
-    prompt = talk(seconds=0.3, preset__steps=12, step_cache=0.3)
+    prompt = prompts.talk(seconds=0.3, preset__steps=12, step_cache=0.3)
     executor = host.executor()
     model = host.run(prompt, executor).outputs["model"][0][0]
     rows = []
@@ -313,8 +317,8 @@ def test_three_speakers_with_masks(host):
 
 def test_infinitetalk_follows_a_source_video(host, other_files):
     settings = {"audio_part": "test_infinite_audio.safetensors", "seconds": 0.8}
-    still = frames_of(host.run(talk(**settings)))
-    moving = frames_of(host.run(talk(source_frames=20, **settings)))
+    still = frames_of(host.run(prompts.talk(**settings)))
+    moving = frames_of(host.run(prompts.talk(source_frames=20, **settings)))
     assert still.shape == moving.shape
     torch.testing.assert_close(still[:1], moving[:1], rtol=0, atol=0)  # window 1 sees frame 0
     assert not torch.equal(still[-4:], moving[-4:])
@@ -332,7 +336,9 @@ def test_advanced_widgets_may_be_left_out_of_a_prompt(host):
 
 def test_overlap_of_the_family_is_known_before_the_model_is_read(host, other_files):
     settings = {"window": 21, "overlap": 0, "seconds": 0.9}
-    short = frames_of(host.run(talk(audio_part="test_infinite_audio.safetensors", **settings)))
+    short = frames_of(
+        host.run(prompts.talk(audio_part="test_infinite_audio.safetensors", **settings))
+    )
     assert len(short) == 23  # InfiniteTalk's overlap of 9 fits a window of 21
-    refused = host.run(talk(audio_part="test_random_audio.safetensors", **settings))
+    refused = host.run(prompts.talk(audio_part="test_random_audio.safetensors", **settings))
     assert "overlap is 25 and window is 21" in refused.error["exception_message"]

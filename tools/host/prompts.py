@@ -52,6 +52,7 @@ def talk(
     flat_vae: bool = True,
     sound: str = "noise",
     audio_part: str | None = None,
+    files: dict[str, str] = TOY,
     picture: tuple[int, int] = (64, 64),
     source_frames: int = 1,
     **settings: Any,
@@ -59,15 +60,15 @@ def talk(
     """A whole graph with sounds made on the spot; node names say what they are."""
     prompt = {
         "image": node("TestPicture", width=picture[0], height=picture[1], frames=source_frames),
-        "base": node("TestCountedModel", name=TOY["base"]),
+        "base": node("TestCountedModel", name=files["base"]),
         "model": node(
             "MultiTalkAttach",
             model=["base", 0],
-            audio_part=audio_part or TOY["audio_part"],
+            audio_part=audio_part or files["audio_part"],
             family="auto",
         ),
-        "vae": node("TestFlatVae") if flat_vae else node("VAELoader", vae_name=TOY["vae"]),
-        "encoder": node("MultiTalkLoadSpeechEncoder", encoder=TOY["encoder"]),
+        "vae": node("TestFlatVae") if flat_vae else node("VAELoader", vae_name=files["vae"]),
+        "encoder": node("MultiTalkLoadSpeechEncoder", encoder=files["encoder"]),
         "speech": node(
             "MultiTalkSpeechEmbedding",
             audio=["sound_1", 0],

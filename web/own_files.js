@@ -59,9 +59,11 @@ app.registerExtension({
   name: "MultiTalk.OwnFiles",
   nodeCreated(node) {
     if (node.comfyClass !== NODE) return;
-    node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === "file");
-    node.onDragDrop = async (event) => {
-      const files = [...(event.dataTransfer?.files ?? [])].filter((file) => isPicture(file) || isSound(file));
+    node.onDragOver = ({ dataTransfer }) =>
+      [...(dataTransfer?.items ?? [])].some((item) => item.kind === "file");
+    node.onDragDrop = async ({ dataTransfer }) => {
+      const all = [...(dataTransfer?.files ?? [])];
+      const files = all.filter((file) => isPicture(file) || isSound(file));
       if (files.length === 0) return false; // a graph, for example: the editor opens it
       await takeFiles(node, files);
       return true;

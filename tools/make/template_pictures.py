@@ -92,10 +92,10 @@ def piece(
     return film[start : start + frames], [first, second]
 
 
-def encode(frames: list[Any], rate: float) -> bytes:
-    """A moving WebP picture of at most MOST_BYTES."""
+def encode(frames: list[Any], rate: float, most_bytes: int) -> bytes:
+    """A moving WebP picture, coarser until it is no larger."""
     data = b""
-    for quality in (74, 50, 30, 18):
+    for quality in (74, 50, 30, 18, 10):
         buffer = io.BytesIO()
         frames[0].save(
             buffer,
@@ -108,7 +108,7 @@ def encode(frames: list[Any], rate: float) -> bytes:
             method=4,
         )
         data = buffer.getvalue()
-        if len(data) <= MOST_BYTES:
+        if len(data) <= most_bytes:
             break
     return data
 
@@ -121,6 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the pictures of the templates page.")
     parser.add_argument("names", nargs="*", help="names of graphs, toy_one_speaker; default: all")
     parser.add_argument("--films", type=Path, help="folder with the toy's videos")
+    parser.add_argument("--most", type=int, default=MOST_BYTES, help="bytes of a picture")
     options = parser.parse_args()
     voices = example_voices()
     for name in options.names or FILES:
@@ -136,7 +137,7 @@ def main() -> None:
             alone = name in ("toy_one_speaker", "toy_long_video")
             film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
             frames = draw_result(film, TOYS[name], levels)
-        data = encode(frames, 25 / STEP)
+        data = encode(frames, 25 / STEP, options.most)
         template_picture(name).write_bytes(data)
         print(f"{name}: {len(frames)} frames, {len(data) / 1000:.0f} kB", flush=True)
 

@@ -136,6 +136,13 @@ def fastest_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) 
     draw_steps(canvas, done, count=4, words="4 steps of one pass, FlashTalk")
 
 
+def experts_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Four steps of two models."""
+    done = 1 + min(3, 4 * frame // len(levels[0]))
+    draw_badge(canvas, "WAN 2.2")
+    draw_steps(canvas, done, count=4, words="4 steps of two models")
+
+
 def memory_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
     """A small part of a card's memory."""
     draw_gauge(canvas, "8 GB card, 4 bit files (GGUF)", 0.33)
@@ -187,6 +194,7 @@ CARDS = {
     "multitalk_quality": Card(room=LOFT, people=(LENA,), over=quality_over),
     "infinitetalk_low_memory": Card(room=OFFICE, people=(ANNA_HERE,), over=memory_over),
     "flashtalk_one_speaker": Card(room=LOFT, people=(JON,), over=fastest_over, voices=(1,)),
+    "infinitetalk_wan22": Card(room=STUDY, people=(RUBY,), over=experts_over),
 }
 TOYS: dict[str, Overlay] = {
     "toy_one_speaker": tracks_below,

@@ -125,6 +125,11 @@ INDEX = (
         "Fastest, 4 steps, one pass",
         "talking lip-sync avatar, FlashTalk",
     ),
+    Entry(
+        "infinitetalk_wan22",
+        "WAN 2.2, two experts",
+        "talking lip-sync avatar, lightx2v, 4 steps, InfiniteTalk",
+    ),
 )
 
 FILES = {entry.name: entry.file_name(number) for number, entry in enumerate(INDEX, start=1)}

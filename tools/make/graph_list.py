@@ -8,9 +8,13 @@ from .graph_parts import (
     BASE_FP8,
     BASE_Q4,
     FLASHTALK,
+    HIGH_NOISE,
+    HIGH_NOISE_LORA,
     INFINITETALK,
     INFINITETALK_Q4,
     LIGHTX2V,
+    LOW_NOISE,
+    LOW_NOISE_LORA,
     MULTITALK,
     Kit,
 )
@@ -23,12 +27,28 @@ from .graph_words import (
     LONG_CHANGE_NOTE,
     LOW_MEMORY_CHANGE_NOTE,
     QUALITY_CHANGE_NOTE,
+    WAN22_CHANGE_NOTE,
 )
 
 MULTITALK_FULL, INFINITETALK_FULL = Kit(audio_part=MULTITALK), Kit(audio_part=INFINITETALK)
 MULTITALK_720 = Kit(base=BASE_720, audio_part=MULTITALK)
 MULTITALK_FAST = Kit(base=BASE_FP8, audio_part=MULTITALK, lora=LIGHTX2V)
 FLASHTALK_KIT = Kit(base=FLASHTALK[0], parts=FLASHTALK[1:], audio_part=None, preset="FlashTalk")
+WAN22 = Kit(
+    base=HIGH_NOISE,
+    audio_part=INFINITETALK,
+    lora=HIGH_NOISE_LORA,
+    low_noise=(LOW_NOISE, LOW_NOISE_LORA),
+)
+# The two LoRAs were made for even steps of shift 5, of which two lie above the boundary.
+WAN22_STEPS = {
+    "preset": "custom",
+    "preset.steps": 4,
+    "preset.shift": 5.0,
+    "preset.text_guidance": 1.0,
+    "preset.audio_guidance": 2.0,
+    "schedule": "even",
+}
 LOW_MEMORY = Kit(base=BASE_Q4, audio_part=INFINITETALK_Q4, lora=LIGHTX2V)
 
 BLUEPRINTS = (loaders(MULTITALK_FULL), one_speaker_blueprint(), dialogue_blueprint())
@@ -81,5 +101,8 @@ GRAPHS = (
             settings={"sampler": "lcm"},
             change=FLASHTALK_CHANGE_NOTE,
         )
+    ),
+    one_speaker(
+        Plan(name="infinitetalk_wan22", kit=WAN22, settings=WAN22_STEPS, change=WAN22_CHANGE_NOTE)
     ),
 )

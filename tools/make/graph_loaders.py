@@ -42,6 +42,11 @@ def _loader_nodes(kit: Kit) -> tuple[Node, ...]:
         values["family"] = "flashtalk"  # the names of its files do not tell
     if kit.lora is not None:
         values |= {"loras": "1", "loras.lora_1": kit.lora.name, "loras.strength_1": 1}
+    if kit.low_noise is not None:
+        expert, lora = kit.low_noise
+        values |= {"low_noise_base": expert.name, "low_noise_loras": "1"}
+        values |= {"low_noise_loras.lora_1": lora.name, "low_noise_loras.strength_1": 1}
+    clip = _loader("clip_vision", "CLIPVisionLoader", 750, ("clip_name", CLIP_VISION))
     model = Node(
         key="model",
         kind="MultiTalkLoadModel",
@@ -54,7 +59,7 @@ def _loader_nodes(kit: Kit) -> tuple[Node, ...]:
         model,
         _loader("vae", "VAELoader", 460, ("vae_name", VAE)),
         _loader("clip", "CLIPLoader", 580, ("clip_name", TEXT_ENCODER), type="wan"),
-        _loader("clip_vision", "CLIPVisionLoader", 750, ("clip_name", CLIP_VISION)),
+        *((clip,) if kit.sees else ()),
         _loader("encoder", "MultiTalkLoadSpeechEncoder", 870, ("encoder", SPEECH_ENCODER)),
     )
 
@@ -81,19 +86,27 @@ def loaders(kit: Kit) -> Subgraph:
     Returns:
         The blueprint.
     """
-    lora: dict[str, Link] = {"lora": ("model", "loras.lora_1")} if kit.lora else {}
+    exposed = dict(EXPOSED_FILES)
+    outputs: dict[str, Link] = {
+        "model": ("model", "model"),
+        "VAE": ("vae", "VAE"),
+        "CLIP": ("clip", "CLIP"),
+        "CLIP_VISION": ("clip_vision", "CLIP_VISION"),
+        "speech encoder": ("encoder", "speech encoder"),
+    }
+    if not kit.sees:
+        del exposed["clip_vision"], outputs["CLIP_VISION"]
+    if kit.lora:
+        exposed["lora"] = ("model", "loras.lora_1")
+    if kit.low_noise:
+        exposed["low_noise_base"] = ("model", "low_noise_base")
+        exposed["low_noise_lora"] = ("model", "low_noise_loras.lora_1")
     return Subgraph(
         name="MultiTalk loaders",
         description="All models of a MultiTalk or InfiniteTalk graph in one node.",
         nodes=_loader_nodes(kit),
-        exposed=EXPOSED_FILES | lora,
-        outputs={
-            "model": ("model", "model"),
-            "VAE": ("vae", "VAE"),
-            "CLIP": ("clip", "CLIP"),
-            "CLIP_VISION": ("clip_vision", "CLIP_VISION"),
-            "speech encoder": ("encoder", "speech encoder"),
-        },
+        exposed=exposed,
+        outputs=outputs,
     )
 
 

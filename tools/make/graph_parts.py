@@ -93,6 +93,22 @@ LIGHTX2V = Model(
     directory="loras",
     gb=0.7,
 )
+_WAN22 = f"{HUGGING_FACE}/Comfy-Org/Wan_2.2_ComfyUI_Repackaged/resolve/main/split_files"
+
+
+def _expert(folder: str, name: str, gb: float) -> Model:
+    """A file for one of the two experts of WAN 2.2."""
+    return Model(name=name, url=f"{_WAN22}/{folder}/{name}", directory=folder, gb=gb)
+
+
+HIGH_NOISE, LOW_NOISE = (
+    _expert("diffusion_models", f"wan2.2_i2v_{noise}_noise_14B_fp8_scaled.safetensors", 14.3)
+    for noise in ("high", "low")
+)
+HIGH_NOISE_LORA, LOW_NOISE_LORA = (
+    _expert("loras", f"wan2.2_i2v_lightx2v_4steps_lora_v1_{noise}_noise.safetensors", 1.2)
+    for noise in ("high", "low")
+)
 FLASHTALK = tuple(
     Model(
         name=f"diffusion_pytorch_model-0000{number}-of-00004.safetensors",
@@ -162,6 +178,8 @@ class Kit:
     """Further parts of the base."""
     lora: Model | None = None
     """Added at strength 1."""
+    low_noise: tuple[Model, Model] | None = None
+    """Low-noise expert of WAN 2.2 and its LoRA; the base is then the high-noise one."""
     preset: str = ""
     """Of the sampler; empty: lightx2v with a LoRA, else the sampler's own."""
 
@@ -171,9 +189,14 @@ class Kit:
         return self.lora is not None or self.preset == "FlashTalk"
 
     @property
+    def sees(self) -> bool:
+        """Whether the base takes CLIP vision."""
+        return self.low_noise is None
+
+    @property
     def files(self) -> tuple[Model, ...]:
         """What MultiTalk Load Model reads."""
-        files = (self.base, *self.parts, self.audio_part, self.lora)
+        files = (self.base, *self.parts, self.audio_part, self.lora, *(self.low_noise or ()))
         return tuple(file for file in files if file is not None)
 
 
@@ -187,7 +210,8 @@ def files_note(kit: Kit, *more: Model) -> str:
     Returns:
         Markdown.
     """
-    files = (*kit.files, VAE, TEXT_ENCODER, CLIP_VISION, SPEECH_ENCODER, *more)
+    clip = (CLIP_VISION,) if kit.sees else ()
+    files = (*kit.files, VAE, TEXT_ENCODER, *clip, SPEECH_ENCODER, *more)
     lines = [_file_line(file) for file in files]
     if kit.base in SMALLER:
         smaller = SMALLER[kit.base]

@@ -103,6 +103,8 @@ class Plan:
         links: dict[str, Link] = {**REAL_LINKS, "image": image}
         if self.kit.one_text:
             del links["negative"]
+        if not self.kit.sees:
+            del links["clip_vision"]
         return links
 
     @property

@@ -168,6 +168,19 @@ def picture(y: int) -> Node:
     )
 
 
+def end_picture(at: tuple[int, int], width: int) -> Node:
+    """The picture that a video ends on."""
+    return Node(
+        key="end image",
+        kind="LoadImage",
+        at=at,
+        width=width,
+        height=PICTURE_PX,
+        title="Last frame",
+        values={"image": "example.png"},
+    )
+
+
 def source_video() -> tuple[Node, ...]:
     """A video file as frames; none is chosen yet."""
     return (

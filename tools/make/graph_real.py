@@ -26,6 +26,7 @@ from .graph_pieces import (
     E,
     combine,
     dialogue,
+    end_picture,
     face_detector,
     file_sampler,
     picture,
@@ -74,6 +75,8 @@ class Plan:
     """What begins to talk."""
     to_file: bool = False
     """Whether the sampler writes the mp4 itself."""
+    end: bool = False
+    """Whether the video ends on a picture."""
     places: Literal["halves", "typed", "detector"] = "halves"
     """How two speakers are told apart."""
 
@@ -90,6 +93,8 @@ class Plan:
         links: dict[str, Link] = {**REAL_LINKS, "image": image}
         if self.kit.one_text:
             del links["negative"]
+        if self.end:
+            links["end_image"] = ("end image", "IMAGE")
         return links
 
     @property
@@ -115,6 +120,7 @@ def one_speaker(plan: Plan) -> Graph:
         else (sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values), combine())
     )
     across = (A[0], B[0] + B[1])
+    files_y = 830 if plan.end else 660 + lower
     notes_at = (E[0] + 20, E[1] - 20) if plan.to_file else E
     return Graph(
         name=plan.name,
@@ -124,22 +130,25 @@ def one_speaker(plan: Plan) -> Graph:
             *prompts(POSITIVE, 225 + lower, negative=not plan.kit.one_text),
             voice(1, "New voice" if video else "Voice", 460 + lower),
             speech((C[0], 580 + lower), ("voice 1", "AUDIO"), ENCODER),
+            *((end_picture((B[0], 460), B[1]),) if plan.end else ()),
             *end,
         ),
         notes=(
             _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 240),
-            _note("Files", files_note(plan.kit), across, 660 + lower, 250),
+            _note("Files", files_note(plan.kit), across, files_y, 250),
         ),
         groups={
             "Video and new voice" if video else "Picture and voice": (
                 ("file", "voice 1") if video else ("image", "voice 1")
             ),
             **({"Frames": ("image",)} if video else {}),
+            **({"End": ("end image",)} if plan.end else {}),
             "Models": ("loaders",),
             "Prompt": plan.prompt_keys,
             "Speech": ("speech",),
             "Video": tuple(node.key for node in end),
         },
+        bends={("sampler", "end_image"): ((610, 175), (950, 180))} if plan.end else {},
     )
 
 

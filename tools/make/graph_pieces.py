@@ -292,13 +292,13 @@ def real_loaders(kit: Kit, y: int) -> Use:
     return Use(key="loaders", subgraph=loaders(kit), at=(B[0], y), width=B[1])
 
 
-def voice(number: int, title: str, y: int) -> Node:
+def voice(number: int, title: str, y: int, column: tuple[int, int] = A) -> Node:
     """A sound file; none is chosen yet: a fresh ComfyUI has none."""
     return Node(
         key=f"voice {number}",
         kind="LoadAudio",
-        at=(A[0], y),
-        width=A[1],
+        at=(column[0], y),
+        width=column[1],
         height=140,
         title=title,
         values={"audio": ""},

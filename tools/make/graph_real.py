@@ -120,6 +120,12 @@ def one_speaker(plan: Plan) -> Graph:
         else (sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values), combine())
     )
     across = (A[0], B[0] + B[1])
+    voice_at = (545, B) if plan.end else (460 + lower, A)
+    groups: dict[str, tuple[str, ...]] = {"Picture and voice": ("image", "voice 1")}
+    if video:
+        groups = {"Video and new voice": ("file", "voice 1"), "Frames": ("image",)}
+    elif plan.end:
+        groups = {"Picture": ("image",), "End": ("end image",), "Voice": ("voice 1",)}
     files_y = 830 if plan.end else 660 + lower
     notes_at = (E[0] + 20, E[1] - 20) if plan.to_file else E
     return Graph(
@@ -128,9 +134,9 @@ def one_speaker(plan: Plan) -> Graph:
             *(source_video() if video else (picture(0),)),
             real_loaders(plan.kit, 110 + lower),
             *prompts(POSITIVE, 225 + lower, negative=not plan.kit.one_text),
-            voice(1, "New voice" if video else "Voice", 460 + lower),
+            voice(1, "New voice" if video else "Voice", *voice_at),
             speech((C[0], 580 + lower), ("voice 1", "AUDIO"), ENCODER),
-            *((end_picture((B[0], 460), B[1]),) if plan.end else ()),
+            *((end_picture((A[0], 440), A[1]),) if plan.end else ()),
             *end,
         ),
         notes=(
@@ -138,17 +144,15 @@ def one_speaker(plan: Plan) -> Graph:
             _note("Files", files_note(plan.kit), across, files_y, 250),
         ),
         groups={
-            "Video and new voice" if video else "Picture and voice": (
-                ("file", "voice 1") if video else ("image", "voice 1")
-            ),
-            **({"Frames": ("image",)} if video else {}),
-            **({"End": ("end image",)} if plan.end else {}),
+            **groups,
             "Models": ("loaders",),
             "Prompt": plan.prompt_keys,
             "Speech": ("speech",),
             "Video": tuple(node.key for node in end),
         },
-        bends={("sampler", "end_image"): ((610, 175), (950, 180))} if plan.end else {},
+        bends={("sampler", "end_image"): ((270, 446), (600, 446), (620, 493), (948, 493))}
+        if plan.end
+        else {},
     )
 
 

@@ -95,7 +95,7 @@ def toy_end_image() -> Graph:
             Node(
                 key="flip",
                 kind="ImageFlip",
-                at=(B[0], 330),
+                at=(B[0], 370),
                 width=B[1],
                 title="Last frame",
                 values={"flip_method": "y-axis: horizontally"},

@@ -16,6 +16,7 @@ from ...multitalk.config import VAE_TIME
 from ...multitalk.frames import check_shape
 from ...multitalk.generate import WindowRequest
 from ...multitalk.words import count
+from ..values import naming
 
 _ADVICE = "Use an I2V base, or a first-and-last-frame one such as Wan 2.1 FLF2V 14B."
 
@@ -35,10 +36,8 @@ def check_end_image(end: Tensor | None, video: tuple[int, int]) -> None:
             f"end_image holds {count(len(end), 'picture')}; a video ends on one. Connect one "
             "picture, for example the last of these with Image From Batch."
         )
-    try:
+    with naming("end_image"):
         check_shape((end.shape[1], end.shape[2]), video)
-    except ValueError as error:
-        raise ValueError(f"end_image: {error}") from error
 
 
 def joins_pictures(model: comfy.model_patcher.ModelPatcher) -> bool:

@@ -46,8 +46,10 @@ def joins_pictures(model: comfy.model_patcher.ModelPatcher) -> bool:
     return getattr(embedding, "emb_pos", None) is not None
 
 
-def describe_end(model: comfy.model_patcher.ModelPatcher, *, has_end: bool) -> list[str]:
-    """Sentences about the end image for the report.
+def describe_end(
+    model: comfy.model_patcher.ModelPatcher, *, has_end: bool, matched: bool
+) -> list[str]:
+    """Sentences about the end image for the report; `matched`: colors are held.
 
     Raises:
         ValueError: If this base cannot be told how a video ends.
@@ -62,11 +64,17 @@ def describe_end(model: comfy.model_patcher.ModelPatcher, *, has_end: bool) -> l
     inner = model.model.diffusion_model
     if inner.in_dim == inner.out_dim:
         raise ValueError(f"end_image is connected, and this base takes no known frames. {_ADVICE}")
+    colors = (
+        "colours of the last window go over to those of end_image, so its distance to the picture "
+        "is no drift"
+    )
+    more = [colors] if matched else []
     if trained:
-        return ["end_image: the last frame of the video shows it, as this base was trained"]
+        return ["end_image: the last frame of the video shows it, as this base was trained", *more]
     return [
         "end_image: put in place in the last 4 frames, because this base was not trained to end on "
-        "a picture: experimental, look at how the video comes to it"
+        "a picture: experimental, look at how the video comes to it",
+        *more,
     ]
 
 

@@ -90,7 +90,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_pictures(image, settings)
     end = inputs.get("end_image")
     check_end_image(end, (settings.height, settings.width))
-    ending = describe_end(model, has_end=end is not None)
+    matched = settings.drift.color_strength > 0
+    ending = describe_end(model, has_end=end is not None, matched=matched)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None

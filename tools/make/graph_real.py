@@ -51,6 +51,7 @@ from .graph_words import (
 )
 
 ENCODER: Link = ("loaders", "speech encoder")
+END_BENDS = {("sampler", "end_image"): ((270, 446), (600, 446), (620, 493), (948, 493))}
 NOTE_Y = 470
 """Below the player."""
 
@@ -103,6 +104,15 @@ class Plan:
         return ("positive",) if self.kit.one_text else ("positive", "negative")
 
 
+def _subject_groups(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """What the video is made of, in its frames."""
+    if plan.source == "video":
+        return {"Video and new voice": ("file", "voice 1"), "Frames": ("image",)}
+    if plan.end:
+        return {"Picture": ("image",), "End": ("end image",), "Voice": ("voice 1",)}
+    return {"Picture and voice": ("image", "voice 1")}
+
+
 def one_speaker(plan: Plan) -> Graph:
     """One person talks.
 
@@ -121,11 +131,6 @@ def one_speaker(plan: Plan) -> Graph:
     )
     across = (A[0], B[0] + B[1])
     voice_at = (545, B) if plan.end else (460 + lower, A)
-    groups: dict[str, tuple[str, ...]] = {"Picture and voice": ("image", "voice 1")}
-    if video:
-        groups = {"Video and new voice": ("file", "voice 1"), "Frames": ("image",)}
-    elif plan.end:
-        groups = {"Picture": ("image",), "End": ("end image",), "Voice": ("voice 1",)}
     files_y = 830 if plan.end else 660 + lower
     notes_at = (E[0] + 20, E[1] - 20) if plan.to_file else E
     return Graph(
@@ -144,15 +149,13 @@ def one_speaker(plan: Plan) -> Graph:
             _note("Files", files_note(plan.kit), across, files_y, 250),
         ),
         groups={
-            **groups,
+            **_subject_groups(plan),
             "Models": ("loaders",),
             "Prompt": plan.prompt_keys,
             "Speech": ("speech",),
             "Video": tuple(node.key for node in end),
         },
-        bends={("sampler", "end_image"): ((270, 446), (600, 446), (620, 493), (948, 493))}
-        if plan.end
-        else {},
+        bends=END_BENDS if plan.end else {},
     )
 
 

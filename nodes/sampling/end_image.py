@@ -16,6 +16,7 @@ from ...multitalk.config import VAE_TIME
 from ...multitalk.frames import check_shape
 from ...multitalk.generate import WindowRequest
 from ...multitalk.words import count
+from ..values import naming
 
 _ADVICE = "Use an I2V base, or a first-and-last-frame one such as Wan 2.1 FLF2V 14B."
 
@@ -35,10 +36,8 @@ def check_end_image(end: Tensor | None, video: tuple[int, int]) -> None:
             f"end_image holds {count(len(end), 'picture')}; a video ends on one. Connect one "
             "picture, for example the last of these with Image From Batch."
         )
-    try:
+    with naming("end_image"):
         check_shape((end.shape[1], end.shape[2]), video)
-    except ValueError as error:
-        raise ValueError(f"end_image: {error}") from error
 
 
 def joins_pictures(model: comfy.model_patcher.ModelPatcher) -> bool:
@@ -47,8 +46,10 @@ def joins_pictures(model: comfy.model_patcher.ModelPatcher) -> bool:
     return getattr(embedding, "emb_pos", None) is not None
 
 
-def describe_end(model: comfy.model_patcher.ModelPatcher, *, has_end: bool) -> list[str]:
-    """Sentences about the end image for the report.
+def describe_end(
+    model: comfy.model_patcher.ModelPatcher, *, has_end: bool, matched: bool
+) -> list[str]:
+    """Sentences about the end image for the report; `matched`: colors are held.
 
     Raises:
         ValueError: If this base cannot be told how a video ends.
@@ -63,11 +64,17 @@ def describe_end(model: comfy.model_patcher.ModelPatcher, *, has_end: bool) -> l
     inner = model.model.diffusion_model
     if inner.in_dim == inner.out_dim:
         raise ValueError(f"end_image is connected, and this base takes no known frames. {_ADVICE}")
+    colors = (
+        "colours of the last window go over to those of end_image, so its distance to the picture "
+        "is no drift"
+    )
+    more = [colors] if matched else []
     if trained:
-        return ["end_image: the last frame of the video shows it, as this base was trained"]
+        return ["end_image: the last frame of the video shows it, as this base was trained", *more]
     return [
         "end_image: put in place in the last 4 frames, because this base was not trained to end on "
-        "a picture: experimental, look at how the video comes to it"
+        "a picture: experimental, look at how the video comes to it",
+        *more,
     ]
 
 

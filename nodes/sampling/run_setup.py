@@ -117,6 +117,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
+    matched = settings.drift.color_strength > 0
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None
@@ -126,7 +127,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         identity = run_identity(settings, image, cast, inputs, hidden)
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
-        *describe_experts(model, settings), *others, *describe_end(model, has_end=end is not None),
+        *describe_experts(model, settings), *others, *describe_end(model, has_end=end is not None, matched=matched),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), cast.speech.num_frames, hidden),
     ]  # fmt: skip

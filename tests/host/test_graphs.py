@@ -43,6 +43,7 @@ SCENES = {
     "toy_two_speakers": "two_speakers",
     "toy_two_speakers_boxes": "two_speakers",
     "toy_long_video": "one_speaker",
+    "toy_end_image": "one_speaker",
 }
 REAL = [name for name in NAMES if name not in TOYS]
 # architecture.md section 3: with the loaders in one node, and without.
@@ -57,11 +58,12 @@ MORE_FILES = {
     "infinitetalk_low_memory": 1,
     "multitalk_two_speakers_detector": 2,  # LoRA and detector
 }
+MORE_NODES = {"wan_first_last_frame": 2}  # the host's nodes, which make a window by hand
 MODEL_ENDINGS = (".safetensors", ".pth", ".gguf")
 SAMPLERS = ("MultiTalkSampler", "MultiTalkSampleToVideo")
 THUMBNAIL_BYTES = 60_000
 FRAME_RATE = 25
-QUICK = ("toy_two_speakers_boxes", "toy_long_video")  # one step
+QUICK = ("toy_two_speakers_boxes", "toy_long_video", "toy_end_image")  # one step
 FULL_SIZE = ("toy_one_speaker",)  # the toy's VAE is what a run waits for
 SMALL = {"size.width": 48, "size.height": 32}
 AAC_SAMPLES = 1024
@@ -129,7 +131,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 17
+    assert len(NAMES) == 20
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -167,6 +169,7 @@ def test_official_client_makes_the_same_prompt_of_the_editors_graph(name, schema
 @pytest.mark.parametrize("name", NAMES)
 def test_graph_stays_small(name):
     more = MORE_FOR_TWO if "two_speakers" in name or "dialogue" in name else 0
+    more += MORE_NODES.get(name, 0)
     assert len(executable(editor(name)["nodes"])) <= MAX_NODES + more
     assert len(api(name)) <= MAX_FLAT_NODES + more
 
@@ -182,7 +185,8 @@ def test_nodes_and_notes_do_not_overlap(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_seed_stays_fixed(name, schemas):
-    sampler = next(n for n in all_nodes(editor(name)) if n["type"] in SAMPLERS)
+    samplers = (*SAMPLERS, "KSampler")
+    sampler = next(n for n in all_nodes(editor(name)) if n["type"] in samplers)
     values = widget_values(sampler, schemas)
     assert (values["seed"], values["control_after_generate"]) == (42, "fixed")
 

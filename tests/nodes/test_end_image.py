@@ -100,6 +100,7 @@ def test_base_that_was_not_trained_for_it_ends_on_the_image(host, seen, rule):
     report = result.outputs["sampler"][2][0]
     assert "\nend_image: put in place in the last 4 frames, because this base was not" in report
     assert "experimental" in report
+    assert "is no drift" not in report
 
 
 @pytest.mark.parametrize("seconds", [0.08, 0.28, 0.36])
@@ -198,7 +199,9 @@ def test_stopped_run_goes_on_to_the_same_end_and_the_file_has_it_too(host):
     assert len(list(runs().glob("*/window_*.json"))) == 2
     assert torch.equal(frames_of(host, prompt), unbroken)
     _, result = video_of(host, ending(prompt_of(to_video=True, **settings)))
-    assert "\nend_image: put in place" in result.outputs["sampler"][1][0]
+    report = result.outputs["sampler"][1][0]
+    assert "\nend_image: put in place" in report
+    assert "\ncolours of the last window go over to those of end_image, so its distance" in report
 
 
 REFUSED = {

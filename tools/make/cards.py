@@ -143,6 +143,17 @@ def experts_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) 
     draw_steps(canvas, done, count=4, words="4 steps of two models")
 
 
+def end_over(words: str) -> Overlay:
+    """The sound below, and that the end is known."""
+
+    def draw(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+        draw_badge(canvas, words)
+        if max(map(np.max, levels)) > 0:
+            tracks_below(canvas, frame, levels)
+
+    return draw
+
+
 def memory_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
     """A small part of a card's memory."""
     draw_gauge(canvas, "8 GB card, 4 bit files (GGUF)", 0.33)
@@ -157,6 +168,8 @@ class Card:
     over: Overlay
     voices: tuple[int, ...] = (0,)
     """Which of the example voices is heard from each person."""
+    silent: bool = False
+    """Whether nobody talks."""
 
 
 def around(head_at: tuple[float, float], *, face: bool) -> tuple[float, float, float, float]:
@@ -195,6 +208,12 @@ CARDS = {
     "infinitetalk_low_memory": Card(room=OFFICE, people=(ANNA_HERE,), over=memory_over),
     "flashtalk_one_speaker": Card(room=LOFT, people=(JON,), over=fastest_over, voices=(1,)),
     "infinitetalk_wan22": Card(room=STUDY, people=(RUBY,), over=experts_over),
+    "multitalk_first_last_frame": Card(
+        room=LOUNGE, people=(RUBY,), over=end_over("first + last frame")
+    ),
+    "wan_first_last_frame": Card(
+        room=OFFICE, people=(LENA,), over=end_over("first + last frame"), silent=True
+    ),
 }
 TOYS: dict[str, Overlay] = {
     "toy_one_speaker": tracks_below,
@@ -204,6 +223,7 @@ TOYS: dict[str, Overlay] = {
     ),
     "toy_dialogue": script_below(TOY_SCRIPT),
     "toy_long_video": windows_below(6, 9.0),
+    "toy_end_image": end_over("ends on a picture"),
 }
 
 
@@ -231,7 +251,7 @@ def draw_card(card: Card, voices: Sequence[np.ndarray]) -> list[Image.Image]:
         voices: Curves [F] in 0..1 of the example voices, at 12.5 per second.
     """
     stage = Stage(card.room, card.people)
-    levels = turns([voices[number] for number in card.voices])
+    levels = turns([voices[number] * (not card.silent) for number in card.voices])
     frames = []
     for number in range(NUM_FRAMES):
         openings = [float(level[number]) for level in levels]

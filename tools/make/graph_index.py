@@ -73,6 +73,7 @@ INDEX = (
         app=True,
     ),
     Entry("toy_long_video", "Demo, long talking video", "lip-sync avatar, resume, no download"),
+    Entry("toy_end_image", "Demo, ends on a picture", "last frame, lip-sync avatar, no download"),
     Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
@@ -129,6 +130,16 @@ INDEX = (
         "infinitetalk_wan22",
         "WAN 2.2, two experts",
         "talking lip-sync avatar, lightx2v, 4 steps, InfiniteTalk",
+    ),
+    Entry(
+        "multitalk_first_last_frame",
+        "First and last frame, talking",
+        "end image, FLF2V, talking lip-sync avatar, MultiTalk",
+    ),
+    Entry(
+        "wan_first_last_frame",
+        "First and last frame, WAN",
+        "end image, FLF2V, image to video, no voice",
     ),
 )
 

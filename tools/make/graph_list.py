@@ -5,6 +5,7 @@ from __future__ import annotations
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
 from .graph_parts import (
     BASE_720,
+    BASE_FLF,
     BASE_FP8,
     BASE_Q4,
     FLASHTALK,
@@ -18,10 +19,18 @@ from .graph_parts import (
     MULTITALK,
     Kit,
 )
+from .graph_plain import wan_first_last_frame
 from .graph_real import Plan, multitalk_dialogue, one_speaker, two_speakers
-from .graph_toy import toy_dialogue, toy_long_video, toy_one_speaker, toy_two_speakers
+from .graph_toy import (
+    toy_dialogue,
+    toy_end_image,
+    toy_long_video,
+    toy_one_speaker,
+    toy_two_speakers,
+)
 from .graph_words import (
     DUB_CHANGE_NOTE,
+    END_CHANGE_NOTE,
     FAST_CHANGE_NOTE,
     FLASHTALK_CHANGE_NOTE,
     LONG_CHANGE_NOTE,
@@ -32,6 +41,7 @@ from .graph_words import (
 
 MULTITALK_FULL, INFINITETALK_FULL = Kit(audio_part=MULTITALK), Kit(audio_part=INFINITETALK)
 MULTITALK_720 = Kit(base=BASE_720, audio_part=MULTITALK)
+MULTITALK_FLF = Kit(base=BASE_FLF, audio_part=MULTITALK)
 MULTITALK_FAST = Kit(base=BASE_FP8, audio_part=MULTITALK, lora=LIGHTX2V)
 FLASHTALK_KIT = Kit(base=FLASHTALK[0], parts=FLASHTALK[1:], audio_part=None, preset="FlashTalk")
 WAN22 = Kit(
@@ -58,6 +68,7 @@ GRAPHS = (
     toy_two_speakers("toy_two_speakers_boxes", typed=True),
     toy_dialogue(),
     toy_long_video(),
+    toy_end_image(),
     one_speaker(Plan(name="multitalk_one_speaker", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers_boxes", kit=MULTITALK_FULL, places="typed")),
@@ -105,4 +116,8 @@ GRAPHS = (
     one_speaker(
         Plan(name="infinitetalk_wan22", kit=WAN22, settings=WAN22_STEPS, change=WAN22_CHANGE_NOTE)
     ),
+    one_speaker(
+        Plan(name="multitalk_first_last_frame", kit=MULTITALK_FLF, change=END_CHANGE_NOTE, end=True)
+    ),
+    wan_first_last_frame(MULTITALK_FLF),
 )

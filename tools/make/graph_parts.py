@@ -24,6 +24,18 @@ BASE_720 = Model(
     directory="diffusion_models",
     gb=32.8,
 )
+BASE_FLF = Model(
+    name="wan2.1_flf2v_720p_14B_fp16.safetensors",
+    url=f"{WAN}/diffusion_models/wan2.1_flf2v_720p_14B_fp16.safetensors",
+    directory="diffusion_models",
+    gb=32.8,
+)
+BASE_FLF_FP8 = Model(
+    name="wan2.1_flf2v_720p_14B_fp8_e4m3fn.safetensors",
+    url=f"{WAN}/diffusion_models/wan2.1_flf2v_720p_14B_fp8_e4m3fn.safetensors",
+    directory="diffusion_models",
+    gb=16.4,
+)
 BASE_FP8 = Model(
     name="Wan2_1-I2V-14B-480p_fp8_e4m3fn_scaled_KJ.safetensors",
     url=f"{HUGGING_FACE}/Kijai/WanVideo_comfy_fp8_scaled/resolve/main/I2V/"
@@ -70,7 +82,7 @@ SPEECH_ENCODER = Model(
     gb=0.2,
 )
 
-SMALLER = {BASE: BASE_FP8}
+SMALLER = {BASE: BASE_FP8, BASE_FLF: BASE_FLF_FP8}
 """Bases that load as well and take less memory."""
 BASE_Q4 = Model(
     name="wan2.1-i2v-14b-480p-Q4_K_M.gguf",
@@ -149,6 +161,7 @@ ESPEAK = "espeak-ng (plain machine voice, no download)"
 POSITIVE = (
     "A person looks into the camera and talks, with calm gestures. Soft daylight, still camera."
 )
+BETWEEN = "A person turns slowly to the other side and smiles. Soft daylight, still camera."
 TWO_PEOPLE = "Two people sit side by side and talk with each other. Soft daylight, still camera."
 # sampling.md section 10: the list that the reference was tuned with.
 NEGATIVE = (

@@ -168,6 +168,19 @@ def picture(y: int) -> Node:
     )
 
 
+def end_picture(at: tuple[int, int], width: int) -> Node:
+    """The picture that a video ends on."""
+    return Node(
+        key="end image",
+        kind="LoadImage",
+        at=at,
+        width=width,
+        height=PICTURE_PX,
+        title="Last frame",
+        values={"image": "example.png"},
+    )
+
+
 def source_video() -> tuple[Node, ...]:
     """A video file as frames; none is chosen yet."""
     return (
@@ -279,13 +292,13 @@ def real_loaders(kit: Kit, y: int) -> Use:
     return Use(key="loaders", subgraph=loaders(kit), at=(B[0], y), width=B[1])
 
 
-def voice(number: int, title: str, y: int) -> Node:
+def voice(number: int, title: str, y: int, column: tuple[int, int] = A) -> Node:
     """A sound file; none is chosen yet: a fresh ComfyUI has none."""
     return Node(
         key=f"voice {number}",
         kind="LoadAudio",
-        at=(A[0], y),
-        width=A[1],
+        at=(column[0], y),
+        width=column[1],
         height=140,
         title=title,
         values={"audio": ""},

@@ -26,6 +26,7 @@ from .graph_pieces import (
     E,
     combine,
     dialogue,
+    end_picture,
     face_detector,
     file_sampler,
     picture,
@@ -51,6 +52,7 @@ from .graph_words import (
 from .note_size import note_height
 
 ENCODER: Link = ("loaders", "speech encoder")
+END_BENDS = {("sampler", "end_image"): ((270, 446), (600, 446), (620, 493), (948, 493))}
 NOTE_Y = 470
 """Below the player."""
 CHANGE_PX = 140
@@ -87,6 +89,8 @@ class Plan:
     """What begins to talk."""
     to_file: bool = False
     """Whether the sampler writes the mp4 itself."""
+    end: bool = False
+    """Whether the video ends on a picture."""
     places: Literal["halves", "typed", "detector"] = "halves"
     """How two speakers are told apart."""
 
@@ -105,12 +109,23 @@ class Plan:
             del links["negative"]
         if not self.kit.sees:
             del links["clip_vision"]
+        if self.end:
+            links["end_image"] = ("end image", "IMAGE")
         return links
 
     @property
     def prompt_keys(self) -> tuple[str, ...]:
         """Nodes of the group Prompt."""
         return ("positive",) if self.kit.one_text else ("positive", "negative")
+
+
+def _subject_groups(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """What the video is made of, in its frames."""
+    if plan.source == "video":
+        return {"Video and new voice": ("file", "voice 1"), "Frames": ("image",)}
+    if plan.end:
+        return {"Picture": ("image",), "End": ("end image",), "Voice": ("voice 1",)}
+    return {"Picture and voice": ("image", "voice 1")}
 
 
 def one_speaker(plan: Plan) -> Graph:
@@ -130,6 +145,8 @@ def one_speaker(plan: Plan) -> Graph:
         else (sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values), combine())
     )
     across = (A[0], B[0] + B[1])
+    voice_at = (545, B) if plan.end else (460 + lower, A)
+    files_y = 830 if plan.end else 660 + lower
     notes_at = (E[0] + 20, E[1] - 20) if plan.to_file else E
     return Graph(
         name=plan.name,
@@ -137,24 +154,23 @@ def one_speaker(plan: Plan) -> Graph:
             *(source_video() if video else (picture(0),)),
             real_loaders(plan.kit, 110 + lower),
             *prompts(POSITIVE, 225 + lower, negative=not plan.kit.one_text),
-            voice(1, "New voice" if video else "Voice", 460 + lower),
+            voice(1, "New voice" if video else "Voice", *voice_at),
             speech((C[0], 580 + lower), ("voice 1", "AUDIO"), ENCODER),
+            *((end_picture((A[0], 440), A[1]),) if plan.end else ()),
             *end,
         ),
         notes=(
             _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 240),
-            _note("Files", files_note(plan.kit), across, 660 + lower, 250),
+            _note("Files", files_note(plan.kit), across, files_y, 250),
         ),
         groups={
-            "Video and new voice" if video else "Picture and voice": (
-                ("file", "voice 1") if video else ("image", "voice 1")
-            ),
-            **({"Frames": ("image",)} if video else {}),
+            **_subject_groups(plan),
             "Models": ("loaders",),
             "Prompt": plan.prompt_keys,
             "Speech": ("speech",),
             "Video": tuple(node.key for node in end),
         },
+        bends=END_BENDS if plan.end else {},
     )
 
 

@@ -27,6 +27,7 @@ from .graph_words import (
     SCRIPT_NOTE,
     TOY_DETECTED_SPEAKERS_NOTE,
     TOY_DIALOGUE_NOTE,
+    TOY_END_NOTE,
     TOY_LONG_NOTE,
     TOY_NOTE,
     TOY_OWN_NOTE,
@@ -79,6 +80,40 @@ def toy_one_speaker() -> Graph:
         (sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS), combine()),
         Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_OWN_NOTE),
         App(inputs=(("example", "picture"), ("example", "voice_1"), SEED), outputs=("video",)),
+    )
+
+
+def toy_end_image() -> Graph:
+    """A video that ends on a picture: its own, mirrored."""
+    links: dict[str, Link] = {**TOY_LINKS, "end_image": ("flip", "IMAGE")}
+    return Graph(
+        name="toy_end_image",
+        nodes=(
+            _example("one_speaker", A),
+            *toy_loaders((C[0], 230), (C[0], 502), (A[0], 575)),
+            speech((B[0], 130), ("example", "audio 1"), ENCODER),
+            Node(
+                key="flip",
+                kind="ImageFlip",
+                at=(B[0], 370),
+                width=B[1],
+                title="Last frame",
+                values={"flip_method": "y-axis: horizontally"},
+                links={"image": IMAGE},
+            ),
+            sampler(TOY_SAMPLER_PX, links, TOY_SETTINGS),
+            combine(),
+        ),
+        notes=(Note(at=(E[0], 470), size=(E[1], 290), title="What you see", text=TOY_END_NOTE),),
+        groups={
+            "Picture and voice": ("example",),
+            "Speech encoder": ("encoder",),
+            "Models": ("model", "vae"),
+            "Speech": ("speech",),
+            "End": ("flip",),
+            "Video": ("sampler", "video"),
+        },
+        bends={("sampler", "end_image"): ((610, 180), (950, 190))},
     )
 
 

@@ -36,6 +36,20 @@ the last whole window.
 The mp4 is saved in `output/video`, pieces of a stopped run in `output/multitalk_runs`.
 """
 
+TOY_END_NOTE = """\
+Nothing to download: press **Run**.
+
+The head talks, and the **last frame** is the same picture mirrored, exactly where the voice ends. \
+The toy was not trained to end on a picture, so this is experimental: the sampler puts it in \
+place in the last 4 frames, and the network finds a way there.
+
+**Try**
+- another picture into *end_image*
+- *seed* and *steps* of the sampler
+
+The mp4 is saved in `output/video`.
+"""
+
 SCRIPT_NOTE = """\
 A line per turn: `Name: text`
 
@@ -112,6 +126,27 @@ QUALITY_CHANGE_NOTE = """\
 4. *size* *720*: about 960 x 960 pixels in the shape of the picture. Memory runs out: *480*, with \
 the base for 480p.
 5. *step_cache* 0.2 to 0.3 skips steps that change little; *apg* steadies colours.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+END_CHANGE_NOTE = """\
+1. Choose the **picture** that begins to talk, the **last frame**, and the **voice**: the video \
+ends on that frame where the voice ends.
+2. **Prompt**: what happens in between.
+3. This base was trained with a first and a last frame, the audio part on another base: the two \
+together are **experimental**.
+4. Any other base of these graphs takes *end_image* too, also experimental.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+PLAIN_END_NOTE = """\
+1. Choose the **first frame** and the **last frame**.
+2. **Prompt**: what happens in between. Nobody talks: the audio part stays idle without a \
+sampler of MultiTalk, and the result is that of WAN alone.
+3. *width*, *height*: this base was trained for 1280 x 720; *length*: a multiple of 4, plus 1, \
+at 16 frames per second.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """

@@ -139,7 +139,10 @@ def main() -> None:
             film, curve = read_film(path)
             change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
             alone = name in ("toy_one_speaker", "toy_long_video")
-            film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
+            if name == "toy_end_image":
+                film, levels = film[-NUM_FRAMES:], [curve[-NUM_FRAMES:]]
+            else:
+                film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
             frames = draw_result(film, TOYS[name], levels)
         data = encode(frames, 25 / STEP)
         template_picture(name).write_bytes(data)

@@ -118,8 +118,8 @@ class MultiTalkLoadModel(io.ComfyNode):
                 Widget(
                     "base",
                     "WAN 2.1 I2V 14B in models/diffusion_models, for example "
-                    "wan2.1_i2v_480p_14B_fp16.safetensors. The first part of a model in several "
-                    "parts stands for all.",
+                    "wan2.1_i2v_480p_14B_fp16.safetensors; VACE 14B too, T2V 14B as an experiment. "
+                    "The first part of a model in several parts stands for all.",
                     choices=list_files(BASE_FOLDERS),
                 ),
                 _audio_part(IN_BASE),
@@ -313,11 +313,11 @@ class MultiTalkAttach(io.ComfyNode):
         return schema(
             "MultiTalk Attach",
             "loaders",
-            "The audio part on a WAN 2.1 I2V MODEL that came from any other loader: "
+            "The audio part on a WAN 2.1 MODEL that came from any other loader: "
             "GGUF, merged, with LoRAs, compiled.",
             search_aliases=["talking avatar", "lip sync", "infinitetalk", "model patch"],
             inputs=[
-                io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 I2V model."),
+                io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 model, 14B: I2V, VACE, or as an experiment T2V."),
                 _audio_part(),
                 FAMILY,
                 _weight_dtype("the file"),

@@ -54,10 +54,13 @@ MORE_FILES = {
     "multitalk_fast": 1,  # LoRA
     "flashtalk_one_speaker": 2,  # four parts instead of base and audio part
     "infinitetalk_low_memory": 1,
+    "wan_text_to_talking": 1,  # the model of the first picture
     "multitalk_two_speakers_detector": 2,  # LoRA and detector
 }
 MODEL_ENDINGS = (".safetensors", ".pth", ".gguf")
 SAMPLERS = ("MultiTalkSampler", "MultiTalkSampleToVideo")
+SEEDED = (*SAMPLERS, "KSampler")
+MORE_NODES = {"wan_text_to_talking": 2}  # a first picture, and what others do too
 THUMBNAIL_BYTES = 60_000
 FRAME_RATE = 25
 QUICK = ("toy_two_speakers_boxes", "toy_long_video")  # one step
@@ -128,7 +131,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 17
+    assert len(NAMES) == 19
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -165,7 +168,8 @@ def test_official_client_makes_the_same_prompt_of_the_editors_graph(name, schema
 
 @pytest.mark.parametrize("name", NAMES)
 def test_graph_stays_small(name):
-    more = MORE_FOR_TWO if "two_speakers" in name or "dialogue" in name else 0
+    two = "two_speakers" in name or "dialogue" in name
+    more = MORE_FOR_TWO if two else MORE_NODES.get(name, 0)
     assert len(executable(editor(name)["nodes"])) <= MAX_NODES + more
     assert len(api(name)) <= MAX_FLAT_NODES + more
 
@@ -181,9 +185,11 @@ def test_nodes_and_notes_do_not_overlap(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_seed_stays_fixed(name, schemas):
-    sampler = next(n for n in all_nodes(editor(name)) if n["type"] in SAMPLERS)
-    values = widget_values(sampler, schemas)
-    assert (values["seed"], values["control_after_generate"]) == (42, "fixed")
+    samplers = [n for n in all_nodes(editor(name)) if n["type"] in SEEDED]
+    assert samplers
+    for sampler in samplers:
+        values = widget_values(sampler, schemas)
+        assert (values["seed"], values["control_after_generate"]) == (42, "fixed")
 
 
 @pytest.mark.parametrize("name", REAL)

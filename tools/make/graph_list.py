@@ -14,6 +14,7 @@ from .graph_parts import (
     MULTITALK,
     Kit,
 )
+from .graph_plain import image_to_video, text_to_talking
 from .graph_real import Plan, multitalk_dialogue, one_speaker, two_speakers
 from .graph_toy import toy_dialogue, toy_long_video, toy_one_speaker, toy_two_speakers
 from .graph_words import (
@@ -82,4 +83,6 @@ GRAPHS = (
             change=FLASHTALK_CHANGE_NOTE,
         )
     ),
+    text_to_talking(MULTITALK_FULL),
+    image_to_video(MULTITALK_FULL),
 )

@@ -58,6 +58,7 @@ TOY_BOXES = ((13, 15, 52, 56), (81, 12, 48, 61))
 TOY_SCRIPT = (("Anna", "Hello! Can you hear me?"), ("Ben", "Loud and clear."))
 TOY_BEN_BEGINS = 21
 """Frame of toy_dialogue in which the second line begins, 12.5 per second."""
+PROMPT = (("Text", "A woman in a lounge."), ("Voice", "And now I talk."))
 SCRIPT = (("Lena", "Did you write this?"), ("Jon", "Every word of it."))
 
 Overlay = Callable[[Image.Image, int, Sequence[np.ndarray]], None]
@@ -141,6 +142,13 @@ def memory_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -
     draw_gauge(canvas, "8 GB card, 4 bit files (GGUF)", 0.33)
 
 
+def plain_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Twenty steps of the host's sampler, and nobody talks."""
+    done = round(20 * (frame + 1) / len(levels[0]))
+    draw_badge(canvas, "no speech")
+    draw_steps(canvas, done, count=20, words="Wan alone, KSampler")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """What is drawn for a graph."""
@@ -150,6 +158,8 @@ class Card:
     over: Overlay
     voices: tuple[int, ...] = (0,)
     """Which of the example voices is heard from each person."""
+    mute: bool = False
+    """Nobody opens the mouth."""
 
 
 def around(head_at: tuple[float, float], *, face: bool) -> tuple[float, float, float, float]:
@@ -187,6 +197,8 @@ CARDS = {
     "multitalk_quality": Card(room=LOFT, people=(LENA,), over=quality_over),
     "infinitetalk_low_memory": Card(room=OFFICE, people=(ANNA_HERE,), over=memory_over),
     "flashtalk_one_speaker": Card(room=LOFT, people=(JON,), over=fastest_over, voices=(1,)),
+    "wan_text_to_talking": Card(room=LOUNGE, people=(RUBY,), over=script_below(PROMPT)),
+    "wan_image_to_video": Card(room=LOFT, people=(MIRA_HERE,), over=plain_over, mute=True),
 }
 TOYS: dict[str, Overlay] = {
     "toy_one_speaker": tracks_below,
@@ -223,7 +235,7 @@ def draw_card(card: Card, voices: Sequence[np.ndarray]) -> list[Image.Image]:
         voices: Curves [F] in 0..1 of the example voices, at 12.5 per second.
     """
     stage = Stage(card.room, card.people)
-    levels = turns([voices[number] for number in card.voices])
+    levels = turns([voices[number] * (not card.mute) for number in card.voices])
     frames = []
     for number in range(NUM_FRAMES):
         openings = [float(level[number]) for level in levels]

@@ -244,6 +244,7 @@ def text_to_talking(kit: Kit) -> Graph:
         bends={
             ("sampler", "negative"): ((572, 170), (840, 170)),
             ("decode", "vae"): ((840, 120),),
+            ("sampler", "speech"): ((1066, 800), (1066, 180)),
             ("speech", "speech_encoder"): ((272, 128), (272, 850), (565, 900)),
         },
     )

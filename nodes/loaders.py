@@ -317,7 +317,11 @@ class MultiTalkAttach(io.ComfyNode):
             "GGUF, merged, with LoRAs, compiled.",
             search_aliases=["talking avatar", "lip sync", "infinitetalk", "model patch"],
             inputs=[
-                io.Model.Input("model", lazy=True, tooltip="A WAN 2.1 model, 14B: I2V, VACE, or as an experiment T2V."),
+                io.Model.Input(
+                    "model",
+                    lazy=True,
+                    tooltip="A WAN 2.1 model, 14B: I2V, VACE, or as an experiment T2V.",
+                ),
                 _audio_part(),
                 FAMILY,
                 _weight_dtype("the file"),

@@ -89,22 +89,14 @@ def window_denoiser(
     sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
-    control, kind = inputs.control, base_kind(inputs.model)
-    front = 0 if control is None else control.front
-
-    def conditions(conditioning: list[Any], request: WindowRequest) -> list[Any]:
-        if kind == "text":
-            return with_values(conditioning, {})
-        if control is None:
-            return with_values(conditioning, condition_values(request))
-        return control.apply(conditioning, request, lambda f: economy.encode(inputs.vae, f))
+    front = 0 if inputs.control is None else inputs.control.front
 
     def denoise(request: WindowRequest) -> Tensor:
         strength = settings.audio_strength
         guider = TalkGuider(
             inputs.model,
-            conditions(positive, request),
-            conditions(negative, request),
+            window_conditioning(positive, request, inputs, economy),
+            window_conditioning(negative, request, inputs, economy),
             AudioInputs(speech=request.speech, cells=cells, strength=strength, front=front),
             guidance,
             motion=request.motion,
@@ -165,6 +157,18 @@ def with_noise(
 def own_seed(settings: RunSettings, index: int) -> int:
     """The seed of a window for samplers with noise of their own, other in every window."""
     return (settings.seed + index) % 2**64
+
+
+def window_conditioning(
+    conditioning: list[Any], request: WindowRequest, inputs: RunInputs, economy: Economy
+) -> list[Any]:
+    """CONDITIONING of the host with what one window is told, for the base of a run."""
+    if inputs.control is not None:
+        return inputs.control.apply(
+            conditioning, request, lambda frames: economy.encode(inputs.vae, frames)
+        )
+    told = base_kind(inputs.model) == "image"
+    return with_values(conditioning, condition_values(request) if told else {})
 
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:

@@ -64,38 +64,45 @@ def _decode(column: Column, y: int) -> Node:
     )
 
 
+def _first_frame(seen: Column, start: Column) -> tuple[Node, ...]:
+    """The picture as CLIP sees it, and as the window begins with it."""
+    return (
+        Node(
+            key="seen",
+            kind="CLIPVisionEncode",
+            at=(seen[0], 470),
+            width=seen[1],
+            values={"crop": "none"},
+            links={"clip_vision": ("loaders", "CLIP_VISION"), "image": ("image", "IMAGE")},
+        ),
+        Node(
+            key="start",
+            kind="WanImageToVideo",
+            at=(start[0], 170),
+            width=start[1],
+            values={"width": 832, "height": 480, "length": 81},
+            links={
+                "positive": ("positive", "CONDITIONING"),
+                "negative": ("negative", "CONDITIONING"),
+                "vae": ("loaders", "VAE"),
+                "clip_vision_output": ("seen", "CLIP_VISION_OUTPUT"),
+                "start_image": ("image", "IMAGE"),
+            },
+        ),
+    )
+
+
 def image_to_video(kit: Kit) -> Graph:
     """Plain WAN: a picture moves, and nobody talks."""
     columns = ((0, 230), (275, 290), (610, 270), (925, 225), (1190, 220), (1450, 225))
-    image, load, text, start, sample, end = columns
+    _, load, text, start, sample, end = columns
     return Graph(
         name="wan_image_to_video",
         nodes=(
             picture(430),
             Use(key="loaders", subgraph=loaders(kit), at=(load[0], 0), width=load[1]),
             *_prompts(text, 150, PLAIN_PROMPT),
-            Node(
-                key="seen",
-                kind="CLIPVisionEncode",
-                at=(text[0], 470),
-                width=text[1],
-                values={"crop": "none"},
-                links={"clip_vision": ("loaders", "CLIP_VISION"), "image": ("image", "IMAGE")},
-            ),
-            Node(
-                key="start",
-                kind="WanImageToVideo",
-                at=(start[0], 170),
-                width=start[1],
-                values={"width": 832, "height": 480, "length": 81},
-                links={
-                    "positive": ("positive", "CONDITIONING"),
-                    "negative": ("negative", "CONDITIONING"),
-                    "vae": ("loaders", "VAE"),
-                    "clip_vision_output": ("seen", "CLIP_VISION_OUTPUT"),
-                    "start_image": ("image", "IMAGE"),
-                },
-            ),
+            *_first_frame(text, start),
             _sampler(
                 sample,
                 0,
@@ -139,6 +146,75 @@ def image_to_video(kit: Kit) -> Graph:
     )
 
 
+def _picture_model(column: Column) -> tuple[Node, ...]:
+    """A small text-to-video model, and an empty picture for it."""
+    return (
+        Node(
+            key="painter",
+            kind="UNETLoader",
+            at=(column[0], 510),
+            width=column[1],
+            title="Text-to-video model",
+            values={"unet_name": T2V_SMALL.name},
+            models=(T2V_SMALL,),
+        ),
+        Node(
+            key="canvas",
+            kind="EmptyHunyuanLatentVideo",
+            at=(column[0], 660),
+            width=column[1],
+            title="Empty picture",
+            values={"width": 640, "height": 640, "length": 1},
+        ),
+    )
+
+
+def _talking(load: Column, heard: Column, talk: Column, end: Column) -> tuple[Node, ...]:
+    """From a voice and the picture that was made to the mp4."""
+    return (
+        Node(
+            key="voice 1",
+            kind="LoadAudio",
+            at=(load[0], 880),
+            width=load[1],
+            height=140,
+            title="Voice",
+            values={"audio": ""},
+        ),
+        Node(
+            key="speech",
+            kind="MultiTalkSpeechEmbedding",
+            at=(heard[0], 930),
+            width=300,
+            links={
+                "audio": ("voice 1", "AUDIO"),
+                "speech_encoder": ("loaders", "speech encoder"),
+            },
+        ),
+        Node(
+            key="sampler",
+            kind="MultiTalkSampler",
+            at=(talk[0], 0),
+            width=talk[1],
+            height=SAMPLER_PX,
+            room=SAMPLER_ROOM_PX,
+            links={
+                "speech": ("speech", "speech"),
+                **REAL_LINKS,
+                "image": ("decode", "IMAGE"),
+            },
+        ),
+        Node(
+            key="video",
+            kind="MultiTalkVideoCombine",
+            at=(end[0], 0),
+            width=end[1],
+            height=PLAYER_PX,
+            links={"images": ("sampler", "images"), "audio": ("sampler", "audio")},
+        ),
+    )
+
+
 def text_to_talking(kit: Kit) -> Graph:
     """A small text-to-video model makes the first picture; then it talks."""
     load, text, paint = (0, 250), (295, 255), (595, 225)
@@ -148,23 +224,7 @@ def text_to_talking(kit: Kit) -> Graph:
         nodes=(
             Use(key="loaders", subgraph=loaders(kit), at=(load[0], 0), width=load[1]),
             *_prompts(text, 150, POSITIVE),
-            Node(
-                key="painter",
-                kind="UNETLoader",
-                at=(text[0], 510),
-                width=text[1],
-                title="Text-to-video model",
-                values={"unet_name": T2V_SMALL.name},
-                models=(T2V_SMALL,),
-            ),
-            Node(
-                key="canvas",
-                kind="EmptyHunyuanLatentVideo",
-                at=(text[0], 660),
-                width=text[1],
-                title="Empty picture",
-                values={"width": 640, "height": 640, "length": 1},
-            ),
+            *_picture_model(text),
             _sampler(
                 paint,
                 235,
@@ -177,46 +237,7 @@ def text_to_talking(kit: Kit) -> Graph:
                 },
             ),
             _decode(decode, 235),
-            Node(
-                key="voice 1",
-                kind="LoadAudio",
-                at=(load[0], 880),
-                width=load[1],
-                height=140,
-                title="Voice",
-                values={"audio": ""},
-            ),
-            Node(
-                key="speech",
-                kind="MultiTalkSpeechEmbedding",
-                at=(paint[0], 930),
-                width=300,
-                links={
-                    "audio": ("voice 1", "AUDIO"),
-                    "speech_encoder": ("loaders", "speech encoder"),
-                },
-            ),
-            Node(
-                key="sampler",
-                kind="MultiTalkSampler",
-                at=(talk[0], 0),
-                width=talk[1],
-                height=SAMPLER_PX,
-                room=SAMPLER_ROOM_PX,
-                links={
-                    "speech": ("speech", "speech"),
-                    **REAL_LINKS,
-                    "image": ("decode", "IMAGE"),
-                },
-            ),
-            Node(
-                key="video",
-                kind="MultiTalkVideoCombine",
-                at=(end[0], 0),
-                width=end[1],
-                height=PLAYER_PX,
-                links={"images": ("sampler", "images"), "audio": ("sampler", "audio")},
-            ),
+            *_talking(load, paint, talk, end),
         ),
         notes=(
             Note(

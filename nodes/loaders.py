@@ -108,8 +108,9 @@ class MultiTalkLoadModel(io.ComfyNode):
                 Widget(
                     "base",
                     "WAN I2V 14B in models/diffusion_models, for example "
-                    "wan2.1_i2v_480p_14B_fp16.safetensors; of WAN 2.2 the high-noise expert. The "
-                    "first part of a model in several parts stands for all.",
+                    "wan2.1_i2v_480p_14B_fp16.safetensors; of WAN 2.2 the high-noise expert. VACE "
+                    "14B too, T2V 14B as an experiment. The first part of a model in several parts "
+                    "stands for all.",
                     choices=list_files(BASE_FOLDERS),
                 ),
                 _audio_part(IN_BASE),
@@ -231,14 +232,15 @@ class MultiTalkAttach(io.ComfyNode):
         return schema(
             "MultiTalk Attach",
             "loaders",
-            "The audio part on a WAN I2V MODEL that came from any other loader: GGUF, merged, "
-            "with LoRAs, compiled; on both experts of WAN 2.2.",
+            "The audio part on a WAN MODEL that came from any other loader: GGUF, merged, with "
+            "LoRAs, compiled; on both experts of WAN 2.2.",
             search_aliases=["talking avatar", "lip sync", "infinitetalk", "model patch"],
             inputs=[
                 io.Model.Input(
                     "model",
                     lazy=True,
-                    tooltip="A WAN I2V model; of WAN 2.2 the high-noise expert.",
+                    tooltip="A WAN model, 14B: I2V, VACE, or as an experiment T2V; of WAN 2.2 the "
+                    "high-noise expert.",
                 ),
                 _audio_part(),
                 FAMILY,

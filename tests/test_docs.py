@@ -82,8 +82,8 @@ def test_pages_cite_pages_that_are_here(page):
     [
         ("Source: nowhere.md section 1.", "nowhere.md"),
         ("Source: sampling.md section 99.", "sampling.md 99"),
-        ("Source: sampling.md sections\n    4 and 12.", "sampling.md 12"),
-        ("Source: sampling.md 5 to 12", "sampling.md 12"),
+        ("Source: sampling.md sections\n    4 and 13.", "sampling.md 13"),
+        ("Source: sampling.md 5 to 13", "sampling.md 13"),
         ("decisions.md 2, 3 and 900.", "decisions.md 900"),
         ("# toy.md section\n# 3.9", "toy.md 3.9"),
         ("Tried in `tests/nodes/test_nothing.py`.", "tests/nodes/test_nothing.py"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import comfy.model_patcher
@@ -96,14 +95,13 @@ def window_denoiser(
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
     front = 0 if inputs.control is None else inputs.control.front
-    conditions = partial(_conditions, inputs, economy)
 
     def denoise(request: WindowRequest) -> Tensor:
         strength = settings.audio_strength
         guider = talk_guider(
             inputs.model,
-            conditions(positive, request),
-            conditions(negative, request),
+            window_conditioning(positive, request, inputs, economy),
+            window_conditioning(negative, request, inputs, economy),
             AudioInputs(speech=request.speech, cells=cells, strength=strength, front=front),
             guidance,
             motion=request.motion,
@@ -136,17 +134,6 @@ def window_denoiser(
         return latents[:, :, front:]
 
     return denoise
-
-
-def _conditions(
-    inputs: RunInputs, economy: Economy, conditioning: list[Any], request: WindowRequest
-) -> list[Any]:
-    """CONDITIONING with what a window knows, in the way of the base."""
-    if base_kind(inputs.model) == "text":
-        return with_values(conditioning, {})
-    if inputs.control is None:
-        return with_values(conditioning, condition_values(request))
-    return inputs.control.apply(conditioning, request, partial(economy.encode, inputs.vae))
 
 
 def sampler_name(sampler: comfy.samplers.Sampler) -> str:
@@ -183,6 +170,18 @@ def with_noise(
 def own_seed(settings: RunSettings, index: int) -> int:
     """The seed of a window for samplers with noise of their own, other in every window."""
     return (settings.seed + index) % 2**64
+
+
+def window_conditioning(
+    conditioning: list[Any], request: WindowRequest, inputs: RunInputs, economy: Economy
+) -> list[Any]:
+    """CONDITIONING of the host with what one window is told, for the base of a run."""
+    if inputs.control is not None:
+        return inputs.control.apply(
+            conditioning, request, lambda frames: economy.encode(inputs.vae, frames)
+        )
+    told = base_kind(inputs.model) == "image"
+    return with_values(conditioning, condition_values(request) if told else {})
 
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:

@@ -127,7 +127,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         identity = run_identity(settings, image, cast, inputs, hidden)
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
-        *describe_experts(model, settings), *others, *describe_end(model, has_end=end is not None, matched=matched),
+        *describe_experts(model, settings), *others,
+        *describe_end(model, has_end=end is not None, matched=matched),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), cast.speech.num_frames, hidden),
     ]  # fmt: skip

@@ -56,11 +56,16 @@ MORE_FILES = {
     "infinitetalk_wan22": 2,  # another base and two LoRAs, no CLIP vision
     "flashtalk_one_speaker": 2,  # four parts instead of base and audio part
     "infinitetalk_low_memory": 1,
+    "wan_text_to_talking": 1,  # the model of the first picture
     "multitalk_two_speakers_detector": 2,  # LoRA and detector
 }
-MORE_NODES = {"wan_first_last_frame": 2}  # the host's nodes, which make a window by hand
 MODEL_ENDINGS = (".safetensors", ".pth", ".gguf")
 SAMPLERS = ("MultiTalkSampler", "MultiTalkSampleToVideo")
+SEEDED = (*SAMPLERS, "KSampler")
+MORE_NODES = {
+    "wan_first_last_frame": 2,  # the host's nodes, which make a window by hand
+    "wan_text_to_talking": 2,  # a first picture, and what others do too
+}
 THUMBNAIL_BYTES = 60_000
 FRAME_RATE = 25
 QUICK = ("toy_two_speakers_boxes", "toy_long_video", "toy_end_image")  # one step
@@ -131,7 +136,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 20
+    assert len(NAMES) == 23
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -185,10 +190,11 @@ def test_nodes_and_notes_do_not_overlap(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_seed_stays_fixed(name, schemas):
-    samplers = (*SAMPLERS, "KSampler")
-    sampler = next(n for n in all_nodes(editor(name)) if n["type"] in samplers)
-    values = widget_values(sampler, schemas)
-    assert (values["seed"], values["control_after_generate"]) == (42, "fixed")
+    samplers = [n for n in all_nodes(editor(name)) if n["type"] in SEEDED]
+    assert samplers
+    for sampler in samplers:
+        values = widget_values(sampler, schemas)
+        assert (values["seed"], values["control_after_generate"]) == (42, "fixed")
 
 
 @pytest.mark.parametrize("name", REAL)

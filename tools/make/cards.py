@@ -58,6 +58,7 @@ TOY_BOXES = ((13, 15, 52, 56), (81, 12, 48, 61))
 TOY_SCRIPT = (("Anna", "Hello! Can you hear me?"), ("Ben", "Loud and clear."))
 TOY_BEN_BEGINS = 21
 """Frame of toy_dialogue in which the second line begins, 12.5 per second."""
+PROMPT = (("Text", "A woman in a lounge."), ("Voice", "And now I talk."))
 SCRIPT = (("Lena", "Did you write this?"), ("Jon", "Every word of it."))
 
 Overlay = Callable[[Image.Image, int, Sequence[np.ndarray]], None]
@@ -159,6 +160,13 @@ def memory_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -
     draw_gauge(canvas, "8 GB card, 4 bit files (GGUF)", 0.33)
 
 
+def plain_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Twenty steps of the host's sampler, and nobody talks."""
+    done = round(20 * (frame + 1) / len(levels[0]))
+    draw_badge(canvas, "no speech")
+    draw_steps(canvas, done, count=20, words="Wan alone, KSampler")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """What is drawn for a graph."""
@@ -214,6 +222,8 @@ CARDS = {
     "wan_first_last_frame": Card(
         room=OFFICE, people=(LENA,), over=end_over("first + last frame"), silent=True
     ),
+    "wan_text_to_talking": Card(room=LOUNGE, people=(RUBY,), over=script_below(PROMPT)),
+    "wan_image_to_video": Card(room=LOFT, people=(MIRA_HERE,), over=plain_over, silent=True),
 }
 TOYS: dict[str, Overlay] = {
     "toy_one_speaker": tracks_below,

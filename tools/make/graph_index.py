@@ -141,6 +141,16 @@ INDEX = (
         "First and last frame, WAN",
         "end image, FLF2V, image to video, no voice",
     ),
+    Entry(
+        "wan_text_to_talking",
+        "Text to talking video",
+        "prompt, Wan T2V picture, lip-sync avatar, MultiTalk",
+    ),
+    Entry(
+        "wan_image_to_video",
+        "Plain Wan, image to video",
+        "no speech, KSampler, Wan 2.1 I2V",
+    ),
 )
 
 FILES = {entry.name: entry.file_name(number) for number, entry in enumerate(INDEX, start=1)}

@@ -28,6 +28,7 @@ from .graph_toy import (
     toy_one_speaker,
     toy_two_speakers,
 )
+from .graph_wan import image_to_video, text_to_talking
 from .graph_words import (
     DUB_CHANGE_NOTE,
     END_CHANGE_NOTE,
@@ -120,4 +121,6 @@ GRAPHS = (
         Plan(name="multitalk_first_last_frame", kit=MULTITALK_FLF, change=END_CHANGE_NOTE, end=True)
     ),
     wan_first_last_frame(MULTITALK_FLF),
+    text_to_talking(MULTITALK_FULL),
+    image_to_video(MULTITALK_FULL),
 )

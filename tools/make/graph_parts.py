@@ -43,6 +43,12 @@ BASE_FP8 = Model(
     directory="diffusion_models",
     gb=16.6,
 )
+T2V_SMALL = Model(
+    name="wan2.1_t2v_1.3B_fp16.safetensors",
+    url=f"{WAN}/diffusion_models/wan2.1_t2v_1.3B_fp16.safetensors",
+    directory="diffusion_models",
+    gb=2.8,
+)
 MULTITALK = Model(
     name="multitalk.safetensors",
     url=f"{HUGGING_FACE}/MeiGen-AI/MeiGen-MultiTalk/resolve/main/multitalk.safetensors",

@@ -119,6 +119,28 @@ others on the one for low noise. The *report* of the sampler names them.
 Press **Run**. The mp4 is saved in `output/video`.
 """
 
+PLAIN_CHANGE_NOTE = """\
+WAN alone, with ComfyUI's own sampler: the picture moves and nobody talks. The model has an audio \
+part, which stays out of this. To let the person talk, open one of the graphs for a talking avatar.
+
+1. Choose the **picture**, write the **prompt**: what moves, and how.
+2. *width*, *height*: multiples of 16 in the shape of the picture. *length*: 81 frames are 5 \
+seconds.
+3. *steps*, *cfg* and *sampler_name* are those of ComfyUI's own template.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+TEXT_TO_TALKING_CHANGE_NOTE = """\
+1. Choose a **voice**, write the **prompt**: who is seen, where, in what light. It makes the first \
+picture and the video.
+2. *width*, *height*: of the picture; the video follows its shape.
+3. Another *seed* in *First picture* is another person. That of MultiTalk Sampler moves the same \
+one otherwise.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
 QUALITY_CHANGE_NOTE = """\
 1. Choose **picture** and **voice**. The sound gives the length.
 2. **Prompt**: what the scene looks like, and what to avoid.

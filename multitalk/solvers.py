@@ -81,8 +81,8 @@ def describe_solver(settings: RunSettings) -> list[str]:
     notes = []
     if sampler in OTHER_NOISE:
         notes.append(
-            f"sampler {sampler} mixes in noise as models of another kind need it, and leaves some "
-            "in the picture: euler_ancestral suits WAN"
+            f"sampler {sampler}: its noise is that of models of another kind, and some stays in "
+            "the picture, more with more steps; euler_ancestral suits WAN"
         )
     fall = _sharpest_fall(settings)
     if sampler.startswith(LOOKING_BACK) and fall < SHARP_FALL:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.v0_0_2 import io, ui
 
 from ..multitalk.config import LOUDNESS_LUFS, MAX_SPEAKERS
 from ..multitalk.sound.audio import measure_mix, parse_offsets, place_tracks, start_times

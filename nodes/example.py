@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.v0_0_2 import io, ui
 from PIL import Image, ImageOps
 
 from ..multitalk.sound.audio import Sound

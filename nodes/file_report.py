@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.v0_0_2 import io, ui
 
 from .host import file_stamps, find_file, list_files
 from .values import check_names

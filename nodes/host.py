@@ -16,7 +16,7 @@ import folder_paths
 import psutil
 import torch
 from comfy.cli_args import args
-from comfy_api.latest import io, ui
+from comfy_api.v0_0_2 import io, ui
 from comfy_execution.graph_utils import is_link
 from torch import Tensor
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import comfy.model_patcher
 import folder_paths
-from comfy_api.latest import io
+from comfy_api.v0_0_2 import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from .host import (

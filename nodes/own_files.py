@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import folder_paths
-from comfy_api.latest import io
+from comfy_api.v0_0_2 import io
 
 from ..multitalk.sound.audio import Sound
 from .sounds import read_sound

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import comfy.utils
 import latent_preview
 from comfy_api import feature_flags
-from comfy_api.latest import ui
+from comfy_api.v0_0_2 import ui
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 from PIL import Image

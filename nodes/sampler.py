@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import folder_paths
-from comfy_api.latest import InputImpl, io
+from comfy_api.v0_0_2 import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
 from .host import PREFIX, graph_metadata

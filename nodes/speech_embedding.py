@@ -11,7 +11,7 @@ from typing import Any
 import comfy.model_management
 import comfy.model_patcher
 import torch
-from comfy_api.latest import io
+from comfy_api.v0_0_2 import io
 
 from ..multitalk.config import LOUDNESS_LUFS
 from ..multitalk.sound.audio import Sound, place_tracks

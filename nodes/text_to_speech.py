@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import comfy.utils
-from comfy_api.latest import io
+from comfy_api.v0_0_2 import io
 
 from .host import file_stamps, list_voice_models, preview_picture
 from .progress import Waiting

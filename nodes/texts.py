@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import comfy.model_management
-from comfy_api.latest import io, ui
+from comfy_api.v0_0_2 import io, ui
 from comfy_execution.utils import get_executing_context
 
 Node = TypeVar("Node", bound=type[io.ComfyNode])

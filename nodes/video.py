@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import comfy.model_management
 import folder_paths
-from comfy_api.latest import InputImpl, Types, io
+from comfy_api.v0_0_2 import InputImpl, Types, io
 from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE

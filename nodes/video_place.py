@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.v0_0_2 import io, ui
 
 from ..multitalk.config import FRAME_RATE
 from ..multitalk.sound.audio import Sound

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import comfy.samplers
-from comfy_api.latest import io
+from comfy_api.v0_0_2 import io
 
 from ..multitalk.config import (
     COLOR_REFERENCES,

@@ -89,7 +89,7 @@ def test_levels_that_work_pass(settings):
         (run("dpmpp_2m"), "one of these 4 steps is tiny, .*: schedule auto or even suits it"),
         (run("uni_pc"), "looks back at earlier steps"),
         (run("uni_pc", sigmas=SHARP), "the connected noise levels fall to 2% in one step"),
-        (run("ddpm"), "mixes in noise as models of another kind need it"),
+        (run("ddpm"), "its noise is that of models of another kind"),
         (run("dpmpp_2m", schedule="even"), None),
         (run("dpmpp_2m", sigmas=(1.0, 0.0)), None),
         (run("dpmpp_2m", sigmas=EARLY), None),

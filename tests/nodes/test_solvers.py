@@ -178,7 +178,7 @@ def test_noise_of_another_kind_grows_with_the_steps(bench):
     for name in OTHER_NOISE:
         few, many = settings(name, "auto"), settings(name, "auto", 3 * STEPS)
         assert distance(bench, many, in_order=True) > 1.4 * distance(bench, few, in_order=True)
-        assert "mixes in noise as models of another kind need it" in describe_solver(few)[0]
+        assert "its noise is that of models of another kind" in describe_solver(few)[0]
 
 
 @pytest.mark.parametrize("name", ["dpmpp_sde", "dpmpp_2m_sde"])

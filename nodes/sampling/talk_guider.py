@@ -36,7 +36,7 @@ from .guidance_hooks import (
     passes_of,
     possible_passes,
 )
-from .lean_block import install_lean_blocks
+from .lean_block import ONE_BEGINNING, begin_as_one, install_lean_blocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +119,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         )
         self._add_tokens(parts[device], device, dtype)
         blocks = self.inner_model.diffusion_model.blocks
+        one = begin_as_one(self.model_options, self.conds)
+        self.model_options["transformer_options"][ONE_BEGINNING] = one
         self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
         if self._cache is not None:
             sigmas: Tensor = args[1]

@@ -19,6 +19,7 @@ from ...multitalk.guidance import GuidancePlan
 from ...multitalk.schedule import noise_levels
 from ...multitalk.settings import RunSettings
 from ..progress import StepProgress
+from .attention_choice import AttentionChoice
 from .block_cache import RunCache
 from .economy import Economy
 from .finite import OF_CLIP, advise_network
@@ -77,6 +78,7 @@ def window_denoiser(
     guidance: GuidancePlan,
     cache: RunCache | None,
     economy: Economy,
+    attention: AttentionChoice | None = None,
 ) -> Callable[[WindowRequest], Tensor]:
     """The engine's `denoise`, to raw latents [1, 16, T, h, w]: one host sampling run per window.
 
@@ -98,6 +100,7 @@ def window_denoiser(
             motion=request.motion,
             cache=cache,
             single_passes=economy.single_passes,
+            attention=attention,
         )
         show, watch = progress.callback(request.index), StepWatch()
 

@@ -34,6 +34,7 @@ from ...multitalk.runs.writer import Writer
 from ...multitalk.settings import RunSettings, plan_video
 from ..host import GIB, free_memory, memory_peak, start_memory_peak
 from ..progress import StepProgress, send_text
+from .attention_choice import AttentionChoice
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
@@ -249,6 +250,7 @@ class VideoRun:
                 guidance=self._guidance,
                 cache=self._cache,
                 economy=economy,
+                attention=AttentionChoice(self.folder, economy.note_once),
             ),
             device=inputs.model.load_device,
         )

@@ -80,6 +80,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object so that it is either whole or not there."""
+    write_file(path, json.dumps(value).encode())
+
+
 def pack_state(state: WindowState) -> bytes:
     """The state of a window as a safetensors file, exact."""
     from safetensors.torch import save

@@ -8,7 +8,7 @@ The patches are functions and hold nothing; what belongs to one call lies in tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import comfy.model_base
 import comfy.patcher_extension
 import torch
 from comfy.ldm.flux.math import apply_rope1
-from comfy.ldm.modules.attention import optimized_attention
+from comfy.ldm.modules import attention as kernels
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
@@ -44,6 +44,8 @@ KEY = "multitalk"  # attachment, additional model and wrapper
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
 RUN = "multitalk_run"  # transformer_options: what holds for a window
 CALL = "multitalk_call"  # transformer_options: what holds for one forward
+OVERRIDE = "optimized_attention_override"  # the host's name in transformer_options
+LOSSY_KERNELS = ("sage", "sage3", "comfy_kitchen_int8")  # of the host's: 8 bits and fewer
 IMAGE_TOKENS = "multitalk_image_tokens"  # transformer_options: rows of the picture before the text
 
 # What the audio part can be attached to: the host's class and channels of the patch embedding.
@@ -103,11 +105,29 @@ class AudioCall:
         return self.front * (length // (self.front + self.tokens.shape[1]))
 
 
+def registered_kernels() -> dict[str, Callable[..., Tensor]]:
+    """Attention kernels of the host by its names for them."""
+    return getattr(kernels, "REGISTERED_ATTENTION_FUNCTIONS", {})
+
+
+def exact_kernel() -> Callable[..., Tensor]:
+    """The host's attention if that is exact, else torch's.
+
+    Asking for no low precision is not enough: some kernels do not listen, or only in float32.
+    """
+    used = kernels.optimized_attention
+    if any(registered_kernels().get(name) is used for name in LOSSY_KERNELS):
+        return kernels.attention_pytorch
+    return used
+
+
 def exact_attention(transformer_options: dict[str, Any]) -> Attention:
-    """The host's attention, [B, N, L, D], never in low precision."""
+    """The host's attention, [B, N, L, D], never in low precision, nor by a kernel of others."""
+    ours = getattr(transformer_options.get(OVERRIDE), "exact", False)
+    options = transformer_options if ours else None
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return optimized_attention(
+        return exact_kernel()(
             q,
             k,
             v,
@@ -115,7 +135,7 @@ def exact_attention(transformer_options: dict[str, Any]) -> Attention:
             skip_reshape=True,
             skip_output_reshape=True,
             low_precision_attention=False,
-            transformer_options=transformer_options,
+            transformer_options=options,
         )
 
     return attend

@@ -21,6 +21,7 @@ from ...multitalk.schedule import noise_levels
 from ...multitalk.settings import RunSettings
 from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress
+from .attention_choice import AttentionChoice
 from .block_cache import RunCache
 from .control import ControlWindows
 from .economy import Economy
@@ -84,6 +85,7 @@ def window_denoiser(
     guidance: GuidancePlan,
     cache: RunCache | None,
     economy: Economy,
+    attention: AttentionChoice | None = None,
 ) -> Callable[[WindowRequest], Tensor]:
     """The engine's `denoise`, to raw latents [1, 16, T, h, w]: one host sampling run per window.
 
@@ -108,6 +110,7 @@ def window_denoiser(
             end=request.end_latents,
             cache=cache,
             single_passes=economy.single_passes,
+            attention=attention,
         )
         show, watch = progress.callback(request.index), StepWatch()
 

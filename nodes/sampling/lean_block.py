@@ -8,7 +8,7 @@ matrix runs, and the feed-forward takes half of the tokens at a time: 2.1 instea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -16,12 +16,18 @@ import torch
 from comfy.ldm.flux.math import apply_rope1
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.ldm.wan import model as wan
+from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import TORCH_COMPILE_KWARGS
 from torch import Tensor, nn
 
-from ..loading.audio_hooks import IMAGE_TOKENS
+from ..loading.audio_hooks import IMAGE_TOKENS, KEY, TOKENS, place_tokens
 
 FEED_FORWARD_PARTS = 2  # hidden values are 2.7 times as wide as tokens, and lie there twice
+ONE_BEGINNING = "multitalk_one_beginning"  # transformer_options: passes differ after block 0 begins
+# What tells passes apart later than that, and what gives them other latents or weights.
+_LATER = {"c_crossattn", "clip_fea", "c_concat", TOKENS}
+_OTHER = {"area", "mask", "hooks", "control", "gligen"}
+_WRAP = WrappersMP.APPLY_MODEL, WrappersMP.DIFFUSION_MODEL
 _CROSS_ATTENTIONS = (wan.WanI2VCrossAttention, wan.WanT2VCrossAttention)
 _PARTS = {"norm1", "self_attn", "norm3", "cross_attn", "norm2", "ffn"}
 
@@ -42,6 +48,29 @@ def install_lean_blocks(model_options: dict[str, Any], blocks: Sequence[nn.Modul
     for index, block in enumerate(blocks):
         replace["double_block", index] = _lean(block, first=index == 0)
     return True
+
+
+def begin_as_one(
+    model_options: dict[str, Any], conds: Mapping[str, Sequence[dict[str, Any]]]
+) -> bool:
+    """Whether all passes give the first block the same tokens; text and audio come after it.
+
+    Not where another node wraps the network: it may change the latents of one pass.
+    """
+    rows = [row for pass_rows in conds.values() for row in pass_rows]
+    wrappers = model_options["transformer_options"].get("wrappers", {})
+    wrapped = [name for kind in _WRAP for name, found in wrappers.get(kind, {}).items() if found]
+    plain = "model_function_wrapper" not in model_options and {*wrapped} <= {KEY}
+    return (
+        plain
+        and len(rows) == len(conds)
+        and all(
+            row["model_conds"].keys() <= _LATER
+            and not _OTHER & {name for name, value in row.items() if value is not None}
+            and all(row.get(n) is rows[0].get(n) for n in ("concat_latent_image", "concat_mask"))
+            for row in rows
+        )
+    )
 
 
 def changed_blocks(model_options: dict[str, Any], blocks: Sequence[nn.Module]) -> bool:
@@ -78,9 +107,20 @@ def _lean(block: Any, *, first: bool) -> Any:
         if not usual or IMAGE_TOKENS not in options or torch.is_grad_enabled():
             return extra["original_block"](args)
         del x  # a patch may put another in its place, and then nothing may hold this one
-        return {"img": _run_block(block, _own_tokens(args["img"], first), args, options)}
+        once = first and _are_alike(args["img"], options)
+        return {"img": _run_block(block, _own_tokens(args["img"], first), args, options, once)}
 
     return run
+
+
+def _are_alike(x: Tensor, options: dict[str, Any]) -> bool:
+    """Whether the rows of the first block are passes that begin as one, and nobody else looks."""
+    watching = options.get("patches", {}).get("attn1_patch", ())
+    return (
+        bool(options.get(ONE_BEGINNING))
+        and 1 < len(x) == len(options.get("cond_or_uncond", ()))
+        and all(patch is place_tokens for patch in watching)
+    )
 
 
 def _own_tokens(x: Tensor, first: bool) -> Tensor:
@@ -88,12 +128,15 @@ def _own_tokens(x: Tensor, first: bool) -> Tensor:
     return x.clone(memory_format=torch.contiguous_format) if first else x.contiguous()
 
 
-def _run_block(block: Any, x: Tensor, args: dict[str, Any], options: dict[str, Any]) -> Tensor:
-    """The block on tokens [B, L, dim], which are changed."""
+def _run_block(
+    block: Any, x: Tensor, args: dict[str, Any], options: dict[str, Any], once: bool
+) -> Tensor:
+    """The block on tokens [B, L, dim], which are changed; `once`: all rows attend as the first."""
     patches = options.get("patches", {})
     own = comfy.model_management.cast_to(block.modulation, dtype=x.dtype, device=x.device)
     shift, scale, gate, late_shift, late_scale, late_gate = (own[:, None] + args["vec"]).unbind(2)
-    y = _attend_self(block, x, (shift, scale), args["pe"], options)
+    rows = 1 if once else len(x)
+    y = _attend_self(block, x[:rows], (shift[:rows], scale[:rows]), args["pe"], options)
     x.addcmul_(y, gate)
     del y
     x.add_(_attend_context(block, x, args["txt"], options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ from ..loading.audio_hooks import (
     attached_audio,
     base_kind,
 )
+from .attention_choice import AttentionChoice
 from .block_cache import RunCache, install_cache, replacements
 from .end_image import PinnedEnd
 from .guidance_hooks import (
@@ -45,7 +47,7 @@ from .guidance_hooks import (
     passes_of,
     possible_passes,
 )
-from .lean_block import install_lean_blocks
+from .lean_block import ONE_BEGINNING, begin_as_one, install_lean_blocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,10 +75,11 @@ class TalkGuider(comfy.samplers.CFGGuider):
         end: Tensor | None = None,
         cache: RunCache | None = None,
         single_passes: bool = False,
+        attention: AttentionChoice | None = None,
     ) -> None:
         super().__init__(model)
         attached_audio(model)
-        self._single_passes = single_passes
+        self._single_passes, self._attention = single_passes, attention
         self._audio, self._plan, self._motion, self._cache = audio, guidance, motion, cache
         self._guidance = Guidance(guidance)
         self._steps: StepCache | None = None
@@ -134,7 +137,16 @@ class TalkGuider(comfy.samplers.CFGGuider):
             marked_blocks=len(blocks) if base_kind(self.model_patcher) == "control" else 0,
         )
         self._add_tokens(parts[device], device, dtype)
+        one = begin_as_one(self.model_options, self.conds)
+        self.model_options["transformer_options"][ONE_BEGINNING] = one
         self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
+        if self._attention is not None:
+            network = self.inner_model.diffusion_model
+            tokens = noise[0, 0].numel() // math.prod(network.patch_size)
+            like = torch.empty(0, device=device, dtype=dtype)
+            self._attention.install(
+                self.model_options, (tokens, network.dim // network.num_heads), like
+            )
         if self._cache is not None:
             sigmas: Tensor = args[1]
             self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))

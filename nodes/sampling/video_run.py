@@ -35,6 +35,7 @@ from ...multitalk.settings import RunSettings, plan_video
 from ..host import GIB, free_memory, memory_peak, start_memory_peak
 from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress, send_text
+from .attention_choice import AttentionChoice
 from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, window_denoiser
 from .economy import Economy
@@ -258,6 +259,7 @@ class VideoRun:
                 guidance=self._guidance,
                 cache=self._cache,
                 economy=economy,
+                attention=AttentionChoice(self.folder, economy.note_once),
             ),
             join_embeddings=join_embeddings if joins_pictures(inputs.model) else None,
             device=inputs.model.load_device,

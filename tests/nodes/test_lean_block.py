@@ -39,10 +39,10 @@ def routing_of(part):
     return Routing(token_masks=masks, key_rotation=rotation(keys, 64), axis=axis)
 
 
-def velocity(talking, *, speakers, lean, batch=1, picture=True):
+def velocity(talking, *, speakers, lean, batch=1, picture=True, one=None):
     """One forward, and the options that it had."""
     from pack.nodes.loading import audio_hooks
-    from pack.nodes.sampling.lean_block import install_lean_blocks
+    from pack.nodes.sampling.lean_block import ONE_BEGINNING, install_lean_blocks
 
     part = talking.get_additional_models_with_key(audio_hooks.KEY)[0].model
     network, device = talking.model.diffusion_model, torch.device("cpu")
@@ -63,6 +63,9 @@ def velocity(talking, *, speakers, lean, batch=1, picture=True):
         return torch.randn(batch, *shape, generator=random)
 
     x, text, clip = draw(36, *GRID), draw(16, 64), draw(5, 32) if picture else None
+    if one is not None:
+        x = x[:1].expand(batch, -1, -1, -1, -1)
+        options |= {"cond_or_uncond": list(range(batch)), ONE_BEGINNING: one}
     tokens = draw(speakers, GRID[0], 4, 32)
     timestep = torch.full((batch,), 500.0)
     with torch.inference_mode():
@@ -76,6 +79,54 @@ def test_lean_blocks_give_the_same_velocity(talking, speakers, batch, picture):
     expected = velocity(talking, lean=False, **how)
     out = velocity(talking, lean=True, **how)
     assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("speakers", [1, 2])
+def test_passes_of_a_step_share_the_self_attention_of_the_first_block(talking, speakers):
+    from pack.nodes.sampling import lean_block
+
+    how = {"speakers": speakers, "batch": 3}
+    expected = velocity(talking, lean=False, one=False, **how)
+    seen, attend = [], lean_block.optimized_attention
+
+    def watched(q, *args, **kwargs):
+        seen.append(len(q))
+        return attend(q, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lean_block, "optimized_attention", watched)
+        out = velocity(talking, lean=True, one=True, **how)
+        assert seen == [1, 3, 3, 3, 3, 3, 3, 3, 3]  # self, picture, text of three blocks
+        seen.clear()
+        velocity(talking, lean=True, one=False, **how)
+        assert seen == 9 * [3]
+    assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+
+
+@pytest.mark.usefixtures("host")
+def test_passes_begin_as_one_unless_something_tells_them_apart():
+    from pack.nodes.sampling.lean_block import begin_as_one
+
+    latent, mask = torch.zeros(1), torch.ones(1)
+
+    def one(*, wrappers=None, function=None, models=(), **changes):
+        row = {"concat_latent_image": latent, "concat_mask": mask}
+        row["model_conds"] = dict.fromkeys(("c_crossattn", "clip_fea", "c_concat", *models))
+        options = {"transformer_options": {"wrappers": wrappers or {}}}
+        if function is not None:
+            options["model_function_wrapper"] = function
+        conds = {"full": [row], "negative": [{**row, **changes}], "bare": [row]}
+        return begin_as_one(options, conds)
+
+    assert one()
+    assert one(cross_attn=latent, area=None, wrappers={"diffusion_model": {"multitalk": [print]}})
+    assert not one(concat_latent_image=latent.clone())
+    assert not one(area=(1, 2, 3, 4))
+    assert not one(models=("reference_latent",))
+    assert not one(function=print)
+    assert not one(wrappers={"apply_model": {"another": [print]}})
+    two = {"model_conds": {}}
+    assert not begin_as_one({"transformer_options": {}}, {"full": [two, two], "negative": []})
 
 
 @pytest.mark.parametrize("lean", [False, True])

@@ -1,11 +1,12 @@
 """One step at the size of the released models, counted on a card that is not there.
 
     python tools/bench/real_size.py [--height 640] [--width 640] [--speakers 1] [--blocks 40]
-        [--text 5] [--audio 4] [--peak] [--json] [--colors] [--vae]
+        [--text 5] [--audio 4] [--together] [--peak] [--json] [--colors] [--vae]
 
 The host's own network and sampler with the pack's audio part and guider, at width 5120, 81 frames,
-in bfloat16; see fake_card.py. Each guidance pass runs by itself. Four blocks are enough for the
-peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory there.
+in bfloat16; see fake_card.py. Each guidance pass runs by itself, or with `--together` in one batch
+with those of its kind, as on a card with room; `--speakers 1 2` counts both. Four blocks are enough
+for the peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory.
 `--colors` counts the color match of a window instead, of frames that lie on the host; `--vae` the
 host's VAE: it decodes a window, and encodes one, nine and 25 frames and all of them.
 """
@@ -113,7 +114,7 @@ def make_denoiser(model, options):
         image=torch.zeros(1, 1, 1, 3), cast=None,
     )  # fmt: skip
     economy = Economy(torch.device("cpu"), 2)
-    economy.single_passes = True
+    economy.single_passes = not options.together
     denoise = window_denoiser(
         inputs,
         settings,
@@ -220,8 +221,10 @@ def count_vae(options):
 def main():
     """Count and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    for name, default in (("height", 640), ("width", 640), ("speakers", 1), ("blocks", 40)):
+    for name, default in (("height", 640), ("width", 640), ("blocks", 40)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--speakers", type=int, default=[1], nargs="+")
+    parser.add_argument("--together", action="store_true")
     parser.add_argument("--text", type=float, default=5.0)
     parser.add_argument("--audio", type=float, default=4.0)
     parser.add_argument("--peak", action="store_true")
@@ -230,21 +233,28 @@ def main():
     parser.add_argument("--vae", action="store_true")
     options = parser.parse_args()
     if options.colors:
-        step, passes = count_match(options), []
-    elif options.vae:
-        start()
-        step, *passes = count_vae(options)
-    else:
-        roots = start()
+        show(options, count_match(options))
+        return
+    roots = start()
+    if options.vae:
+        show(options, *count_vae(options))
+        return
+    for speakers in options.speakers:
+        options.speakers = speakers
         step, passes = count_step(options, roots if options.peak else ())
-    for counts in (step, *passes):
+        show(options, step, *passes)
+
+
+def show(options, *found):
+    """Print counts: of everything, then of passes or parts."""
+    for counts in found:
         if options.json:
             numbers = {name: n for name, n in vars(counts).items() if isinstance(n, int)}
             print(json.dumps(numbers))
         else:
-            tell("all" if counts is step else "pass", counts)
+            tell("all" if counts is found[0] else "pass", counts)
         if options.peak:
-            held = counts.at_peak[: 0 if counts is step else 12]
+            held = counts.at_peak[: 0 if counts is found[0] else 12]
             lines = [f"    {size / 1e6:9.1f} MB {place}" for size, place in held]
             print("\n".join([*lines, *(f"    copied {what}" for what in counts.copied)]))
 

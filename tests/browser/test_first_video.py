@@ -46,9 +46,10 @@ class Hand:
     def __init__(self, page):
         self.page = page
         self.actions = 0
+        page.set_default_timeout(90_000)  # a run may have the computer for itself
 
     def click(self, place):
-        place.click(timeout=20_000)
+        place.click()
         self.actions += 1
 
     def drop(self, *files):
@@ -123,7 +124,7 @@ def test_an_app_is_three_clicks_from_the_templates(editor, name):
     hand.open_template(name)
     make_quick(page, name)
     hand.click(page.get_by_label("Enter app mode"))
-    page.get_by_role("button", name="Skip").click(timeout=10_000)  # the greeting, once per person
+    page.get_by_role("button", name="Skip").click()  # the greeting, once per person
     hand.click(page.locator("button:has([data-testid=linear-run-button-icon])"))
     assert ends_with_a_player(editor)["width"] == 64
     assert hand.actions == 3

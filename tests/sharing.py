@@ -1,9 +1,9 @@
 """Which tests run in one process when several share the suite, and what begins first.
 
-A start of ComfyUI costs 10 to 20 seconds of computing. Files that ask the same running ComfyUI over
-HTTP, or read the same random models, stay together; a process that has the host inside takes other
-files that need it, and one that has not leaves them to it. What takes longest begins first, so that
-no process waits for another at the end.
+A start of ComfyUI costs 10 to 20 seconds of computing. Files that ask a running ComfyUI over HTTP,
+or read the same random models, stay together; a process that has the host inside, or that forks
+hosts from one with the libraries, takes other files that need it, and one that has not leaves them
+to it. What takes longest begins first, so that no process waits for another at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xdist.scheduler import LoadFileScheduling
 GROUPS = (
     ("server", "server", r"tests/host/test_(api_run|blueprints|graphs|mutations)\.py"),
     ("layouts", "host", r"tests/nodes/test_layout"),
-    ("studio", "studio", r"tests/host/test_(kills|server)\.py"),
+    ("studio", "server", r"tests/host/test_(kills|server)\.py"),
 )
 HOST = re.compile(r"tests/(nodes|lab|toy)/|tests/test_goldens\.py|tests/weights/test_host")
 # Single files that take longest, dearest first.

@@ -8,21 +8,35 @@ import pytest
 
 from pack.tools.bench.kills import Studio
 from pack.tools.host.client import HostProcess, HostSettings
+from pack.tools.host.forks import Nursery, can_fork
+from pack.tools.host.process import Start, begin
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Begins hosts; they share the imports of libraries where the system can do that."""
+    if not can_fork():
+        yield begin
+        return
+    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
+        yield nursery.start
+
+
+@pytest.fixture(scope="session")
+def server(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     """A host with this pack and the predictable cache; `address` and `base` say where."""
     settings = HostSettings(
-        base=tmp_path_factory.mktemp("server"), arguments=("--cache-classic", "--verbose", "INFO")
+        base=tmp_path_factory.mktemp("server"),
+        arguments=("--cache-classic", "--verbose", "INFO"),
+        start=start,
     )
     with HostProcess(settings) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def studio(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A host without a cache, which one file kills and another uses as it is then."""
-    made = Studio(tmp_path_factory.mktemp("studio"))
+    made = Studio(tmp_path_factory.mktemp("studio"), start)
     yield made
     made.stop()

@@ -72,11 +72,14 @@ def test_blueprint_runs_with_the_toy(name, listed, client):
     workflow = listed[name]
     (node,) = workflow["nodes"]
     example = {"class_type": "MultiTalkExample", "inputs": {"scene": "one_speaker"}}
-    outside = {"picture": ["example", 0], "voice": ["example", 1]}
+    trim = {"audio": ["example", 1], "start_index": 0.2, "duration": 0.6}
+    short = {"class_type": "TrimAudioDuration", "inputs": trim}
+    outside = {"picture": ["example", 0], "voice": ["short", 0]}
     for slot in node["inputs"]:
         slot["link"] = slot["name"] if slot["name"] in outside else None
     (part,) = subgraphs(workflow).values()
-    prompt = expand(node, part, outside.__getitem__, schemas) | {"example": example}
+    prompt = expand(node, part, outside.__getitem__, schemas)
+    prompt |= {"example": example, "short": short}
     gone = [key for key, entry in prompt.items() if entry["class_type"] in NOT_IN_TOY]
     prompt = {key: entry for key, entry in prompt.items() if key not in gone}
     for entry in prompt.values():

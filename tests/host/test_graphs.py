@@ -68,7 +68,12 @@ MORE_NODES = {
 }
 THUMBNAIL_BYTES = 60_000
 FRAME_RATE = 25
-QUICK = ("toy_two_speakers_boxes", "toy_long_video", "toy_end_image")  # one step
+QUICK = (
+    "toy_two_speakers",
+    "toy_two_speakers_boxes",
+    "toy_long_video",
+    "toy_end_image",
+)  # one step
 FULL_SIZE = ("toy_one_speaker",)  # the toy's VAE is what a run waits for
 SMALL = {"size.width": 48, "size.height": 32}
 AAC_SAMPLES = 1024

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import collections
 import copy
+import functools
 import json
 import random
 
@@ -28,8 +29,11 @@ OWN = '  File "/base/custom_nodes/multitalk-nodes/{}", line {}, in f\n    x\n'
 HOST = '  File "/host/execution.py", line 1, in execute\n    x\n'
 
 
+shared_bases = functools.cache(bases)  # a mutation leaves them as they are
+
+
 def made(number, seed=SEED):
-    graphs = bases()
+    graphs = shared_bases()
     chance = random.Random(f"{seed}:{number}")
     name = chance.choice(list(graphs))
     return graphs[name], mutate(graphs[name], chance)

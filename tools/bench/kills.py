@@ -16,7 +16,7 @@ from typing import Any
 
 from pack.tools.host.client import Event, HostClient
 from pack.tools.host.environment import has_bf16
-from pack.tools.host.process import HostProcess, HostSettings
+from pack.tools.host.process import HostProcess, HostSettings, Start, begin
 from pack.tools.host.prompts import TOY, node, sampler_inputs
 
 WINDOWS, STEPS = 6, 2
@@ -31,7 +31,7 @@ def killed_prompt() -> dict[str, Any]:
         preset__steps=STEPS,
         size__width=64,
         size__height=48,
-        window=17,
+        window=9,
         overlap=5,
         keep_progress=True,
         keep_finished=True,
@@ -41,7 +41,7 @@ def killed_prompt() -> dict[str, Any]:
         "model": "model", "vae": "vae", "image": "example", "speech": "speech", "masks": "speakers",
     }  # fmt: skip
     trimmed = {
-        f"trim_{n}": node("TrimAudioDuration", audio=["example", n], start_index=0.2, duration=1.35)
+        f"trim_{n}": node("TrimAudioDuration", audio=["example", n], start_index=0.2, duration=0.5)
         for n in (1, 2)
     }
     return {
@@ -84,13 +84,14 @@ class Finished:
 class Studio:
     """A host that is killed and started again; the run folder is looked at in between."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, start: Start = begin) -> None:
         """Prepare; nothing runs yet.
 
         Args:
             base: Base folder of the host.
+            start: Begins the host's process.
         """
-        self.base, self._host = base, None
+        self.base, self._start, self._host = base, start, None
         self._bf16 = has_bf16(Path(sys.executable))
         self.prompt = killed_prompt()
 
@@ -98,7 +99,9 @@ class Studio:
         """The running host, started if there is none."""
         if self._host is None or not self._host.is_running():
             self._host = HostProcess(
-                HostSettings(base=self.base, arguments=ARGUMENTS, bf16_vae=self._bf16)
+                HostSettings(
+                    base=self.base, arguments=ARGUMENTS, bf16_vae=self._bf16, start=self._start
+                )
             )
             self._host.start()
         return self._host
@@ -172,7 +175,7 @@ def one_kill(studio: Studio, expected: Finished, random_numbers: random.Random) 
         Moment, windows kept, windows made after, and whether all bits are equal.
     """
     steps = random_numbers.randrange(1, WINDOWS * STEPS + 1)
-    seconds = random_numbers.uniform(0.0, 1.5)
+    seconds = random_numbers.uniform(0.0, 0.8)  # one or two windows
     running = studio.kill_after(steps, seconds)
     kept = studio.kept_windows()
     again = studio.finish()

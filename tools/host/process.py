@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -18,6 +18,7 @@ from typing import IO
 from pack.workflows.api.failures import HostError
 
 from .environment import ROOT, find_checkout
+from .forks import Fork
 from .launch import EXIT_GRACE_SECONDS, FOLLOW_PARENT
 from .pins import read_pins
 
@@ -25,6 +26,24 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 PACK_NAME = "multitalk-nodes"
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models", "home")
 LOG_TAIL_LINES = 20
+
+Process = subprocess.Popen[bytes] | Fork
+Start = Callable[[list[str], dict[str, str], IO[bytes]], Process]
+"""Of command, environment and log."""
+
+
+def begin(command: list[str], environment: dict[str, str], log: IO[bytes]) -> Process:
+    """Start a process whose output goes into the log."""
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        # Ctrl-C is ours: `stop` passes it on once.
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +72,8 @@ class HostSettings:
     """Accept a ComfyUI of another version than the pinned one."""
     start_seconds: float = 240.0
     """How long the start may take."""
+    start: Start = begin
+    """Begins the process; a fork of `forks.Nursery` is there sooner."""
 
 
 def free_port() -> int:
@@ -125,7 +146,7 @@ class HostProcess:
         self.base = settings.base.resolve()
         self.log = self.base / "host.log"
         self.address = f"127.0.0.1:{settings.port or free_port()}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._log_file: IO[bytes] | None = None
 
     def __enter__(self) -> HostProcess:
@@ -191,16 +212,7 @@ class HostProcess:
         for folder in self.settings.packs:
             _link(self.base / "custom_nodes" / link_name(folder), folder.resolve())
         self._log_file = self.log.open("wb")
-        self._process = subprocess.Popen(
-            self.command(),
-            env=self.environment(),
-            stdin=subprocess.PIPE,
-            stdout=self._log_file,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C is ours: `stop` passes it on once.
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        self._process = self.settings.start(self.command(), self.environment(), self._log_file)
         try:
             self._check(self._wait_ready())
         except BaseException:

@@ -81,5 +81,6 @@ def editor(running: HostProcess, mode: str) -> Iterator[Editor]:
         with screenshots.open_editor(running.address, report, focus=False) as page:
             opened: Page = page
             opened.set_viewport_size(VIEW)
+            opened.set_default_timeout(90_000)  # the run may have the computer for itself
             yield Editor(opened, client)
     assert report.problems == []

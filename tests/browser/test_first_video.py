@@ -46,7 +46,6 @@ class Hand:
     def __init__(self, page):
         self.page = page
         self.actions = 0
-        page.set_default_timeout(90_000)  # a run may have the computer for itself
 
     def click(self, place):
         place.click()

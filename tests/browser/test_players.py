@@ -20,6 +20,7 @@ def test_toy_graph_ends_with_a_player_that_plays(editor, name):
     editor.load(name, SHORT.get(name, QUICK))
     assert editor.players() == []
     editor.run()
+    editor.wait_for_player()
     (before,) = editor.players()
     (after,) = editor.play()
     assert before["error"] is None

@@ -112,6 +112,14 @@ def fault(kind, field, value=None, config=None, details=""):
         (fault("invalid_input_type", "fps", "a", ["INT", {}]), 'fps is "a"; it takes INT'),
         (fault("required_input_missing", "fps"), "fps is missing"),
         (fault("custom_validation_failed", "a", details="a - a is wrong."), "a is wrong"),
+        (
+            fault(
+                "custom_validation_failed",
+                "audio",
+                details="audio - Invalid audio file: no sound is chosen yet. Choose one.",
+            ),
+            "no sound is chosen yet. Choose one",
+        ),
         (fault("new_kind", "fps", details="of a\nnew  host"), "raw (of a new host)"),
         ({"type": "new_kind"}, "no reason given"),
     ],

@@ -27,6 +27,7 @@ FOLDERS = {  # below models, of inputs that name a file
     "model": "kokoro",
 }
 NOT_THERE = ("Invalid image file", "Invalid audio file", "Invalid video file")  # the host's loaders
+UNCHOSEN = " is chosen yet"  # of a sentence in the place of an empty choice
 
 
 class Fault(NamedTuple):
@@ -131,13 +132,19 @@ def _words(kind: str, field: str, about: Mapping, fault: Mapping) -> str:
         "invalid_input_type": f"{field} is {given}; it takes {takes}",
         "return_type_mismatch": f"{field} takes {takes}, and {about.get('received_type')} comes in",
         "value_not_in_list": f"{field} is {given}, which is not one of its choices",
-        "custom_validation_failed": _plain(fault.get("details")).partition(" - ")[2],
+        "custom_validation_failed": _details(fault),
     }
     choices = limits.get("options") if takes == "COMBO" else takes
     if kind == "value_not_in_list" and isinstance(choices, list) and choices:
         listed = brief(", ".join(map(str, choices)), VALUE_LETTERS)
         return f"{field} is {given}; it takes {listed}"
     return (field and sentences.get(kind)) or _in_words(fault)
+
+
+def _details(fault: Mapping) -> str:
+    """What a node says of its input; of an empty choice without the host's word for a file."""
+    said = _plain(fault.get("details")).partition(" - ")[2]
+    return said.partition(": ")[2] if UNCHOSEN in said and said.startswith(NOT_THERE) else said
 
 
 def _file_of(fault: Fault) -> str:

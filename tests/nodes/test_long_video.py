@@ -12,6 +12,7 @@ import torch
 
 from pack.tests.limits import full_disk
 from pack.tests.nodes import stops
+from pack.tests.nodes.small import SMALL
 from pack.tests.nodes.stops import (
     fail_in,
     frames_of,
@@ -23,7 +24,7 @@ from pack.tests.nodes.stops import (
     runs,
     windows_begun,
 )
-from pack.tools.host.prompts import TOY, node
+from pack.tools.host.prompts import node
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 SECONDS, WINDOWS = 0.8, 4  # 20 frames: windows at 0, 4, 8 and 12
@@ -266,7 +267,7 @@ def test_vanished_input_file_loses_no_window(host, tmp_path):
 def test_times_of_model_files_do_not_count_and_their_contents_do(host, tmp_path):
     import folder_paths
 
-    model = Path(folder_paths.get_full_path_or_raise("model_patches", TOY["audio_part"]))
+    model = Path(folder_paths.get_full_path_or_raise("model_patches", SMALL["audio_part"]))
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(model.read_bytes())
     folder_paths.add_model_folder_path("model_patches", str(tmp_path))

@@ -145,12 +145,15 @@ def experts_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) 
 
 
 def end_over(words: str) -> Overlay:
-    """The sound below, and that the end is known."""
+    """That the end is known, and below the sound, or without one how far it is to there."""
 
     def draw(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
         draw_badge(canvas, words)
         if max(map(np.max, levels)) > 0:
             tracks_below(canvas, frame, levels)
+        else:
+            share = (frame + 1) / NUM_FRAMES
+            draw_windows(canvas, share, count=1, words="from frame 1 to frame 81")
 
     return draw
 

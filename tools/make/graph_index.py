@@ -73,7 +73,11 @@ INDEX = (
         app=True,
     ),
     Entry("toy_long_video", "Demo, long talking video", "lip-sync avatar, resume, no download"),
-    Entry("toy_end_image", "Demo, ends on a picture", "last frame, lip-sync avatar, no download"),
+    Entry(
+        "toy_end_image",
+        "Demo, ends on a picture",
+        "last frame, talking lip-sync avatar, no download",
+    ),
     Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
@@ -133,13 +137,13 @@ INDEX = (
     ),
     Entry(
         "multitalk_first_last_frame",
-        "First and last frame, talking",
+        "First to last frame, talking",
         "end image, FLF2V, talking lip-sync avatar, MultiTalk",
     ),
     Entry(
         "wan_first_last_frame",
-        "First and last frame, WAN",
-        "end image, FLF2V, image to video, no voice",
+        "First to last frame, WAN",
+        "end image, FLF2V, image to video, models of a talking lip-sync avatar",
     ),
     Entry(
         "wan_text_to_talking",

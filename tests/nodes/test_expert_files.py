@@ -57,10 +57,14 @@ def test_both_ways_of_loading_are_equal(host, expert_files):
 def test_report_says_which_steps_and_which_loras(host, expert_files):
     wrong = {name.replace("low_noise_", "", 1): value for name, value in ON_LOW.items()}
     wrong = {name.replace(".low_noise_", "."): value for name, value in wrong.items()}
-    result = host.run(loaded(talk(**SHORT), **ON_LOW, **wrong), host.executor())
+    prompt = loaded(talk(**SHORT), **ON_LOW, **wrong)
+    prompt["clip"] = node("TestClipVision")
+    prompt["sampler"]["inputs"]["clip_vision"] = ["clip", 0]
+    result = host.run(prompt, host.executor())
     assert result.ok, result.error
     report, said = result.outputs["sampler"][2][0], result.outputs["model"][1][0]
     assert "experts: steps 1-2 of 4 on the high-noise expert, steps 3-4 on the low-noise" in report
+    assert "clip_vision is connected, and this base has no image embedding" in report
     assert "LoRA: 8 weights changed" in report
     assert "by its name the high-noise expert; the other is called low noise" in said
     assert f"on the low-noise expert, {LOW}:\ntest_pair_low_noise.safetensors: PEFT" in said

@@ -24,7 +24,7 @@ def expert_of(name: str) -> Expert | None:
     """Which expert, or the LoRA of which, the name of a file or folder tells: HIGH, low_noise."""
     letters = name.lower()
     for form in (_BEFORE_NOISE, _ALONE):
-        told = [expert for expert in EXPERTS if re.search(form.format(expert), letters)]
+        told: list[Expert] = [row for row in EXPERTS if re.search(form.format(row), letters)]
         if len(told) == 1:
             return told[0]
     return None

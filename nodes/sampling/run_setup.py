@@ -127,7 +127,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         identity = run_identity(settings, image, cast, inputs, hidden)
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
-        *describe_experts(model, settings), *others,
+        *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
+        *others,
         *describe_end(model, has_end=end is not None, matched=matched),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), cast.speech.num_frames, hidden),
@@ -275,6 +276,13 @@ def _check_clip(model: Any, clip_vision: Any) -> None:
             "This base expects CLIP vision, and nothing is connected to clip_vision; "
             "connect clip_vision_h with the host's Load CLIP Vision."
         )
+
+
+def _describe_clip(model: Any, clip_vision: Any) -> list[str]:
+    """What is said of CLIP vision that nothing looks at."""
+    if clip_vision is None or wants_clip(model):
+        return []
+    return ["clip_vision is connected, and this base has no image embedding: it is not used"]
 
 
 def _check_pictures(image: Tensor, settings: RunSettings) -> None:

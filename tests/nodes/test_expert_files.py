@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pack.tests.nodes.stops import frames_of
 from pack.tests.nodes.test_refusals import refuse
@@ -56,10 +57,14 @@ def test_both_ways_of_loading_are_equal(host, expert_files):
 def test_report_says_which_steps_and_which_loras(host, expert_files):
     wrong = {name.replace("low_noise_", "", 1): value for name, value in ON_LOW.items()}
     wrong = {name.replace(".low_noise_", "."): value for name, value in wrong.items()}
-    result = host.run(loaded(talk(**SHORT), **ON_LOW, **wrong), host.executor())
+    prompt = loaded(talk(**SHORT), **ON_LOW, **wrong)
+    prompt["clip"] = node("TestClipVision")
+    prompt["sampler"]["inputs"]["clip_vision"] = ["clip", 0]
+    result = host.run(prompt, host.executor())
     assert result.ok, result.error
     report, said = result.outputs["sampler"][2][0], result.outputs["model"][1][0]
     assert "experts: steps 1-2 of 4 on the high-noise expert, steps 3-4 on the low-noise" in report
+    assert "clip_vision is connected, and this base has no image embedding" in report
     assert "LoRA: 8 weights changed" in report
     assert "by its name the high-noise expert; the other is called low noise" in said
     assert f"on the low-noise expert, {LOW}:\ntest_pair_low_noise.safetensors: PEFT" in said
@@ -128,3 +133,59 @@ def test_attach_refuses_what_is_no_pair(host, expert_files, low, message):
         prompt["base_2"] = node("MultiTalkAttach", model=["base", 0], audio_part=TOY["audio_part"])
     prompt["model"]["inputs"]["low_noise_model"] = ["base_2", 0]
     assert message in host.run(prompt).error["exception_message"]
+
+
+def model_of(host, **changes):
+    """The MODEL of MultiTalk Load Model."""
+    prompt = {name: row for name, row in loaded({}, **changes).items() if name == "model"}
+    prompt["end"] = node("TestShowSpeech", speech=["model", 0])
+    result = host.run(prompt)
+    assert result.ok, result.error
+    return result.outputs["model"][0][0]
+
+
+def test_both_are_quantised_alike_and_share_one_audio_part(host, expert_files):
+    from pack.nodes.loading.audio_hooks import KEY
+    from pack.nodes.loading.experts import low_noise_of
+
+    high = model_of(host, weight_dtype="int8")
+    low = low_noise_of(high).model
+    kinds = [type(m.model.diffusion_model.blocks[0].ffn[0].weight) for m in (high, low)]
+    assert kinds[0] is kinds[1]
+    assert kinds[0] is not torch.nn.Parameter
+    (one,), (other,) = (m.get_additional_models_with_key(KEY) for m in (high, low))
+    assert one.model is other.model
+    assert low not in high.get_nested_additional_models()  # the host would load both at once
+
+
+def test_one_expert_may_be_gguf_and_the_other_not(host, expert_files):
+    import folder_paths
+    from layout_writers import write_ggml
+    from safetensors import safe_open
+
+    folder = expert_files / "diffusion_models"
+    with safe_open(folder / LOW, "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        written = write_ggml(folder, state, file.metadata(), kind="Q8_0")
+    (folder / written.file).rename(path := folder / "test_low_noise_Q8_0.gguf")
+    folder_paths.filename_list_cache.clear()
+    prompt = loaded(talk(**SHORT))
+    exact = frames_of(host, prompt)
+    prompt["model"]["inputs"]["low_noise_base"] = path.name
+    found = frames_of(host, prompt)
+    path.unlink()
+    assert 0 < (found - exact).abs().max() < 0.1
+
+
+def test_first_last_frame_base_is_loaded(host, expert_files):
+    import folder_paths
+    from toy import build_base
+
+    state, metadata = build_base(clip=True)
+    state["img_emb.emb_pos"] = torch.randn(1, 514, 1280).to(torch.bfloat16)
+    path = expert_files / "diffusion_models" / "test_flf.safetensors"
+    save_file(state, path, metadata)
+    folder_paths.filename_list_cache.clear()
+    network = model_of(host, base=path.name, low_noise_base="none").model.diffusion_model
+    assert torch.equal(network.img_emb.emb_pos, state["img_emb.emb_pos"])
+    path.unlink()

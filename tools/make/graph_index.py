@@ -132,8 +132,8 @@ INDEX = (
     ),
     Entry(
         "infinitetalk_wan22",
-        "WAN 2.2, two experts",
-        "talking lip-sync avatar, lightx2v, 4 steps, InfiniteTalk",
+        "WAN22, high and low noise",
+        "WAN 2.2, two experts, talking lip-sync avatar, lightx2v, InfiniteTalk",
     ),
     Entry(
         "multitalk_first_last_frame",

@@ -57,7 +57,7 @@ def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None =
         name=name,
         nodes=(
             _example("one_speaker", A),
-            *toy_loaders((C[0], 190), (C[0], 462), (A[0], 575)),
+            *toy_loaders((C[0], 190), (C[0], 510), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             *end,
         ),
@@ -143,7 +143,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
         name=name,
         nodes=(
             _example("two_speakers", A),
-            tracks(640, ("example", "audio 1"), ("example", "audio 2")),
+            tracks(690, ("example", "audio 1"), ("example", "audio 2")),
             speakers(
                 (B[0], 125),
                 SPEAKERS_PX,
@@ -151,8 +151,8 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
                 boxes=boxes,
                 detections=None if typed else ("example", "boxes"),
             ),
-            *toy_loaders((C[0], 200), (C[0], 478), (B[0], 860)),
-            speech((C[0], 650), ("tracks", "tracks"), ENCODER),
+            *toy_loaders((C[0], 200), (C[0], 525), (B[0], 910)),
+            speech((C[0], 740), ("tracks", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),
         ),
@@ -178,10 +178,10 @@ def toy_dialogue() -> Graph:
             _example("two_speakers", A, 160, 430),
             *dialogue(695, 275, None),
             speakers(
-                (C[0], 150), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")
+                (C[0], 126), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")
             ),
-            *toy_loaders((C[0], 884), (A[0], 0), (B[0], 985)),
-            speech((C[0], 655), ("dialogue", "tracks"), ENCODER),
+            *toy_loaders((C[0], 858), (A[0], 0), (B[0], 985)),
+            speech((C[0], 629), ("dialogue", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),
         ),
@@ -200,6 +200,7 @@ def toy_dialogue() -> Graph:
             "Model": ("model",),
             "Video": ("sampler", "video"),
         },
+        bends={("sampler", "image"): ((610, 40), (930, 40))},
         app=App(
             inputs=(("dialogue", "script"), ("dialogue", "voices"), ("example", "picture"), SEED),
             outputs=("video",),

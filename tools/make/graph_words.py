@@ -111,7 +111,7 @@ WAN22_CHANGE_NOTE = """\
 2. **Prompt**: what the scene looks like. There is no negative one: without text guidance it would \
 not count.
 3. WAN 2.2 is **two models**: the first two of the four steps run on the one for high noise, the \
-others on the one for low noise. The *report* of the sampler names them.
+others on the one for low noise. The sampler's report names them.
 4. *steps*, *shift* and *schedule* belong to the two LoRAs. Without them: preset *full*.
 
 **Experimental**: the audio part was trained on WAN 2.1.

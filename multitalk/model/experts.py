@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
+from ..words import count
 from .architecture import BaseSizes
 
 Expert = Literal["high", "low"]
@@ -126,8 +127,8 @@ def describe_steps(num_high: int, steps: int, boundary: float) -> str:
     if num_high in (0, steps):
         only, other = ("low", "high") if num_high == 0 else ("high", "low")
         return (
-            f"experts: all {steps} steps on the {only}-noise expert, none on the {other}-noise "
-            f"one; {place}. Other steps or another shift bring both in"
+            f"experts: all of {count(steps, 'step')} on the {only}-noise expert, none on the "
+            f"{other}-noise one; {place}. Other steps or another shift bring both in"
         )
     return (
         f"experts: {_steps(1, num_high)} of {steps} on the high-noise expert, "

@@ -180,9 +180,9 @@ def _one_sided(model: ModelPatcher, joined: ModelPatcher) -> Iterator[str]:
     ]
     if found:
         yield (
-            f"{', '.join(found)} of nodes after both experts were joined: on the high-noise expert "
-            "alone, not applied to the low-noise one. Put such nodes before MultiTalk Attach, once "
-            "for each of the two models"
+            "nodes after both experts were joined act on the high-noise expert alone, and are not "
+            f"applied to the low-noise one: {', '.join(found)}. Put such nodes before MultiTalk "
+            "Attach, once for each of the two models"
         )
 
 

@@ -228,8 +228,8 @@ def test_what_acts_on_one_expert_alone_is_named(bench):
     shifted = apply(model, "ModelSamplingSD3", {"shift": 3.0})
     assert notes(apply(shifted, "RescaleCFG", {"multiplier": 0.7})) == plain
     model.add_patches({"diffusion_model.blocks.0.self_attn.q.weight": ("diff", (torch.ones(1),))})
-    assert "1 changed weight of nodes after both experts were joined" in notes(model)[1]
-    assert "1 function of nodes after" in notes(hosts_blocks(joined(bench)))[1]
+    assert "not applied to the low-noise one: 1 changed weight. Put" in notes(model)[1]
+    assert ": 1 function. Put such" in notes(hosts_blocks(joined(bench)))[1]
 
 
 def test_a_latent_with_a_mask_is_refused(bench):

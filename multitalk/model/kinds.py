@@ -169,7 +169,8 @@ def base_use(header: Header) -> Use:
     label = base_variant(header)
     if label == "I2V":
         return "accepted"
-    return next((v.use for v in VARIANTS if v.label == label), "refused")
+    uses: dict[str, Use] = {variant.label: variant.use for variant in VARIANTS}
+    return uses.get(label, "refused")
 
 
 def base_width(header: Header) -> int:

@@ -164,10 +164,9 @@ def memory_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -
 
 
 def plain_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
-    """Twenty steps of the host's sampler, and nobody talks."""
-    done = round(20 * (frame + 1) / len(levels[0]))
+    """One window of the host's sampler, in which nobody talks."""
     draw_badge(canvas, "no speech")
-    draw_steps(canvas, done, count=20, words="Wan alone, KSampler")
+    draw_windows(canvas, (frame + 1) / len(levels[0]), count=1, words="Wan alone, 81 frames")
 
 
 @dataclass(frozen=True, kw_only=True)

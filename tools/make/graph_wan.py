@@ -263,7 +263,7 @@ def text_to_talking(kit: Kit) -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={
-            ("sampler", "negative"): ((572, 170), (840, 170)),
+            ("sampler", "negative"): ((572, 138), (840, 138)),
             ("decode", "vae"): ((840, 120),),
             ("sampler", "speech"): ((1066, 800), (1066, 180)),
             ("speech", "speech_encoder"): ((272, 128), (272, 850), (565, 900)),

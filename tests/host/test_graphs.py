@@ -52,6 +52,7 @@ NUM_FILES = 6
 MORE_FILES = {
     "multitalk_dialogue": 1,  # Kokoro
     "multitalk_fast": 1,  # LoRA
+    "multitalk_prompt_helper": 2,  # LoRA and text model
     "flashtalk_one_speaker": 2,  # four parts instead of base and audio part
     "infinitetalk_low_memory": 1,
     "multitalk_two_speakers_detector": 2,  # LoRA and detector

@@ -125,6 +125,11 @@ INDEX = (
         "Fastest, 4 steps, one pass",
         "talking lip-sync avatar, FlashTalk",
     ),
+    Entry(
+        "multitalk_prompt_helper",
+        "Prompt written for you",
+        "prompt help, caption, LLM, Qwen, talking lip-sync avatar, MultiTalk",
+    ),
 )
 
 FILES = {entry.name: entry.file_name(number) for number, entry in enumerate(INDEX, start=1)}

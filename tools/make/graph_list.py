@@ -14,7 +14,13 @@ from .graph_parts import (
     MULTITALK,
     Kit,
 )
-from .graph_real import Plan, multitalk_dialogue, one_speaker, two_speakers
+from .graph_real import (
+    Plan,
+    multitalk_dialogue,
+    multitalk_prompt_helper,
+    one_speaker,
+    two_speakers,
+)
 from .graph_toy import toy_dialogue, toy_long_video, toy_one_speaker, toy_two_speakers
 from .graph_words import (
     DUB_CHANGE_NOTE,
@@ -82,4 +88,5 @@ GRAPHS = (
             change=FLASHTALK_CHANGE_NOTE,
         )
     ),
+    multitalk_prompt_helper(MULTITALK_FAST),
 )

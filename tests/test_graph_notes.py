@@ -10,7 +10,12 @@ import pytest
 from .graph_geometry import NAMES, ROOT, read_graph
 
 REAL = [name for name in NAMES if not name.startswith("toy_")]
-SMALL_FILES = ("multitalk_fast", "multitalk_prompt_helper", "multitalk_two_speakers_detector", "infinitetalk_low_memory")
+SMALL_FILES = (
+    "multitalk_fast",
+    "multitalk_prompt_helper",
+    "multitalk_two_speakers_detector",
+    "infinitetalk_low_memory",
+)
 SMALL = re.compile(r"fp8|Q4_K|int8")
 SIZE = r"\) [\d.]+ (GB|MB|kB)"
 # A fresh ComfyUI has one picture, no sound and no video: there a user chooses first.

@@ -11,6 +11,9 @@ from .graph_geometry import NAMES, ROOT, read_graph
 
 REAL = [name for name in NAMES if not name.startswith("toy_")]
 SMALL_FILES = (
+    "multitalk_fast", "multitalk_prompt_helper", "multitalk_two_speakers_detector",
+    "infinitetalk_low_memory",
+)  # fmt: skip
     "multitalk_fast",
     "multitalk_prompt_helper",
     "multitalk_two_speakers_detector",

@@ -129,7 +129,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 17
+    assert len(NAMES) == 18
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -149,7 +149,8 @@ def test_editor_graph_has_known_nodes_and_sound_links(name, schemas):
     for node in all_nodes(workflow):
         assert node["type"] in schemas
         outputs = list(schemas[node["type"]]["output_name"])
-        assert [slot["name"] for slot in node["outputs"]] == outputs
+        saved = [slot["name"] for slot in node["outputs"]]
+        assert saved == outputs[: len(saved)]  # newer hosts may have more
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,11 +14,6 @@ SMALL_FILES = (
     "multitalk_fast", "multitalk_prompt_helper", "multitalk_two_speakers_detector",
     "infinitetalk_low_memory",
 )  # fmt: skip
-    "multitalk_fast",
-    "multitalk_prompt_helper",
-    "multitalk_two_speakers_detector",
-    "infinitetalk_low_memory",
-)
 SMALL = re.compile(r"fp8|Q4_K|int8")
 SIZE = r"\) [\d.]+ (GB|MB|kB)"
 # A fresh ComfyUI has one picture, no sound and no video: there a user chooses first.

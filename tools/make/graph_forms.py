@@ -260,7 +260,7 @@ def _widget(
 
 
 OUTPUTS = {"GetVideoComponents": 4}
-"""Outputs of host nodes that have got more since: so that every host makes the same files."""
+"""Outputs of host nodes that have got more since: hosts.md section 2."""
 
 
 def read_outputs(schemas: Schemas, kind: str) -> list[tuple[str, str]]:

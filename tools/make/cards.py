@@ -60,6 +60,7 @@ TOY_BEN_BEGINS = 21
 """Frame of toy_dialogue in which the second line begins, 12.5 per second."""
 PROMPT = (("Text", "A woman in a lounge."), ("Voice", "And now I talk."))
 SCRIPT = (("Lena", "Did you write this?"), ("Jon", "Every word of it."))
+WRITTEN = (("You", "She talks, calmly."), ("AI", "A woman in a yellow shirt ..."))
 
 Overlay = Callable[[Image.Image, int, Sequence[np.ndarray]], None]
 """Draws on the canvas of a frame: canvas, number of the frame, levels of all speakers."""
@@ -214,6 +215,9 @@ CARDS = {
         room=LOUNGE, people=(TOM_HERE,), over=windows_below(12, 3600.0), voices=(1,)
     ),
     "multitalk_fast": Card(room=STUDY, people=(MIRA_HERE,), over=fast_over),
+    "multitalk_prompt_helper": Card(
+        room=STUDY, people=(RUBY,), over=script_below(WRITTEN), voices=(0,)
+    ),
     "multitalk_quality": Card(room=LOFT, people=(LENA,), over=quality_over),
     "infinitetalk_low_memory": Card(room=OFFICE, people=(ANNA_HERE,), over=memory_over),
     "flashtalk_one_speaker": Card(room=LOFT, people=(JON,), over=fastest_over, voices=(1,)),

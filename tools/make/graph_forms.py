@@ -259,6 +259,10 @@ def _widget(
     return Widget(name=name, type=type_name, value=value, extra=extra)
 
 
+OUTPUTS = {"GetVideoComponents": 4}
+"""Outputs of host nodes that have got more since: hosts.md section 2."""
+
+
 def read_outputs(schemas: Schemas, kind: str) -> list[tuple[str, str]]:
     """Look up the outputs of a class.
 
@@ -270,7 +274,8 @@ def read_outputs(schemas: Schemas, kind: str) -> list[tuple[str, str]]:
         Name and type of each.
     """
     schema = schemas[kind]
-    return list(zip(schema["output_name"], schema["output"], strict=True))
+    outputs = list(zip(schema["output_name"], schema["output"], strict=True))
+    return outputs[: OUTPUTS.get(kind)]
 
 
 def api_form(schemas: Schemas, graph: Graph) -> dict[str, Any]:

@@ -155,6 +155,11 @@ INDEX = (
         "Plain Wan, image to video",
         "no speech, KSampler, Wan 2.1 I2V",
     ),
+    Entry(
+        "multitalk_prompt_helper",
+        "Prompt written for you",
+        "prompt help, caption, LLM, Qwen, talking lip-sync avatar, MultiTalk",
+    ),
 )
 
 FILES = {entry.name: entry.file_name(number) for number, entry in enumerate(INDEX, start=1)}

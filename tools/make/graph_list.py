@@ -20,7 +20,13 @@ from .graph_parts import (
     Kit,
 )
 from .graph_plain import wan_first_last_frame
-from .graph_real import Plan, multitalk_dialogue, one_speaker, two_speakers
+from .graph_real import (
+    Plan,
+    multitalk_dialogue,
+    multitalk_prompt_helper,
+    one_speaker,
+    two_speakers,
+)
 from .graph_toy import (
     toy_dialogue,
     toy_end_image,
@@ -123,4 +129,5 @@ GRAPHS = (
     wan_first_last_frame(MULTITALK_FLF),
     text_to_talking(MULTITALK_FULL),
     image_to_video(MULTITALK_FULL),
+    multitalk_prompt_helper(MULTITALK_FAST),
 )

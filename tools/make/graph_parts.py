@@ -138,6 +138,13 @@ FLASHTALK = tuple(
     for number in range(1, 5)
 )
 """Sizes are a quarter of the whole, 37.8 GB; those of the parts were not seen."""
+TEXT_MODEL = Model(
+    name="qwen3vl_4b_fp8_scaled.safetensors",
+    url=f"{HUGGING_FACE}/Comfy-Org/Qwen3-VL/resolve/main/text_encoders/"
+    "qwen3vl_4b_fp8_scaled.safetensors",
+    directory="text_encoders",
+    gb=5.2,
+)
 FACE_DETECTOR = Model(
     name="mediapipe_face_fp32.safetensors",
     url=f"{HUGGING_FACE}/Comfy-Org/mediapipe/resolve/main/detection/"
@@ -178,6 +185,20 @@ NEGATIVE = (
     "walking backwards"
 )
 
+# What Wan's captions are like: one paragraph, subject first, then scene, light, camera.
+ASK_FOR_PROMPT = """\
+Look at the picture. Write the prompt for a video that begins with it and in which the person talks.
+
+One paragraph in plain English, 60 to 100 words, present tense, in this order: the person, with \
+hair, clothes and expression; what the person does while talking, with small gestures of head and \
+hands; the place; the light; the camera.
+
+Only what can be seen. No sounds, no spoken words, no headings, no lists, no quotation marks. Add \
+nothing that the picture does not show. The face stays in the picture, and the camera stays still.
+
+Answer with the prompt alone. The wish for this video:
+The person looks into the camera and talks, friendly and calm.
+"""
 SCRIPT = """\
 Anna: Hello! Can you hear me?
 Ben: Loud and clear. [0.4s] And who wrote these words?

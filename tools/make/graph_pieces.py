@@ -8,7 +8,15 @@ from pathlib import Path
 
 from .graph_forms import Link, Model, Node, Use, Value
 from .graph_loaders import loaders
-from .graph_parts import ESPEAK, FACE_DETECTOR, NEGATIVE, SCRIPT, Kit
+from .graph_parts import (
+    ASK_FOR_PROMPT,
+    ESPEAK,
+    FACE_DETECTOR,
+    NEGATIVE,
+    SCRIPT,
+    TEXT_MODEL,
+    Kit,
+)
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
 
@@ -30,6 +38,8 @@ A, B, C, D, E = (0, 250), (295, 290), (635, 290), (995, 310), (1350, 325)
 1,699 wide: what fits on a screen with text that can be read. The gaps leave room for the links."""
 PROMPT_PX, PICTURE_PX = 106, 330
 """The least that the editor gives a text, and a little more than it gives a picture."""
+WRITER_PX = 340
+"""The node that writes a prompt."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
 SAMPLER_PX, TOY_SAMPLER_PX = 680, 824
@@ -285,6 +295,50 @@ def prompts(text: str, y: int, *, negative: bool) -> tuple[Node, ...]:
         ),
     )
     return both if negative else both[:1]
+
+
+def prompt_helper(loader_y: int, writer_y: int, y: int) -> tuple[Node, ...]:
+    """A text model that looks at the picture and writes the prompt, and what it wrote."""
+    return (
+        Node(
+            key="text model",
+            kind="CLIPLoader",
+            at=(A[0], loader_y),
+            width=A[1],
+            title="Load text model",
+            values={"clip_name": TEXT_MODEL.name, "type": "stable_diffusion"},
+            models=(TEXT_MODEL,),
+        ),
+        Node(
+            key="writer",
+            kind="TextGenerate",
+            at=(B[0], writer_y),
+            width=B[1],
+            height=WRITER_PX,
+            title="Write the prompt",
+            values={"prompt": ASK_FOR_PROMPT, "max_length": 256, "sampling_mode": "off"},
+            links={"clip": ("text model", "CLIP"), "image": ("image", "IMAGE")},
+        ),
+        Node(
+            key="positive",
+            kind="CLIPTextEncode",
+            at=(C[0], y),
+            width=C[1],
+            height=PROMPT_PX,
+            title="Positive prompt",
+            values={"text": ""},
+            links={"clip": ("loaders", "CLIP"), "text": ("writer", "generated_text")},
+        ),
+        Node(
+            key="written",
+            kind="PreviewAny",
+            at=(C[0], y + PROMPT_PX + 60),
+            width=C[1],
+            height=PROMPT_PX,
+            title="What it wrote",
+            links={"source": ("writer", "generated_text")},
+        ),
+    )
 
 
 def real_loaders(kit: Kit, y: int) -> Use:

@@ -12,6 +12,7 @@ from .graph_parts import (
     KOKORO,
     MULTITALK,
     POSITIVE,
+    TEXT_MODEL,
     TWO_PEOPLE,
     Kit,
     files_note,
@@ -30,6 +31,7 @@ from .graph_pieces import (
     face_detector,
     file_sampler,
     picture,
+    prompt_helper,
     prompts,
     real_loaders,
     sampler,
@@ -44,6 +46,7 @@ from .graph_words import (
     CHANGE_NOTE,
     DETECTED_CHANGE_NOTE,
     DIALOGUE_CHANGE_NOTE,
+    HELPER_CHANGE_NOTE,
     SCRIPT_NOTE,
     SPEAKERS_NOTE,
     TYPED_SPEAKERS_NOTE,
@@ -171,6 +174,47 @@ def one_speaker(plan: Plan) -> Graph:
             "Video": tuple(node.key for node in end),
         },
         bends=END_BENDS if plan.end else {},
+    )
+
+
+def multitalk_prompt_helper(kit: Kit) -> Graph:
+    """One person talks; a local text model looks at the picture and writes the prompt.
+
+    Args:
+        kit: Files for few steps, so that there is no negative prompt.
+
+    Returns:
+        The graph.
+    """
+    plan = Plan(name="multitalk_prompt_helper", kit=kit)
+    return Graph(
+        name=plan.name,
+        nodes=(
+            picture(0),
+            real_loaders(plan.kit, 110),
+            voice(1, "Voice", 460),
+            *prompt_helper(720, 560, 225),
+            speech((C[0], 620), ("voice 1", "AUDIO"), ENCODER),
+            sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values),
+            combine(),
+        ),
+        notes=(
+            _note("What to change", HELPER_CHANGE_NOTE, E, NOTE_Y, 300),
+            _note("Files", files_note(plan.kit, TEXT_MODEL), C, 830, 200),
+        ),
+        groups={
+            "Picture and voice": ("image", "voice 1"),
+            "Models": ("loaders",),
+            "Text model": ("text model",),
+            "Prompt helper": ("writer",),
+            "Prompt": ("positive", "written"),
+            "Speech": ("speech",),
+            "Video": ("sampler", "video"),
+        },
+        bends={
+            ("writer", "image"): ((268, 120), (268, 540)),
+            ("speech", "audio"): ((604, 470),),
+        },
     )
 
 

@@ -84,6 +84,18 @@ DIALOGUE_CHANGE_NOTE = """\
 Press **Run**. The mp4 is saved in `output/video`.
 """
 
+HELPER_CHANGE_NOTE = """\
+1. Choose **picture** and **voice**. The sound gives the length.
+2. *Write the prompt*: a text model on your own machine looks at the picture and writes the prompt \
+the way Wan was trained on. Your wish is the **last line**.
+3. *What it wrote* shows the words. Better words of your own: type them into *Positive \
+prompt* after removing its link.
+4. *sampling_mode* *on* and another *seed*: other words.
+5. *lightx2v* belongs to the LoRA inside *MultiTalk loaders*: 4 steps instead of 40.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
 FAST_CHANGE_NOTE = """\
 1. Choose **picture** and **voice**. The sound gives the length.
 2. **Prompt**: what the scene looks like. There is no negative one: without text guidance it would \

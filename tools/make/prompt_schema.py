@@ -76,7 +76,8 @@ def prompt_schema(schemas: Schemas, prompts: Iterable[Mapping[str, Any]]) -> Jso
 def _inputs(name: str, schema: Mapping[str, Any]) -> Json:
     """The inputs of one class."""
     result: Json = {"type": "object", "properties": {}, "required": [], "allOf": []}
-    if schema.get("description"):
+    own = schema["python_module"] == f"custom_nodes.{PACK_NAME}"
+    if own and schema.get("description"):  # the host's own texts change from version to version
         result = {"description": schema["description"], **result}
     for part in ("required", "optional"):
         for field in schema["input_order"].get(part, []):

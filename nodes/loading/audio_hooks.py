@@ -190,7 +190,7 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     call: AudioCall | None = options.get(CALL)
     if call is None:
         return x
-    block = call.part.blocks[options["block_index"]]
+    block: Any = call.part.blocks[options["block_index"]]
     if call.routing is None and can_fold(block, x, call.tokens):
         residual = folded_audio(block, x, call.tokens)
     else:

@@ -5,7 +5,7 @@ neither norm nor rotation. So x Wq k = x (Wq k) and p v Wo = p (v Wo): per frame
 is multiplied with the keys and the output matrix with the values, and 5120 x 5120 becomes 5120 x
 1280 twice. Equal to rounding; 103 of 1895 TF less in a pass at 640 x 640.
 
-Source: performance.md section 2.1.
+Source: performance.md section 2.
 """
 
 from __future__ import annotations

@@ -246,7 +246,8 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     if call is None or not call.in_block:
         return x
     first = call.front_tokens(x.shape[1])
-    heard, block = x[:, first:], call.part.blocks[options["block_index"]]
+    heard = x[:, first:]
+    block: Any = call.part.blocks[options["block_index"]]
     if call.routing is None and can_fold(block, heard, call.tokens):
         residual = folded_audio(block, heard, call.tokens)
     else:

@@ -57,19 +57,22 @@ def begin_as_one(
 
     Not where another node wraps the network: it may change the latents of one pass.
     """
-    rows = [row for pass_rows in conds.values() for row in pass_rows]
     wrappers = model_options["transformer_options"].get("wrappers", {})
     wrapped = [name for kind in _WRAP for name, found in wrappers.get(kind, {}).items() if found]
-    plain = "model_function_wrapper" not in model_options and {*wrapped} <= {KEY}
+    if "model_function_wrapper" in model_options or not {*wrapped} <= {KEY}:
+        return False
+    if any(len(rows) != 1 for rows in conds.values()):
+        return False
+    first, *others = (rows[0] for rows in conds.values())
+    return all(_begins_as(first, row) for row in (first, *others))
+
+
+def _begins_as(first: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Whether two conditionings give the first block the same tokens of the same latents."""
     return (
-        plain
-        and len(rows) == len(conds)
-        and all(
-            row["model_conds"].keys() <= _LATER
-            and not _OTHER & {name for name, value in row.items() if value is not None}
-            and all(row.get(n) is rows[0].get(n) for n in ("concat_latent_image", "concat_mask"))
-            for row in rows
-        )
+        row["model_conds"].keys() <= _LATER
+        and not _OTHER & {name for name, value in row.items() if value is not None}
+        and all(row.get(n) is first.get(n) for n in ("concat_latent_image", "concat_mask"))
     )
 
 

@@ -98,9 +98,9 @@ def own_sound(seconds):
 def ends_with_a_player(editor):
     editor.wait_until_idle()
     editor.wait_for_player()
-    (player, *_) = editor.play()
+    (player, *_) = editor.play(0.3)
     assert player["error"] is None
-    assert not player["paused"]
+    assert player["time"] > 0  # App mode plays a short video once, to its end
     return player
 
 

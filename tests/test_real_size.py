@@ -17,8 +17,10 @@ pytestmark = [
 ]
 
 
-def counted(*options):
-    """What `real_size.py` counts, a dictionary per line."""
+@pytest.fixture(scope="module")
+def counted():
+    """What `real_size.py` counts, a dictionary per line: a step, its one pass, a color match."""
+    options = ("--blocks", "2", "--speakers", "2", "--text", "1", "--audio", "1", "--colors")
     ran = subprocess.run(
         [sys.executable, "tools/bench/real_size.py", "--json", *options],
         cwd=ROOT,
@@ -29,10 +31,8 @@ def counted(*options):
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must():
-    step, network = counted(
-        "--blocks", "2", "--speakers", "2", "--text", "1", "--audio", "1"
-    )  # fmt: skip
+def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must(counted):
+    step, network, _ = counted
     tokens, width, hidden, masks = 33_600, 5120, 13_824, 1600
     matrices = 2 * tokens * (8 * width**2 + 2 * width * hidden)  # and audio q and out, two of eight
     attention = 4 * tokens * (tokens + masks + 512 + 257 + 64 // 21) * width
@@ -45,8 +45,8 @@ def test_a_step_of_two_blocks_at_real_width_asks_for_no_more_than_it_must():
     assert step["to_card"] == 2  # and the noise of motion latents
 
 
-def test_a_card_matches_colors_in_few_kernels_and_nothing_waits():
-    (match,) = counted("--colors")
+def test_a_card_matches_colors_in_few_kernels_and_nothing_waits(counted):
+    match = counted[-1]
     groups, tables = 9, 5  # of 81 frames
     assert match["to_card"] == groups + tables
     assert match["from_card"] == groups

@@ -6,7 +6,8 @@
 The host's own network and sampler with the pack's audio part and guider, at width 5120, 81 frames,
 in bfloat16; see fake_card.py. Each guidance pass runs by itself. Four blocks are enough for the
 peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory there.
-`--colors` counts the color match of a window instead, of frames that lie on the host.
+`--colors` counts the color match of a window too, of frames that lie on the host, and with
+`--blocks 0` nothing else.
 """
 
 from __future__ import annotations
@@ -194,19 +195,21 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--colors", action="store_true")
     options = parser.parse_args()
-    if options.colors:
-        step, passes = count_match(options), []
-    else:
+    found = []
+    if options.blocks:
         roots = start()
         step, passes = count_step(options, roots if options.peak else ())
-    for counts in (step, *passes):
+        found = [("all", step), *(("pass", one) for one in passes)]
+    if options.colors:
+        found.append(("colors", count_match(options)))
+    for name, counts in found:
         if options.json:
             numbers = {name: n for name, n in vars(counts).items() if isinstance(n, int)}
             print(json.dumps(numbers))
         else:
-            tell("all" if counts is step else "pass", counts)
+            tell(name, counts)
         if options.peak:
-            held = counts.at_peak[: 0 if counts is step else 12]
+            held = counts.at_peak[: 12 if name == "pass" else 0]
             lines = [f"    {size / 1e6:9.1f} MB {place}" for size, place in held]
             print("\n".join([*lines, *(f"    copied {what}" for what in counts.copied)]))
 

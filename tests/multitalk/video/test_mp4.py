@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import tracemalloc
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,11 +16,10 @@ import torch
 
 from pack.multitalk.sound.audio import Sound
 from pack.multitalk.video.mp4 import VideoFile
-from pack.tests.limits import full_disk
+from pack.tests.limits import full_disk, unwritten_memory
 from pack.tests.multitalk import clips
 
 ROOT = Path(__file__).resolve().parents[3]
-M_PERTURB = -6  # of glibc
 WINDOWS = [12, 9, 1, 2, 16]
 COLOUR_ERROR = 12.0  # mean of 255; x264 at its own quality on these small moving waves
 
@@ -214,19 +212,6 @@ def test_same_frames_give_the_same_bytes_in_other_processes(tmp_path):
             file.write(clips.pictures(file.frames_written, size, **shape))
         file.finish()
     assert there.read_bytes() == here.read_bytes()
-
-
-@contextmanager
-def unwritten_memory(value):
-    """Let glibc fill what it hands out, and in the end no more; elsewhere it does nothing."""
-    perturb = getattr(ctypes.CDLL(None), "mallopt", lambda *_: None) if os.name == "posix" else None
-    if perturb:
-        perturb(M_PERTURB, value)
-    try:
-        yield
-    finally:
-        if perturb:
-            perturb(M_PERTURB, 0)
 
 
 def test_killed_process_leaves_a_file_that_plays(tmp_path):

@@ -4,7 +4,7 @@ Exact mode (the default) returns exactly the number of frames that the sound cov
 length. Reference mode repeats what the published programs do, for comparison: tracks must be longer
 than a window, the tail is mirrored speech, MultiTalk returns three frames less.
 
-Source: decisions.md 2, 3, 30 and 38, sampling.md sections 4 and 11, flashtalk.md section 5.
+Source: decisions.md 2, 3, 30 and 40, sampling.md sections 4 and 11, flashtalk.md section 5.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +25,7 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path) for path in sources(*PACKAGES)}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """What a file imports, functions included: our modules by their names, others by theirs."""
     package = list(path.relative_to(ROOT).parent.parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import ctypes
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+M_PERTURB = -6  # of glibc's mallopt
 
 
 @contextmanager
@@ -86,3 +89,16 @@ def resident_bytes() -> int:
     """Memory of this process that is in use now."""
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def unwritten_memory(value):
+    """Let glibc fill what it hands out, and in the end no more; elsewhere it does nothing."""
+    perturb = getattr(ctypes.CDLL(None), "mallopt", lambda *_: None) if os.name == "posix" else None
+    if perturb:
+        perturb(M_PERTURB, value)
+    try:
+        yield
+    finally:
+        if perturb:
+            perturb(M_PERTURB, 0)

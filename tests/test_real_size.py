@@ -18,18 +18,6 @@ pytestmark = [
 ]
 
 
-def counted(*options):
-    """What `real_size.py` counts, a dictionary per line."""
-    ran = subprocess.run(
-        [sys.executable, "tools/bench/real_size.py", "--json", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [json.loads(line) for line in ran.stdout.splitlines()]
-
-
 WIDTH, HIDDEN, TOKENS, FRAMES, KEYS = 5120, 13_824, 33_600, 21, 32
 TEXT = 512 + 257  # rows of text and picture
 SELF = 2 * TOKENS * WIDTH * (4 * WIDTH + 2 * TOKENS)  # self attention of one block
@@ -40,9 +28,17 @@ MAPPED = 4 * TOKENS * WIDTH * (WIDTH + 2 * KEYS + 1600)  # two voices, and who l
 
 @pytest.fixture(scope="module")
 def steps():
-    """A step of two blocks and what ran together in it: one speaker, then two."""
-    one, single, two, pair, silent = counted("--blocks", "2", "--together", "--speakers", "1", "2")
-    return {"one": (one, single), "two": (two, pair, silent)}
+    """A step of two blocks and what ran together in it: one speaker, two; and a color match."""
+    options = ("--blocks", "2", "--together", "--speakers", "1", "2", "--colors")
+    ran = subprocess.run(
+        [sys.executable, "tools/bench/real_size.py", "--json", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    one, single, two, pair, silent, match = map(json.loads, ran.stdout.splitlines())
+    return {"one": (one, single), "two": (two, pair, silent), "match": match}
 
 
 def test_a_step_at_real_width_multiplies_no_more_than_it_must(steps):
@@ -63,7 +59,8 @@ def test_a_step_at_real_width_moves_and_asks_for_no_more_than_it_must(steps):
     step, pair, silent = steps["two"]
     assert pair["bytes"] < 2 * 60e9
     assert silent["bytes"] < 64e9
-    assert (pair["launches"], silent["launches"]) < (260, 200)
+    assert pair["launches"] < 260
+    assert silent["launches"] < 200
     assert step["waits"] == step["from_card"] == 0
     assert pair["to_card"] == silent["to_card"] == 1  # the host's table of frequencies
     assert step["to_card"] == 3  # and the noise of motion latents
@@ -84,8 +81,8 @@ def test_a_step_at_real_width_holds_what_the_memory_plan_says(steps):
         assert plan_memory(size).step == pytest.approx(counts["peak"], rel=0.1)
 
 
-def test_a_card_matches_colors_in_few_kernels_and_nothing_waits():
-    (match,) = counted("--colors")
+def test_a_card_matches_colors_in_few_kernels_and_nothing_waits(steps):
+    match = steps["match"]
     groups, tables = 9, 5  # of 81 frames
     assert match["to_card"] == groups + tables
     assert match["from_card"] == groups

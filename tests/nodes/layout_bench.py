@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from layout_writers import Written
 from torch import Tensor
 
 from pack.tests.nodes.layout_lora import merge, write_loras
+from pack.tests.nodes.stops import host_nodes
 from pack.tools.host.inprocess import Host, Result
 from pack.tools.host.prompts import node, talk
 
@@ -66,8 +66,7 @@ class Bench:
         return self._run(prompt, self.executor)
 
     def _run(self, prompt: dict[str, Any], executor: Any) -> tuple[Tensor, Result]:
-        module = next(m for name, m in sys.modules.items() if name.endswith("nodes_for_tests"))
-        velocities = module.VELOCITIES
+        velocities = host_nodes().VELOCITIES
         velocities.clear()
         # In the main thread asyncio asks for the repr of every task, with all tensors inside.
         result = self.thread.submit(self.host.run, prompt, executor).result()

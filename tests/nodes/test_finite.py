@@ -9,8 +9,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from pack.tests.nodes.small import SMALL
 from pack.tests.nodes.stops import host_nodes, prompt_of, run, runs
-from pack.tools.host.prompts import TOY, node
+from pack.tools.host.prompts import node
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 KEYS = {
@@ -28,7 +29,7 @@ def damaged(monkeypatch, tmp_path):
 
     def make(kind, weight, bad):
         key = KEYS[kind]
-        path = Path(folder_paths.get_full_path_or_raise(key, TOY[kind]))
+        path = Path(folder_paths.get_full_path_or_raise(key, SMALL[kind]))
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
         state = load_file(path)

@@ -7,8 +7,9 @@ The host's own network and sampler with the pack's audio part and guider, at wid
 in bfloat16; see fake_card.py. Each guidance pass runs by itself, or with `--together` in one batch
 with those of its kind, as on a card with room; `--speakers 1 2` counts both. Four blocks are enough
 for the peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory.
-`--colors` counts the color match of a window instead, of frames that lie on the host; `--vae` the
-host's VAE: it decodes a window, and encodes one, nine and 25 frames and all of them.
+`--colors` counts the color match of a window too, of frames that lie on the host, and with
+`--blocks 0` nothing else; `--vae` the host's VAE instead: it decodes a window, and encodes one, nine
+and 25 frames and all of them.
 """
 
 from __future__ import annotations
@@ -232,17 +233,18 @@ def main():
     parser.add_argument("--colors", action="store_true")
     parser.add_argument("--vae", action="store_true")
     options = parser.parse_args()
-    if options.colors:
-        show(options, count_match(options))
-        return
-    roots = start()
     if options.vae:
+        start()
         show(options, *count_vae(options))
         return
-    for speakers in options.speakers:
-        options.speakers = speakers
-        step, passes = count_step(options, roots if options.peak else ())
-        show(options, step, *passes)
+    if options.blocks:
+        roots = start()
+        for speakers in options.speakers:
+            options.speakers = speakers
+            step, passes = count_step(options, roots if options.peak else ())
+            show(options, step, *passes)
+    if options.colors:
+        show(options, count_match(options))
 
 
 def show(options, *found):

@@ -16,7 +16,7 @@ import torch
 
 from pack.multitalk.sound.audio import Sound
 from pack.multitalk.video.mp4 import VideoFile
-from pack.tests.limits import full_disk
+from pack.tests.limits import full_disk, unwritten_memory
 from pack.tests.multitalk import clips
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -201,14 +201,17 @@ def start_child(path, windows, **environment):
 
 
 def test_same_frames_give_the_same_bytes_in_other_processes(tmp_path):
-    files = []
-    for garbage in ("85", "170"):  # what memory holds that nobody has written
-        path = tmp_path / f"{garbage}.mp4"
-        with start_child(path, "30,20", MALLOC_PERTURB_=garbage) as child:
-            child.communicate("\n\n")
-        assert child.returncode == 0
-        files.append(path.read_bytes())
-    assert files[0] == files[1]
+    # What memory holds that nobody has written: 85 there, 170 here.
+    there, here = tmp_path / "there.mp4", tmp_path / "here.mp4"
+    with start_child(there, "30,20", MALLOC_PERTURB_="85") as child:
+        child.communicate("\n\n")
+    assert child.returncode == 0
+    shape = {"height": 96, "width": 160}
+    with unwritten_memory(170), video(here, 50, **shape) as file:
+        for size in (30, 20):
+            file.write(clips.pictures(file.frames_written, size, **shape))
+        file.finish()
+    assert there.read_bytes() == here.read_bytes()
 
 
 def test_killed_process_leaves_a_file_that_plays(tmp_path):

@@ -68,7 +68,7 @@ def test_mouths_open_as_far_as_they_should(film):
 
 
 def test_swapped_masks_swap_the_mouths(film):
-    assert own_minus_other(binding(film(TURNS, masks="swapped"))) < 0
+    assert own_minus_other(binding(film(TURNS[:1], masks="swapped"))) < 0
 
 
 def test_silent_listener_stays_still(film):
@@ -99,6 +99,6 @@ def test_swapped_speakers_are_noticed(film):
 
 
 def test_dropped_audio_part_is_noticed(film):
-    mute = film(ONE_FACE[:1] + TURNS[:1], audio_strength=0.0)
+    mute = film(TURNS[:1], audio_strength=0.0)
     assert not amplitude(mute) > AMPLITUDE  # 0.05; r of such small movements is chance
     assert not mean(own_r(mute, ("turns",))) > OWN_R

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
 
 CURVE_STEPS = 10
 CURVE_WEIGHTS = tuple(
@@ -77,6 +80,11 @@ def ribbon(points: Sequence[Point], width: float, *, taper: float = 1.0) -> list
         width: Largest width.
         taper: Share of the width that is lost at the ends, 0 to 1.
     """
+    return list(_ribbon(tuple(points), width, taper))
+
+
+@functools.lru_cache(maxsize=1024)  # most strokes of a head are the same in every frame
+def _ribbon(points: tuple[Point, ...], width: float, taper: float) -> tuple[Point, ...]:
     line = curve(points, closed=False)
     left, right = [], []
     for i, (u, v) in enumerate(line):
@@ -86,7 +94,7 @@ def ribbon(points: Sequence[Point], width: float, *, taper: float = 1.0) -> list
         du, dv = (v0 - v1) / length * half, (u1 - u0) / length * half
         left.append((u + du, v + dv))
         right.append((u - du, v - dv))
-    return left + right[::-1]
+    return (*left, *right[::-1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,9 +115,11 @@ class Pen:
     def pixels(self, points: Sequence[Point]) -> list[Point]:
         """Canvas positions of the points."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
-        scaled = [(u * self.unit[0], v * self.unit[1]) for u, v in points]
-        x, y = self.origin
-        return [(x + u * cos - v * sin, y + u * sin + v * cos) for u, v in scaled]
+        (x, y), (width, height) = self.origin, self.unit
+        return [
+            (x + u * width * cos - v * height * sin, y + u * width * sin + v * height * cos)
+            for u, v in points
+        ]
 
     def fill(self, points: Sequence[Point], color: Color) -> None:
         """Fill an outline."""
@@ -139,27 +149,51 @@ class Pen:
             share: Strength in the middle, 0 to 1.
             blur: Radius of the blur in units.
         """
-        masks = self._masks(frame, points) if self.soft else None
+        radius = blur * self.unit[0]
+        reach = 3 * (math.ceil(radius) + 1)  # Pillow's blur is three means over such a radius
+        masks = self._masks(frame, points, reach) if self.soft else None
         if masks is not None:
             box, inside, shape = masks
-            blurred = shape.filter(ImageFilter.GaussianBlur(blur * self.unit[0]))
+            blurred = shape.filter(ImageFilter.GaussianBlur(radius))
             strength = blurred.point([round(value * share) for value in range(256)])
             self.picture.paste(color, box, ImageChops.multiply(inside, strength))
 
     def _masks(
-        self, frame: Sequence[Point], points: Sequence[Point]
-    ) -> tuple[tuple[int, int, int, int], Image.Image, Image.Image] | None:
-        """Box of the frame on the canvas and the two outlines as masks in it; None if outside."""
-        edge = self.pixels(frame)
-        xs, ys = [x for x, _ in edge], [y for _, y in edge]
-        left, top = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
-        right = min(math.ceil(max(xs)) + 1, self.picture.width)
-        bottom = min(math.ceil(max(ys)) + 1, self.picture.height)
-        if right <= left or bottom <= top:
+        self, frame: Sequence[Point], points: Sequence[Point], reach: int = 1
+    ) -> tuple[Box, Image.Image, Image.Image] | None:
+        """The two outlines as masks, and their box on the canvas.
+
+        The box is that of the frame, without what is more than `reach` pixels away from the points;
+        None if nothing is left.
+        """
+        edge, shape = self.pixels(frame), self.pixels(points)
+        whole = _overlap(_box(edge), (0, 0, *self.picture.size))
+        left, top, right, bottom = whole
+        near = _box(shape)
+        box = _overlap(whole, (near[0] - reach, near[1] - reach, near[2] + reach, near[3] + reach))
+        if box[2] <= box[0] or box[3] <= box[1]:
             return None
+        part = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
         masks = []
-        for outline in (edge, self.pixels(points)):
+        for outline in (edge, shape):
             mask = Image.new("L", (right - left, bottom - top))
             ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in outline], fill=255)
-            masks.append(mask)
-        return (left, top, right, bottom), masks[0], masks[1]
+            masks.append(mask.crop(part))
+        return box, masks[0], masks[1]
+
+
+def _box(points: Iterable[Point]) -> Box:
+    """Whole pixels around an outline."""
+    xs, ys = zip(*points, strict=True)
+    return (
+        *(math.floor(min(xs)), math.floor(min(ys))),
+        *(math.ceil(max(xs)) + 1, math.ceil(max(ys)) + 1),
+    )
+
+
+def _overlap(box: Box, other: Box) -> Box:
+    """What is in both; right is not above left, or bottom not above top, if nothing is."""
+    return (
+        *(max(box[0], other[0]), max(box[1], other[1])),
+        *(min(box[2], other[2]), min(box[3], other[3])),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.model_patcher
-from comfy_api.latest import io
+from comfy_api.v0_0_2 import io
 
 from .host import IN_BASE, LORA_FOLDERS, file_stamps
 from .loading.attaching import FAMILY, model_stamps, with_audio

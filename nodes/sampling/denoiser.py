@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comfy.model_patcher
@@ -102,8 +103,7 @@ def window_denoiser(
         strength = settings.audio_strength
         guider = talk_guider(
             inputs.model,
-            window_conditioning(positive, request, inputs, economy),
-            window_conditioning(negative, request, inputs, economy),
+            *window_conditioning((positive, negative), request, inputs, economy),
             AudioInputs(speech=request.speech, cells=cells, strength=strength, front=front),
             guidance,
             motion=request.motion,
@@ -176,15 +176,18 @@ def own_seed(settings: RunSettings, index: int) -> int:
 
 
 def window_conditioning(
-    conditioning: list[Any], request: WindowRequest, inputs: RunInputs, economy: Economy
-) -> list[Any]:
-    """CONDITIONING of the host with what one window is told, for the base of a run."""
-    if inputs.control is not None:
-        return inputs.control.apply(
-            conditioning, request, lambda frames: economy.encode(inputs.vae, frames)
-        )
-    told = base_kind(inputs.model) == "image"
-    return with_values(conditioning, condition_values(request) if told else {})
+    texts: Sequence[list[Any]], request: WindowRequest, inputs: RunInputs, economy: Economy
+) -> list[list[Any]]:
+    """CONDITIONING of the host, each with what one window is told, for the base of a run.
+
+    All are told the same objects: that is how guidance passes are known to begin as one.
+    """
+    control = inputs.control
+    if control is not None:
+        encode = partial(economy.encode, inputs.vae)
+        return [control.apply(text, request, encode) for text in texts]
+    told = condition_values(request) if base_kind(inputs.model) == "image" else {}
+    return [with_values(text, told) for text in texts]
 
 
 def condition_values(request: WindowRequest) -> dict[str, Any]:

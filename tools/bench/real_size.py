@@ -7,8 +7,8 @@ The host's own network and sampler with the pack's audio part and guider, at wid
 in bfloat16; see fake_card.py. Each guidance pass runs by itself, or with `--together` in one batch
 with those of its kind, as on a card with room; `--speakers 1 2` counts both. Four blocks are enough
 for the peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory.
-`--colors` counts the color match of a window too, of frames that lie on the host, and with
-`--blocks 0` nothing else; `--vae` the host's VAE instead: it decodes a window, and encodes one, nine
+`--colors` counts the color match of a window too, of frames on the host, and with
+`--blocks 0` nothing else; `--vae` the VAE instead: it decodes a window, and encodes one, nine
 and 25 frames and all of them.
 """
 

@@ -35,7 +35,8 @@ MANY = frozenset([
     "len(MISAKI_NEEDS[letter])", "min(lengths)", "len(missing)",
     # amounts with a unit
     "low", "high", "highest", "float(rate)", "float(rate) / FRAME_RATE", "up[0]", "columns",
-    "num_frames", "frames", "height", "' x '.join(map(str, value.shape))",
+    "num_frames", "frames", "height",
+    "size.passes", "1000 * t", "told(plan.frames)", "' x '.join(map(str, value.shape))",
     # what only programmers see
     "found.multi_processor_count", "encoder.frame_size", "num_speakers", "self.num_samples",
     "self.num_frames", "after", "len(packets)", "len(frames)", "cls.__name__", "num_windows",

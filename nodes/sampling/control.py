@@ -23,6 +23,7 @@ from ...multitalk.config import LATENT_CHANNELS, VAE_SPACE, VAE_TIME
 from ...multitalk.frames import count_latent_frames
 from ...multitalk.generate import WindowRequest
 from ...multitalk.windows import WindowPlan
+from ...multitalk.words import count
 
 MASK_CHANNELS = VAE_SPACE**2  # a pixel each
 _NODE = "WanVaceToVideo"
@@ -149,11 +150,11 @@ class ControlWindows:
                 f"the VACE control is as long as one window, so each follows all of it; for one "
                 f"that runs through the video, set length of {_NODE} to {whole}"
             )
+        given = count(VAE_TIME * (length - 1) + 1, "frame")
         raise ValueError(
-            f"positive or negative carries VACE control of {VAE_TIME * (length - 1) + 1} frames; "
-            f"the video has {plan.num_frames}, in windows of {window}. Set length of {_NODE} to "
-            f"{whole}, and each window follows its part, or to {window}, and each follows all of "
-            "it."
+            f"positive or negative carries VACE control of {given}; the video has "
+            f"{plan.num_frames}, in windows of {window}. Set length of {_NODE} to {whole}, and "
+            f"each window follows its part, or to {window}, and each follows all of it."
         )
 
     def _values(

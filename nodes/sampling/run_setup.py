@@ -34,7 +34,7 @@ from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
 from .bases import check_kind, read_controls
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .end_image import check_end_image, describe_end
-from .experts import STEP_CACHE, check_experts, describe_experts
+from .experts import check_experts, describe_experts, refuse_step_cache
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
 from .source_video import describe_source
@@ -67,7 +67,7 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
         settings = resolve_settings(inputs, family)
         _check_pictures(inputs["image"], settings)
     if settings.step_cache is not None and has_two_experts(hidden.dynprompt, hidden.unique_id):
-        raise ValueError(STEP_CACHE)
+        refuse_step_cache()
     end = inputs.get("end_image")
     check_end_image(end, (settings.height, settings.width))
     cast_of(inputs, hidden, (settings.height, settings.width))
@@ -105,10 +105,9 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     model, image = inputs["model"], inputs["image"]
     weights = attached_audio(model).family
     settings, shifted = follow_sampling(model, resolve_settings(inputs, weights))
-    others = check_other_nodes(
-        model, apg=settings.apg is not None, step_cache=settings.step_cache is not None
-    )
-    check_experts(model, step_cache=settings.step_cache is not None)
+    cached = settings.step_cache is not None
+    others = check_other_nodes(model, apg=settings.apg is not None, step_cache=cached)
+    check_experts(model, step_cache=cached)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     kind = base_kind(model)
     end = inputs.get("end_image")
@@ -117,7 +116,6 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
-    matched = settings.drift.color_strength > 0
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None
@@ -128,8 +126,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
         *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
-        *others,
-        *describe_end(model, has_end=end is not None, matched=matched),
+        *others, *describe_end(model, has_end=end is not None, drift=settings.drift),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), cast.speech.num_frames, hidden),
     ]  # fmt: skip

@@ -140,13 +140,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         one = begin_as_one(self.model_options, self.conds)
         self.model_options["transformer_options"][ONE_BEGINNING] = one
         self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
-        if self._attention is not None:
-            network = self.inner_model.diffusion_model
-            tokens = noise[0, 0].numel() // math.prod(network.patch_size)
-            like = torch.empty(0, device=device, dtype=dtype)
-            self._attention.install(
-                self.model_options, (tokens, network.dim // network.num_heads), like
-            )
+        self._choose_attention(noise, torch.empty(0, device=device, dtype=dtype))
         if self._cache is not None:
             sigmas: Tensor = args[1]
             self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))
@@ -160,6 +154,18 @@ class TalkGuider(comfy.samplers.CFGGuider):
         if raw is not None:
             samples[:, :, self._pinned_frames] = raw
         return samples if self._end is None else self._end.finish(samples)
+
+    def _choose_attention(self, noise: Tensor, like: Tensor) -> None:
+        """Let the first window of a run find the attention kernel, for tokens of this many cells.
+
+        `like` [0] has the device and dtype of the computation.
+        """
+        if self._attention is None:
+            return
+        network = self.inner_model.diffusion_model
+        tokens = noise[0, 0].numel() // math.prod(network.patch_size)
+        shape = (tokens, network.dim // network.num_heads)
+        self._attention.install(self.model_options, shape, like)
 
     def new_guidance(self) -> Guidance:
         """What guidance remembers when a window begins: nothing yet."""

@@ -169,3 +169,11 @@ def test_identity_of_parts_needs_all_of_them(tmp_path):
     path.with_name(PARTS[2]).unlink()
     with pytest.raises(ValueError, match=f"one of 3 parts, and 1 are missing: {PARTS[2]}"):
         file_identity(path)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"7 ", b'{"a": {"dtype": "F32"}}', b'{"a": 1}'])
+def test_json_that_is_no_header_is_refused(tmp_path, body):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(body).to_bytes(8, "little") + body)
+    with pytest.raises(ValueError, match="is no safetensors file"):
+        read_header(path)

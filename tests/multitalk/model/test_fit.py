@@ -390,15 +390,5 @@ def test_encoder_of_another_size_does_not_fit(layers, width, message):
 
 @pytest.mark.parametrize("config", ["[1]", "null", "not json"])
 def test_foreign_config_metadata_is_no_section(config):
-    assert (
-        Header(name="x", shapes={}, dtypes={}, metadata={"config": config}).config("multitalk")
-        == {}
-    )
-
-
-@pytest.mark.parametrize("body", [b"[]", b"7 ", b'{"a": {"dtype": "F32"}}', b'{"a": 1}'])
-def test_json_that_is_no_header_is_refused(tmp_path, body):
-    path = tmp_path / "x.safetensors"
-    path.write_bytes(len(body).to_bytes(8, "little") + body)
-    with pytest.raises(ValueError, match="is no safetensors file"):
-        read_header(path)
+    found = Header(name="x", shapes={}, dtypes={}, metadata={"config": config})
+    assert found.config("multitalk") == {}

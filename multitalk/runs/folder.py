@@ -40,7 +40,7 @@ from .lock import RunLock
 from .writer import Writer
 
 RUN_FILE = "run.json"
-FORMAT = 2  # of the folder and of what tells runs apart; part of the digest
+FORMAT = 3  # of the folder and of what tells runs apart; part of the digest
 STATE_BYTES = 4 << 30  # states beyond that are thinned out: every second goes, the last two stay
 
 

@@ -129,7 +129,7 @@ def test_run_of_an_older_version_is_named_and_never_continued(studio, tmp_path, 
         "a new run: another version of this pack, which told less runs apart, began the unfinished "
         f"run {old.name} (2 of 6 windows), which stays; delete that folder if you do not need it"
     ]
-    assert resume.FORMAT == 2
+    assert resume.FORMAT == 3
 
 
 def test_two_programs_never_share_a_folder(studio, tmp_path):

@@ -130,8 +130,9 @@ class ModelFiles:
         base = self.base
         family = self.audio.family if choice == "auto" else choice
         if family == "flashtalk" and self.kind != "image":
+            label = base_variant(base).label
             raise ValueError(
-                f"{base.name} is a {base_variant(base).label} base, and {self.audio.name} is taken for FlashTalk, "
+                f"{base.name} is a {label} base, and {self.audio.name} is taken for FlashTalk, "
                 "which was distilled together with its own base. Choose another audio part, or its "
                 "family."
             )

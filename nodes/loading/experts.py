@@ -56,13 +56,13 @@ def join_experts(model: ModelPatcher, low_noise: ModelPatcher) -> ModelPatcher:
             "The same model is connected to model and to low_noise_model. Connect the high-noise "
             "expert to model and the low-noise one to low_noise_model, or leave the latter free."
         )
+    _check_alike(model.model.diffusion_model, low_noise.model.diffusion_model)
     if base_kind(model) != base_kind(low_noise):
         raise ValueError(
             "Of model and low_noise_model one is a VACE base and the other a text-to-video one; "
             "the two experts of WAN 2.2 are alike. Connect the high-noise and the low-noise file "
             "of one model."
         )
-    _check_alike(model.model.diffusion_model, low_noise.model.diffusion_model)
     clone: ModelPatcher = model.clone()
     clone.attachments[LOW_NOISE] = LowNoise(model=low_noise, joined=model)
     return clone

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...multitalk.config import BaseKind
 from ...multitalk.settings import RunSettings, plan_video
+from ...multitalk.words import count
 from .control import ControlWindows, read_control
 
 
@@ -43,7 +44,7 @@ def check_kind(
         return ["VACE base: image is the first frame, and a reference picture for every window"]
     if num_pictures > 1:
         raise ValueError(
-            f"image holds {num_pictures} pictures, and a text-to-video base follows no video. "
+            f"image holds {count(num_pictures, 'picture')}, and a text-to-video base follows no video. "
             "Connect one picture, which sets the size, or load a WAN I2V or VACE base."
         )
     return [

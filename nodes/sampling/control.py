@@ -23,6 +23,7 @@ from ...multitalk.config import LATENT_CHANNELS, VAE_SPACE, VAE_TIME
 from ...multitalk.frames import count_latent_frames
 from ...multitalk.generate import WindowRequest
 from ...multitalk.windows import WindowPlan
+from ...multitalk.words import count
 
 MASK_CHANNELS = VAE_SPACE**2  # a pixel each
 _NODE = "WanVaceToVideo"
@@ -89,10 +90,10 @@ def _count_references(video: Tensor, mask: Tensor) -> int:
     guide = video[:, LATENT_CHANNELS:]
     nothing = (guide == _nothing(guide[:, :, :1])).flatten(3).all(-1).all(1)[0]
     kept = (mask == 0).flatten(3).all(-1).all(1)[0]
-    count = 0
-    while count < len(nothing) and nothing[count] and kept[count]:
-        count += 1
-    return count
+    pictures = 0
+    while pictures < len(nothing) and nothing[pictures] and kept[pictures]:
+        pictures += 1
+    return pictures
 
 
 class ControlWindows:
@@ -149,8 +150,9 @@ class ControlWindows:
                 f"the VACE control is as long as one window, so each follows all of it; for one "
                 f"that runs through the video, set length of {_NODE} to {whole}"
             )
+        frames = VAE_TIME * (length - 1) + 1
         raise ValueError(
-            f"positive or negative carries VACE control of {VAE_TIME * (length - 1) + 1} frames; "
+            f"positive or negative carries VACE control of {count(frames, 'frame')}; "
             f"the video has {plan.num_frames}, in windows of {window}. Set length of {_NODE} to "
             f"{whole}, and each window follows its part, or to {window}, and each follows all of "
             "it."

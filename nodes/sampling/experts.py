@@ -75,8 +75,9 @@ class ExpertsGuider(TalkGuider):
             )
         steps = len(sigmas) - 1
         high = count_high_steps(sigmas.tolist(), self._boundary)
-        self.low_noise.goes_on_from = None
+        self.low_noise.goes_on_from = self.low_noise.window_noise = None
         if high:
+            self.low_noise.window_noise = noise
             latent_image = super().sample(
                 noise,
                 latent_image,

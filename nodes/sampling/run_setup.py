@@ -132,14 +132,12 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     )
     check_experts(model, settings)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
-    kind = base_kind(model)
-    end = inputs.get("end_image")
+    kind, end = base_kind(model), inputs.get("end_image")
     others += check_kind(kind, settings, len(image), has_end=end is not None)
     control = read_controls(kind, settings, inputs)
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
-    matched = settings.drift.color_strength > 0
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_vae(inputs["vae"])
     identity = None
@@ -151,7 +149,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
         *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
         *others,
-        *describe_end(model, has_end=end is not None, matched=matched),
+        *describe_end(model, has_end=end is not None, matched=settings.drift.color_strength > 0),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), cast.speech.num_frames, hidden),
     ]  # fmt: skip

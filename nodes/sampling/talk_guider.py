@@ -87,6 +87,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._end = None if end is None else PinnedEnd(end)
         self._settled = False
         self._uncached: dict[str, Any] = {}
+        # Noise that the window began with, where another guider ran its first steps.
+        self.window_noise: Tensor | None = None
         self.lean = True  # whether blocks that need less memory could be used, once sampled
         self.set_cfg(guidance.text)  # what the host's CFG Override changes for some steps
         names = possible_passes(guidance, model)
@@ -140,13 +142,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         one = begin_as_one(self.model_options, self.conds)
         self.model_options["transformer_options"][ONE_BEGINNING] = one
         self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
-        if self._attention is not None:
-            network = self.inner_model.diffusion_model
-            tokens = noise[0, 0].numel() // math.prod(network.patch_size)
-            like = torch.empty(0, device=device, dtype=dtype)
-            self._attention.install(
-                self.model_options, (tokens, network.dim // network.num_heads), like
-            )
+        self._choose_attention(noise, torch.empty(0, device=device, dtype=dtype))
         if self._cache is not None:
             sigmas: Tensor = args[1]
             self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))
@@ -155,11 +151,21 @@ class TalkGuider(comfy.samplers.CFGGuider):
         raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)
         self._pinned = None if raw is None else self.inner_model.process_latent_in(raw)
         if self._end is not None:
-            self._end.begin(self.inner_model, noise, device)
+            begun = noise if self.window_noise is None else self.window_noise
+            self._end.begin(self.inner_model, begun, device)
         samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
         if raw is not None:
             samples[:, :, self._pinned_frames] = raw
         return samples if self._end is None else self._end.finish(samples)
+
+    def _choose_attention(self, noise: Tensor, like: Tensor) -> None:
+        """Install the kernel for latents of this shape, on the device and in the dtype of `like`."""
+        if self._attention is None:
+            return
+        network = self.inner_model.diffusion_model
+        tokens = noise[0, 0].numel() // math.prod(network.patch_size)
+        shape = (tokens, network.dim // network.num_heads)
+        self._attention.install(self.model_options, shape, like)
 
     def new_guidance(self) -> Guidance:
         """What guidance remembers when a window begins: nothing yet."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,33 +93,30 @@ def executor(host, other_files):
     import folder_paths
     from toy import build_audio, build_base
 
-    def save(folder, name, state, metadata, drop=""):
-        config = json.loads(metadata["config"])
-        if drop == "base":  # where the toy says that it needs no CLIP vision
-            del config["multitalk"]
-        elif drop:
-            config["multitalk"]["family"] = drop
+    def save(folder, name, state, config):
         tensors = {key: tensor.contiguous() for key, tensor in state.items()}
         save_file(tensors, other_files / folder / name, {"config": json.dumps(config)})
 
-    for name in {name for files in BASES.values() for name in files if name.startswith("test_ro")}:
-        sizes = {**SIZES, "seed": 5 + ("low" in name)}
-        sizes |= {"in_dim": 16} if "vace" in name or "t2v" in name else {}
-        state, metadata = build_base(**sizes, vace=1 if "vace" in name else 0, clip="flf" in name)
-        if "flf" in name:
+    audio, metadata = build_audio(dim=64, layers=2, encoder_layers=2)
+    facts = json.loads(metadata["config"])["multitalk"]
+    for family in ("InfiniteTalk", "FlashTalk"):
+        told = {"multitalk": facts | {"family": family.lower()}}
+        save("model_patches", PARTS[family], audio, told)
+    for name in {name for files in BASES.values() for name in files} - {SMALL["base"]}:
+        flf, vace, text = ("flf" in name), ("vace" in name), ("t2v" in name)
+        state, metadata = build_base(
+            **SIZES, in_dim=16 if vace or text else 36, vace=int(vace), clip=flf,
+            seed=5 + ("low" in name),
+        )  # fmt: skip
+        config = json.loads(metadata["config"])
+        if flf:
             state["img_emb.emb_pos"] = torch.zeros(1, 2 * TOKENS, 1280).bfloat16()
-        if "whole" in name:
-            part, facts = build_audio(dim=64, layers=2, encoder_layers=2)
-            settings = json.loads(metadata["config"])
-            settings["multitalk"] |= json.loads(facts["config"])["multitalk"]
-            state, metadata = {**state, **part}, {"config": json.dumps(settings)}
-        wide = "flashtalk" if "whole" in name else "base" if "_rows_high" in name else ""
-        wide = "base" if "_rows_low" in name else wide
-        save("diffusion_models", name, state, metadata, wide)
-    for family in ("infinitetalk", "flashtalk"):
-        state, metadata = build_audio(dim=64, layers=2, encoder_layers=2)
-        name = PARTS["InfiniteTalk" if family == "infinitetalk" else "FlashTalk"]
-        save("model_patches", name, state, metadata, family)
+        elif "flashtalk" in name:
+            state |= audio
+            config["multitalk"] |= facts | {"family": "flashtalk"}
+        elif name in BASES["Wan 2.2 I2V A14B, both experts"]:
+            del config["multitalk"]  # where the toy says that it needs no CLIP vision
+        save("diffusion_models", name, state, config)
     for name, (width, channels, out, key) in HEADERS.items():
         state = {
             "head.modulation": torch.zeros(1, 2, width, dtype=torch.bfloat16),
@@ -150,6 +149,13 @@ def prompt_of(base, part):
         prompt["clip"] = node("TestClipVision")
         sampler["inputs"]["clip_vision"] = ["clip", 0]
     return prompt, sampler
+
+
+@pytest.fixture(autouse=True)
+def few_steps(host, monkeypatch):
+    """Preset full in 4 steps instead of 40, for the sake of time."""
+    presets = importlib.import_module(f"{host.pack_name}.multitalk.config").PRESETS
+    monkeypatch.setitem(presets, "full", replace(presets["full"], steps=4))
 
 
 @pytest.fixture

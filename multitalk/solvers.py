@@ -23,7 +23,8 @@ SELF_SPACED = ("dpm_fast", "dpm_adaptive")
 # They mix in noise as models of another kind need it; more steps do not bring them closer.
 OTHER_NOISE = ("ddpm", "res_multistep_ancestral")
 OTHER_GUIDANCE = "_cfg_pp"  # end of names
-FEWEST_STEPS = {"dpm_fast": 4}  # with fewer, worse than Euler
+# With fewer, dpm_fast is worse than Euler, and uni_pc takes no step at all: noise stays.
+FEWEST_STEPS = {"dpm_fast": 4, "uni_pc": 2, "uni_pc_bh2": 2, "unipc": 2, "unipc_bh2": 2}
 MOST_NOISE = 0.05  # that may be left in a picture
 SHARP_FALL = 0.1  # a level of less than this share of the one before is a sharp fall
 

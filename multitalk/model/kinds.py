@@ -17,7 +17,7 @@ from ...weights.layouts import layout_of
 from ..config import BASE_IN_CHANNELS, FAMILIES, LATENT_CHANNELS, SMALL_WIDTH, Family
 from ..words import count
 from .architecture import PATCH, count_blocks, is_known_name
-from .experts import describe_expert
+from .experts import describe_expert, expert_of_files
 from .lora_forms import split_suffix
 from .naming import AUDIO_KEY, BASE_KEY, ModelHeader, plain_names
 
@@ -170,6 +170,7 @@ VARIANTS: tuple[Variant, ...] = (
             "experts; MultiTalk Load Model takes both, as base and low_noise_base"),
 )  # fmt: skip
 _UNKNOWN = Variant(label="unknown variant")
+_PAIRS = ("WAN 2.2 I2V", "WAN 2.2 Fun Control", "WAN 2.2 Fun Camera")  # always two experts
 # Models that are shaped like others and told by words in their names; the last is what to know.
 _NAMED: tuple[tuple[str, str, str], ...] = (
     (r"phantom", "Phantom", "its pictures of a subject are not used here"),
@@ -266,10 +267,21 @@ def _base_words(header: Header) -> str:
     else:
         notes = ["" if variant.taken else "MultiTalk needs WAN I2V 14B", variant.advice]
     notes += [f"by its name {label}: {note}" for label, note in _names_of(header)]
-    if variant.label.startswith("WAN 2.2"):
+    if is_expert(header):
         notes.append(describe_expert(header.files, header.name))
     what = f"{wan_name(variant)}, {count(count_blocks(names), 'block')} of width {width}"
     return "; ".join([what, *filter(None, notes)])
+
+
+def is_expert(header: Header) -> bool:
+    """Whether a base is one of two experts: by its shapes, or, if shaped as 2.1, by its name."""
+    label = base_variant(header).label
+    if label in _PAIRS:
+        return True
+    folders = [file.parent.name for file in header.files[:1]]
+    marked = re.search(r"2[._]2|noise", " ".join([header.name, *folders]).lower())
+    told = expert_of_files(header.files, header.name) is not None
+    return label in ("VACE", "T2V") and told and marked is not None
 
 
 def wan_name(variant: Variant) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...weights.contents import Shapes
-from ..config import AudioPartConfig, Family
+from ..config import AudioPartConfig, BaseKind, Family
 from .architecture import BaseSizes, base_sizes
 from .experts import check_names, check_sizes
 from .fit import (
@@ -23,6 +23,8 @@ from .fit import (
 )
 from .kinds import base_variant, guess_family, kind_of
 from .naming import ModelHeader, read_model_header
+
+_KINDS: dict[str, BaseKind] = {"VACE": "control", "T2V": "text"}  # labels; all others have images
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +114,11 @@ class ModelFiles:
         check_sizes((self.base.name, self.sizes), (low.name, sizes))
         return ModelFiles(base=low, audio=audio, sizes=sizes, network=network)
 
+    @property
+    def kind(self) -> BaseKind:
+        """What windows begin from on this base."""
+        return _KINDS.get(base_variant(self.base).label, "image")
+
     def check_family(self, choice: str) -> None:
         """Refuse FlashTalk where base and audio part were not trained together.
 
@@ -122,9 +129,10 @@ class ModelFiles:
         """
         base = self.base
         family = self.audio.family if choice == "auto" else choice
-        if family == "flashtalk" and (variant := base_variant(base).label) in ("VACE", "T2V"):
+        if family == "flashtalk" and self.kind != "image":
+            label = base_variant(base).label
             raise ValueError(
-                f"{base.name} is a {variant} base, and {self.audio.name} is taken for FlashTalk, "
+                f"{base.name} is a {label} base, and {self.audio.name} is taken for FlashTalk, "
                 "which was distilled together with its own base. Choose another audio part, or its "
                 "family."
             )

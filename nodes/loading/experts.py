@@ -12,7 +12,7 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 
 from ...multitalk.config import BASE_IN_CHANNELS, EXPERT_BOUNDARIES
-from .audio_hooks import KEY, attach_audio, attached_audio
+from .audio_hooks import KEY, attach_audio, attached_audio, base_kind
 
 LOW_NOISE = "multitalk_low_noise"  # attachment
 _ALIKE = {
@@ -57,6 +57,12 @@ def join_experts(model: ModelPatcher, low_noise: ModelPatcher) -> ModelPatcher:
             "expert to model and the low-noise one to low_noise_model, or leave the latter free."
         )
     _check_alike(model.model.diffusion_model, low_noise.model.diffusion_model)
+    if base_kind(model) != base_kind(low_noise):
+        raise ValueError(
+            "Of model and low_noise_model one is a VACE base and the other a text-to-video one; "
+            "the two experts of WAN 2.2 are alike. Connect the high-noise and the low-noise file "
+            "of one model."
+        )
     clone: ModelPatcher = model.clone()
     clone.attachments[LOW_NOISE] = LowNoise(model=low_noise, joined=model)
     return clone
@@ -78,7 +84,11 @@ def _check_alike(high: Any, low: Any) -> None:
 
 def expert_boundary(model: ModelPatcher) -> float:
     """The noise level from which on down the low-noise expert is at work."""
-    channels = model.model.diffusion_model.in_dim
+    return boundary_of(model.model.diffusion_model.in_dim)
+
+
+def boundary_of(channels: int) -> float:
+    """As `expert_boundary`, for a network of so many input channels."""
     return EXPERT_BOUNDARIES.get(channels, EXPERT_BOUNDARIES[BASE_IN_CHANNELS])
 
 

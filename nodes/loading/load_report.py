@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...multitalk.model.experts import describe_single, note_lora
-from ...multitalk.model.kinds import base_variant, contradicts, describe
+from ...multitalk.model.kinds import contradicts, describe, is_expert
 from ..host import IN_BASE
 from .loras import report_loras
 from .model_files import LOW_NOISE_BASE, NONE, check_no_loras, find_low_noise, find_model_files
@@ -53,7 +53,7 @@ def report_files(
         changes += [note_lora(name, "low") for name, _ in low_noise_loras]
     else:
         check_no_loras(low_noise_loras)
-        if base_variant(found.base).label == "WAN 2.2 I2V":
+        if is_expert(found.base):
             single = describe_single(found.base.files, found.base.name)
     if files["audio_part"] != IN_BASE:
         headers.append(found.audio.header)

@@ -37,28 +37,45 @@ def check_files(speech: Speech, dynprompt: Any, node_id: str) -> Family | None:
     Raises:
         ValueError: If a file is of the wrong kind, or files and speech do not fit each other.
     """
-    loaders = [
-        inputs
-        for class_type, inputs in upstream(dynprompt, node_id, "model")
-        if class_type in _LOADERS and isinstance(inputs.get("audio_part"), str)
-    ]
-    if len(loaders) != 1:  # none of ours, or a switch decides which one: its own checks follow
+    chosen = _chosen(dynprompt, node_id)
+    if chosen is None:
         return None
-    name, base = loaders[0]["audio_part"], loaders[0].get("base")
-    choice, second = str(loaders[0].get("family", "auto")), loaders[0].get("low_noise_base", NONE)
+    name, base = chosen["audio_part"], chosen.get("base")
+    choice, second = str(chosen.get("family", "auto")), chosen.get(LOW_NOISE_BASE, NONE)
     if isinstance(base, str):
         found = find_model_files(base, name, dynprompt)
         found.check_family(choice)
         if isinstance(second, str) and second != NONE:
             find_low_noise(second, found, dynprompt)
         elif second == NONE:
-            check_no_loras(loaders[0].get("low_noise_loras"))
+            check_no_loras(chosen.get("low_noise_loras"))
         audio = found.audio
     else:
         audio = find_audio_file(name, dynprompt)
     layers, width = speech.features.shape[2:]
     check_encoder_fit(layers, width, audio.config, audio.name)
     return choose_family(audio, choice)
+
+
+def _chosen(dynprompt: Any, node_id: str) -> dict[str, Any] | None:
+    """Inputs of the loader of ours that leads into `model`.
+
+    None if there is none, or a switch decides which of several: its own checks follow.
+    """
+    loaders = [
+        inputs
+        for class_type, inputs in upstream(dynprompt, node_id, "model")
+        if class_type in _LOADERS and isinstance(inputs.get("audio_part"), str)
+    ]
+    return loaders[0] if len(loaders) == 1 else None
+
+
+def chosen_files(dynprompt: Any, node_id: str) -> ModelFiles | None:
+    """The files of the MultiTalk Load Model that leads into `model`; None as for `check_files`."""
+    chosen = _chosen(dynprompt, node_id)
+    if chosen is None or not isinstance(chosen.get("base"), str):
+        return None
+    return find_model_files(chosen["base"], chosen["audio_part"], dynprompt)
 
 
 def has_two_experts(dynprompt: Any, node_id: str) -> bool:

@@ -17,6 +17,7 @@ from ...multitalk.frames import check_shape
 from ...multitalk.generate import WindowRequest
 from ...multitalk.settings import DriftControl
 from ...multitalk.words import count
+from ..loading.experts import low_noise_of
 from ..values import naming
 
 _ADVICE = "Use an I2V base, or a first-and-last-frame one such as Wan 2.1 FLF2V 14B."
@@ -42,9 +43,10 @@ def check_end_image(end: Tensor | None, video: tuple[int, int]) -> None:
 
 
 def joins_pictures(model: comfy.model_patcher.ModelPatcher) -> bool:
-    """Whether this base was trained with a first and a last frame (FLF2V)."""
-    embedding = model.model.diffusion_model.img_emb
-    return getattr(embedding, "emb_pos", None) is not None
+    """Whether this base was trained with a first and a last frame (FLF2V); of two, both."""
+    held = low_noise_of(model)
+    networks = [owner.model.diffusion_model for owner in (model, *([held.model] if held else []))]
+    return all(getattr(network.img_emb, "emb_pos", None) is not None for network in networks)
 
 
 def describe_end(

@@ -11,7 +11,7 @@ the host, and a sampler's own noise comes from another seed there. Source: decis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import comfy.samplers
 import torch
@@ -22,6 +22,7 @@ from ...multitalk.guidance import Guidance
 from ...multitalk.model.experts import count_high_steps, describe_steps
 from ...multitalk.schedule import noise_levels
 from ...multitalk.settings import RunSettings
+from ...multitalk.solvers import FEWEST_STEPS
 from ...multitalk.words import count
 from ..loading.experts import LowNoise, expert_boundary, low_noise_of
 from .guidance_hooks import ALWAYS, CALC, COMBINE, POST, PRE, PREDICT
@@ -70,8 +71,9 @@ class ExpertsGuider(TalkGuider):
             )
         steps = len(sigmas) - 1
         high = count_high_steps(sigmas.tolist(), self._boundary)
-        self.low_noise.goes_on_from = None
+        self.low_noise.goes_on_from = self.low_noise.window_noise = None
         if high:
+            self.low_noise.window_noise = noise
             latent_image = super().sample(
                 noise,
                 latent_image,
@@ -143,26 +145,39 @@ def _added(now: Sequence[Any], then: Sequence[Any] | None) -> list[Any]:
     return [row for row in now if all(row is not old for old in then or ())]
 
 
-def check_experts(model: ModelPatcher, *, step_cache: bool) -> None:
-    """Refuse what does not work with two experts.
+def check_experts(model: ModelPatcher, settings: RunSettings) -> None:
+    """Refuse what does not work with two experts, if a MODEL has two.
 
     Raises:
-        ValueError: If the step cache is on.
+        ValueError: As `check_two`.
     """
-    if step_cache and low_noise_of(model) is not None:
-        refuse_step_cache()
+    if low_noise_of(model) is not None:
+        check_two(settings, expert_boundary(model))
 
 
-def refuse_step_cache() -> NoReturn:
-    """Two experts and a step cache do not go together.
+def check_two(settings: RunSettings, boundary: float | None) -> None:
+    """Refuse what does not work with two experts that change at a boundary; None: not known yet.
 
     Raises:
-        ValueError: Always.
+        ValueError: If the step cache is on, or one of them has too few steps for the sampler.
     """
-    raise ValueError(
-        "step_cache is on, and the MODEL has two experts; what the cache may skip was measured on "
-        "the one network of WAN 2.1. Set step_cache to 0."
-    )
+    if settings.step_cache is not None:
+        raise ValueError(
+            "step_cache is on, and the MODEL has two experts; what the cache may skip was measured "
+            "on the one network of WAN 2.1. Set step_cache to 0."
+        )
+    sampler, steps = settings.sampler, settings.guidance.steps
+    fewest = FEWEST_STEPS.get(sampler, 1)
+    if boundary is None or fewest == 1:
+        return
+    high = count_high_steps(noise_levels(settings).tolist(), boundary)
+    for name, number in (("high", high), ("low", steps - high)):
+        if 0 < number < fewest:
+            raise ValueError(
+                f"sampler {sampler} needs {fewest} or more steps on each of two experts, and the "
+                f"{name}-noise one runs {number} of {steps}. Raise steps, choose another shift, or "
+                "set sampler to euler."
+            )
 
 
 def describe_experts(model: ModelPatcher, settings: RunSettings) -> list[str]:

@@ -26,7 +26,7 @@ from ...multitalk.words import count
 from ..checked import once
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
-from ..loading.experts import wants_clip
+from ..loading.experts import boundary_of, wants_clip
 from ..pictures import read_pictures
 from ..sockets import to_masks
 from ..values import check_inputs, missing_lazy, plain
@@ -34,7 +34,7 @@ from ..widgets import ADVANCED, KEEP_FINISHED, KEEP_PROGRESS, SCHEDULE, SETTINGS
 from .bases import check_kind, read_controls
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .end_image import check_end_image, describe_end
-from .experts import check_experts, describe_experts, refuse_step_cache
+from .experts import check_experts, check_two, describe_experts
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
 from .source_video import describe_source
@@ -52,7 +52,7 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     Raises:
         ValueError: If something cannot work, with what to do.
     """
-    from ..loading.model_files import check_files, has_two_experts
+    from ..loading.model_files import check_files
 
     inputs = plain(inputs)
     check_inputs(inputs, "image", "speech")
@@ -66,9 +66,8 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     else:
         settings = resolve_settings(inputs, family)
         _check_pictures(inputs["image"], settings)
-    if settings.step_cache is not None and has_two_experts(hidden.dynprompt, hidden.unique_id):
-        refuse_step_cache()
     end = inputs.get("end_image")
+    _check_base(settings, inputs, hidden)
     check_end_image(end, (settings.height, settings.width))
     cast_of(inputs, hidden, (settings.height, settings.width))
     has_end = end is not None
@@ -76,6 +75,29 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, *_LAZY)
+
+
+def _check_base(settings: RunSettings, inputs: dict[str, Any], hidden: Any) -> None:
+    """Refuse what the chosen base cannot do, as far as its header tells that."""
+    from ..loading.model_files import chosen_files, has_two_experts
+
+    files = chosen_files(hidden.dynprompt, hidden.unique_id)
+    if files is not None:
+        has_end = inputs.get("end_image") is not None
+        check_kind(files.kind, settings, len(inputs["image"]), has_end=has_end)
+    if not has_two_experts(hidden.dynprompt, hidden.unique_id):
+        return
+    boundary = None
+    before = [name for name, _ in upstream(hidden.dynprompt, hidden.unique_id, "model")]
+    # A node between may set another shift, which moves steps from one expert to the other.
+    if files is not None and before == ["MultiTalkLoadModel"] and _has_levels(inputs):
+        boundary = boundary_of(files.sizes.in_channels)
+    check_two(settings, boundary)
+
+
+def _has_levels(inputs: dict[str, Any]) -> bool:
+    """Whether noise levels are known: none come over a socket, or they are made."""
+    return "sigmas" not in inputs or inputs["sigmas"] is not None
 
 
 def _made_first(inputs: dict[str, Any], hidden: Any) -> list[str]:
@@ -107,10 +129,9 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     settings, shifted = follow_sampling(model, resolve_settings(inputs, weights))
     cached = settings.step_cache is not None
     others = check_other_nodes(model, apg=settings.apg is not None, step_cache=cached)
-    check_experts(model, step_cache=cached)
+    check_experts(model, settings)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
-    kind = base_kind(model)
-    end = inputs.get("end_image")
+    kind, end = base_kind(model), inputs.get("end_image")
     others += check_kind(kind, settings, len(image), has_end=end is not None)
     control = read_controls(kind, settings, inputs)
     _check_clip(model, inputs.get("clip_vision"))

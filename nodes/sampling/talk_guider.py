@@ -87,6 +87,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._end = None if end is None else PinnedEnd(end)
         self._settled = False
         self._uncached: dict[str, Any] = {}
+        # Noise that the window began with, where another guider ran its first steps.
+        self.window_noise: Tensor | None = None
         self.lean = True  # whether blocks that need less memory could be used, once sampled
         self.set_cfg(guidance.text)  # what the host's CFG Override changes for some steps
         names = possible_passes(guidance, model)
@@ -149,7 +151,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
         raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)
         self._pinned = None if raw is None else self.inner_model.process_latent_in(raw)
         if self._end is not None:
-            self._end.begin(self.inner_model, noise, device)
+            begun = noise if self.window_noise is None else self.window_noise
+            self._end.begin(self.inner_model, begun, device)
         samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
         if raw is not None:
             samples[:, :, self._pinned_frames] = raw

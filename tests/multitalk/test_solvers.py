@@ -63,6 +63,10 @@ def test_auto_is_even_for_samplers_that_look_back(choice, sampler, schedule):
             run("dpm_fast", guidance=dataclasses.replace(RUN.guidance, steps=3)),
             "steps is 3, and sampler dpm_fast needs 4 or more",
         ),
+        (
+            run("uni_pc", guidance=dataclasses.replace(RUN.guidance, steps=1)),
+            "steps is 1, and sampler uni_pc needs 2 or more",
+        ),
     ],
 )
 def test_levels_that_cannot_work_are_refused(settings, words):

@@ -92,7 +92,11 @@ REFUSED = {
         {"low_noise_base": "test_other_low_noise.safetensors"},
         "are of different sizes (ffn 384 and 256)",
     ),
-    "no base": ({"low_noise_base": "test_t2v.safetensors"}, "a WAN model of another kind (T2V"),
+    "other kind": (
+        {"low_noise_base": "test_t2v.safetensors"},
+        "are of different sizes (in channels 36 and 16)",
+    ),
+    "no base": ({"low_noise_base": "test_small.safetensors"}, "is a 1.3B model (T2V)"),
     "LoRAs of nothing": ({"low_noise_base": "none", **ON_LOW}, "and low_noise_base is none"),
     "audio in base": (
         {"base": "SoulX-FlashTalk/test_whole.safetensors", "audio_part": "(in base)"},
@@ -117,17 +121,29 @@ def test_step_cache_is_refused(host, expert_files):
     assert message in refuse(host, prompt)
 
 
+def test_a_solver_that_takes_no_step_with_one_alone_is_refused(host, expert_files):
+    message = "uni_pc needs 2 or more steps on each of two experts, and the high-noise one runs 1"
+    settings = {**SHORT, "preset__shift": 2.0, "sampler": "uni_pc", "schedule": "auto"}
+    assert message in refuse(host, loaded(talk(**settings)))
+    prompt = talk(**settings)
+    prompt["base"]["inputs"]["name"] = HIGH
+    prompt["base_2"] = node("TestCountedModel", name=LOW)
+    prompt["model"]["inputs"]["low_noise_model"] = ["base_2", 0]
+    assert message in host.run(prompt).error["exception_message"]
+
+
 @pytest.mark.parametrize(
-    ("low", "message"),
+    ("high", "low", "message"),
     [
-        ("test_t2v.safetensors", "The model is of another kind (WAN21, 16 input channels)"),
-        (HIGH, "The same model is connected to model and to low_noise_model"),
-        ("again", "The model already carries the audio part"),
+        (HIGH, "test_t2v.safetensors", "are of different sizes (input channels 36 and 16)"),
+        ("test_vace.safetensors", "test_t2v.safetensors", "one is a VACE base and the other a"),
+        (HIGH, HIGH, "The same model is connected to model and to low_noise_model"),
+        (HIGH, "again", "The model already carries the audio part"),
     ],
 )
-def test_attach_refuses_what_is_no_pair(host, expert_files, low, message):
+def test_attach_refuses_what_is_no_pair(host, expert_files, high, low, message):
     prompt = talk(**SHORT)
-    prompt["base"] = node("UNETLoader", unet_name=HIGH, weight_dtype="default")
+    prompt["base"] = node("UNETLoader", unet_name=high, weight_dtype="default")
     prompt["base_2"] = node("UNETLoader", unet_name=low, weight_dtype="default")
     if low == "again":
         prompt["base_2"] = node("MultiTalkAttach", model=["base", 0], audio_part=TOY["audio_part"])

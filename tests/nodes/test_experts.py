@@ -61,7 +61,7 @@ def sample(guider, noise, latent, sigmas, name="euler", **more):
     return guider.sample(noise, latent, sampler_object(name), sigmas, **more)
 
 
-def ours(bench, model, *, strength=0.0, text=1.0, motion=None, name="euler", **more):
+def ours(bench, model, *, strength=0.0, text=1.0, motion=None, end=None, name="euler", **more):
     from pack.multitalk.guidance import plan_guidance
     from pack.nodes.sampling.experts import talk_guider
     from pack.nodes.sampling.talk_guider import AudioInputs
@@ -73,6 +73,7 @@ def ours(bench, model, *, strength=0.0, text=1.0, motion=None, name="euler", **m
         AudioInputs(speech=bench.speech, cells=None, strength=strength),
         plan_guidance(text, 1.0),
         motion=motion,
+        end=end,
     )
     latent = torch.zeros_like(bench.noise)
     return guider, sample(guider, bench.noise, latent, more.pop("sigmas", levels()), name, **more)
@@ -173,6 +174,14 @@ def test_motion_and_its_noise_go_on_over_the_change(bench):
     assert all(map(torch.equal, drawn, again))
     _, single = ours(bench, bench.high, motion=motion([]), strength=1.0)
     assert torch.allclose(same, single, atol=1e-4)
+
+
+def test_an_end_is_put_in_place_with_the_noise_of_the_window(bench):
+    end = torch.randn(bench.motion.shape, generator=torch.Generator().manual_seed(8))
+    _, found = ours(bench, twice(bench.high), end=end)
+    _, single = ours(bench, bench.high, end=end)
+    assert torch.equal(found[:, :, -1:], end)
+    assert torch.allclose(found, single, atol=1e-4)
 
 
 def twice(model):

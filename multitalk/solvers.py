@@ -67,7 +67,7 @@ def check_levels(settings: RunSettings) -> None:
         return
     last = noise_levels(settings)[-2].item()
     if last > MOST_NOISE:
-        cure = "schedule to auto" if settings.schedule == "even" else "a smaller shift"
+        cure = "schedule auto" if settings.schedule == "even" else "a smaller shift"
         if settings.sigmas is not None:
             cure = "noise levels whose last one above 0 is small"
         raise ValueError(

@@ -108,7 +108,7 @@ def test_stop_while_weights_are_read_ends_at_once(host):
     contents = lazy(host, "contents")
     patcher = SimpleNamespace(
         model=torch.nn.Linear(2, 2), patches={}, object_patches={}, additional_models={},
-        model_options={},
+        model_options={}, attachments={},
         backup={}, hook_backup={}, object_patches_backup={},
     )  # fmt: skip
 

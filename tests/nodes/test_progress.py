@@ -111,7 +111,9 @@ def test_stopped_player_shows_all_that_there_is(host, monkeypatch):
     assert names[1][0] == 3  # the second while the third was decoded
     again = list(shown(host.run(prompt, host.executor())))
     # What was kept is shown at once, not window by window.
-    assert [begun for begun, *_ in again][:2] == [0, 2]
+    first, second, *_ = (begun for begun, *_ in again)
+    assert first == 0
+    assert second in (2, 3)  # written while the one behind it is made
 
 
 def test_words_hold_together_for_an_editor_and_are_plain_for_others(host, monkeypatch):

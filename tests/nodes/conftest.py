@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,9 @@ from pack.tests.nodes.stops import frames_of, host_nodes, prompt_of, runs
 def host(host):
     """The host of all tests, with the models of `small` beside the shipped toy."""
     write_small(host)
+    # All code of pack and host is read for every run; while tests run nobody changes it.
+    surroundings = importlib.import_module(f"{host.pack_name}.nodes.sampling.surroundings")
+    surroundings._code = cache(surroundings._code)
     return host
 
 

@@ -52,7 +52,6 @@ def other_files(host):
     }
     save(models / "test_small.safetensors", (small, {}))  # what tells a 1.3B model
     save(models / "test_clip_base.safetensors", build_base(clip=True))
-    save(models / "test_f32_base.safetensors", build_base(), torch.float32)
     other = build_audio(layers=2, encoder_layers=2)
     save(patches / "test_other_audio.safetensors", other)
     save(patches / "test_random_audio.safetensors", build_audio())

@@ -10,6 +10,7 @@ SMALL = {
     "vae": "test_small_vae.safetensors",
     "encoder": "test_small_encoder.safetensors",
 }
+SIZES = {"dim": 64, "ffn": 128, "layers": 2}  # of the base
 
 
 def write_small(host):
@@ -18,10 +19,10 @@ def write_small(host):
     from toy import build_audio, build_base, build_encoder
     from toy_vae import build_vae
 
-    sizes = {"dim": 64, "layers": 2}
+    audio = {"dim": SIZES["dim"], "layers": SIZES["layers"]}
     made = {
-        "base": ("diffusion_models", build_base(ffn=128, **sizes)),
-        "audio_part": ("model_patches", build_audio(encoder_layers=2, **sizes)),
+        "base": ("diffusion_models", build_base(**SIZES)),
+        "audio_part": ("model_patches", build_audio(encoder_layers=2, **audio)),
         "vae": ("vae", build_vae(dim=8)),
         "encoder": ("audio_encoders", build_encoder(layers=2)),
     }

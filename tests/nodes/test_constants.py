@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pack.tests.nodes.small import SIZES, SMALL
+
 pytestmark = pytest.mark.host
+STEPS = 4
 
 # The host's own time embedding makes its table of frequencies anew in every call.
 HOST_TABLES = ("sinusoidal_embedding_1d", "rope_encode", "rope")
@@ -64,11 +69,13 @@ class Watch(TorchDispatchMode):
         self.copies.setdefault(self.step, Counter())[key] += 1
 
 
-def sample(host, other_files, *, settle=True, voices=2):
-    """Six steps of a two-speaker window in bfloat16 under the watch."""
+def sample(folder, *, settle=True, voices=2):
+    """Four steps of a two-speaker window in bfloat16 under the watch."""
     import comfy.model_management
     import comfy.samplers
     import comfy.sd
+    import folder_paths
+    from toy import build_base
 
     from pack.multitalk.config import ApgConfig
     from pack.multitalk.generate import Motion
@@ -79,11 +86,13 @@ def sample(host, other_files, *, settle=True, voices=2):
     from pack.nodes.loading.audio_part import load_audio_part
     from pack.nodes.sampling.talk_guider import AudioInputs, TalkGuider
 
-    path = other_files / "diffusion_models" / "test_clip_base.safetensors"
+    base, metadata = build_base(clip=True, **SIZES)
+    path = folder / "base.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in base.items()}, path, metadata)
     model = comfy.sd.load_diffusion_model(str(path), {"dtype": torch.bfloat16})
     model.model.manual_cast_dtype = None  # compute in bfloat16 on the CPU as on a GPU
-    file = host.root / "assets" / "toy" / "model_patches" / "multitalk_toy_audio.safetensors"
-    part = load_audio_part(AudioFile.read(file), torch.bfloat16)
+    file = folder_paths.get_full_path_or_raise("model_patches", SMALL["audio_part"])
+    part = load_audio_part(AudioFile.read(Path(file)), torch.bfloat16)
     attached = AttachedAudio(name="toy", family="multitalk", config=part.model.config)
     model = attach_audio(model, part, attached)
     generator = torch.Generator().manual_seed(0)
@@ -102,7 +111,7 @@ def sample(host, other_files, *, settle=True, voices=2):
         model,
         positive,
         negative,
-        AudioInputs(speech=torch.randn(voices, 9, 5, 4, 64), cells=cells),
+        AudioInputs(speech=torch.randn(voices, 9, 5, 2, 64), cells=cells),
         plan_guidance(5.0, 4.0, apg=ApgConfig()),
         motion=motion,
     )
@@ -117,29 +126,29 @@ def sample(host, other_files, *, settle=True, voices=2):
     sampler = comfy.samplers.sampler_object("euler")
     with torch.no_grad(), watch:  # inference mode would hide copies from the watch
         guider.sample(
-            noise, torch.zeros_like(noise), sampler, shifted_sigmas(6, 3.0), callback=next_step,
+            noise, torch.zeros_like(noise), sampler, shifted_sigmas(STEPS, 3.0), callback=next_step,
             disable_pbar=True,
         )  # fmt: skip
     return watch
 
 
 def constants(watch):
-    """Copies of one and the same tensor in every one of the steps 2 to 6."""
-    steps = [set(watch.copies.get(step, ())) for step in range(1, 6)]
+    """Copies of one and the same tensor in every one of the steps 2 to 4."""
+    steps = [set(watch.copies.get(step, ())) for step in range(1, STEPS)]
     return set.intersection(*steps)
 
 
-def test_no_constant_is_copied_between_steps(host, other_files, monkeypatch):
+def test_no_constant_is_copied_between_steps(host, tmp_path, monkeypatch):
     import comfy.model_management
 
     flushed = []
     monkeypatch.setattr(comfy.model_management, "soft_empty_cache", lambda *a: flushed.append(a))
-    watch = sample(host, other_files)
+    watch = sample(tmp_path)
     assert watch.copies[2]  # the watch sees casts of what changes
     assert constants(watch) == set()
     assert watch.complex == []
     assert flushed == []
 
 
-def test_the_watch_sees_a_constant_that_is_cast_in_every_step(host, other_files):
-    assert constants(sample(host, other_files, settle=False))
+def test_the_watch_sees_a_constant_that_is_cast_in_every_step(host, tmp_path):
+    assert constants(sample(tmp_path, settle=False))

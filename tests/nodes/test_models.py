@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from pack.tools.host.prompts import TOY, node, talk
+from pack.tests.nodes.small import SIZES, SMALL
+from pack.tools.host import prompts
+from pack.tools.host.prompts import node
 
 pytestmark = pytest.mark.host
+talk = partial(prompts.talk, files=SMALL)
 
 
 def with_loader(prompt, **changes):
     inputs = {
-        "base": TOY["base"],
-        "audio_part": TOY["audio_part"],
+        "base": SMALL["base"],
+        "audio_part": SMALL["audio_part"],
         "weight_dtype": "default",
         "family": "auto",
         "loras": "none",
@@ -40,10 +44,10 @@ def loras(host):
     folder_paths.add_model_folder_path("loras", str(folder))
     generator = torch.Generator().manual_seed(3)
     good = {}
-    for i in range(4):
+    for i in range(SIZES["layers"]):
         name = f"diffusion_model.blocks.{i}.self_attn.q"
-        good[f"{name}.lora_A.weight"] = torch.randn(4, 128, generator=generator)
-        good[f"{name}.lora_B.weight"] = torch.randn(128, 4, generator=generator)
+        good[f"{name}.lora_A.weight"] = torch.randn(4, SIZES["dim"], generator=generator)
+        good[f"{name}.lora_B.weight"] = torch.randn(SIZES["dim"], 4, generator=generator)
     save_file(good, folder / "test_good.safetensors")
     other = {n.replace("blocks", "layers"): t for n, t in good.items()}
     save_file(other, folder / "test_other.safetensors")
@@ -83,7 +87,7 @@ def test_a_lora_that_fits_nothing_is_an_error(host, loras):
 def test_only_one_audio_part(host):
     prompt = talk()
     prompt["twice"] = node(
-        "MultiTalkAttach", model=["model", 0], audio_part=TOY["audio_part"], family="auto"
+        "MultiTalkAttach", model=["model", 0], audio_part=SMALL["audio_part"], family="auto"
     )
     prompt["sampler"]["inputs"]["model"] = ["twice", 0]
     result = host.run(prompt)
@@ -91,7 +95,7 @@ def test_only_one_audio_part(host):
 
 
 def test_the_file_name_tells_infinitetalk(host, other_files):
-    prompt = talk(audio_part="test_infinite_audio.safetensors")
+    prompt = prompts.talk(audio_part="test_infinite_audio.safetensors")
     prompt["end"] = node("TestShowSpeech", speech=["model", 0])
     model = host.run(prompt).outputs["model"][0][0]
     assert model.attachments["multitalk"].family == "infinitetalk"
@@ -102,7 +106,7 @@ def guider_prompt(**changes):
     prompt = {name: talk()[name] for name in ("base", "model", "encoder", "speech", "sound_1")}
     prompt |= {
         "image": node("TestPicture", width=64, height=64, frames=1),
-        "vae": node("VAELoader", vae_name=TOY["vae"]),
+        "vae": node("VAELoader", vae_name=SMALL["vae"]),
         "text": node("TestText"),
         "start": node(
             "WanImageToVideo",
@@ -186,7 +190,7 @@ def test_a_replaced_file_is_loaded_anew(host, other_files):
     executor = host.executor()
     name = "test_replaced.safetensors"
     path = other_files / "model_patches" / name
-    source = host.root / "assets" / "toy" / "model_patches" / TOY["audio_part"]
+    source = host.base / "small" / "model_patches" / SMALL["audio_part"]
     path.write_bytes(source.read_bytes())
     first = host.run(talk(audio_part=name), executor)
     again = host.run(talk(audio_part=name), executor)
@@ -230,7 +234,7 @@ def test_a_loader_with_loras_is_cached(host, loras):
 def test_only_the_chosen_model_of_several_is_judged(host, other_files):
     prompt = with_loader(talk())
     prompt["other"] = node(
-        "MultiTalkLoadModel", base=TOY["base"], audio_part="test_other_audio.safetensors"
+        "MultiTalkLoadModel", base=SMALL["base"], audio_part="test_other_audio.safetensors"
     )
     prompt["switch"] = node("TestFirstModel", first=["model", 0], second=["other", 0])
     prompt["sampler"]["inputs"]["model"] = ["switch", 0]

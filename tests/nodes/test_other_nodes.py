@@ -9,10 +9,14 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
+from pack.tests.nodes.small import SIZES, SMALL
 
 pytestmark = pytest.mark.host
 
@@ -76,18 +80,22 @@ STEPS = 4
 
 
 @pytest.fixture(scope="module")
-def bench(host, other_files):
+def bench(host, tmp_path_factory):
     """A small float32 MODEL with an audio part, and a window of three latent frames."""
     import comfy.sd
+    import folder_paths
+    from toy import build_base
 
     from pack.multitalk.model.model_files import AudioFile
     from pack.nodes.loading.audio_hooks import AttachedAudio, attach_audio
     from pack.nodes.loading.audio_part import load_audio_part
 
-    path = other_files / "diffusion_models" / "test_f32_base.safetensors"
+    base, metadata = build_base(dtype=torch.float32, **SIZES)
+    path = tmp_path_factory.mktemp("base") / "float32.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in base.items()}, path, metadata)
     model = comfy.sd.load_diffusion_model(str(path), {"dtype": torch.float32})
-    file = other_files / "model_patches" / "test_random_audio.safetensors"
-    part = load_audio_part(AudioFile.read(file), torch.float32)
+    file = folder_paths.get_full_path_or_raise("model_patches", SMALL["audio_part"])
+    part = load_audio_part(AudioFile.read(Path(file)), torch.float32)
     attached = AttachedAudio(name="toy", family="multitalk", config=part.model.config)
     random = torch.Generator().manual_seed(0)
 
@@ -104,7 +112,7 @@ def bench(host, other_files):
         positive=[[text, values]],
         negative=[[draw(1, 5, 64), values]],
         noise=draw(1, 16, 5, 4, 4),
-        speech=draw(1, 17, 5, 4, 64),
+        speech=draw(1, 17, 5, 2, 64),
     )
 
 

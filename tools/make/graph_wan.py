@@ -175,7 +175,7 @@ def _talking(load: Column, heard: Column, talk: Column, end: Column) -> tuple[No
         Node(
             key="voice 1",
             kind="LoadAudio",
-            at=(load[0], 880),
+            at=(load[0], 445),
             width=load[1],
             height=140,
             title="Voice",
@@ -247,7 +247,7 @@ def text_to_talking(kit: Kit) -> Graph:
                 text=TEXT_TO_TALKING_CHANGE_NOTE,
             ),
             Note(
-                at=(load[0], 445),
+                at=(load[0], 645),
                 size=(load[1], 330),
                 title="Files",
                 text=files_note(kit, T2V_SMALL),
@@ -266,7 +266,8 @@ def text_to_talking(kit: Kit) -> Graph:
             ("sampler", "negative"): ((572, 138), (840, 138)),
             ("decode", "vae"): ((840, 120),),
             ("sampler", "speech"): ((1066, 800), (1066, 180)),
-            ("speech", "speech_encoder"): ((272, 128), (272, 850), (565, 900)),
+            ("speech", "audio"): ((268, 470), (270, 600), (270, 862), (565, 912)),
+            ("speech", "speech_encoder"): ((280, 128), (282, 850), (565, 900)),
         },
     )
 

@@ -48,6 +48,9 @@ NOTES_PX = {
 EDGE_PX = 12  # a link may bow this far behind the nodes it connects
 
 
+LEAST_WIDTH_PX = 225  # Nodes 2.0 draws no node narrower, over what stands beside it
+
+
 def with_badge(node):
     """A node, and above it the name of the pack, which the classic editor writes there."""
     left, top, right, bottom = node_box(node)
@@ -66,6 +69,12 @@ def test_graph_is_as_wide_as_a_screen(name):
     boxes = [node_box(n) for n in graph["nodes"]] + [group_box(g) for g in graph["groups"]]
     left, _, right, _ = around(boxes)
     assert right - left <= MAX_WIDTH_PX
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nodes_are_as_wide_as_both_modes_draw_them(name):
+    narrow = {n.get("title", n["type"]): n["size"][0] for n in read_graph(name)["nodes"]}
+    assert {title: px for title, px in narrow.items() if px < LEAST_WIDTH_PX} == {}
 
 
 @pytest.mark.parametrize("screen", SCREENS)

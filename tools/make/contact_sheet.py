@@ -34,7 +34,7 @@ VIEW = {"width": 1600, "height": 1000}
 CROP = (160, 90, 1440, 910)
 """What the editor fits a graph into, without most of its panels."""
 COLUMNS, TITLE_PX = 3, 40
-SCALE = 0.72
+SCALE = 0.6
 SHEET_BYTES = 400_000
 
 

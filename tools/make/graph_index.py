@@ -143,7 +143,7 @@ INDEX = (
     Entry(
         "wan_first_last_frame",
         "First to last frame, WAN",
-        "end image, FLF2V, image to video, models of a talking lip-sync avatar",
+        "end image, FLF2V, image to video, no speech, KSampler",
     ),
     Entry(
         "wan_text_to_talking",

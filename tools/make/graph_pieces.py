@@ -38,8 +38,8 @@ A, B, C, D, E = (0, 250), (295, 290), (635, 290), (995, 310), (1350, 325)
 1,699 wide: what fits on a screen with text that can be read. The gaps leave room for the links."""
 PROMPT_PX, PICTURE_PX = 106, 330
 """The least that the editor gives a text, and a little more than it gives a picture."""
-WRITER_PX = 340
-"""The node that writes a prompt."""
+WRITER_PX, WRITTEN_PX = 340, 132
+"""The node that writes a prompt, and the one that shows it."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
 SAMPLER_PX, TOY_SAMPLER_PX = 680, 824
@@ -334,7 +334,7 @@ def prompt_helper(loader_y: int, writer_y: int, y: int) -> tuple[Node, ...]:
             kind="PreviewAny",
             at=(C[0], y + PROMPT_PX + 60),
             width=C[1],
-            height=PROMPT_PX,
+            height=WRITTEN_PX,
             title="What it wrote",
             links={"source": ("writer", "generated_text")},
         ),

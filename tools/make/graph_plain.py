@@ -12,11 +12,9 @@ from .graph_words import PLAIN_END_NOTE
 
 PLAIN_FPS = 16
 """What WAN 2.1 was trained with."""
-TEXTS, WINDOW, SAMPLER, DECODE, VIDEO = (
-    (292, 280), (614, 260), (916, 250), (1208, 150), (1400, 275)
-)  # fmt: skip
+TEXTS, WINDOW, SAMPLER, VIDEO = (292, 280), (614, 260), (916, 250), (1208, 300)
 """Columns behind `A`, left edge and width: narrower, because a window takes more of them."""
-TOP = 110
+TOP = 140
 """Links of model and VAE run above."""
 FIRST: Link = ("image", "IMAGE")
 LAST: Link = ("end image", "IMAGE")
@@ -93,14 +91,14 @@ def _making() -> tuple[Node, ...]:
         Node(
             key="decode",
             kind="VAEDecode",
-            at=(DECODE[0], 20),
-            width=DECODE[1],
+            at=(VIDEO[0], 0),
+            width=VIDEO[1],
             links={"samples": ("sampler", "LATENT"), "vae": ("loaders", "VAE")},
         ),
         Node(
             key="video",
             kind="MultiTalkVideoCombine",
-            at=(VIDEO[0], 0),
+            at=(VIDEO[0], 190),
             width=VIDEO[1],
             height=PLAYER_PX,
             values={"fps": PLAIN_FPS},
@@ -126,17 +124,17 @@ def wan_first_last_frame(kit: Kit) -> Graph:
             Use(key="loaders", subgraph=loaders(kit), at=(A[0], 0), width=A[1]),
             _text("positive", "Positive prompt", TOP, BETWEEN),
             _text("negative", "Negative prompt", TOP + PROMPT_PX + 36, NEGATIVE),
-            _look("look first", "First frame for CLIP vision", 490, FIRST),
-            _look("look last", "Last frame for CLIP vision", 630, LAST),
+            _look("look first", "First frame for CLIP vision", 520, FIRST),
+            _look("look last", "Last frame for CLIP vision", 660, LAST),
             _window(),
             *_making(),
         ),
         notes=(
             Note(
-                at=(VIDEO[0], 470), size=(VIDEO[1], 330), title="What to change",
+                at=(VIDEO[0], 660), size=(VIDEO[1], 260), title="What to change",
                 text=PLAIN_END_NOTE,
             ),
-            Note(at=(WINDOW[0], 500), size=(744, 300), title="Files", text=files_note(kit)),
+            Note(at=(WINDOW[0], 530), size=(552, 300), title="Files", text=files_note(kit)),
         ),
         groups={
             "Models": ("loaders",),
@@ -149,9 +147,10 @@ def wan_first_last_frame(kit: Kit) -> Graph:
         },
         bends={
             ("sampler", "model"): ((894, 22),),
+            ("video", "images"): ((1520, 110), (1194, 110)),
             ("start", "vae"): ((592, 42),),
-            ("look last", "clip_vision"): ((271, 110), (271, 580)),
-            ("start", "start_image"): ((276, 390), (590, 390)),
-            ("start", "end_image"): ((280, 402), (594, 402)),
+            ("look last", "clip_vision"): ((271, 140), (271, 610)),
+            ("start", "start_image"): ((276, 414), (590, 414)),
+            ("start", "end_image"): ((280, 426), (594, 426)),
         },
     )  # fmt: skip

@@ -199,8 +199,7 @@ def multitalk_prompt_helper(kit: Kit) -> Graph:
             combine(),
         ),
         notes=(
-            _note("What to change", HELPER_CHANGE_NOTE, E, NOTE_Y, 300),
-            _note("Files", files_note(plan.kit, TEXT_MODEL), C, 830, 200),
+            *_notes_at_the_end(HELPER_CHANGE_NOTE, files_note(plan.kit, TEXT_MODEL)),
         ),
         groups={
             "Picture and voice": ("image", "voice 1"),
@@ -209,7 +208,7 @@ def multitalk_prompt_helper(kit: Kit) -> Graph:
             "Prompt helper": ("writer",),
             "Prompt": ("positive", "written"),
             "Speech": ("speech",),
-            "Video": ("sampler", "video"),
+            "Video": ("sampler", "video", "Files"),
         },
         bends={
             ("writer", "image"): ((268, 120), (268, 540)),

@@ -90,7 +90,7 @@ def toy_end_image() -> Graph:
         name="toy_end_image",
         nodes=(
             _example("one_speaker", A),
-            *toy_loaders((C[0], 230), (C[0], 502), (A[0], 575)),
+            *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             Node(
                 key="flip",
@@ -113,7 +113,7 @@ def toy_end_image() -> Graph:
             "End": ("flip",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "end_image"): ((610, 180), (950, 190))},
+        bends={("sampler", "end_image"): ((610, 168), (950, 170))},
     )
 
 

@@ -94,7 +94,7 @@ def _first_frame(seen: Column, start: Column) -> tuple[Node, ...]:
 
 def image_to_video(kit: Kit) -> Graph:
     """Plain WAN: a picture moves, and nobody talks."""
-    columns = ((0, 230), (275, 290), (610, 270), (925, 225), (1190, 220), (1450, 225))
+    columns = ((0, 230), (275, 290), (610, 270), (925, 225), (1188, 225), (1450, 225))
     _, load, text, start, sample, end = columns
     return Graph(
         name="wan_image_to_video",
@@ -138,9 +138,9 @@ def image_to_video(kit: Kit) -> Graph:
             "Video": ("start", "host sampler", "decode", "video"),
         },
         bends={
-            ("start", "vae"): ((590, 95), (905, 95)),
+            ("start", "vae"): ((590, 57), (905, 57)),
             ("start", "start_image"): ((590, 600), (905, 600)),
-            ("decode", "vae"): ((590, -70), (1430, -70)),
+            ("decode", "vae"): ((590, -96), (1430, -96)),
             ("video", "images"): ((1685, 110), (1435, 110)),
         },
     )
@@ -152,7 +152,7 @@ def _picture_model(column: Column) -> tuple[Node, ...]:
         Node(
             key="painter",
             kind="UNETLoader",
-            at=(column[0], 510),
+            at=(column[0], 532),
             width=column[1],
             title="Text-to-video model",
             values={"unet_name": T2V_SMALL.name},
@@ -161,7 +161,7 @@ def _picture_model(column: Column) -> tuple[Node, ...]:
         Node(
             key="canvas",
             kind="EmptyHunyuanLatentVideo",
-            at=(column[0], 660),
+            at=(column[0], 682),
             width=column[1],
             title="Empty picture",
             values={"width": 640, "height": 640, "length": 1},
@@ -175,7 +175,7 @@ def _talking(load: Column, heard: Column, talk: Column, end: Column) -> tuple[No
         Node(
             key="voice 1",
             kind="LoadAudio",
-            at=(load[0], 880),
+            at=(load[0], 445),
             width=load[1],
             height=140,
             title="Voice",
@@ -217,17 +217,17 @@ def _talking(load: Column, heard: Column, talk: Column, end: Column) -> tuple[No
 
 def text_to_talking(kit: Kit) -> Graph:
     """A small text-to-video model makes the first picture; then it talks."""
-    load, text, paint = (0, 250), (295, 255), (595, 225)
-    decode, talk, end = (860, 185), (1090, 270), (1400, 275)
+    load, text, paint = (0, 250), (295, 235), (575, 225)
+    decode, talk, end = (838, 225), (1100, 262), (1400, 275)
     return Graph(
         name="wan_text_to_talking",
         nodes=(
             Use(key="loaders", subgraph=loaders(kit), at=(load[0], 0), width=load[1]),
-            *_prompts(text, 150, POSITIVE),
+            *_prompts(text, 172, POSITIVE),
             *_picture_model(text),
             _sampler(
                 paint,
-                235,
+                257,
                 30,
                 {
                     "model": ("painter", "MODEL"),
@@ -236,7 +236,7 @@ def text_to_talking(kit: Kit) -> Graph:
                     "latent_image": ("canvas", "LATENT"),
                 },
             ),
-            _decode(decode, 235),
+            _decode(decode, 257),
             *_talking(load, paint, talk, end),
         ),
         notes=(
@@ -247,7 +247,7 @@ def text_to_talking(kit: Kit) -> Graph:
                 text=TEXT_TO_TALKING_CHANGE_NOTE,
             ),
             Note(
-                at=(load[0], 445),
+                at=(load[0], 645),
                 size=(load[1], 330),
                 title="Files",
                 text=files_note(kit, T2V_SMALL),
@@ -263,10 +263,12 @@ def text_to_talking(kit: Kit) -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={
-            ("sampler", "negative"): ((572, 138), (840, 138)),
-            ("decode", "vae"): ((840, 120),),
-            ("sampler", "speech"): ((1066, 800), (1066, 180)),
-            ("speech", "speech_encoder"): ((272, 128), (272, 850), (565, 900)),
+            ("sampler", "positive"): ((546, 140), (822, 112)),
+            ("sampler", "negative"): ((554, 160), (822, 132)),
+            ("decode", "vae"): ((818, 60),),
+            ("sampler", "speech"): ((1081, 820), (1081, 180)),
+            ("speech", "audio"): ((270, 470), (272, 600), (272, 876), (545, 916)),
+            ("speech", "speech_encoder"): ((281, 128), (283, 862), (545, 902)),
         },
     )
 

@@ -17,7 +17,7 @@ The mp4 is saved in `output/video`.
 
 TOY_OWN_NOTE = f"""\
 {TOY_NOTE}
-Your own picture and voice: drop both files onto *MultiTalk Example*. Or press **App** at the \
+Your own picture and voice: drop both files onto MultiTalk Example. Or press **App** at the \
 upper left: the graph as a form, with a button for each file.
 """
 

@@ -46,7 +46,7 @@ VIEW = {"width": 1600, "height": 900}
 THUMBNAIL_PX = (1120, 630)
 MIDDLE = (160, 90, 1440, 810)
 """What the editor fits a graph into, without its panels."""
-THUMBNAIL_BYTES = 60_000
+THUMBNAIL_BYTES = 40_000
 RUN_SECONDS = 1200
 # What a user has who has seen the welcome; nothing that helps a graph to look better.
 SETTINGS = {"Comfy.TutorialCompleted": True}

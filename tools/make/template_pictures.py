@@ -100,7 +100,7 @@ def encode(frames: list[Any], rate: float) -> bytes:
 
     frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
     data = b""
-    for quality in (74, 60, 50, 40, 30, 22, 16):
+    for quality in (74, 60, 50, 40, 30, 22, 16, 10, 5):
         buffer = io.BytesIO()
         frames[0].save(
             buffer,
@@ -110,7 +110,7 @@ def encode(frames: list[Any], rate: float) -> bytes:
             duration=round(1000 / rate),
             loop=0,
             quality=quality,
-            method=5,
+            method=6,
         )
         data = buffer.getvalue()
         if len(data) <= MOST_BYTES:

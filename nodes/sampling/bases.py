@@ -44,8 +44,8 @@ def check_kind(
         return ["VACE base: image is the first frame, and a reference picture for every window"]
     if num_pictures > 1:
         raise ValueError(
-            f"image holds {count(num_pictures, 'picture')}, and a text-to-video base follows no video. "
-            "Connect one picture, which sets the size, or load a WAN I2V or VACE base."
+            f"image holds {count(num_pictures, 'picture')}, and a text-to-video base follows no "
+            "video. Connect one picture, which sets the size, or load a WAN I2V or VACE base."
         )
     return [
         "text-to-video base, experimental: the first window comes from the prompt alone; image "

@@ -159,7 +159,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         return samples if self._end is None else self._end.finish(samples)
 
     def _choose_attention(self, noise: Tensor, like: Tensor) -> None:
-        """Install the kernel for latents of this shape, on the device and in the dtype of `like`."""
+        """Install the kernel for latents of this shape, with the device and dtype of `like`."""
         if self._attention is None:
             return
         network = self.inner_model.diffusion_model

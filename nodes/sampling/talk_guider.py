@@ -159,10 +159,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         return samples if self._end is None else self._end.finish(samples)
 
     def _choose_attention(self, noise: Tensor, like: Tensor) -> None:
-        """Let the first window of a run find the attention kernel, for tokens of this many cells.
-
-        `like` [0] has the device and dtype of the computation.
-        """
+        """Install the kernel for latents of this shape, with the device and dtype of `like`."""
         if self._attention is None:
             return
         network = self.inner_model.diffusion_model

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from pack.tests.nodes.desk import lazy
 from pack.tests.nodes.small import SMALL
-from pack.tests.nodes.stops import host_nodes
+from pack.tests.nodes.stops import fail_in, frames_of, host_nodes, run, runs
 from pack.tools.host.prompts import node, talk
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
@@ -243,3 +243,27 @@ def test_what_else(host, executor, begun, row):
     for name, inputs in changes.items():
         samplers[name]["inputs"] |= inputs
     check_row(host, executor, row, prompt, samplers, begun, by_files=False)
+
+
+RESUMED = {
+    "Wan 2.2 I2V A14B, both experts": {"end_image": ["end", 0]},
+    "Wan 2.1 FLF2V 14B": {"end_image": ["end", 0]},
+    "Wan 2.2 VACE Fun A14B, both experts": {},
+    "Wan 2.2 T2V A14B, both experts": {},
+}
+
+
+@pytest.mark.parametrize("base", RESUMED)
+def test_a_stopped_run_goes_on_with_the_same_bits(host, executor, base):
+    prompt, sampler = prompt_of(base, "MultiTalk, two speakers")
+    prompt["end"] = node("ImageInvert", image=["image", 0])
+    prompt["trouble"] = node("TestTrouble", model=["model", 0], vae=["vae", 0])
+    prompt["sampler"] = sampler
+    sampler["inputs"] |= {"model": ["trouble", 0], "vae": ["trouble", 1], "window": 5}
+    sampler["inputs"] |= RESUMED[base]
+    whole = frames_of(host, prompt)
+    sampler["inputs"]["keep_progress"] = True
+    fail_in("decode", 1, 1, RuntimeError("stop"))
+    assert not run(host, prompt).ok
+    assert len(list(runs().glob("*/window_*.json"))) == 1
+    assert torch.equal(frames_of(host, prompt), whole)

@@ -143,11 +143,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self.model_options["transformer_options"][ONE_BEGINNING] = one
         self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
         self._choose_attention(noise, torch.empty(0, device=device, dtype=dtype))
-        if self._cache is not None:
-            sigmas: Tensor = args[1]
-            self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))
-            self._uncached = {"patches_replace": replacements(self.model_options)}
-            install_cache(self.model_options, self.inner_model, self._steps, tuple(self.conds))
+        self._install_cache(args[1])
         raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)
         self._pinned = None if raw is None else self.inner_model.process_latent_in(raw)
         if self._end is not None:
@@ -157,6 +153,14 @@ class TalkGuider(comfy.samplers.CFGGuider):
         if raw is not None:
             samples[:, :, self._pinned_frames] = raw
         return samples if self._end is None else self._end.finish(samples)
+
+    def _install_cache(self, sigmas: Tensor) -> None:
+        """Let steps be left out that change little, if the run has a cache."""
+        if self._cache is None:
+            return
+        self._steps = StepCache(self._cache.plan_for(self.inner_model, sigmas))
+        self._uncached = {"patches_replace": replacements(self.model_options)}
+        install_cache(self.model_options, self.inner_model, self._steps, tuple(self.conds))
 
     def _choose_attention(self, noise: Tensor, like: Tensor) -> None:
         """Install the kernel for latents of this shape, with the device and dtype of `like`."""

@@ -69,32 +69,39 @@ class Watch(TorchDispatchMode):
         self.copies.setdefault(self.step, Counter())[key] += 1
 
 
-def sample(folder, *, settle=True, voices=2):
-    """Four steps of a two-speaker window in bfloat16 under the watch."""
-    import comfy.model_management
-    import comfy.samplers
+def small_model(folder):
+    """A MODEL with audio part that computes in bfloat16 on the CPU as on a GPU."""
     import comfy.sd
     import folder_paths
     from toy import build_base
 
-    from pack.multitalk.config import ApgConfig
-    from pack.multitalk.generate import Motion
-    from pack.multitalk.guidance import plan_guidance
     from pack.multitalk.model.model_files import AudioFile
-    from pack.multitalk.schedule import shifted_sigmas
     from pack.nodes.loading.audio_hooks import AttachedAudio, attach_audio
     from pack.nodes.loading.audio_part import load_audio_part
-    from pack.nodes.sampling.talk_guider import AudioInputs, TalkGuider
 
     base, metadata = build_base(clip=True, **SIZES)
     path = folder / "base.safetensors"
     save_file({name: tensor.contiguous() for name, tensor in base.items()}, path, metadata)
     model = comfy.sd.load_diffusion_model(str(path), {"dtype": torch.bfloat16})
-    model.model.manual_cast_dtype = None  # compute in bfloat16 on the CPU as on a GPU
+    model.model.manual_cast_dtype = None
     file = folder_paths.get_full_path_or_raise("model_patches", SMALL["audio_part"])
     part = load_audio_part(AudioFile.read(Path(file)), torch.bfloat16)
     attached = AttachedAudio(name="toy", family="multitalk", config=part.model.config)
-    model = attach_audio(model, part, attached)
+    return attach_audio(model, part, attached)
+
+
+def sample(folder, *, settle=True, voices=2):
+    """Four steps of a two-speaker window in bfloat16 under the watch."""
+    import comfy.model_management
+    import comfy.samplers
+
+    from pack.multitalk.config import ApgConfig
+    from pack.multitalk.generate import Motion
+    from pack.multitalk.guidance import plan_guidance
+    from pack.multitalk.schedule import shifted_sigmas
+    from pack.nodes.sampling.talk_guider import AudioInputs, TalkGuider
+
+    model = small_model(folder)
     generator = torch.Generator().manual_seed(0)
     text = torch.randn(1, 5, 64, generator=generator)
     clip = SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280))

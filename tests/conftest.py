@@ -60,7 +60,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--every-pair",
         action="store_true",
-        help="test a LoRA on all pairs of base and audio layouts, not on every third",
+        help="test a LoRA on all pairs of base and audio layouts, not only on those that differ",
     )
 
 

@@ -90,10 +90,10 @@ def _count_references(video: Tensor, mask: Tensor) -> int:
     guide = video[:, LATENT_CHANNELS:]
     nothing = (guide == _nothing(guide[:, :, :1])).flatten(3).all(-1).all(1)[0]
     kept = (mask == 0).flatten(3).all(-1).all(1)[0]
-    pictures = 0
-    while pictures < len(nothing) and nothing[pictures] and kept[pictures]:
-        pictures += 1
-    return pictures
+    count = 0
+    while count < len(nothing) and nothing[count] and kept[count]:
+        count += 1
+    return count
 
 
 class ControlWindows:
@@ -150,12 +150,11 @@ class ControlWindows:
                 f"the VACE control is as long as one window, so each follows all of it; for one "
                 f"that runs through the video, set length of {_NODE} to {whole}"
             )
-        frames = VAE_TIME * (length - 1) + 1
+        given = count(VAE_TIME * (length - 1) + 1, "frame")
         raise ValueError(
-            f"positive or negative carries VACE control of {count(frames, 'frame')}; "
-            f"the video has {plan.num_frames}, in windows of {window}. Set length of {_NODE} to "
-            f"{whole}, and each window follows its part, or to {window}, and each follows all of "
-            "it."
+            f"positive or negative carries VACE control of {given}; the video has "
+            f"{plan.num_frames}, in windows of {window}. Set length of {_NODE} to {whole}, and "
+            f"each window follows its part, or to {window}, and each follows all of it."
         )
 
     def _values(

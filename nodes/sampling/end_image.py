@@ -15,6 +15,7 @@ from torch import Tensor
 from ...multitalk.config import VAE_TIME
 from ...multitalk.frames import check_shape
 from ...multitalk.generate import WindowRequest
+from ...multitalk.settings import DriftControl
 from ...multitalk.words import count
 from ..loading.experts import low_noise_of
 from ..values import naming
@@ -49,9 +50,9 @@ def joins_pictures(model: comfy.model_patcher.ModelPatcher) -> bool:
 
 
 def describe_end(
-    model: comfy.model_patcher.ModelPatcher, *, has_end: bool, matched: bool
+    model: comfy.model_patcher.ModelPatcher, *, has_end: bool, drift: DriftControl
 ) -> list[str]:
-    """Sentences about the end image for the report; `matched`: colors are held.
+    """Sentences about the end image for the report.
 
     Raises:
         ValueError: If this base cannot be told how a video ends.
@@ -70,7 +71,7 @@ def describe_end(
         "colours of the last window go over to those of end_image, so its distance to the picture "
         "is no drift"
     )
-    more = [colors] if matched else []
+    more = [colors] if drift.color_strength > 0 else []
     if trained:
         return ["end_image: the last frame of the video shows it, as this base was trained", *more]
     return [

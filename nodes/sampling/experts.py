@@ -11,7 +11,7 @@ the host, and a sampler's own noise comes from another seed there. Source: decis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import comfy.samplers
 import torch
@@ -29,10 +29,6 @@ from .guidance_hooks import ALWAYS, CALC, COMBINE, POST, PRE, PREDICT
 from .talk_guider import TalkGuider
 
 OTHER_SEED = 1 << 32  # further than windows of a video lie apart
-STEP_CACHE = (
-    "step_cache is on, and the MODEL has two experts; what the cache may skip was measured on the "
-    "one network of WAN 2.1. Set step_cache to 0."
-)
 StepCallback = Callable[[int, Tensor, Tensor, int], None]
 
 
@@ -70,8 +66,8 @@ class ExpertsGuider(TalkGuider):
         """
         if denoise_mask is not None:
             raise ValueError(
-                "The latent has a noise mask, and the MODEL has two experts; the second one could "
-                "not tell what is to stay. Take the mask off, or use one expert."
+                "A noise mask is set, and the MODEL has two experts; the second one could not tell "
+                "what is to stay. Take the mask off, or use one expert."
             )
         steps = len(sigmas) - 1
         high = count_high_steps(sigmas.tolist(), self._boundary)
@@ -166,7 +162,7 @@ def check_two(settings: RunSettings, boundary: float | None) -> None:
         ValueError: If the step cache is on, or one of them has too few steps for the sampler.
     """
     if settings.step_cache is not None:
-        raise ValueError(STEP_CACHE)
+        refuse_step_cache()
     sampler, steps = settings.sampler, settings.guidance.steps
     fewest = FEWEST_STEPS.get(sampler, 1)
     if boundary is None or fewest == 1:
@@ -179,6 +175,18 @@ def check_two(settings: RunSettings, boundary: float | None) -> None:
                 f"{name}-noise one runs {number} of {steps}. Raise steps, choose another shift, or "
                 "set sampler to euler."
             )
+
+
+def refuse_step_cache() -> NoReturn:
+    """Two experts and a step cache do not go together.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(
+        "step_cache is on, and the MODEL has two experts; what the cache may skip was measured on "
+        "the one network of WAN 2.1. Set step_cache to 0."
+    )
 
 
 def describe_experts(model: ModelPatcher, settings: RunSettings) -> list[str]:

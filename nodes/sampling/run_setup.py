@@ -127,9 +127,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     model, image = inputs["model"], inputs["image"]
     weights = attached_audio(model).family
     settings, shifted = follow_sampling(model, resolve_settings(inputs, weights))
-    others = check_other_nodes(
-        model, apg=settings.apg is not None, step_cache=settings.step_cache is not None
-    )
+    cached = settings.step_cache is not None
+    others = check_other_nodes(model, apg=settings.apg is not None, step_cache=cached)
     check_experts(model, settings)
     cast = cast_of(inputs, hidden, (settings.height, settings.width))
     kind, end = base_kind(model), inputs.get("end_image")
@@ -148,8 +147,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
         *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
-        *others,
-        *describe_end(model, has_end=end is not None, matched=settings.drift.color_strength > 0),
+        *others, *describe_end(model, has_end=end is not None, drift=settings.drift),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), cast.speech.num_frames, hidden),
     ]  # fmt: skip

@@ -242,7 +242,7 @@ def test_what_acts_on_one_expert_alone_is_named(bench):
 
 
 def test_a_latent_with_a_mask_is_refused(bench):
-    with pytest.raises(ValueError, match="noise mask, and the MODEL has two experts"):
+    with pytest.raises(ValueError, match="noise mask is set, and the MODEL has two experts"):
         ours(bench, joined(bench), denoise_mask=torch.ones(1, 1, 3, 4, 4))
 
 

@@ -67,12 +67,12 @@ def check_levels(settings: RunSettings) -> None:
         return
     last = noise_levels(settings)[-2].item()
     if last > MOST_NOISE:
-        cure = "Set schedule to auto." if settings.schedule == "even" else "Lower shift."
+        cure = "schedule auto" if settings.schedule == "even" else "a smaller shift"
         if settings.sigmas is not None:
-            cure = "Connect noise levels whose last one above 0 is small, or remove the link."
+            cure = "noise levels whose last one above 0 is small"
         raise ValueError(
             f"sampler {sampler} stops at the last noise level above 0, which is {last:.2g} here, "
-            f"and leaves that noise in the video. {cure}"
+            f"and leaves that noise in the video. Choose {cure}, or another sampler."
         )
 
 

@@ -91,6 +91,7 @@ PRESETS, EXTRAS = read_table(1), read_table(2)
 def executor(host, other_files):
     """Writes the files, then runs all prompts: what they share is made once."""
     import folder_paths
+
     from pack.tools.make.toy import build_audio, build_base
 
     def save(folder, name, state, config):

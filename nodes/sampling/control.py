@@ -90,10 +90,10 @@ def _count_references(video: Tensor, mask: Tensor) -> int:
     guide = video[:, LATENT_CHANNELS:]
     nothing = (guide == _nothing(guide[:, :, :1])).flatten(3).all(-1).all(1)[0]
     kept = (mask == 0).flatten(3).all(-1).all(1)[0]
-    pictures = 0
-    while pictures < len(nothing) and nothing[pictures] and kept[pictures]:
-        pictures += 1
-    return pictures
+    count = 0
+    while count < len(nothing) and nothing[count] and kept[count]:
+        count += 1
+    return count
 
 
 class ControlWindows:

@@ -147,8 +147,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)
         self._pinned = None if raw is None else self.inner_model.process_latent_in(raw)
         if self._end is not None:
-            begun = noise if self.window_noise is None else self.window_noise
-            self._end.begin(self.inner_model, begun, device)
+            self._end.begin(self.inner_model, self._begun_with(noise), device)
         samples = super().inner_sample(noise, latent_image, device, *args, **kwargs)
         if raw is not None:
             samples[:, :, self._pinned_frames] = raw
@@ -163,13 +162,20 @@ class TalkGuider(comfy.samplers.CFGGuider):
         install_cache(self.model_options, self.inner_model, self._steps, tuple(self.conds))
 
     def _choose_attention(self, noise: Tensor, like: Tensor) -> None:
-        """Install the kernel for latents of this shape, with the device and dtype of `like`."""
+        """Let the first window of a run find the attention kernel, for tokens of this many cells.
+
+        `like` [0] has the device and dtype of the computation.
+        """
         if self._attention is None:
             return
         network = self.inner_model.diffusion_model
         tokens = noise[0, 0].numel() // math.prod(network.patch_size)
         shape = (tokens, network.dim // network.num_heads)
         self._attention.install(self.model_options, shape, like)
+
+    def _begun_with(self, noise: Tensor) -> Tensor:
+        """Noise [1, 16, T, h, w] that the window began with; `noise` if that was here."""
+        return noise if self.window_noise is None else self.window_noise
 
     def new_guidance(self) -> Guidance:
         """What guidance remembers when a window begins: nothing yet."""

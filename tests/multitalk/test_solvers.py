@@ -52,12 +52,12 @@ def test_auto_is_even_for_samplers_that_look_back(choice, sampler, schedule):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (run("dpm_adaptive", schedule="even"), r"which is 0.62 here, .* Choose schedule auto, or"),
+        (run("dpm_adaptive", schedule="even"), "which is 0.62 here, .* Choose schedule auto, or"),
         (run("dpm_fast", sigmas=(1.0, 0.8, 0.7, 0.5, 0.0)), "Choose noise levels whose"),
         (run("dpm_adaptive", sigmas=EARLY), "which is 0.5 here, .* Choose noise levels whose"),
         (
             run("dpm_fast", guidance=dataclasses.replace(RUN.guidance, shift=100.0)),
-            r"which is 0.091 here, .* Choose a smaller shift, or",
+            "which is 0.091 here, .* Choose a smaller shift, or",
         ),
         (
             run("dpm_fast", guidance=dataclasses.replace(RUN.guidance, steps=3)),

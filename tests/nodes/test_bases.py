@@ -91,7 +91,8 @@ PRESETS, EXTRAS = read_table(1), read_table(2)
 def executor(host, other_files):
     """Writes the files, then runs all prompts: what they share is made once."""
     import folder_paths
-    from toy import build_audio, build_base
+
+    from pack.tools.make.toy import build_audio, build_base
 
     def save(folder, name, state, config):
         tensors = {key: tensor.contiguous() for key, tensor in state.items()}
@@ -184,15 +185,14 @@ def run_cells(host, executor, prompt, samplers):
 def check_row(host, executor, row, prompt, samplers, begun, *, by_files):
     """Hold what is said in the cells of a row against what happens and what the reports say."""
     runs = {name: one for name, one in samplers.items() if not row[name].startswith("refused")}
-    if runs:
-        result = run_cells(host, executor, prompt, runs)
-        assert result.ok, result.error
-        for frames in host_nodes().SAVED_FRAMES:
-            assert len(frames) == 8
-            assert torch.isfinite(frames).all()
+    made = run_cells(host, executor, prompt, runs) if runs else None
+    assert made is None or made.ok, made.error
+    for frames in host_nodes().SAVED_FRAMES if made else ():
+        assert len(frames) == 8
+        assert torch.isfinite(frames).all()
     for name in runs:
-        files = result.outputs["model"][1][0] if by_files else ""
-        said = f"{files}\n{result.outputs[f'run {name}'][2][0]}".lower()
+        files = made.outputs["model"][1][0] if by_files else ""
+        said = f"{files}\n{made.outputs[f'run {name}'][2][0]}".lower()
         assert row[name].startswith(("trained so", "works", "experimental"))
         assert ("experimental" in said) is row[name].startswith("experimental"), (name, said)
     for name in samplers.keys() - runs.keys():

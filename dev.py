@@ -201,21 +201,25 @@ def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int
 
     The type checker runs beside the others, since it takes one core alone; its words come last.
     """
-    types = next(command for command in commands if command[0] == "basedpyright")
+    types = [command for command in commands if command[0] == "basedpyright"]
     with tempfile.TemporaryFile() as said:
-        beside = subprocess.Popen(
-            [str(python), "-m", *types], cwd=ROOT, env=env, stdout=said, stderr=subprocess.STDOUT
-        )
+        beside = [
+            subprocess.Popen(
+                [str(python), "-m", *command], cwd=ROOT, env=env, stdout=said, stderr=said
+            )
+            for command in types
+        ]
         codes = []
         for command in commands:
-            if command is types:
+            if command in types:
                 continue
             print(f"== {' '.join(command)}", flush=True)
             run = subprocess.run([str(python), "-m", *command], cwd=ROOT, env=env, check=False)
             codes.append((run.returncode, command))
-        codes.append((beside.wait(), types))
+        codes += [(one.wait(), command) for one, command in zip(beside, types, strict=True)]
         said.seek(0)
-        print(f"== {' '.join(types)}\n{said.read().decode(errors='replace')}", flush=True)
+        for command in types:
+            print(f"== {' '.join(command)}\n{said.read().decode(errors='replace')}", flush=True)
     failed = [" ".join(command) for code, command in codes if code]
     print(f"== failed: {'; '.join(failed)}" if failed else "== all passed", flush=True)
     return next((code for code, _ in codes if code), 0)

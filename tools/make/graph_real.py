@@ -198,9 +198,7 @@ def multitalk_prompt_helper(kit: Kit) -> Graph:
             sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values),
             combine(),
         ),
-        notes=(
-            *_notes_at_the_end(HELPER_CHANGE_NOTE, files_note(plan.kit, TEXT_MODEL)),
-        ),
+        notes=(*_notes_at_the_end(HELPER_CHANGE_NOTE, files_note(plan.kit, TEXT_MODEL)),),
         groups={
             "Picture and voice": ("image", "voice 1"),
             "Models": ("loaders",),

@@ -196,12 +196,19 @@ def serve(options: argparse.Namespace, _rest: list[str]) -> int:
     return 0
 
 
+def sum_up(codes: list[tuple[int, list[str]]]) -> int:
+    """Say which commands failed; the exit code of the first of them."""
+    failed = [" ".join(command) for code, command in codes if code]
+    print(f"== failed: {'; '.join(failed)}" if failed else "== all passed", flush=True)
+    return next((code for code, _ in codes if code), 0)
+
+
 def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int:
     """Run modules with their arguments, all of them; the exit code of the first that failed.
 
     The type checker runs beside the others, since it takes one core alone; its words come last.
     """
-    types = [command for command in commands if command[0] == "basedpyright"]
+    types = [one for one in commands if one[0] == "basedpyright"]
     with tempfile.TemporaryFile() as said:
         beside = [
             subprocess.Popen(
@@ -209,10 +216,8 @@ def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int
             )
             for command in types
         ]
-        codes = []
-        for command in commands:
-            if command in types:
-                continue
+        codes: list[tuple[int, list[str]]] = []
+        for command in [one for one in commands if one not in types]:
             print(f"== {' '.join(command)}", flush=True)
             run = subprocess.run([str(python), "-m", *command], cwd=ROOT, env=env, check=False)
             codes.append((run.returncode, command))
@@ -220,9 +225,7 @@ def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int
         said.seek(0)
         for command in types:
             print(f"== {' '.join(command)}\n{said.read().decode(errors='replace')}", flush=True)
-    failed = [" ".join(command) for code, command in codes if code]
-    print(f"== failed: {'; '.join(failed)}" if failed else "== all passed", flush=True)
-    return next((code for code, _ in codes if code), 0)
+    return sum_up(codes)
 
 
 def checks(python: Path) -> list[list[str]]:

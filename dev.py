@@ -196,29 +196,36 @@ def serve(options: argparse.Namespace, _rest: list[str]) -> int:
     return 0
 
 
+def sum_up(codes: list[tuple[int, list[str]]]) -> int:
+    """Say which commands failed; the exit code of the first of them."""
+    failed = [" ".join(command) for code, command in codes if code]
+    print(f"== failed: {'; '.join(failed)}" if failed else "== all passed", flush=True)
+    return next((code for code, _ in codes if code), 0)
+
+
 def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int:
     """Run modules with their arguments, all of them; the exit code of the first that failed.
 
     The type checker runs beside the others, since it takes one core alone; its words come last.
     """
-    types = next(command for command in commands if command[0] == "basedpyright")
+    types = [one for one in commands if one[0] == "basedpyright"]
     with tempfile.TemporaryFile() as said:
-        beside = subprocess.Popen(
-            [str(python), "-m", *types], cwd=ROOT, env=env, stdout=said, stderr=subprocess.STDOUT
-        )
-        codes = []
-        for command in commands:
-            if command is types:
-                continue
+        beside = [
+            subprocess.Popen(
+                [str(python), "-m", *command], cwd=ROOT, env=env, stdout=said, stderr=said
+            )
+            for command in types
+        ]
+        codes: list[tuple[int, list[str]]] = []
+        for command in [one for one in commands if one not in types]:
             print(f"== {' '.join(command)}", flush=True)
             run = subprocess.run([str(python), "-m", *command], cwd=ROOT, env=env, check=False)
             codes.append((run.returncode, command))
-        codes.append((beside.wait(), types))
+        codes += [(one.wait(), command) for one, command in zip(beside, types, strict=True)]
         said.seek(0)
-        print(f"== {' '.join(types)}\n{said.read().decode(errors='replace')}", flush=True)
-    failed = [" ".join(command) for code, command in codes if code]
-    print(f"== failed: {'; '.join(failed)}" if failed else "== all passed", flush=True)
-    return next((code for code, _ in codes if code), 0)
+        for command in types:
+            print(f"== {' '.join(command)}\n{said.read().decode(errors='replace')}", flush=True)
+    return sum_up(codes)
 
 
 def checks(python: Path) -> list[list[str]]:

@@ -64,6 +64,7 @@ MODEL_ENDINGS = (".safetensors", ".pth", ".gguf")
 SAMPLERS = ("MultiTalkSampler", "MultiTalkSampleToVideo")
 SEEDED = (*SAMPLERS, "KSampler")
 MORE_NODES = {
+    "multitalk_prompt_helper": 1,  # a text model and what it wrote, no negative prompt
     "wan_first_last_frame": 2,  # the host's nodes, which make a window by hand
     "wan_text_to_talking": 2,  # a first picture, and what others do too
 }

@@ -102,19 +102,20 @@ def node_json(
     """One node; adds the links that enter it."""
     sockets, widgets = read_inputs(schemas, node)
     inputs: list[Json] = []
-    for slot, socket in enumerate(sockets):
+    for socket in sockets:
         entry: Json = {"name": socket.name, "type": socket.type, "link": None}
         if socket.label:
             entry["label"] = socket.label
         if socket.optional:
             entry["shape"] = SHAPE_OPTIONAL
-        if socket.name in node.links:
-            origin, origin_slot, kind = sources[node.links[socket.name]]
-            entry["link"] = wires.add((origin, origin_slot, number, slot, kind))
         inputs.append(entry)
     num_sockets = len(inputs)
     for widget in widgets:
         inputs.extend(_widget_json(widget))
+    for slot, entry in enumerate(inputs):  # a link may take the place of a typed value too
+        if entry["name"] in node.links:
+            origin, origin_slot, kind = sources[node.links[entry["name"]]]
+            entry["link"] = wires.add((origin, origin_slot, number, slot, kind))
     outputs = [{"name": name, "type": kind} for name, kind in read_outputs(schemas, node.kind)]
     values = [value for w in widgets for value in (w.value, *(extra[2] for extra in w.extra))]
     own = schemas[node.kind].get("python_module", "").startswith("custom_nodes.")

@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def dev():
     spec = importlib.util.spec_from_file_location("dev_of_pack", ROOT / "dev.py")
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -42,7 +42,7 @@ WRITER_PX, WRITTEN_PX = 340, 132
 """The node that writes a prompt, and the one that shows it."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
-SAMPLER_PX, TOY_SAMPLER_PX = 680, 824
+SAMPLER_PX, TOY_SAMPLER_PX = 692, 824
 """Heights of the sampler: with a preset, and with custom settings."""
 SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""

@@ -24,7 +24,7 @@ from pack.tools.fuzz.mutations import KINDS, mutate
 from pack.tools.fuzz.prompt_parts import is_link, short
 from pack.tools.host.client import HostClient, HostError
 
-COUNT, SEED = 60, 20261126
+COUNT, SEED = 80, 20261126
 OWN = '  File "/base/custom_nodes/multitalk-nodes/{}", line {}, in f\n    x\n'
 HOST = '  File "/host/execution.py", line 1, in execute\n    x\n'
 

@@ -42,8 +42,10 @@ WRITER_PX, WRITTEN_PX = 340, 132
 """The node that writes a prompt, and the one that shows it."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
-SAMPLER_PX, TOY_SAMPLER_PX = 692, 824
-"""Heights of the sampler: with a preset, and with custom settings."""
+SAMPLER_PX, TOY_SAMPLER_PX = 692, 836
+"""Heights of the sampler: with a preset, and the toy's with custom settings."""
+CUSTOM_PX = 94
+"""The four rows that preset custom shows."""
 SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""
 SPEAKERS_PX = 410

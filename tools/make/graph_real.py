@@ -18,6 +18,7 @@ from .graph_parts import (
     files_note,
 )
 from .graph_pieces import (
+    CUSTOM_PX,
     MASKS,
     REAL_LINKS,
     SAMPLER_PX,
@@ -104,6 +105,11 @@ class Plan:
         return {**({"preset": preset} if preset else {}), **self.settings}
 
     @property
+    def sampler_px(self) -> int:
+        """Height of the sampler, which shows more rows with preset custom."""
+        return SAMPLER_PX + CUSTOM_PX * (self.settings.get("preset") == "custom")
+
+    @property
     def sampler_links(self) -> dict[str, Link]:
         """What the sampler is linked to, without speech and masks."""
         image: Link = ("image", "IMAGE" if self.source == "picture" else "images")
@@ -145,7 +151,7 @@ def one_speaker(plan: Plan) -> Graph:
     end = (
         (file_sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values),)
         if plan.to_file
-        else (sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values), combine())
+        else (sampler(plan.sampler_px, plan.sampler_links, plan.sampler_values), combine())
     )
     across = (A[0], B[0] + B[1])
     voice_at = (545, B) if plan.end else (460 + lower, A)
@@ -325,6 +331,6 @@ def multitalk_dialogue() -> Graph:
         },
         bends={
             ("sampler", "image"): ((600, 380), (638, 436), (960, 446)),
-            ("speakers", "image"): ((608, 372),),
+            ("speakers", "image"): ((608, 372), (610, 800)),
         },
     )

@@ -38,7 +38,7 @@ A, B, C, D, E = (0, 250), (295, 290), (635, 290), (995, 310), (1350, 325)
 1,699 wide: what fits on a screen with text that can be read. The gaps leave room for the links."""
 PROMPT_PX, PICTURE_PX = 106, 330
 """The least that the editor gives a text, and a little more than it gives a picture."""
-WRITER_PX, WRITTEN_PX = 340, 140
+WRITER_PX, WRITTEN_PX = 340, 137
 """The node that writes a prompt, and the one that shows it."""
 PLAYER_PX = 404
 """Height of the last node with its player."""

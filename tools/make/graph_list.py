@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .graph_from_text import text_to_talking
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
 from .graph_parts import (
     BASE_720,
@@ -19,7 +20,7 @@ from .graph_parts import (
     MULTITALK,
     Kit,
 )
-from .graph_plain import wan_first_last_frame
+from .graph_plain import image_to_video, wan_first_last_frame
 from .graph_real import (
     Plan,
     multitalk_dialogue,
@@ -34,7 +35,6 @@ from .graph_toy import (
     toy_one_speaker,
     toy_two_speakers,
 )
-from .graph_wan import image_to_video, text_to_talking
 from .graph_words import (
     DUB_CHANGE_NOTE,
     END_CHANGE_NOTE,

@@ -271,32 +271,22 @@ def face_detector(model_y: int, y: int) -> tuple[Node, ...]:
     )
 
 
-def prompts(text: str, y: int, *, negative: bool) -> tuple[Node, ...]:
+def prompts(text: str, y: int, *, negative: bool, column: tuple[int, int] = C) -> tuple[Node, ...]:
     """What is seen and what is not; the second counts only with text guidance."""
-    clip: Link = ("loaders", "CLIP")
-    both = (
+    rows = (("positive", "Positive prompt", text), ("negative", "Negative prompt", NEGATIVE))
+    return tuple(
         Node(
-            key="positive",
+            key=key,
             kind="CLIPTextEncode",
-            at=(C[0], y),
-            width=C[1],
+            at=(column[0], y + index * (PROMPT_PX + 36)),
+            width=column[1],
             height=PROMPT_PX,
-            title="Positive prompt",
-            values={"text": text},
-            links={"clip": clip},
-        ),
-        Node(
-            key="negative",
-            kind="CLIPTextEncode",
-            at=(C[0], y + PROMPT_PX + 36),
-            width=C[1],
-            height=PROMPT_PX,
-            title="Negative prompt",
-            values={"text": NEGATIVE},
-            links={"clip": clip},
-        ),
+            title=title,
+            values={"text": words},
+            links={"clip": ("loaders", "CLIP")},
+        )
+        for index, (key, title, words) in enumerate(rows[: 1 + negative])
     )
-    return both if negative else both[:1]
 
 
 def prompt_helper(loader_y: int, writer_y: int, y: int) -> tuple[Node, ...]:

@@ -1,49 +1,25 @@
-"""Graphs of WAN alone, through the same loaders and the host's own sampler."""
+"""Graphs of WAN alone, where nobody talks: the same loaders, and the host's own sampler."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from .graph_forms import Graph, Link, Node, Note, Use
+from .graph_host_nodes import Column, decode, host_sampler, look, silent_video
 from .graph_loaders import loaders
-from .graph_parts import BETWEEN, NEGATIVE, Kit, files_note
-from .graph_pieces import PLAYER_PX, PROMPT_PX, A, end_picture, picture
-from .graph_words import PLAIN_END_NOTE
+from .graph_parts import BETWEEN, Kit, files_note
+from .graph_pieces import A, end_picture, picture, prompts
+from .graph_words import PLAIN_CHANGE_NOTE, PLAIN_END_NOTE
 
-PLAIN_FPS = 16
-"""What WAN 2.1 was trained with."""
+PLAIN_PROMPT = (
+    "A person looks into the camera and smiles, hair moving in a light wind. Still camera."
+)
 TEXTS, WINDOW, SAMPLER, VIDEO = (292, 280), (614, 260), (916, 250), (1208, 300)
 """Columns behind `A`, left edge and width: narrower, because a window takes more of them."""
 TOP = 140
 """Links of model and VAE run above."""
 FIRST: Link = ("image", "IMAGE")
 LAST: Link = ("end image", "IMAGE")
-
-
-def _text(key: str, title: str, y: int, text: str) -> Node:
-    return Node(
-        key=key,
-        kind="CLIPTextEncode",
-        at=(TEXTS[0], y),
-        width=TEXTS[1],
-        height=PROMPT_PX,
-        title=title,
-        values={"text": text},
-        links={"clip": ("loaders", "CLIP")},
-    )
-
-
-def _look(key: str, title: str, y: int, image: Link) -> Node:
-    """What CLIP vision sees in a picture."""
-    return Node(
-        key=key,
-        kind="CLIPVisionEncode",
-        at=(TEXTS[0], y),
-        width=TEXTS[1],
-        title=title,
-        values={"crop": "none"},
-        links={"clip_vision": ("loaders", "CLIP_VISION"), "image": image},
-    )
 
 
 def _window() -> Node:
@@ -88,22 +64,8 @@ def _making() -> tuple[Node, ...]:
                 "latent_image": ("start", "latent"),
             },
         ),
-        Node(
-            key="decode",
-            kind="VAEDecode",
-            at=(VIDEO[0], 0),
-            width=VIDEO[1],
-            links={"samples": ("sampler", "LATENT"), "vae": ("loaders", "VAE")},
-        ),
-        Node(
-            key="video",
-            kind="MultiTalkVideoCombine",
-            at=(VIDEO[0], 190),
-            width=VIDEO[1],
-            height=PLAYER_PX,
-            values={"fps": PLAIN_FPS},
-            links={"images": ("decode", "IMAGE")},
-        ),
+        decode(VIDEO, 0, "sampler"),
+        silent_video(VIDEO, 190),
     )
 
 
@@ -122,10 +84,9 @@ def wan_first_last_frame(kit: Kit) -> Graph:
             replace(picture(403), title="First frame"),
             end_picture((A[0], 789), A[1]),
             Use(key="loaders", subgraph=loaders(kit), at=(A[0], 0), width=A[1]),
-            _text("positive", "Positive prompt", TOP, BETWEEN),
-            _text("negative", "Negative prompt", TOP + PROMPT_PX + 36, NEGATIVE),
-            _look("look first", "First frame for CLIP vision", 520, FIRST),
-            _look("look last", "Last frame for CLIP vision", 660, LAST),
+            *prompts(BETWEEN, TOP, negative=True, column=TEXTS),
+            look("look first", TEXTS, 520, FIRST, title="First frame for CLIP vision"),
+            look("look last", TEXTS, 660, LAST, title="Last frame for CLIP vision"),
             _window(),
             *_making(),
         ),
@@ -154,3 +115,70 @@ def wan_first_last_frame(kit: Kit) -> Graph:
             ("start", "end_image"): ((280, 426), (594, 426)),
         },
     )  # fmt: skip
+
+
+def _first_frame(seen: Column, start: Column) -> tuple[Node, ...]:
+    """The picture as CLIP sees it, and as the window begins with it."""
+    return (
+        look("seen", seen, 470, FIRST),
+        Node(
+            key="start",
+            kind="WanImageToVideo",
+            at=(start[0], 170),
+            width=start[1],
+            values={"width": 832, "height": 480, "length": 81},
+            links={
+                "positive": ("positive", "CONDITIONING"),
+                "negative": ("negative", "CONDITIONING"),
+                "vae": ("loaders", "VAE"),
+                "clip_vision_output": ("seen", "CLIP_VISION_OUTPUT"),
+                "start_image": FIRST,
+            },
+        ),
+    )
+
+
+def image_to_video(kit: Kit) -> Graph:
+    """Plain WAN: a picture moves, and nobody talks."""
+    columns = ((0, 230), (275, 290), (610, 270), (925, 225), (1188, 225), (1450, 225))
+    _, load, text, start, sample, end = columns
+    return Graph(
+        name="wan_image_to_video",
+        nodes=(
+            picture(430),
+            Use(key="loaders", subgraph=loaders(kit), at=(load[0], 0), width=load[1]),
+            *prompts(PLAIN_PROMPT, 150, negative=True, column=text),
+            *_first_frame(text, start),
+            host_sampler(
+                sample,
+                0,
+                20,
+                {
+                    "model": ("loaders", "model"),
+                    "positive": ("start", "positive"),
+                    "negative": ("start", "negative"),
+                    "latent_image": ("start", "latent"),
+                },
+            ),
+            decode(end, 0, "host sampler"),
+            silent_video(end, 190),
+        ),
+        notes=(
+            Note(at=(load[0], 690), size=(605, 250), title="Files", text=files_note(kit)),
+            Note(
+                at=(start[0], 700), size=(750, 240), title="What to change", text=PLAIN_CHANGE_NOTE
+            ),
+        ),
+        groups={
+            "Picture": ("image",),
+            "Models": ("loaders",),
+            "Prompt": ("positive", "negative"),
+            "Video": ("start", "host sampler", "decode", "video"),
+        },
+        bends={
+            ("start", "vae"): ((590, 57), (905, 57)),
+            ("start", "start_image"): ((590, 600), (905, 600)),
+            ("decode", "vae"): ((590, -96), (1430, -96)),
+            ("video", "images"): ((1685, 110), (1435, 110)),
+        },
+    )

@@ -208,22 +208,22 @@ def run_all(python: Path, commands: list[list[str]], env: dict[str, str]) -> int
 
     The type checker runs beside the others, since it takes one core alone; its words come last.
     """
-    types = [one for one in commands if one[0] == "basedpyright"]
+    checkers = [one for one in commands if one[0] == "basedpyright"]
     with tempfile.TemporaryFile() as said:
         beside = [
             subprocess.Popen(
                 [str(python), "-m", *command], cwd=ROOT, env=env, stdout=said, stderr=said
             )
-            for command in types
+            for command in checkers
         ]
         codes: list[tuple[int, list[str]]] = []
-        for command in [one for one in commands if one not in types]:
+        for command in [one for one in commands if one not in checkers]:
             print(f"== {' '.join(command)}", flush=True)
             run = subprocess.run([str(python), "-m", *command], cwd=ROOT, env=env, check=False)
             codes.append((run.returncode, command))
-        codes += [(one.wait(), command) for one, command in zip(beside, types, strict=True)]
+        codes += [(one.wait(), command) for one, command in zip(beside, checkers, strict=True)]
         said.seek(0)
-        for command in types:
+        for command in checkers:
             print(f"== {' '.join(command)}\n{said.read().decode(errors='replace')}", flush=True)
     return sum_up(codes)
 

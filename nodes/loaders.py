@@ -203,9 +203,8 @@ class MultiTalkLoadModel(io.ComfyNode):
             second = {"low_noise_model": low}
         used = _in_use(chosen)
         if used or second:
-            model = graph.node("MultiTalkAddLoras", model=first, loras=used or "[]", **second).out(
-                0
-            )
+            added = graph.node("MultiTalkAddLoras", model=first, loras=used or "[]", **second)
+            model = added.out(0)
         return io.NodeOutput(model, said.text, expand=graph.finalize())
 
 

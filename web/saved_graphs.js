@@ -20,7 +20,7 @@ function keepMeaning(node, before, saved) {
 }
 
 app.registerExtension({
-  name: "multitalk.saved_graphs",
+  name: "MultiTalk.SavedGraphs",
   beforeRegisterNodeDef(nodeType, definition) {
     const before = BEFORE[definition.name];
     if (!before) return;

@@ -33,7 +33,8 @@ def check_kind(
     if has_end:
         raise ValueError(
             f"end_image is connected, and the base is a {name} one, which has no place for it. "
-            "Remove the link, or load a WAN I2V or first-last-frame base."
+            "Remove the link, or load a WAN I2V base, or a first-last-frame one such as Wan 2.1 "
+            "FLF2V 14B."
         )
     if kind == "control":
         if settings.step_cache is not None:
@@ -49,7 +50,7 @@ def check_kind(
         )
     return [
         "text-to-video base, experimental: the first window comes from the prompt alone; image "
-        "sets the size, and colors follow the first window"
+        "sets the size, and colours follow the first window"
     ]
 
 

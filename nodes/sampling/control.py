@@ -90,10 +90,8 @@ def _count_references(video: Tensor, mask: Tensor) -> int:
     guide = video[:, LATENT_CHANNELS:]
     nothing = (guide == _nothing(guide[:, :, :1])).flatten(3).all(-1).all(1)[0]
     kept = (mask == 0).flatten(3).all(-1).all(1)[0]
-    count = 0
-    while count < len(nothing) and nothing[count] and kept[count]:
-        count += 1
-    return count
+    pictures = (nothing & kept).tolist()
+    return [*pictures, False].index(False)
 
 
 class ControlWindows:

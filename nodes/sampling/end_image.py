@@ -20,8 +20,6 @@ from ...multitalk.words import count
 from ..loading.experts import low_noise_of
 from ..values import naming
 
-_ADVICE = "Use an I2V base, or a first-and-last-frame one such as Wan 2.1 FLF2V 14B."
-
 
 def check_end_image(end: Tensor | None, video: tuple[int, int]) -> None:
     """Refuse an end image [F, H, W, 3] that is several, or of quite another shape than the video.
@@ -52,11 +50,7 @@ def joins_pictures(model: comfy.model_patcher.ModelPatcher) -> bool:
 def describe_end(
     model: comfy.model_patcher.ModelPatcher, *, has_end: bool, drift: DriftControl
 ) -> list[str]:
-    """Sentences about the end image for the report.
-
-    Raises:
-        ValueError: If this base cannot be told how a video ends.
-    """
+    """Sentences about the end image for the report, on a base that `check_kind` lets through."""
     trained = joins_pictures(model)
     if not has_end:
         free = (
@@ -64,9 +58,6 @@ def describe_end(
             "runs from the first alone"
         )
         return [free] if trained else []
-    inner = model.model.diffusion_model
-    if inner.in_dim == inner.out_dim:
-        raise ValueError(f"end_image is connected, and this base takes no known frames. {_ADVICE}")
     colors = (
         "colours of the last window go over to those of end_image, so its distance to the picture "
         "is no drift"

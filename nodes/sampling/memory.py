@@ -9,8 +9,8 @@ import comfy.model_management
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ...multitalk.config import LATENT_CHANNELS
 from ...multitalk.frames import count_latent_frames, latent_size
-from ...multitalk.generate import LATENT_CHANNELS
 from ...multitalk.guidance import NO_AUDIO, GuidancePlan, Pass
 from ...multitalk.model.memory import RunSize
 from ...multitalk.settings import RunSettings

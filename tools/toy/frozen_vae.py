@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from toy_vae import HOST_MEAN, HOST_STD
 
-from pack.multitalk.generate import LATENT_CHANNELS
+from pack.multitalk.config import LATENT_CHANNELS
 from pack.multitalk.model.cpu_kernels import quick_kernels
 from pack.tools.toy.clips import open_clips
 from pack.tools.toy.precision import mixed

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pack.multitalk.generate import LATENT_CHANNELS
+from pack.multitalk.config import LATENT_CHANNELS
 from pack.multitalk.speakers import Box, latent_masks, masks_from_boxes, token_masks
 from pack.multitalk.windows import audio_windows
 from pack.tools.toy.clips import WINDOW, ClipBank, make_clip, open_clips

@@ -109,6 +109,12 @@ def test_tools_import_no_tests():
         assert not [m for m in imports(path) if m.startswith("pack.tests")], path
 
 
+def test_nodes_use_the_numbered_interface_of_the_host():
+    # The host promises to keep a number; docs/hosts.md, section 4.
+    for path in sources("nodes"):
+        assert "comfy_api.latest" not in path.read_text(encoding="utf-8"), path
+
+
 @pytest.mark.parametrize("folder", [*PACKAGES, "tests", "tools", "workflows"])
 def test_rooms_are_small(folder):
     for path in sources(folder):

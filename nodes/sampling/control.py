@@ -111,6 +111,7 @@ class ControlWindows:
             ValueError: If it is of another size or length than the video.
         """
         self._plan, self._grey = plan, {}
+        self._seen: tuple[Tensor, Tensor] | None = None  # picture, its latents
         found = [read_control(entry) for rows in conditionings for _, entry in rows]
         controls = [control for control in found if control is not None]
         self.notes = list(dict.fromkeys(self._check(control, size_px) for control in controls))
@@ -200,9 +201,15 @@ class ControlWindows:
         if control is not None and control.references:
             return [video[:, :, : self.front] for video in control.videos]
         assert request.picture is not None, "windows on VACE have a picture"
-        picture = encode(request.picture)
+        picture = self._encoded_picture(request.picture, encode)
         shown = torch.cat([picture, _nothing(picture)], dim=1).repeat(1, 1, self.front, 1, 1)
         return [shown] * (1 if control is None else len(control.videos))
+
+    def _encoded_picture(self, picture: Tensor, encode: Encode) -> Tensor:
+        """Latents [1, 16, 1, h, w] of a picture; all texts and windows share those of a still one."""
+        if self._seen is None or not torch.equal(self._seen[0], picture):
+            self._seen = picture, encode(picture)
+        return self._seen[1]
 
     def _encoded_grey(self, request: WindowRequest, encode: Encode) -> Tensor:
         """Mid grey, which tells VACE nothing, [1, 16, T, h, w]; encoded once for a run."""

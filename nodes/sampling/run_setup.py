@@ -256,7 +256,8 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
         drift=DriftControl(**part("drift")),
         **chosen,
     )
-    check_levels(settings)
+    if _has_levels(inputs):
+        check_levels(settings)
     return settings
 
 

@@ -88,6 +88,25 @@ def test_known_frames_and_picture_are_told_as_the_hosts_node_would(host, known):
     assert found[1]["vace_strength"] == [1.0]
 
 
+def test_a_still_picture_is_encoded_once_for_all_texts_and_windows(host):
+    vae, picture, encoded = SmallVae(), pictures(1, 7), []
+
+    def encode(frames):
+        encoded.append(len(frames))
+        return vae.encode(frames)
+
+    text = [[torch.zeros(1, 1, 64), {}]]
+    windows = windows_of(50, text)
+    for index in range(3):
+        for _ in "positive", "negative":
+            request = request_of(vae, index, pictures(1), picture.clone())
+            (found,) = windows.apply(text, request, encode)
+    assert encoded == [WINDOW, 1]  # mid grey, and the picture
+    windows.apply(text, request_of(vae, 3, pictures(1), pictures(1, 8)), encode)
+    assert encoded == [WINDOW, 1, 1]
+    assert torch.equal(found[1]["vace_frames"][0][:, :16, :1], vae.encode(picture))
+
+
 @pytest.mark.parametrize("reference", [True, False])
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_control_of_the_whole_video_is_cut_into_windows(host, index, reference):

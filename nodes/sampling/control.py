@@ -206,7 +206,7 @@ class ControlWindows:
         return [shown] * (1 if control is None else len(control.videos))
 
     def _encoded_picture(self, picture: Tensor, encode: Encode) -> Tensor:
-        """Latents [1, 16, 1, h, w] of a picture; all texts and windows share those of a still one."""
+        """Latents [1, 16, 1, h, w] of a picture; texts and windows share those of a still one."""
         if self._seen is None or not torch.equal(self._seen[0], picture):
             self._seen = picture, encode(picture)
         return self._seen[1]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...multitalk.cast import Cast
 from ...multitalk.config import FAMILIES, FAMILY_NAMES, Family
+from ...multitalk.model.kinds import needs_clip
 from ...multitalk.schedule import check_sigmas
 from ...multitalk.settings import (
     DriftControl,
@@ -85,6 +86,8 @@ def _check_base(settings: RunSettings, inputs: dict[str, Any], hidden: Any) -> N
     if files is not None:
         has_end = inputs.get("end_image") is not None
         check_kind(files.kind, settings, len(inputs["image"]), has_end=has_end)
+        if "clip_vision" not in inputs:
+            _check_clip(None, wanted=needs_clip(files.base))
     if not has_two_experts(hidden.dynprompt, hidden.unique_id):
         return
     boundary = None
@@ -134,7 +137,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     kind, end = base_kind(model), inputs.get("end_image")
     others += check_kind(kind, settings, len(image), has_end=end is not None)
     control = read_controls(kind, settings, inputs)
-    _check_clip(model, inputs.get("clip_vision"))
+    _check_clip(inputs.get("clip_vision"), wanted=wants_clip(model))
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
@@ -289,8 +292,8 @@ def _resolve_any(inputs: dict[str, Any]) -> RunSettings:
     raise refusals[0]
 
 
-def _check_clip(model: Any, clip_vision: Any) -> None:
-    if wants_clip(model) and clip_vision is None:
+def _check_clip(clip_vision: Any, *, wanted: bool) -> None:
+    if wanted and clip_vision is None:
         raise ValueError(
             "This base expects CLIP vision, and nothing is connected to clip_vision; "
             "connect clip_vision_h with the host's Load CLIP Vision."

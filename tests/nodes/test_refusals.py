@@ -28,6 +28,18 @@ def refuse(host, prompt):
     return str(error)
 
 
+def load_model_node(base=None, audio_part=None):
+    """MultiTalk Load Model with files of these names; None is the toy's."""
+    return node(
+        "MultiTalkLoadModel",
+        base=base or TOY["base"],
+        audio_part=audio_part or TOY["audio_part"],
+        weight_dtype="default",
+        family="auto",
+        loras="none",
+    )
+
+
 CASES = {
     "two voices, one mask": (
         {"voices": 2, "boxes": "0,0,20,64"},
@@ -172,14 +184,7 @@ def test_wrong_files_are_refused_from_the_header(
 ):
     prompt = talk()
     del prompt["base"]
-    prompt["model"] = node(
-        "MultiTalkLoadModel",
-        base=base or TOY["base"],
-        audio_part=audio_part or TOY["audio_part"],
-        weight_dtype="default",
-        family="auto",
-        loras="none",
-    )
+    prompt["model"] = load_model_node(base, audio_part)
     prompt["encoder"]["inputs"]["encoder"] = encoder or TOY["encoder"]
     import comfy.sd
 
@@ -195,6 +200,18 @@ def test_missing_clip_vision_is_refused(host, other_files):
     prompt["base"]["inputs"]["name"] = "test_clip_base.safetensors"
     result = host.run(prompt)
     assert "This base expects CLIP vision" in result.error["exception_message"]
+
+
+def test_missing_clip_vision_is_refused_from_the_header(host, other_files, monkeypatch):
+    import comfy.sd
+
+    read = []
+    monkeypatch.setattr(comfy.sd, "load_diffusion_model", lambda *a, **k: read.append(a))
+    prompt = talk()
+    del prompt["base"]
+    prompt["model"] = load_model_node("test_clip_base.safetensors")
+    assert "This base expects CLIP vision" in refuse(host, prompt)
+    assert read == []
 
 
 def test_a_video_needs_infinitetalk(host):

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".work"
 SERVE_PORT = 8188
 MAX_WORKERS = 4  # processes of the test suite
+OWN_OPTIONS = ("train", "lab", "rehearse", "run", "job")  # commands whose --help is their own
 
 
 def main() -> int:
@@ -74,13 +75,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--preview", type=Path, help="folder for an animation and a contact sheet")
     words = f"default: {SERVE_PORT}, or a free one"
     one["serve"].add_argument("--port", type=int, default=0, help=words)
-    if arguments[:1] and arguments[0] in (
-        "train",
-        "lab",
-        "rehearse",
-        "run",
-        "job",
-    ):  # --help is theirs too
+    if arguments[:1] and arguments[0] in OWN_OPTIONS:
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
     if rest and options.name not in ("test", "editor"):

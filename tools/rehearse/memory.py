@@ -95,13 +95,14 @@ class Watch:
     def enter(self, name: str) -> None:
         """End the stage that is there and go on with another; an empty name is none."""
         with self._lock:
-            self._sample()
             moment = self.clock()
             if self._now is not None:
+                self._sample()
                 self._now.seconds += moment - self._since
             self._since = moment
             self._now = self.stages.setdefault(name, Stage(name=name)) if name else None
-            self._sample()
+            if self._now is not None:
+                self._sample()
 
     def _sample(self) -> None:
         try:

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".work"
 SERVE_PORT = 8188
 MAX_WORKERS = 4  # processes of the test suite
+OWN_OPTIONS = ("train", "lab", "rehearse", "run", "job")  # commands whose --help is their own
 
 
 def main() -> int:
@@ -74,7 +75,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--preview", type=Path, help="folder for an animation and a contact sheet")
     words = f"default: {SERVE_PORT}, or a free one"
     one["serve"].add_argument("--port", type=int, default=0, help=words)
-    if arguments[:1] and arguments[0] in ("train", "lab", "run", "job"):  # --help is theirs too
+    if arguments[:1] and arguments[0] in OWN_OPTIONS:
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
     if rest and options.name not in ("test", "editor"):
@@ -276,13 +277,14 @@ def editor(_options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def tool(options: argparse.Namespace, rest: list[str]) -> int:
-    """Train or measure the toy with ComfyUI at hand, see tools/toy/train.py, tools/lab/lab.py."""
+    """Run a program of tools/ with ComfyUI at hand: toy/train.py, lab/lab.py, rehearse.py."""
     from pack.tools.host.environment import prepare
 
     python, checkout = prepare()
     program, settings = {
         "train": ("toy/train.py", {}),
         "lab": ("lab/lab.py", thread_settings()),
+        "rehearse": ("rehearse/rehearse.py", thread_settings()),
     }[options.name]
     command = [str(python), str(ROOT / "tools" / program), *rest]
     env = {**os.environ, **settings, "COMFYUI_DIR": str(checkout)}
@@ -299,6 +301,7 @@ COMMANDS = {
     "lint": (lint, "run only ruff and basedpyright"),
     "train": (tool, "train the toy; `train --help` lists the stages"),
     "lab": (tool, "measure the toy; `lab --help` lists the options"),
+    "rehearse": (tool, "run graphs on files as large as the released ones; `rehearse --help`"),
 }
 
 

@@ -23,7 +23,7 @@ from .audio import Tracks, describe_mono, encoder_waveform, within_range
 from .wave_features import Check, convolve
 
 if TYPE_CHECKING:
-    from transformers import Wav2Vec2Model
+    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model
 
     from .audio import Sound
 
@@ -88,7 +88,8 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
     Raises:
         ValueError: If names or shapes do not fit, with the first of them.
     """
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
+    from transformers.models.wav2vec2.configuration_wav2vec2 import Wav2Vec2Config
+    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model
 
     model_config = Wav2Vec2Config.from_dict(dict(config))
     model_config._attn_implementation = "sdpa"  # memory linear in length

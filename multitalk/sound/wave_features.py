@@ -20,8 +20,10 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from transformers import Wav2Vec2Model
-    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GroupNormConvLayer
+    from transformers.models.wav2vec2.modeling_wav2vec2 import (
+        Wav2Vec2GroupNormConvLayer,
+        Wav2Vec2Model,
+    )
 
 PIECE_FEATURES = 1000  # 20 s; the first layer's output takes 131 MB, about three are alive
 Check = Callable[[], None]  # raises if the user has asked to stop

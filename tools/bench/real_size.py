@@ -23,7 +23,6 @@ import json
 import sys
 import types
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
@@ -32,12 +31,7 @@ pack = types.ModuleType("pack")
 pack.__path__ = [str(ROOT)]
 sys.modules["pack"] = pack
 
-FRAMES, LATENT_FRAMES, KNOWN = 81, 21, 7
-SIZES = {
-    "image_model": "wan2.1", "model_type": "i2v", "dim": 5120, "num_heads": 40, "ffn_dim": 13824,
-    "freq_dim": 256, "text_dim": 4096, "text_len": 512, "in_dim": 36, "out_dim": 16,
-    "patch_size": (1, 2, 2), "eps": 1e-6, "qk_norm": True, "cross_attn_norm": True,
-}  # fmt: skip
+FRAMES, LATENT_FRAMES = 81, 21
 
 
 def start():
@@ -56,97 +50,20 @@ def start():
     return host, ROOT
 
 
-def build_model(blocks):
-    """The host's network and the audio part, without numbers, on the card."""
-    import comfy.model_patcher
-    import comfy.ops
-    import comfy.supported_models
-
-    from pack.multitalk.config import AudioPartConfig
-    from pack.multitalk.model.audio_attention import build_audio_part
-    from pack.nodes.loading.audio_hooks import AttachedAudio, attach_audio
-    from pack.tools.bench.fake_card import CARD
-
-    config = comfy.supported_models.WAN21_I2V({**SIZES, "num_layers": blocks})
-    config.set_inference_dtype(torch.bfloat16, None)
-    config.custom_operations = comfy.ops.disable_weight_init
-    model = config.get_model({}, "", device=CARD)
-    for module in model.modules():
-        for name, buffer in list(module._buffers.items()):
-            module._buffers[name] = None if buffer is None else buffer.to(CARD)
-    audio = AudioPartConfig(
-        dim=5120, num_heads=40, num_layers=blocks, encoder_layers=12, encoder_channels=768,
-        hidden=512, num_tokens=32, token_width=768, class_range=24, class_interval=4,
-    )  # fmt: skip
-    part = build_audio_part(audio, config.custom_operations, device=CARD, dtype=torch.bfloat16)
-    model.requires_grad_(requires_grad=False)
-    attached = AttachedAudio(name="real size", family="multitalk", config=audio)
-    return attach_audio(
-        comfy.model_patcher.ModelPatcher(model, CARD, CARD),
-        comfy.model_patcher.ModelPatcher(part, CARD, CARD),
-        attached,
-    )
-
-
-def make_denoiser(model, options):
-    """The pack's denoiser of a window, and a request for one that follows another."""
-    import comfy.utils
-
-    from pack.multitalk.config import WindowSize
-    from pack.multitalk.generate import Motion, WindowRequest
-    from pack.multitalk.guidance import plan_guidance
-    from pack.multitalk.settings import GuidanceSettings, RunSettings
-    from pack.nodes.sampling.denoiser import RunInputs, window_denoiser
-    from pack.nodes.sampling.economy import Economy
-
-    comfy.utils.PROGRESS_BAR_ENABLED = False
-    cells = options.height // 8, options.width // 8
-    shape = (1, 16, LATENT_FRAMES, *cells)
-    guided = GuidanceSettings(
-        steps=2, shift=7.0, text_guidance=options.text, audio_guidance=options.audio
-    )
-    settings = RunSettings(
-        height=options.height, width=options.width, guidance=guided, family="multitalk", seed=1,
-        size=WindowSize(window=FRAMES, overlap=25), sampler="euler",
-    )  # fmt: skip
-    text = [[torch.randn(1, 512, 4096), {}]]
-    inputs = RunInputs(
-        model=model, vae=None, clip_vision=None, positive=text, negative=text,
-        image=torch.zeros(1, 1, 1, 3), cast=None,
-    )  # fmt: skip
-    economy = Economy(torch.device("cpu"), 2)
-    economy.single_passes = not options.together
-    denoise = window_denoiser(
-        inputs,
-        settings,
-        torch.zeros(options.speakers + 1, *cells) if options.speakers > 1 else None,
-        SimpleNamespace(callback=lambda _window: lambda *_step: None),
-        guidance=plan_guidance(options.text, options.audio),
-        cache=None,
-        economy=economy,
-    )
-    begin = (1, 16, KNOWN, *cells)
-    request = WindowRequest(
-        index=1,
-        noise=torch.randn(shape),
-        condition=torch.randn(shape),
-        known_latent_frames=KNOWN,
-        picture_embedding=SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280)),
-        speech=torch.randn(options.speakers, FRAMES, 5, 12, 768),
-        motion=Motion(latents=torch.randn(begin), noise=lambda: torch.randn(begin)),
-    )
-    return denoise, request
-
-
 def count_step(options, roots=()):
     """Counts of the second step of a window: of the whole step, and of each pass in it."""
     from pack.nodes.sampling.talk_guider import TalkGuider
-    from pack.tools.bench.fake_card import Counter, fake_tensors
+    from pack.tools.bench.fake_card import CARD, Counter, fake_tensors
+    from pack.tools.bench.real_model import Step, build_model, make_denoiser
 
     counter, passes, steps = Counter(roots), [], []
     with torch.no_grad(), fake_tensors():
-        model = build_model(options.blocks)
-        denoise, request = make_denoiser(model, options)
+        model = build_model(options.blocks, CARD)
+        step = Step(
+            height=options.height, width=options.width, speakers=options.speakers,
+            text=options.text, audio=options.audio, together=options.together,
+        )  # fmt: skip
+        denoise, request = make_denoiser(model, step)
         network, predict = model.model.diffusion_model, TalkGuider.predict_noise
         forward = network.forward
 
@@ -191,16 +108,12 @@ def count_vae(options):
     from comfy.ldm.wan.vae import WanVAE
 
     from pack.tools.bench.fake_card import CARD, Counter, fake_tensors
+    from pack.tools.bench.real_model import VAE
 
-    config = {
-        "dim": 96, "z_dim": 16, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_scales": [],
-        "temperal_downsample": [False, True, True], "image_channels": 3, "conv_out_channels": 3,
-        "dropout": 0.0,
-    }  # fmt: skip
     found, height, width = [], options.height, options.width
     with torch.no_grad(), fake_tensors(), Counter() as counter:
         with CARD:
-            vae = WanVAE(**config)
+            vae = WanVAE(**VAE)
         for part in vae.modules():
             for name, weight in list(part._parameters.items()):
                 if weight is not None:

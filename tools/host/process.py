@@ -254,6 +254,12 @@ class HostProcess:
         """
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Number of the process, once it has started."""
+        assert self._process is not None, "the host was not started"
+        return self._process.pid
+
     def log_text(self) -> str:
         """Read the log.
 

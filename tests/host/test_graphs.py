@@ -42,6 +42,7 @@ SCENES = {
     "toy_one_speaker": "one_speaker",
     "toy_two_speakers": "two_speakers",
     "toy_two_speakers_boxes": "two_speakers",
+    "toy_recording": "two_speakers",
     "toy_long_video": "one_speaker",
     "toy_end_image": "one_speaker",
 }
@@ -73,6 +74,7 @@ FRAME_RATE = 25
 QUICK = (
     "toy_two_speakers",
     "toy_two_speakers_boxes",
+    "toy_recording",
     "toy_long_video",
     "toy_end_image",
 )  # one step
@@ -230,7 +232,7 @@ def test_graph_has_a_picture(name):
 
 
 def test_every_node_has_a_help_page_that_names_all_inputs_and_outputs(server, own_nodes):
-    assert len(own_nodes) == 18
+    assert len(own_nodes) == 19
     for name, node in own_nodes.items():
         page = get(server, f"/extensions/{PACK_NAME}/docs/{urllib.parse.quote(name)}.md").decode()
         named = [n for part in ("required", "optional") for n in node["input_order"].get(part, [])]

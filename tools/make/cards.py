@@ -210,6 +210,9 @@ CARDS = {
     "multitalk_dialogue": Card(
         room=STUDY, people=pair(LENA, JON), over=script_below(SCRIPT), voices=(0, 1)
     ),
+    "multitalk_recording": Card(
+        room=LOUNGE, people=pair(RUBY, JON), over=tracks_below, voices=(0, 1)
+    ),
     "infinitetalk_dub_video": Card(room=LOFT, people=(RUBY,), over=dub_over),
     "infinitetalk_long_video": Card(
         room=LOUNGE, people=(TOM_HERE,), over=windows_below(12, 3600.0), voices=(1,)
@@ -238,6 +241,7 @@ TOYS: dict[str, Overlay] = {
         [[SIDE / 128 * v for v in (x - TOY_CROP[0], y, w, h)] for x, y, w, h in TOY_BOXES]
     ),
     "toy_dialogue": script_below(TOY_SCRIPT),
+    "toy_recording": tracks_below,
     "toy_long_video": windows_below(6, 9.0),
     "toy_end_image": end_over("ends on a picture"),
 }

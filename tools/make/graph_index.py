@@ -72,6 +72,11 @@ INDEX = (
         "talking lip-sync avatars, conversation, speech, tts, no download",
         app=True,
     ),
+    Entry(
+        "toy_recording",
+        "Demo, one recording",
+        "talking lip-sync avatars, dialogue, podcast, no download",
+    ),
     Entry("toy_long_video", "Demo, long talking video", "lip-sync avatar, resume, no download"),
     Entry(
         "toy_end_image",
@@ -107,6 +112,11 @@ INDEX = (
         "multitalk_dialogue",
         "Dialogue from text",
         "script, conversation, text to speech, tts, Kokoro, talking lip-sync avatars",
+    ),
+    Entry(
+        "multitalk_recording",
+        "Two people, one recording",
+        "podcast, stereo, dialogue, talking lip-sync avatars, MultiTalk",
     ),
     Entry(
         "infinitetalk_dub_video",

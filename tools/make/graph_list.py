@@ -25,6 +25,7 @@ from .graph_real import (
     Plan,
     multitalk_dialogue,
     multitalk_prompt_helper,
+    multitalk_recording,
     one_speaker,
     two_speakers,
 )
@@ -33,6 +34,7 @@ from .graph_toy import (
     toy_end_image,
     toy_long_video,
     toy_one_speaker,
+    toy_recording,
     toy_two_speakers,
 )
 from .graph_words import (
@@ -74,6 +76,7 @@ GRAPHS = (
     toy_two_speakers("toy_two_speakers", typed=False),
     toy_two_speakers("toy_two_speakers_boxes", typed=True),
     toy_dialogue(),
+    toy_recording(),
     toy_long_video(),
     toy_end_image(),
     one_speaker(Plan(name="multitalk_one_speaker", kit=MULTITALK_FULL)),
@@ -83,6 +86,7 @@ GRAPHS = (
         Plan(name="multitalk_two_speakers_detector", kit=MULTITALK_FAST, places="detector")
     ),
     multitalk_dialogue(),
+    multitalk_recording(MULTITALK_FAST),
     one_speaker(
         Plan(
             name="multitalk_quality",

@@ -20,9 +20,10 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..multitalk.sound.audio import Tracks
 from ..multitalk.sound.wav2vec2 import Speech
 from ..multitalk.words import count
-from .sockets import LoadedEncoder, LoadedVoices
+from .sockets import LoadedEncoder, LoadedVoices, SceneScript
 
 MAX_PREFIX_BYTES = 200  # of one folder or file name; file systems allow 255, a number follows
 MAX_PREFIX_FOLDERS = 16
@@ -85,6 +86,14 @@ SOCKETS: Mapping[str, _Socket] = {
     ),
     "positive": _CONDITIONING,
     "negative": _CONDITIONING,
+    "clip": _Socket(
+        lambda value: hasattr(value, "encode_from_tokens_scheduled"),
+        "a text encoder; connect the host's Load CLIP with umt5-xxl, or leave it free",
+    ),
+    "scene": _Socket(_is(SceneScript), "a scene; connect MultiTalk Scene, or leave it free"),
+    "tracks": _Socket(
+        _is(Tracks), "voices on a time line; connect MultiTalk Tracks or MultiTalk Dialogue"
+    ),
     "custom_sampler": _Socket(
         lambda value: hasattr(value, "sample"), "a sampler; connect for example Sampler Select"
     ),

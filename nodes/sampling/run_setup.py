@@ -37,10 +37,11 @@ from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
+from .scene import check_scene
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
 
-_LAZY = ("model", "vae", "positive", "negative", "clip_vision", "custom_sampler", "sigmas")
+_LAZY = ("model", "vae", "positive", "negative", "clip_vision", "custom_sampler", "sigmas", "scene")
 
 
 def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> list[str]:
@@ -101,12 +102,12 @@ def _has_levels(inputs: dict[str, Any]) -> bool:
 
 
 def _made_first(inputs: dict[str, Any], hidden: Any) -> list[str]:
-    """Sampler and noise levels that need no model, once per queue: they are looked at before it."""
+    """Sampler, noise levels and scene, if they need no model: looked at before it, once a queue."""
     dynprompt, node_id = hidden.dynprompt, hidden.unique_id
     asked: set[str] = once(dynprompt, ("asked", node_id), set)
     models = {id(values) for _, values in upstream(dynprompt, node_id, "model")}
     early = []
-    for name in missing_lazy(inputs, "custom_sampler", "sigmas"):
+    for name in missing_lazy(inputs, "custom_sampler", "sigmas", "scene"):
         makers = {id(values) for _, values in upstream(dynprompt, node_id, name)}
         if makers and name not in asked and not makers & models:
             early.append(name)
@@ -138,6 +139,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
+    check_scene(inputs.get("scene"))
     check_vae(inputs["vae"])
     identity = None
     if KEEP_PROGRESS.read(inputs):
@@ -162,6 +164,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         sampler=inputs.get("custom_sampler"),
         end_image=end,
         control=control,
+        scene=inputs.get("scene"),
     )
     return VideoRun(
         run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +38,12 @@ from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress, send_text
 from .attention_choice import AttentionChoice
 from .block_cache import RunCache
-from .denoiser import RunInputs, embed_picture, window_denoiser
+from .denoiser import RunInputs, embed_picture, empty_conditioning, window_denoiser
 from .economy import Economy
 from .end_image import join_embeddings, joins_pictures
 from .guidance_hooks import passes_of
 from .memory import run_size
+from .scene import window_prompts
 
 if TYPE_CHECKING:
     from .identity import RunIdentity
@@ -83,6 +85,10 @@ class VideoRun:
         speech = inputs.cast.speech
         has_end = inputs.end_image is not None
         self.plan = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
+        if inputs.scene is not None:
+            empty = empty_conditioning(inputs.model)
+            prompts, said = window_prompts(inputs.scene, self.plan, inputs.positive, empty)
+            inputs, notes = replace(inputs, prompts=prompts), [*notes, *said]
         self._inputs, self._settings, self._node_id = inputs, settings, node_id
         self._identity, self._keep_finished = identity, keep_finished
         self._to_file, self._begin = to_file, time.monotonic()

@@ -14,10 +14,9 @@ from ..multitalk.sound.audio import measure_mix, parse_offsets, place_tracks, st
 from ..multitalk.sound.channels import peak
 from ..multitalk.sound.loudness import loudness_bytes, normalize_loudness
 from .host import check_memory
-from .scene_lines import captions, read_scene
 from .sockets import Tracks
 from .sounds import from_sound, read_sound, read_sounds
-from .values import check_inputs, check_names
+from .values import check_inputs, check_names, read_scene
 from .widgets import Widget, schema
 
 logger = logging.getLogger("multitalk.nodes")
@@ -139,7 +138,7 @@ class MultiTalkTracks(io.ComfyNode):
         from ..multitalk.sound.timeline import draw_tracks  # here, so that the host starts fast
 
         check_names(unknown)
-        scene = captions(read_scene(scene_text))
+        scene = read_scene(scene_text)
         check_inputs({"placement": placement})
         given = [name for name in SPEAKER_NAMES if speakers.get(name) is not None]
         if given != SPEAKER_NAMES[: len(given)]:

@@ -9,9 +9,8 @@ from comfy_api.v0_0_2 import io
 
 from .host import preview_picture
 from .progress import Waiting
-from .scene_lines import captions, read_scene
 from .sockets import Scene, SceneScript, Tracks
-from .values import check_inputs, check_names, missing_lazy
+from .values import check_inputs, check_names, missing_lazy, read_scene
 from .widgets import Widget, schema
 
 if TYPE_CHECKING:
@@ -144,6 +143,6 @@ def _draw(spans: tuple[PromptSpan, ...], tracks: SoundTracks | None) -> Tensor:
     from ..multitalk.sound.timeline import draw_scene, draw_tracks
 
     if tracks is not None:
-        return draw_tracks(tracks, captions(spans))
+        return draw_tracks(tracks, spans)
     ends = [float(span.start_s + 1 if span.end_s is None else span.end_s) for span in spans]
-    return draw_scene(captions(spans), max(ends, default=1.0))
+    return draw_scene(spans, max(ends, default=1.0))

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..multitalk.sound.audio import Tracks
 from ..multitalk.sound.wav2vec2 import Speech
+from ..multitalk.spans import PromptSpan, read_spans
 from ..multitalk.words import count
 from .sockets import LoadedEncoder, LoadedVoices, SceneScript
 
@@ -172,6 +173,16 @@ def naming(*fields: str) -> Iterator[None]:
         if type(error) is not ValueError or re.search(rf"\b({'|'.join(fields)})\b", said):
             raise
         raise ValueError(f"{fields[0]}: {said}") from error
+
+
+def read_scene(text: object) -> tuple[PromptSpan, ...]:
+    """Lines of a scene; none of a text that is not made yet.
+
+    Raises:
+        ValueError: If one cannot be understood.
+    """
+    with naming("scene_text"):
+        return read_spans(text) if isinstance(text, str) else ()
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:

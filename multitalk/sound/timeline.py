@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..config import FRAME_RATE, MIN_LOUDNESS_S
+from ..spans import PromptSpan
 from ..speakers import COLORS
 from .audio import Track, Tracks
 from .levels import FLOOR_DB, find_speech, frame_levels
@@ -64,15 +65,6 @@ class Span:
     text: str = ""  # the first words are written on the bar if there is room
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Caption:
-    """A text of the scene on the time line."""
-
-    start_s: float
-    end_s: float | None  # None: to the end
-    text: str  # as many words as there is room for
-
-
 def time_px(time_s: float, length_s: float) -> float:
     """Column of a time in the picture."""
     room = WIDTH_PX - NAMES_PX - MARGIN_PX
@@ -93,7 +85,7 @@ def axis_ticks(length_s: float) -> list[tuple[float, str]]:
 
 
 def draw_timeline(
-    names: Sequence[str], spans: Sequence[Span], length_s: float, scene: Sequence[Caption] = ()
+    names: Sequence[str], spans: Sequence[Span], length_s: float, scene: Sequence[PromptSpan] = ()
 ) -> Tensor:
     """Draw who speaks when, [HEIGHT_PX, WIDTH_PX, 3] float32 in 0..1; a scene adds `STRIP_PX`.
 
@@ -109,7 +101,7 @@ def draw_timeline(
     return _finish(image)
 
 
-def draw_tracks(tracks: Tracks, scene: Sequence[Caption] = ()) -> Tensor:
+def draw_tracks(tracks: Tracks, scene: Sequence[PromptSpan] = ()) -> Tensor:
     """Draw how loud every speaker is over time, bright where there is speech.
 
     A bar from the middle of the row up and down: nothing at -60 dB, the full height at 0 dB of
@@ -132,13 +124,13 @@ def draw_tracks(tracks: Tracks, scene: Sequence[Caption] = ()) -> Tensor:
     return _finish(image)
 
 
-def draw_scene(scene: Sequence[Caption], length_s: float) -> Tensor:
+def draw_scene(scene: Sequence[PromptSpan], length_s: float) -> Tensor:
     """Draw which text counts when, with no voices: [H, WIDTH_PX, 3] float32 in 0..1."""
     return _finish(_canvas(0, length_s, scene)[0])
 
 
 def _canvas(
-    num_rows: int, length_s: float, scene: Sequence[Caption]
+    num_rows: int, length_s: float, scene: Sequence[PromptSpan]
 ) -> tuple[Image.Image, ImageDraw.ImageDraw, Font, Font]:
     """Rows, scene and axis, and the fonts for names and for small words."""
     strip_px, rows_px = STRIP_PX if scene else 0, ROWS_PX if num_rows else 0
@@ -153,8 +145,8 @@ def _canvas(
         _box(draw, band, ROW, 8)
         _write(draw, (MARGIN_PX + 14, bottom - strip_px / 2), "scene", _font(NAME_PX), INK, "lm")
     _draw_axis(draw, length_s, small, bottom)
-    for index, caption in enumerate(scene):
-        _draw_caption(draw, caption, length_s, bottom, SCENE_COLORS[index % len(SCENE_COLORS)])
+    for index, line in enumerate(scene):
+        _draw_line(draw, line, length_s, bottom, SCENE_COLORS[index % len(SCENE_COLORS)])
     return image, draw, font, small
 
 
@@ -222,21 +214,23 @@ def _draw_bar(
     _write(draw, (left + 10, middle), shown, font, _ink_on(color), "lm")
 
 
-def _draw_caption(
-    draw: ImageDraw.ImageDraw, caption: Caption, length_s: float, bottom: int, color: Color
+def _draw_line(
+    draw: ImageDraw.ImageDraw, line: PromptSpan, length_s: float, bottom: int, color: Color
 ) -> None:
     """A text of the scene, in two lines if it is long."""
-    end_s = length_s if caption.end_s is None else min(caption.end_s, length_s)
-    if caption.start_s >= end_s:
+    start_s, end_s = float(line.start_s), length_s
+    if line.end_s is not None:
+        end_s = min(float(line.end_s), length_s)
+    if start_s >= end_s:
         return  # beyond the end
-    left, right = time_px(caption.start_s, length_s), time_px(end_s, length_s)
+    left, right = time_px(start_s, length_s), time_px(end_s, length_s)
     half, middle, font = STRIP_PX / 2 - 9, bottom - STRIP_PX / 2, _font(SMALL_PX)
     _box(
         draw, (left + 1, middle - half, right - 1, middle + half), color, min(8, (right - left) / 3)
     )
-    lines = _two_lines(_plain(caption.text), font, right - left - 16)
-    for index, shown in enumerate(lines):
-        height = middle + (index - (len(lines) - 1) / 2) * 1.15 * SMALL_PX
+    rows = _two_lines(_plain(line.text), font, right - left - 16)
+    for index, shown in enumerate(rows):
+        height = middle + (index - (len(rows) - 1) / 2) * 1.15 * SMALL_PX
         _write(draw, (left + 8, height), shown, font, _ink_on(color), "lm")
 
 

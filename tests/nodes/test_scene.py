@@ -9,6 +9,30 @@ from pack.tests.nodes.stops import fail_in, frames_of, host_nodes, prompt_of, ru
 from pack.tests.nodes.test_refusals import refuse
 from pack.tools.host.prompts import node
 
+READ = []  # texts, in order
+
+
+class TextEncoder:
+    """What nodes use of a CLIP of the host, of the toy's text width: other texts, other numbers."""
+
+    def tokenize(self, text):
+        return text
+
+    def encode_from_tokens_scheduled(self, text):
+        READ.append(text)
+        generator = torch.Generator().manual_seed(sum(text.encode()))
+        return [[torch.randn(1, 7, 64, generator=generator), {}]]
+
+
+class LoadTextEncoder:
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "load"
+    INPUT_TYPES = staticmethod(dict)
+
+    def load(self):
+        return (TextEncoder(),)
+
+
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 # 24 frames: new ones 0 to 8, 9 to 12, 13 to 16, 17 to 20, 21 to 23.
 LINES = "0-0.36: she smiles\n0.36-0.6: she turns\n0.84-: she smiles"
@@ -20,7 +44,7 @@ def staged(text=LINES, *, clip=True, throughout="", **settings):
     prompt = prompt_of(size__width=32, size__height=32, **settings)
     prompt["scene"] = node("MultiTalkScene", scene_text=text, throughout=throughout)
     if clip:
-        prompt["clip"] = node("TestTextEncoder")
+        prompt["clip"] = node("LoadTextEncoder")
         prompt["scene"]["inputs"]["clip"] = ["clip", 0]
     prompt["text"] = node("TestText")
     prompt["counted"] = node("TestCountPasses", model=["trouble", 0])
@@ -30,10 +54,17 @@ def staged(text=LINES, *, clip=True, throughout="", **settings):
     return prompt
 
 
+@pytest.fixture(autouse=True)
+def text_encoder(host, monkeypatch):
+    import nodes
+
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "LoadTextEncoder", LoadTextEncoder)
+    READ.clear()
+
+
 @pytest.fixture
 def texts(monkeypatch):
     """The first number of each text that the network got, call by call."""
-    host_nodes().READ_TEXTS.clear()
     seen = []
 
     def note(executor, x, timestep, context, *args, **kwargs):
@@ -45,15 +76,13 @@ def texts(monkeypatch):
 
 
 def first_number(text):
-    return round(
-        float(host_nodes()._TextEncoder().encode_from_tokens_scheduled(text)[0][0][0, 0, 0]), 3
-    )
+    return round(float(TextEncoder().encode_from_tokens_scheduled(text)[0][0][0, 0, 0]), 3)
 
 
 def test_each_window_gets_the_text_of_its_line_and_every_text_is_read_once(host, texts):
     result = run(host, staged(throughout="a garden."), cache="classic")
     assert result.ok, result.error
-    assert host_nodes().READ_TEXTS == ["a garden. she smiles", "a garden. she turns"]
+    assert READ == ["a garden. she smiles", "a garden. she turns"]
     generator = torch.Generator().manual_seed(2)
     plain = round(float(torch.randn(1, 7, 64, generator=generator)[0, 0, 0]), 3)
     smiles, turns = (first_number(f"a garden. {what}") for what in ("she smiles", "she turns"))
@@ -120,9 +149,8 @@ def test_voices_stand_above_the_scene_and_times_beyond_them_are_said(host):
     ],
 )
 def test_lines_are_refused_before_any_text_is_read(host, text, words):
-    host_nodes().READ_TEXTS.clear()
     assert words in refuse(host, staged(text))
-    assert host_nodes().READ_TEXTS == []
+    assert READ == []
 
 
 def test_what_is_no_scene_is_refused_by_name(host):

@@ -276,33 +276,6 @@ class TestText(io.ComfyNode):
         return io.NodeOutput([[torch.randn(1, 7, 64, generator=generator), {}]])
 
 
-READ_TEXTS = []  # by TestTextEncoder, in order
-
-
-class _TextEncoder:
-    """What nodes use of a CLIP of the host: other texts, other numbers."""
-
-    def tokenize(self, text):
-        return text
-
-    def encode_from_tokens_scheduled(self, text):
-        READ_TEXTS.append(text)
-        generator = torch.Generator().manual_seed(sum(text.encode()))
-        return [[torch.randn(1, 7, 64, generator=generator), {}]]
-
-
-class TestTextEncoder(io.ComfyNode):
-    """CLIP of the toy's text width."""
-
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(node_id="TestTextEncoder", inputs=[], outputs=[io.Clip.Output()])
-
-    @classmethod
-    def execute(cls):
-        return io.NodeOutput(_TextEncoder())
-
-
 class TestBadValue(io.ComfyNode):
     """A picture, masks or a text with one value that is no finite number."""
 
@@ -414,7 +387,6 @@ class TestExtension(ComfyExtension):
             TestClipVision,
             TestShowSpeech,
             TestText,
-            TestTextEncoder,
             TestBadValue,
             TestTextOfPicture,
             TestChoice,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...multitalk.cast import Cast
 from ...multitalk.config import FAMILIES, FAMILY_NAMES, Family
+from ...multitalk.first_look import shown_plan
 from ...multitalk.schedule import check_sigmas
 from ...multitalk.settings import (
     DriftControl,
@@ -24,6 +25,7 @@ from ...multitalk.solvers import check_levels, choose_schedule
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
+from ..directing import FIRST_SECONDS
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import boundary_of, wants_clip
@@ -73,6 +75,7 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     cast_of(inputs, hidden, (settings.height, settings.width))
     has_end = end is not None
     plan = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
+    plan = shown_plan(plan, FIRST_SECONDS.read(inputs))
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, *_LAZY)
@@ -173,6 +176,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         identity=identity,
         notes=notes,
         keep_finished=KEEP_FINISHED.read(inputs),
+        first_seconds=FIRST_SECONDS.read(inputs),
         to_file=to_file,
     )
 

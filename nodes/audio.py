@@ -16,7 +16,7 @@ from ..multitalk.sound.loudness import loudness_bytes, normalize_loudness
 from .host import check_memory
 from .sockets import Tracks
 from .sounds import from_sound, read_sound, read_sounds
-from .values import check_inputs, check_names
+from .values import check_inputs, check_names, read_scene
 from .widgets import Widget, schema
 
 logger = logging.getLogger("multitalk.nodes")
@@ -34,6 +34,12 @@ PLACEMENT = Widget(
     "together: all begin at 0. in turn: one after another. offsets: at the times you write.",
     default="together",
     parts={"together": (), "in turn": (_GAP,), "offsets": (_OFFSETS,)},
+)
+_SCENE_TEXT = io.String.Input(
+    "scene_text",
+    optional=True,
+    force_input=True,
+    tooltip="Lines of MultiTalk Scene, to be drawn below the voices. Only the picture shows them.",
 )
 
 
@@ -111,6 +117,7 @@ class MultiTalkTracks(io.ComfyNode):
                     tooltip="One sound per speaker, in the order of the masks or boxes.",
                 ),
                 PLACEMENT,
+                _SCENE_TEXT,
             ],
             outputs=[
                 (Tracks, "tracks", "For MultiTalk Speech Embedding."),
@@ -121,12 +128,17 @@ class MultiTalkTracks(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, speakers: dict[str, Any], placement: dict[str, Any] | None = None, **unknown: Any
+        cls,
+        speakers: dict[str, Any],
+        placement: dict[str, Any] | None = None,
+        scene_text: str = "",
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Place and mix."""
         from ..multitalk.sound.timeline import draw_tracks  # here, so that the host starts fast
 
         check_names(unknown)
+        scene = read_scene(scene_text)
         check_inputs({"placement": placement})
         given = [name for name in SPEAKER_NAMES if speakers.get(name) is not None]
         if given != SPEAKER_NAMES[: len(given)]:
@@ -148,4 +160,4 @@ class MultiTalkTracks(io.ComfyNode):
         # The mix, and as many samples again while one of its voices is resampled.
         check_memory(8 * channels * length, "The mix", Fraction(length, rate), "making")
         tracks = place_tracks(sounds, starts)
-        return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks)[None])
+        return io.NodeOutput(tracks, from_sound(tracks.mix), draw_tracks(tracks, scene)[None])

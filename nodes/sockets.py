@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
+from ..multitalk.spans import PromptSpan
 from ..multitalk.speakers import Box, boxes_from_items
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Tracks = io.Custom("MULTITALK_TRACKS")
 Speech = io.Custom("MULTITALK_SPEECH")
 SpeechEncoder = io.Custom("MULTITALK_SPEECH_ENCODER")
 VoiceModel = io.Custom("MULTITALK_VOICE_MODEL")
+Scene = io.Custom("MULTITALK_SCENE")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,15 @@ class LoadedVoices:
     synthesizer: Synthesizer
     patcher: ModelPatcher | None
     name: str  # for messages
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneScript:
+    """What counts when in a video, as the text encoder gave it."""
+
+    spans: tuple[PromptSpan, ...]
+    # CONDITIONING of the host for each span, the same object where texts are; None: no text.
+    conditionings: tuple[list[Any] | None, ...]
 
 
 def to_masks(masks: Tensor) -> Tensor:

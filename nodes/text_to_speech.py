@@ -36,7 +36,7 @@ _VOICE = Widget(
 _SCRIPT = Widget(
     "script",
     "A line per turn: Name: text. Pauses: [1.5s]; overlap: [-0.5s]; at once: [together]. Also "
-    "(s1) text (s2) text. Up to six speakers.",
+    "(s1) text (s2) text. Up to six speakers. Anna (laughing): text says what is seen meanwhile.",
     default="Anna: Hello! What a nice day.\nBen: Indeed. [0.5s] Shall we begin?",
     more=_LINES,
 )
@@ -200,6 +200,12 @@ class MultiTalkDialogue(io.ComfyNode):
                 (io.Audio, "mix", "All speakers together, as heard."),
                 (io.Image, "time line", "Who speaks when."),
                 (io.String, "timings", "A line per word: start and end in seconds, speaker, word."),
+                (
+                    io.String,
+                    "scene_text",
+                    "What brackets after names say, with the times of their turns. For MultiTalk "
+                    "Scene.",
+                ),
             ],
             is_output_node=True,
         )
@@ -233,6 +239,7 @@ class MultiTalkDialogue(io.ComfyNode):
             from_sound(dialogue.tracks.mix),
             picture,
             dialogue.timings,
+            dialogue.scene_text,
             ui=preview_picture(picture, cls.hidden),
         )
 

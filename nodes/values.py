@@ -20,9 +20,11 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..multitalk.sound.audio import Tracks
 from ..multitalk.sound.wav2vec2 import Speech
+from ..multitalk.spans import PromptSpan, read_spans
 from ..multitalk.words import count
-from .sockets import LoadedEncoder, LoadedVoices
+from .sockets import LoadedEncoder, LoadedVoices, SceneScript
 
 MAX_PREFIX_BYTES = 200  # of one folder or file name; file systems allow 255, a number follows
 MAX_PREFIX_FOLDERS = 16
@@ -85,6 +87,14 @@ SOCKETS: Mapping[str, _Socket] = {
     ),
     "positive": _CONDITIONING,
     "negative": _CONDITIONING,
+    "clip": _Socket(
+        lambda value: hasattr(value, "encode_from_tokens_scheduled"),
+        "a text encoder; connect the host's Load CLIP with umt5-xxl, or leave it free",
+    ),
+    "scene": _Socket(_is(SceneScript), "a scene; connect MultiTalk Scene, or leave it free"),
+    "tracks": _Socket(
+        _is(Tracks), "voices on a time line; connect MultiTalk Tracks or MultiTalk Dialogue"
+    ),
     "custom_sampler": _Socket(
         lambda value: hasattr(value, "sample"), "a sampler; connect for example Sampler Select"
     ),
@@ -163,6 +173,16 @@ def naming(*fields: str) -> Iterator[None]:
         if type(error) is not ValueError or re.search(rf"\b({'|'.join(fields)})\b", said):
             raise
         raise ValueError(f"{fields[0]}: {said}") from error
+
+
+def read_scene(text: object) -> tuple[PromptSpan, ...]:
+    """Lines of a scene; none of a text that is not made yet.
+
+    Raises:
+        ValueError: If one cannot be understood.
+    """
+    with naming("scene_text"):
+        return read_spans(text) if isinstance(text, str) else ()
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:

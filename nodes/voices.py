@@ -20,6 +20,7 @@ from ..kokoro.dialogue import (
 from ..kokoro.network.files import find_files
 from ..kokoro.network.model import load_files
 from ..kokoro.script.reader import parse_script
+from ..kokoro.script.remarks import scene_lines
 from ..kokoro.script.turns import schedule_turns
 from ..kokoro.synthesis import (
     AUTO,
@@ -147,4 +148,7 @@ def speak_dialogue(
     ends = [start + length for start, length in zip(starts, lengths, strict=True)]
     quiet_end = max(end + tail for end, (_, tail) in zip(ends, silences, strict=True))
     end_pause_s = script.end_pause_s if script.end_exact else (quiet_end - max(ends)) / rate
-    return make_dialogue(turns, script.speakers, rate, end_pause_s=end_pause_s, level=level)
+    scene = scene_lines(script.turns, starts, lengths, rate)
+    return make_dialogue(
+        turns, script.speakers, rate, end_pause_s=end_pause_s, level=level, scene_text=scene
+    )

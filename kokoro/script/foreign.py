@@ -3,6 +3,7 @@
     [Anna] Hello       <Anna> Hello       <v Anna>Hello      {Anna} Hello    (Anna) Hello
     Anna - Hello       Anna | Hello       Anna > Hello       Anna<tab>Hello
     ANNA               **Anna**           ## Anna            alone, with the words in the next lines
+    a bracket after any of these names is what is seen meanwhile: Anna (laughing): Hello
     subtitles: numbers, times (00:01,000 --> 00:02,000) and WEBVTT are left out
     JSON: see json_turns.py
 
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .names import HEAD, is_label_colon, looks_like_name, may_be_name, name_key
+from .notation import REMARK
 
 _TIMES = re.compile(
     r"\s*(?:\d{1,3}:)?\d{1,2}:\d\d(?:[.,]\d{1,3})?\s*-->\s*(?:\d{1,3}:)?\d{1,2}:\d\d(?:[.,]\d{1,3})?.*"
@@ -31,7 +33,8 @@ _MARK_COLON = re.compile(r"([\[(]\s?[sS]\s?\d{1,2}\s?[\])])\s?:")
 _BULLET = re.compile(r"\A\s*[-*\u2022]\s+(?=\[)")
 _WIDE_TAG = re.compile(r"\A\s*\u3010([^\u3010\u3011]{1,40})\u3011")
 _REMARK = re.compile(
-    r"\s*\[(?P<name>[^\[\](){},:]{1,40}),\s*(?P<remark>[^\[\](){}:]{1,40})\]:?(?P<rest>.*)"
+    r"\s*\[(?P<name>[^\[\](){},:]{1,40})(?:,\s*(?P<remark>[^\[\](){}:]{1,200})|"
+    rf"\s(?P<bracket>{REMARK}))\]\s?:?(?P<rest>.*)"
 )
 _NAMED_TAG = re.compile(
     r"\s*<[a-z]{1,12}\s(?:name|id|who|speaker)=[\"']?(?P<name>[^<>\"':]{1,40})[\"']?>(?P<rest>[^<>]*).*"
@@ -41,20 +44,20 @@ _VOICE = re.compile(r"\s*<v(?:\.[\w.-]{1,40})?\s+(?P<name>[^<>:]{1,40})>(?P<rest
 _CLOSED_TAGS = re.compile(r"</?(?:v|c|i|b|u|lang|ruby|rt)(?:[ .][^<>]{0,60})?>")
 _TAG = re.compile(
     rf"\s*(?P<stars>\*{{0,3}})(?:\[{_NAME}\]|<(?P<pointed>[^\s<>/:][^<>:]{{0,39}})>)(?!\()"
-    r"(?P=stars)\s*:?\s*(?P<rest>.*)"
+    rf"(?P=stars)\s*(?:(?P<remark>{REMARK})\s?(?=:))?:?\s*(?P<rest>.*)"
 )
 # [Anna] Hello. [Ben] Hi.
 _INNER_TAG = re.compile(r"(?<=\S)\s(?=\[[A-Z][\w .'-]{0,29}\]:?\s)")
 _OTHER = re.compile(
     rf"\s*(?:[({{]{_NAME}[)}}]\s*:?\s*|"
     r"(?P<before>[^\s\[\](){}<>|*#:-][^\[\](){}<>|*#:\t]{0,39}?)"
+    rf"(?:\s(?P<remark>{REMARK}))?"
     r"(?:\s+(?:[-\u2013\u2014]|[-=]>)\s+|[ ]{0,9}\t\s*"
     r"|\s*[|>]\s*))(?P<rest>\S.*)"
 )
 _ALONE = re.compile(
     r"\s*(?P<mark>\*{2,3}|#{1,6}\s)?(?P<name>[^\s\[\](){}<>|*#:][^\[\](){}<>|*#:]{0,39}?)"
-    # Off screen, and going on.
-    r"(?:\s\((?:V\.?O\.?|O\.?[SC]\.?|[Cc][Oo][Nn][Tt]['\u2019.]?[Dd]\.?)\))?(?:\s*\*{2,3})?\s*"
+    rf"(?:\s(?P<remark>{REMARK}))?(?:\s*\*{{2,3}})?\s*"
 )
 # What stands in brackets and is heard or done, not somebody.
 _CUES = frozenset([
@@ -192,8 +195,8 @@ def _plain(line: str, labels: _Labels, *, next_is_text: bool) -> str:
     ways = (_from_voice, _from_remark, _from_tag, _from_other)
     found = next((plain for way in ways if (plain := way(line, labels))), None)
     if found is None and labels.alone and next_is_text:
-        name = _alone_name(line)
-        return f"{name}:" if labels.allow(name) else line
+        name, alone = _alone_name(line), _ALONE.fullmatch(line)
+        return f"{_remarked(name, alone)}:" if labels.allow(name) else line
     return found or line
 
 
@@ -202,11 +205,19 @@ def _from_voice(line: str, labels: _Labels) -> str | None:
     return f"{found['name'].strip()}: {_CLOSED_TAGS.sub('', found['rest'])}" if found else None
 
 
+def _remarked(name: str, found: re.Match[str] | None) -> str:
+    """A name with what stands in brackets behind it."""
+    remark = found["remark"] if found else None
+    return f"{name} {remark}" if remark else name
+
+
 def _from_remark(line: str, labels: _Labels) -> str | None:
-    """[Anna, softly] is refused as Anna (softly): is."""
+    """[Anna, softly] is Anna (softly):, and so is [Anna (softly)]."""
     found = _REMARK.fullmatch(line)
-    named = found and not labels.is_closed and _names_somebody(found["name"].strip())
-    return f"{found['name']} ({found['remark']}): {found['rest']}" if found and named else None
+    if found is None or labels.is_closed or not _names_somebody(found["name"].strip()):
+        return None
+    remark = found["bracket"] or f"({found['remark']})"
+    return f"{found['name']} {remark}: {found['rest']}"
 
 
 def _from_tag(line: str, labels: _Labels) -> str | None:
@@ -216,9 +227,11 @@ def _from_tag(line: str, labels: _Labels) -> str | None:
     free = not labels.is_closed and (labels.small or _names_somebody(name))
     if not free and name_key(name) not in labels.known:
         return None
-    return f"{name}: {found['rest'].removesuffix(f'</{name}>')}"
+    return f"{_remarked(name, found)}: {found['rest'].removesuffix(f'</{name}>')}"
 
 
 def _from_other(line: str, labels: _Labels) -> str | None:
     found, name = _OTHER.fullmatch(line), _other_name(line)
-    return f"{name}: {found['rest']}" if found and labels.others and labels.allow(name) else None
+    if found is None or not labels.others or not labels.allow(name):
+        return None
+    return f"{_remarked(name, found)}: {found['rest']}"

@@ -1,6 +1,7 @@
 """Scripts in JSON: turns as programs hand them over.
 
     [{"speaker": "Anna", "text": "Hello"}, {"speaker": "Ben", "text": "Hi", "speed": 1.2}]
+    [{"speaker": "Anna", "text": "Hello", "direction": "laughing"}]
 
 or one such object per line, or pairs ["Anna", "Hello"], or an object that holds the list.
 """
@@ -17,6 +18,7 @@ from .notation import OPTION_NAMES
 
 _SPEAKER_KEYS = ("speaker", "name", "character", "role", "speaker_id", "from")
 _TEXT_KEYS = ("text", "content", "line", "message", "dialogue", "value", "words")
+_REMARK_KEYS = ("direction", "directions", "action", "emotion", "remark", "scene")
 _LIST_KEYS = ("turns", "dialogue", "script", "messages", "segments", "lines", "conversation")
 _FORM = '[{"speaker": "Anna", "text": "Hello"}, {"speaker": "Ben", "text": "Hi"}].'
 
@@ -30,6 +32,7 @@ class JsonTurn:
     speaker: str
     text: str
     options: str  # as in a bracket: voice=af_bella, speed=1.2
+    remark: str = ""  # what is seen meanwhile, never spoken
 
 
 def is_json(text: str) -> bool:
@@ -85,13 +88,20 @@ def _turn(item: Any, number: int) -> JsonTurn:
     text = next((item[key] for key in _TEXT_KEYS if key in item), None)
     if not speaker.strip() or not isinstance(text, str):
         raise ValueError(f"Turn {number} of the script has no speaker or no text. Write {_FORM}")
-    return JsonTurn(speaker=speaker, text=text, options=_options(item, number))
+    return JsonTurn(
+        speaker=speaker, text=text, options=_options(item, number), remark=_remark(item)
+    )
 
 
 def _speaker(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_SPEAKERS:
         return f"Speaker {value}"
     return value if isinstance(value, str) else ""
+
+
+def _remark(item: Mapping) -> str:
+    found = (item[key] for key in _REMARK_KEYS if isinstance(item.get(key), str))
+    return " ".join(next(found, "").split())
 
 
 def _options(item: Mapping, number: int) -> str:

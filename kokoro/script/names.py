@@ -11,18 +11,23 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from .notation import Place
+from .notation import MAX_REMARK, REMARK, Place
 
 MAX_SPEAKERS = 6
 MAX_NAME = 30  # characters
 MAX_WORDS = 3  # in a name that is not listed
 
-# [- ][**]Name[ (remark)][ [options]][**]:[**]
+# [- ][**]Name[**][ (remark)][ [options]][ (remark)][**]:[**]
 HEAD = re.compile(
     r"(?:[-*>\u2022\u2013\u2014][ \t]+)?(?P<stars>\*{1,3})?"
-    r"(?P<name>[^\s:\uff1a\[\](){}*][^:\uff1a\[\](){}*]{0,39}?)(?<!\s)\s*"
-    r"(?:(?P<remark>\([^()\[\]]{0,60}\))\s*)?(?P<brackets>(?:\[[^\[\]]*\]\s*)*)"
+    r"(?P<name>[^\s:\uff1a\[\](){}\uff08\uff09*][^:\uff1a\[\](){}\uff08\uff09*]{0,39}?)(?<!\s)"
+    rf"(?(stars)\*{{0,3}})\s*(?:(?P<remark>{REMARK})\s*)?(?P<brackets>(?:\[[^\[\]]*\]\s*)*)"
+    rf"(?:(?P<late>{REMARK})\s*)?"
     r"\*{0,3}(?P<colon>[:\uff1a])(?(stars)\*{0,3})"
+)
+_BEGUN = re.compile(  # the same with a bracket that HEAD cannot read
+    r"(?:[-*>\u2022\u2013\u2014][ \t]+)?\*{0,3}(?P<name>[^\s:\uff1a\[\](){}\uff08\uff09*]"
+    r"[^:\uff1a\[\](){}\uff08\uff09*]{0,39}?)\*{0,3}\s?[(\uff08](?P<inside>[^:\uff1a]*)[:\uff1a]"
 )
 _SMILEY = re.compile(r"[:/\\]|[-']?[()|DPpOo3](?=\s|$)")  # after a colon: also "http://", "a::b"
 MARK_NAME = re.compile(r"s[ _]?(\d{1,3})")
@@ -83,6 +88,28 @@ def looks_like_name(name: str) -> bool:
         and ("." not in word or _INITIALS.fullmatch(word) or word.casefold() in _TITLES)
         for word in words
     )
+
+
+def check_remark(line: str, start: int, place: Place) -> None:
+    """Refuse a name at the start of a line with a bracket that does not end before the colon.
+
+    It is called where HEAD finds no name, and the bracket would be spoken.
+
+    Raises:
+        ValueError: If the bracket is open, too long, or holds others.
+    """
+    found = _BEGUN.match(line, start)
+    if found is None or not may_be_name(found["name"]) or not looks_like_name(found["name"]):
+        return
+    inside = found["inside"].rstrip("* \t")
+    is_closed = inside.endswith((")", "\uff09"))
+    if is_closed or not re.search(r"[)\uff09]", line[found.start("inside") :]):
+        why = f"is one bracket of up to {MAX_REMARK} characters with no other inside"
+        why = why if is_closed else "ends before the colon, and this bracket is open"
+        raise place.error(
+            f"What {found['name'].strip()} does while speaking {why}. Write for example "
+            f"{found['name'].strip()} (laughing): Hello."
+        )
 
 
 class SpeakerNames:

@@ -25,6 +25,9 @@ _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # Marks of writing direction and the byte order mark: nobody sees them, and they hide names.
 _UNSEEN = "\u200b\u200e\u200f\u061c\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
+# Behind a name: what is seen meanwhile. Brackets of full width are those of Chinese scripts.
+MAX_REMARK = 200  # characters
+REMARK = rf"[(\uff08][^()\[\]\uff08\uff09]{{0,{MAX_REMARK}}}[)\uff09]"
 MARK = r"\(\s*[sS]\s*(?P<number>\d{1,9})\s*\)"
 _LENGTH = r"(?:[-+\u2212\u2013]\s*)?(?:\d+(?:[.,]\d*)?|[.,]\d+)"
 _CUE = rf"{_LENGTH}\s*(?:ms|s)\b|pause\b|together\b|(?:{'|'.join(OPTION_NAMES)})\s*="
@@ -35,6 +38,7 @@ SPECIAL = re.compile(
     rf"|(?P<unclosed>\[\s*(?:{_CUE})[^\[\]]*(?=\[|$))",
     re.IGNORECASE,
 )
+_SCREENPLAY = r"(?i:v\.?o\.?|o\.?[sc]\.?|cont['\u2019.]?d\.?|continued)"
 _PAUSE = re.compile(
     r"(?:(?P<word>pause)\s*(?:[:=]\s*)?)?"
     r"(?:(?:(?P<sign>[-+\u2212\u2013])\s*)?(?P<number>\d{1,9}(?:[.,]\d{0,9})?|[.,]\d{1,9})\s*"
@@ -68,6 +72,15 @@ class Options:
     voice: str | None = None
     speed: float | None = None  # 1 is the voice's own
     language: str | None = None
+
+
+def join_remarks(*brackets: str | None) -> str:
+    """What is to be seen, of brackets after a name; empty if they say nothing.
+
+    Marks of screenplays say where a voice comes from, or that it goes on.
+    """
+    remarks = [" ".join((bracket or "")[1:-1].split()) for bracket in brackets]
+    return ", ".join(r for r in remarks if r and not re.fullmatch(_SCREENPLAY, r))
 
 
 def describe(line: int, column: int) -> str:

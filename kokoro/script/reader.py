@@ -5,6 +5,7 @@ How people write one; everything but the words is optional:
     Anna: Hello!                         a name and a colon at the beginning of a line: a turn
     and this is still Anna.              a line without a name goes on
     Ben [voice=am_adam, speed=1.2]: Hi.  options for this turn: voice, speed, language
+    Anna (laughing): Hi!                 what is seen meanwhile: for the scene, never spoken
     Anna: Well [1.5s] yes.               silence: [1.5s], [500ms], [pause] (half a second)
     Ben: [-0.5s] Wait!                   begins half a second before the others have ended
     Anna: [together] No!                 begins at the same time as the turn before it
@@ -29,7 +30,7 @@ from fractions import Fraction
 from . import notation
 from .foreign import plain_lines
 from .json_turns import JsonTurn, is_json, read_json_turns
-from .names import HEAD, MARK_NAME, SpeakerNames, is_label_colon
+from .names import HEAD, MARK_NAME, SpeakerNames, check_remark, is_label_colon
 from .notation import Options, Place
 from .turns import Script, Turn
 
@@ -102,6 +103,7 @@ class _Reader:
         self.is_named = False  # whether a name or mark has been seen
         self.speaker = 0  # of the open turn
         self.options: Options | None = None
+        self.remark = ""  # of the open turn
         self.begin: Place | None = None  # of the open part of the turn
         self.first: Place | None = None  # of everything
         self.num_parts = 0  # of the open turn that have ended
@@ -118,6 +120,7 @@ class _Reader:
         place = Place(line=number, column=1, text=text.partition("\n")[0])
         speaker = self.speakers.by_any_name(notation.drop_unseen(turn.speaker), place)
         self._begin_turn(speaker, place)
+        self.remark = notation.drop_unseen(turn.remark)
         if turn.options:
             self._set_options(notation.drop_unseen(turn.options), place)
         for line in text.split("\n"):
@@ -165,6 +168,8 @@ class _Reader:
         is_escaped = line.startswith("\\", start)
         found = HEAD.match(line, start + is_escaped)
         if found is None or not is_label_colon(line, found):
+            if not is_escaped and found is None:
+                check_remark(line, start, place)
             return start
         if is_escaped:
             self._add_words(found[0], place)
@@ -175,11 +180,8 @@ class _Reader:
         speaker = self.speakers.by_name(found["name"], place)
         if speaker is None:
             return start
-        if remark:
-            raise _move(place, found.start("remark")).error(
-                f"{remark} stands between name and colon and would be lost. Remove it."
-            )
         self._begin_turn(speaker, place)
+        self.remark = notation.join_remarks(remark, found["late"])
         for bracket in re.finditer(r"\[([^\[\]]*)\]", found["brackets"]):
             here = _move(place, found.start("brackets") + bracket.start())
             if not self._read_cue(bracket[1], here):
@@ -250,6 +252,7 @@ class _Reader:
             )
         self._end_turn()
         self.is_named, self.speaker, self.options, self.num_parts = True, speaker, None, 0
+        self.remark = ""
         self.begin = self.first = place
 
     def _add_words(self, words: str, place: Place) -> None:
@@ -290,7 +293,7 @@ class _Reader:
             speaker=self.speaker, name=self.speakers.names[self.speaker], text=text,
             pause_s=float(self.pause_s), together=self.together, exact=self.exact,
             line=self.begin.line, column=self.begin.column,
-            voice=own.voice, speed=own.speed, language=own.language,
+            voice=own.voice, speed=own.speed, language=own.language, remark=self.remark,
         )  # fmt: skip
         self.turns.append(turn)
         self.num_parts += 1

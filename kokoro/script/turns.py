@@ -19,6 +19,7 @@ class Turn(Options):
     pause_s: float = 0.0  # after everything before has ended; `together`: after the last start
     together: bool = False  # begins with the turn before it
     exact: bool = False  # a pause or [together] is written before it
+    remark: str = ""  # in brackets after the name: what is seen meanwhile, never spoken
     line: int  # where it begins, from 1
     column: int
 

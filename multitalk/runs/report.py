@@ -139,6 +139,24 @@ def _spacing(settings: RunSettings) -> str:
     return f"shift {settings.guidance.shift:g}{even}"
 
 
+def describe_look(plan: WindowPlan, whole: WindowPlan, pace: tuple[int, float] | None) -> str:
+    """What is said of the first look `plan` at a `whole` video.
+
+    `pace` is the number of the first window that was made, and its seconds; None: none was.
+    """
+    parts = [
+        f"first look: {plan.num_frames / FRAME_RATE:.2f} of {whole.num_frames / FRAME_RATE:.2f} s, "
+        f"{plan.num_windows} of {count(whole.num_windows, 'window')}"
+    ]
+    if pace is not None:
+        number, seconds = pace
+        parts.append(
+            f"by the pace of window {number} ({duration(seconds)}, with loading) the whole takes "
+            f"about {clock(seconds * whole.num_windows)}"
+        )
+    return "; ".join(parts)
+
+
 def clock(seconds: float) -> str:
     """A duration as people say it."""
     if seconds < 90:

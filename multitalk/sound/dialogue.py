@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..config import MAX_SPEAKERS
+from ..spans import read_spans
 from .audio import Sound, Track, Tracks
 from .loudness import loudness_gain, measure_loudness
 from .timeline import Span, draw_timeline
@@ -40,6 +41,7 @@ class Dialogue:
     tracks: Tracks
     picture: Tensor  # [H, W, 3] who speaks when
     timings: str  # a line per word: start and end in seconds, speaker, word
+    scene_text: str = ""  # lines with times, as `read_spans` takes them
 
 
 def make_dialogue(
@@ -49,10 +51,12 @@ def make_dialogue(
     *,
     end_pause_s: float,
     level: bool,
+    scene_text: str = "",
 ) -> Dialogue:
     """Lay spoken turns on one time line; named speakers without a turn stay silent.
 
-    `level` brings each speaker to -23 LUFS, measured over the own turns.
+    `level` brings each speaker to -23 LUFS, measured over the own turns. The picture shows the
+    lines of `scene_text` below them.
 
     Raises:
         ValueError: If the whole is longer than an hour.
@@ -88,8 +92,9 @@ def make_dialogue(
     words.sort(key=lambda word: word[0])
     return Dialogue(
         tracks=dialogue_tracks(tracks, sample_rate),
-        picture=draw_timeline(names, spans, length_s),
+        picture=draw_timeline(names, spans, length_s, read_spans(scene_text)),
         timings="\n".join(f"{start_s:.3f} {end_s:.3f} {word}" for start_s, end_s, word in words),
+        scene_text=scene_text,
     )
 
 

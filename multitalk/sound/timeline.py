@@ -1,4 +1,7 @@
-"""Pictures of the time line: who speaks when, in the colors of the who-is-who picture."""
+"""Pictures of the time line: who speaks when, in the colors of the who-is-who picture.
+
+Below the voices stands the scene, if there is one: which text counts when.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..config import FRAME_RATE, MIN_LOUDNESS_S
+from ..spans import PromptSpan
 from ..speakers import COLORS
 from .audio import Track, Tracks
 from .levels import FLOOR_DB, find_speech, frame_levels
@@ -29,6 +33,7 @@ SOUND = 0.8  # height of a sound at full scale, share of a row
 WORDS_PX = MARGIN_PX + 64  # where names begin
 MIN_BAR_PX = 2
 NAME_PX, SMALL_PX = 30, 23  # letters; names are smaller where rows are
+STRIP_PX = 88  # of the scene, which makes the picture so much higher
 MAX_STEPS = 6  # on the axis
 SCALE = 2  # drawn larger and reduced, for smooth edges
 
@@ -38,6 +43,7 @@ GRID = (62, 66, 74)
 INK = (228, 231, 235)
 DIM_INK = (158, 164, 172)
 DARK_INK = (20, 22, 26)
+SCENE_COLORS = (112, 121, 134), (84, 92, 104)  # of texts in turn
 BRIGHT = 135  # bars with a luma from here on carry dark words
 QUIET = 0.4  # share of the speaker's color where nobody speaks
 
@@ -78,12 +84,14 @@ def axis_ticks(length_s: float) -> list[tuple[float, str]]:
     return [(time_s, _clock(time_s, length_s)) for time_s in times]
 
 
-def draw_timeline(names: Sequence[str], spans: Sequence[Span], length_s: float) -> Tensor:
-    """Draw who speaks when, [HEIGHT_PX, WIDTH_PX, 3] float32 in 0..1.
+def draw_timeline(
+    names: Sequence[str], spans: Sequence[Span], length_s: float, scene: Sequence[PromptSpan] = ()
+) -> Tensor:
+    """Draw who speaks when, [HEIGHT_PX, WIDTH_PX, 3] float32 in 0..1; a scene adds `STRIP_PX`.
 
     A name that the font cannot write becomes "Speaker 1".
     """
-    image, draw, font, small = _canvas(len(names), length_s)
+    image, draw, font, small = _canvas(len(names), length_s, scene)
     for index, name in enumerate(names):
         room = NAMES_PX - WORDS_PX - 14
         shown = _shorten(_plain(name) or f"Speaker {index + 1}", font, room, whole_words=False)
@@ -93,14 +101,14 @@ def draw_timeline(names: Sequence[str], spans: Sequence[Span], length_s: float) 
     return _finish(image)
 
 
-def draw_tracks(tracks: Tracks) -> Tensor:
+def draw_tracks(tracks: Tracks, scene: Sequence[PromptSpan] = ()) -> Tensor:
     """Draw how loud every speaker is over time, bright where there is speech.
 
     A bar from the middle of the row up and down: nothing at -60 dB, the full height at 0 dB of
     full scale. Beside it the loudness and the time of speech. The shape is that of `draw_timeline`.
     """
     length_s = float(max(track.end_s for track in tracks.tracks))
-    image, draw, _, _ = _canvas(len(tracks.tracks), length_s)
+    image, draw, _, _ = _canvas(len(tracks.tracks), length_s, scene)
     num_rows = len(tracks.tracks)
     for index, track in enumerate(tracks.tracks):
         levels = frame_levels(track, tracks.num_frames)
@@ -116,14 +124,29 @@ def draw_tracks(tracks: Tracks) -> Tensor:
     return _finish(image)
 
 
-def _canvas(num_rows: int, length_s: float) -> tuple[Image.Image, ImageDraw.ImageDraw, Font, Font]:
-    """Rows and axis, and the fonts for names and for small words."""
-    image = Image.new("RGB", (WIDTH_PX * SCALE, HEIGHT_PX * SCALE), BACKGROUND)
+def draw_scene(scene: Sequence[PromptSpan], length_s: float) -> Tensor:
+    """Draw which text counts when, with no voices: [H, WIDTH_PX, 3] float32 in 0..1."""
+    return _finish(_canvas(0, length_s, scene)[0])
+
+
+def _canvas(
+    num_rows: int, length_s: float, scene: Sequence[PromptSpan]
+) -> tuple[Image.Image, ImageDraw.ImageDraw, Font, Font]:
+    """Rows, scene and axis, and the fonts for names and for small words."""
+    strip_px, rows_px = STRIP_PX if scene else 0, ROWS_PX if num_rows else 0
+    bottom = MARGIN_PX + rows_px + strip_px
+    image = Image.new("RGB", (WIDTH_PX * SCALE, (bottom + AXIS_PX) * SCALE), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    font, small = _font(min(NAME_PX, 0.7 * ROWS_PX / num_rows)), _font(SMALL_PX)
+    font, small = _font(min(NAME_PX, 0.7 * ROWS_PX / max(1, num_rows))), _font(SMALL_PX)
     for index in range(num_rows):
         _draw_row(draw, _Row(index, num_rows), font)
-    _draw_axis(draw, length_s, small)
+    if scene:
+        band = MARGIN_PX, MARGIN_PX + rows_px + 3, WIDTH_PX - MARGIN_PX, bottom - 3
+        _box(draw, band, ROW, 8)
+        _write(draw, (MARGIN_PX + 14, bottom - strip_px / 2), "scene", _font(NAME_PX), INK, "lm")
+    _draw_axis(draw, length_s, small, bottom)
+    for index, line in enumerate(scene):
+        _draw_line(draw, line, length_s, bottom, SCENE_COLORS[index % len(SCENE_COLORS)])
     return image, draw, font, small
 
 
@@ -162,9 +185,8 @@ def _draw_row(draw: ImageDraw.ImageDraw, row: _Row, font: Font) -> None:
     _write(draw, (center, middle), str(row.index + 1), font, _ink_on(color), "mm")
 
 
-def _draw_axis(draw: ImageDraw.ImageDraw, length_s: float, font: Font) -> None:
+def _draw_axis(draw: ImageDraw.ImageDraw, length_s: float, font: Font, bottom: int) -> None:
     """Thin lines at round times, their labels below, and the length at the left."""
-    bottom = MARGIN_PX + ROWS_PX
     label, free = bottom + AXIS_PX / 2 - 2, 0.0
     _write(draw, (MARGIN_PX + 10, label), f"length {_clock(length_s, length_s)}", font, INK, "lm")
     for time_s, shown in axis_ticks(length_s):
@@ -190,6 +212,40 @@ def _draw_bar(
     _box(draw, (left, middle - half, right, middle + half), color, min(8, (right - left) / 3))
     shown = _shorten(_plain(span.text), font, right - left - 20, whole_words=True)
     _write(draw, (left + 10, middle), shown, font, _ink_on(color), "lm")
+
+
+def _draw_line(
+    draw: ImageDraw.ImageDraw, line: PromptSpan, length_s: float, bottom: int, color: Color
+) -> None:
+    """A text of the scene, in two lines if it is long."""
+    start_s, end_s = float(line.start_s), length_s
+    if line.end_s is not None:
+        end_s = min(float(line.end_s), length_s)
+    if start_s >= end_s:
+        return  # beyond the end
+    left, right = time_px(start_s, length_s), time_px(end_s, length_s)
+    half, middle, font = STRIP_PX / 2 - 9, bottom - STRIP_PX / 2, _font(SMALL_PX)
+    _box(
+        draw, (left + 1, middle - half, right - 1, middle + half), color, min(8, (right - left) / 3)
+    )
+    rows = _two_lines(_plain(line.text), font, right - left - 16)
+    for index, shown in enumerate(rows):
+        height = middle + (index - (len(rows) - 1) / 2) * 1.15 * SMALL_PX
+        _write(draw, (left + 8, height), shown, font, _ink_on(color), "lm")
+
+
+def _two_lines(text: str, font: Font, room_px: float) -> list[str]:
+    """The beginning of a text in at most two lines of whole words."""
+    words = text[:_MAX_SHOWN].split(" ")
+    fitting = [
+        num for num in range(1, len(words) + 1)
+        if font.getlength(" ".join(words[:num])) <= room_px * SCALE
+    ]  # fmt: skip
+    if not fitting:
+        return [_shorten(text, font, room_px, whole_words=False)]
+    rest = " ".join(words[fitting[-1] :])
+    more = _shorten(rest, font, room_px, whole_words=True) if rest else ""
+    return [" ".join(words[: fitting[-1]]), *([more] if more else [])]
 
 
 def _draw_sound(

@@ -22,6 +22,7 @@ from ...multitalk.schedule import noise_levels
 from ...multitalk.settings import RunSettings
 from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress
+from ..sockets import SceneScript
 from .attention_choice import AttentionChoice
 from .block_cache import RunCache
 from .control import ControlWindows
@@ -52,6 +53,12 @@ class RunInputs:
     sampler: comfy.samplers.Sampler | None = None  # that came over a socket
     end_image: Tensor | None = None  # [1, H, W, 3] that the last frame shows
     control: ControlWindows | None = None  # on a VACE base
+    scene: SceneScript | None = None
+    prompts: Sequence[list[Any]] | None = None  # of every window; None: `positive` in all
+
+    def prompt(self, index: int) -> list[Any]:
+        """CONDITIONING of what is to be seen in window `index`."""
+        return self.positive if self.prompts is None else self.prompts[index]
 
 
 def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:
@@ -95,12 +102,12 @@ def window_denoiser(
     steps, sigmas = settings.guidance.steps, noise_levels(settings)
     sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
     noisy = draws_noise(sampler)
-    positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
     front = 0 if inputs.control is None else inputs.control.front
 
     def denoise(request: WindowRequest) -> Tensor:
         strength = settings.audio_strength
+        positive = cut_text(inputs.prompt(request.index), inputs.model)
         guider = talk_guider(
             inputs.model,
             *window_conditioning((positive, negative), request, inputs, economy),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...multitalk.cast import Cast
 from ...multitalk.config import FAMILIES, FAMILY_NAMES, Family
+from ...multitalk.first_look import shown_plan
 from ...multitalk.model.kinds import needs_clip
 from ...multitalk.schedule import check_sigmas
 from ...multitalk.settings import (
@@ -25,6 +26,7 @@ from ...multitalk.solvers import check_levels, choose_schedule
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
+from ..directing import FIRST_SECONDS
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import boundary_of, wants_clip
@@ -38,10 +40,11 @@ from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
+from .scene import check_scene
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
 
-_LAZY = ("model", "vae", "positive", "negative", "clip_vision", "custom_sampler", "sigmas")
+_LAZY = ("model", "vae", "positive", "negative", "clip_vision", "custom_sampler", "sigmas", "scene")
 
 
 def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> list[str]:
@@ -73,6 +76,7 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     cast_of(inputs, hidden, (settings.height, settings.width))
     has_end = end is not None
     plan = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
+    plan = shown_plan(plan, FIRST_SECONDS.read(inputs))
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, *_LAZY)
@@ -104,12 +108,12 @@ def _has_levels(inputs: dict[str, Any]) -> bool:
 
 
 def _made_first(inputs: dict[str, Any], hidden: Any) -> list[str]:
-    """Sampler and noise levels that need no model, once per queue: they are looked at before it."""
+    """Sampler, noise levels and scene, if they need no model: looked at before it, once a queue."""
     dynprompt, node_id = hidden.dynprompt, hidden.unique_id
     asked: set[str] = once(dynprompt, ("asked", node_id), set)
     models = {id(values) for _, values in upstream(dynprompt, node_id, "model")}
     early = []
-    for name in missing_lazy(inputs, "custom_sampler", "sigmas"):
+    for name in missing_lazy(inputs, "custom_sampler", "sigmas", "scene"):
         makers = {id(values) for _, values in upstream(dynprompt, node_id, name)}
         if makers and name not in asked and not makers & models:
             early.append(name)
@@ -141,6 +145,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
+    check_scene(inputs.get("scene"))
     check_vae(inputs["vae"])
     identity = None
     if KEEP_PROGRESS.read(inputs):
@@ -165,6 +170,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         sampler=inputs.get("custom_sampler"),
         end_image=end,
         control=control,
+        scene=inputs.get("scene"),
     )
     return VideoRun(
         run,
@@ -173,6 +179,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         identity=identity,
         notes=notes,
         keep_finished=KEEP_FINISHED.read(inputs),
+        first_seconds=FIRST_SECONDS.read(inputs),
         to_file=to_file,
     )
 

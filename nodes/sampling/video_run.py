@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...multitalk.config import FRAME_RATE
+from ...multitalk.first_look import cut_window, shown_plan
 from ...multitalk.frames import fit_frames, from_bytes, picture_source
 from ...multitalk.generate import (
     FinishedWindow,
@@ -29,7 +32,7 @@ from ...multitalk.generate import (
 from ...multitalk.guidance import plan_guidance
 from ...multitalk.model.memory import advise_memory, plan_memory, tell_memory, told
 from ...multitalk.runs.folder import RunFolder, continue_windows
-from ...multitalk.runs.report import RunReport, clock
+from ...multitalk.runs.report import RunReport, clock, describe_look
 from ...multitalk.runs.writer import Writer
 from ...multitalk.settings import RunSettings, plan_video
 from ..host import GIB, free_memory, memory_peak, start_memory_peak
@@ -37,11 +40,12 @@ from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress, send_text
 from .attention_choice import AttentionChoice
 from .block_cache import RunCache
-from .denoiser import RunInputs, embed_picture, window_denoiser
+from .denoiser import RunInputs, embed_picture, empty_conditioning, window_denoiser
 from .economy import Economy
 from .end_image import join_embeddings, joins_pictures
 from .guidance_hooks import passes_of
 from .memory import run_size
+from .scene import window_prompts
 
 if TYPE_CHECKING:
     from .identity import RunIdentity
@@ -50,6 +54,7 @@ logger = logging.getLogger("multitalk.nodes")
 
 FRAMES_AT_ONCE = 32  # when 8 bit frames become the output
 RUNS_FOLDER = "multitalk_runs"  # in the output folder
+KEPT_FOR_THE_WHOLE = "its windows stay: set first_seconds to 0, and the whole goes on after them"
 
 
 class VideoRun:
@@ -63,6 +68,7 @@ class VideoRun:
         node_id: str,
         identity: RunIdentity | None,
         keep_finished: bool,
+        first_seconds: float = 0.0,
         to_file: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
@@ -75,6 +81,7 @@ class VideoRun:
             identity: All that the result depends on: finished windows go to disk, and the run goes
                 on from those that are there. None: nothing is kept.
             keep_finished: The folder stays when the video is done.
+            first_seconds: Only so much of the video is made; 0: all.
             to_file: Windows go into a video that the node shows, so no previews are sent.
             notes: What is to be said of the media, for the report.
         """
@@ -82,7 +89,13 @@ class VideoRun:
 
         speech = inputs.cast.speech
         has_end = inputs.end_image is not None
-        self.plan = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
+        whole = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
+        self._whole, self.plan = whole, shown_plan(whole, first_seconds)
+        self._pace: tuple[int, float] | None = None  # first window that was made, its seconds
+        if inputs.scene is not None:
+            empty = empty_conditioning(inputs.model)
+            prompts, said = window_prompts(inputs.scene, whole, inputs.positive, empty)
+            inputs, notes = replace(inputs, prompts=prompts), [*notes, *said]
         self._inputs, self._settings, self._node_id = inputs, settings, node_id
         self._identity, self._keep_finished = identity, keep_finished
         self._to_file, self._begin = to_file, time.monotonic()
@@ -132,7 +145,7 @@ class VideoRun:
         start_memory_peak(self._inputs.model.load_device)
         if self._identity is not None:
             root = Path(folder_paths.get_output_directory()) / RUNS_FOLDER
-            self._folder = RunFolder(root, self._identity.parts, self.plan.num_windows)
+            self._folder = RunFolder(root, self._identity.parts, self._whole.num_windows)
             notes = [*self._identity.notes, *self._folder.notes]
             for note in notes:
                 logger.info("[MultiTalk] %s", note)
@@ -188,7 +201,11 @@ class VideoRun:
             windows = self._unsaved(make(None))
         else:
             windows = continue_windows(self._folder, make, self.writer)
-        for window in windows:
+        began = time.monotonic()
+        for window in islice(windows, num_windows):
+            if window.made and self._pace is None:
+                self._pace = window.index + 1, time.monotonic() - began
+            began, window = time.monotonic(), cut_window(window, self.plan.num_frames)
             self.writer.add(partial(self.report.add, window))
             if len(window.frames):
                 progress.show(window.index, window.frames[len(window.frames) // 2])
@@ -202,6 +219,8 @@ class VideoRun:
 
     def done(self) -> None:
         """Everything is where it should be: complete the report, remove the run folder."""
+        if self.plan.num_frames < self._whole.num_frames:
+            self.report.notes += [describe_look(self.plan, self._whole, self._pace)]
         self.report.notes += self._economy.notes
         self.report.peak_bytes = memory_peak(self._inputs.model.load_device)
         if self._cache is not None and self._cache.plan is not None:
@@ -209,6 +228,8 @@ class VideoRun:
         if self._folder is not None:
             if not self._folder.path.is_dir():
                 self.report.notes.append("the run folder was deleted while the run went on")
+            elif self.plan.num_frames < self._whole.num_frames:
+                self.report.notes.append(KEPT_FOR_THE_WHOLE)
             elif self._keep_finished:
                 self.report.notes.append(f"the finished windows stay in {self._folder.path.name}")
             else:
@@ -221,7 +242,7 @@ class VideoRun:
         inputs, cast = self._inputs, self._inputs.cast
         end = None if inputs.end_image is None else fit_frames(inputs.end_image, *self.size_px)
         return generate(
-            self.plan,
+            self._whole,
             Scene(
                 source=picture_source(inputs.image, *self.size_px),
                 tracks=cast.tracks,

@@ -1,0 +1,51 @@
+"""A scene in a run: the prompt of every window, and what is said and digested of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...multitalk.spans import choose_spans, describe_spans
+from ...multitalk.windows import WindowPlan
+from ..sockets import SceneScript
+from .contents import value_digest
+from .finite import check_texts
+
+_CONTROL = ("vace_frames", "vace_mask", "vace_strength")  # of the host's WanVaceToVideo
+
+
+def check_scene(scene: SceneScript | None) -> None:
+    """Refuse texts of a scene with values that are no finite numbers.
+
+    Raises:
+        NotFiniteError: With how many, and what to do.
+    """
+    for conditioning in {id(c): c for c in scene.conditionings}.values() if scene else ():
+        check_texts(scene=conditioning)
+
+
+def window_prompts(
+    scene: SceneScript, plan: WindowPlan, positive: list[Any], empty: list[Any]
+) -> tuple[list[list[Any]], list[str]]:
+    """CONDITIONING of every window, and which line each of them uses, a fact per line.
+
+    Control of a VACE base in `positive` goes along with every text. `empty` stands for texts that
+    no text encoder has read.
+    """
+    chosen = choose_spans(scene.spans, plan)
+    entry = positive[0][1] if positive else {}
+    control = {name: entry[name] for name in _CONTROL if name in entry}
+    texts = [
+        [[text, {**values, **control}] for text, values in conditioning or empty]
+        for conditioning in scene.conditionings
+    ]
+    prompts = [positive if index is None else texts[index] for index in chosen]
+    notes = describe_spans(scene.spans, chosen, plan.num_frames)
+    if scene.spans and all(conditioning is None for conditioning in scene.conditionings):
+        notes.append("scene: MultiTalk Scene has no clip, so its lines are planned and not read")
+    return prompts, notes
+
+
+def scene_digest(scene: SceneScript) -> str:
+    """Hex digest of what a scene tells a run."""
+    spans = [[str(span.start_s), str(span.end_s), span.text] for span in scene.spans]
+    return value_digest([spans, list(scene.conditionings)])

@@ -32,6 +32,7 @@ class WindowPlan:
     last_window: int  # frames of the last window
     mirrored: tuple[int, ...]  # per speaker: mirrored frames appended in the last window
     lead: int = 0  # frames that the first window makes before the video begins
+    begin: int = 0  # frame of the sound at which the video begins: a shot of a film has its own
 
     @property
     def num_windows(self) -> int:
@@ -190,7 +191,7 @@ def window_speech(
     In exact mode `silence` [M, E] follows their end, and comes before their beginning where the
     plan has a lead. Only what the window hears is copied.
     """
-    start, frames = plan.starts[index], plan.window_frames(index)
+    start, frames = plan.begin + plan.starts[index], plan.window_frames(index)
     needed = range(start - AUDIO_RADIUS, start + frames + AUDIO_RADIUS)
     last = index == plan.num_windows - 1
     mirrored = plan.mirrored if plan.mirrored and last else [0] * len(tracks)

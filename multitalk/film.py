@@ -1,0 +1,197 @@
+"""A film is shots, a shot is windows: cuts to other pictures while the sound runs through.
+
+Every shot is a video of its own with a first window that knows nothing of the shots before. What
+runs through is the sound, which is heard across cuts, and the stream of random numbers.
+
+Source: decisions.md 43.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from .config import FRAME_RATE, Family, WindowSize
+from .generate import (
+    Attempt,
+    FinishedWindow,
+    Models,
+    NoiseSource,
+    Scene,
+    WindowRequest,
+    WindowState,
+    generate,
+)
+from .settings import DriftControl, RunSettings, plan_video
+from .windows import WindowPlan
+from .words import count
+
+MAX_SHOTS = 8
+MIN_SHOT_FRAMES = 10  # 0.4 s: what is shorter is a flash, and costs a whole window all the same
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilmPlan:
+    """Windows of all shots of a video, numbered through."""
+
+    shots: tuple[WindowPlan, ...]  # in order; each begins where the one before ends
+
+    @property
+    def size(self) -> WindowSize:
+        """Window and overlap, the same in all shots."""
+        return self.shots[0].size
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the whole video."""
+        return sum(shot.num_frames for shot in self.shots)
+
+    @property
+    def num_windows(self) -> int:
+        """How many windows run."""
+        return sum(shot.num_windows for shot in self.shots)
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """First frame of every shot but the first."""
+        return tuple(shot.begin for shot in self.shots[1:])
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First frame of each window, counted in the whole video."""
+        return tuple(shot.begin + start for shot in self.shots for start in shot.starts)
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Number of the shot that window `index` belongs to, and of the window in it."""
+        for number, shot in enumerate(self.shots):
+            if index < shot.num_windows:
+                return number, index
+            index -= shot.num_windows
+        raise IndexError(f"the video has {count(self.num_windows, 'window')}")
+
+    def window_frames(self, index: int) -> int:
+        """Frames that window `index` samples."""
+        number, within = self.place(index)
+        return self.shots[number].window_frames(within)
+
+    def kept(self, index: int) -> slice:
+        """Which frames of window `index` go into the video."""
+        number, within = self.place(index)
+        return self.shots[number].kept(within)
+
+
+def cut_frame(seconds: float) -> int:
+    """Number of the first frame of a shot that begins at so many seconds."""
+    return round(seconds * FRAME_RATE)
+
+
+def check_cuts(cuts: Sequence[int], num_frames: int | None) -> None:
+    """Refuse cuts at these frames of a video of `num_frames`; None: its length is not known yet.
+
+    Raises:
+        ValueError: If they are out of order or too near to each other, the beginning or the end.
+    """
+    least, before = MIN_SHOT_FRAMES, 0
+    for number, cut in enumerate(cuts, start=2):
+        if cut < before + least:
+            where = "the beginning" if number == 2 else f"shot {number - 1}, at {_time(before)}"
+            raise ValueError(
+                f"Shot {number} begins at {_time(cut)}; shots follow one another, and it must be "
+                f"at least {_time(least)} after {where}. Write {_time(before + least)} or more, or "
+                "put the pictures in the order of their times."
+            )
+        before = cut
+    if not cuts or num_frames is None or cuts[-1] + least <= num_frames:
+        return
+    number = len(cuts) + 1
+    what = "is beyond its end" if cuts[-1] >= num_frames else "leaves it next to no time"
+    raise ValueError(
+        f"Shot {number} begins at {_time(cuts[-1])} and the sound is {_time(num_frames)} long, so "
+        f"it {what}; a shot lasts at least {_time(least)}. Begin it earlier, use a longer sound, "
+        "or remove it."
+    )
+
+
+def _time(frames: int) -> str:
+    return f"{frames / FRAME_RATE:g} s"
+
+
+def plan_film(
+    settings: RunSettings,
+    num_frames: int,
+    num_speakers: int,
+    *,
+    cuts: Sequence[int] = (),
+    has_end: bool = False,
+    continues: bool = False,
+) -> FilmPlan:
+    """Windows of a run with a new shot at each of the frames `cuts`; else as `plan_video`.
+
+    The first shot continues another video, if any does, and the last comes to an end image.
+
+    Raises:
+        ValueError: As `check_cuts` and `plan_video` do, and for cuts in reference mode.
+    """
+    check_cuts(cuts, num_frames)
+    if cuts and settings.reference_length:
+        raise ValueError(
+            "length is reference, and shots is connected; the published programs have no cuts. Set "
+            "length to exact, or leave shots free."
+        )
+    shots = []
+    for begin, end in zip((0, *cuts), (*cuts, num_frames), strict=True):
+        plan = plan_video(
+            settings,
+            end - begin,
+            num_speakers,
+            has_end=has_end and end == num_frames,
+            continues=continues and begin == 0,
+        )
+        shots.append(replace(plan, begin=begin))
+    return FilmPlan(shots=tuple(shots))
+
+
+def generate_film(
+    plan: FilmPlan,
+    scenes: Sequence[Scene],
+    models: Models,
+    noise: NoiseSource,
+    *,
+    family: Family,
+    drift: DriftControl,
+    after: WindowState | None = None,
+    attempt: Attempt = lambda make: make(),
+) -> Iterator[FinishedWindow]:
+    """Make a video of several shots window by window: as `generate`, with a scene for each shot.
+
+    Windows are numbered through, also where a model is asked.
+
+    Raises:
+        NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
+    """
+    earlier, done = 0, -1 if after is None else after.index
+    for shot, scene in zip(plan.shots, scenes, strict=True):
+        if done < earlier + shot.num_windows - 1:
+            state = None
+            if after is not None and done >= earlier:
+                state = replace(after, index=done - earlier)
+            elif after is not None and done == earlier - 1:
+                noise.restore(after.noise)  # where the shot before left it
+            for window in generate(
+                shot, scene, _numbered(models, earlier), noise, family=family, drift=drift,
+                after=state, attempt=attempt, part_of=(earlier, plan.num_windows),
+            ):  # fmt: skip
+                index = earlier + window.index
+                yield replace(window, index=index, state=replace(window.state, index=index))
+        earlier += shot.num_windows
+
+
+def _numbered(models: Models, earlier: int) -> Models:
+    """The models of a shot that has so many windows before it."""
+
+    def denoise(request: WindowRequest) -> Tensor:
+        return models.denoise(replace(request, index=earlier + request.index))
+
+    return replace(models, denoise=denoise)

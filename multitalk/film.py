@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from torch import Tensor
-
 from .config import FRAME_RATE, Family, WindowSize
 from .generate import (
     Attempt,
@@ -20,7 +18,6 @@ from .generate import (
     Models,
     NoiseSource,
     Scene,
-    WindowRequest,
     WindowState,
     generate,
 )
@@ -149,8 +146,9 @@ def plan_film(
             has_end=has_end and end == num_frames,
             continues=continues and begin == 0,
         )
-        shots.append(replace(plan, begin=begin))
-    return FilmPlan(shots=tuple(shots))
+        shots.append(replace(plan, begin=begin, earlier=sum(s.num_windows for s in shots)))
+    in_all = sum(shot.num_windows for shot in shots)
+    return FilmPlan(shots=tuple(replace(shot, in_all=in_all) for shot in shots))
 
 
 def generate_film(
@@ -166,32 +164,17 @@ def generate_film(
 ) -> Iterator[FinishedWindow]:
     """Make a video of several shots window by window: as `generate`, with a scene for each shot.
 
-    Windows are numbered through, also where a model is asked.
-
     Raises:
         NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
     """
-    earlier, done = 0, -1 if after is None else after.index
+    done = -1 if after is None else after.index
     for shot, scene in zip(plan.shots, scenes, strict=True):
-        if done < earlier + shot.num_windows - 1:
-            state = None
-            if after is not None and done >= earlier:
-                state = replace(after, index=done - earlier)
-            elif after is not None and done == earlier - 1:
-                noise.restore(after.noise)  # where the shot before left it
-            for window in generate(
-                shot, scene, _numbered(models, earlier), noise, family=family, drift=drift,
-                after=state, attempt=attempt, part_of=(earlier, plan.num_windows),
-            ):  # fmt: skip
-                index = earlier + window.index
-                yield replace(window, index=index, state=replace(window.state, index=index))
-        earlier += shot.num_windows
-
-
-def _numbered(models: Models, earlier: int) -> Models:
-    """The models of a shot that has so many windows before it."""
-
-    def denoise(request: WindowRequest) -> Tensor:
-        return models.denoise(replace(request, index=earlier + request.index))
-
-    return replace(models, denoise=denoise)
+        if done >= shot.earlier + shot.num_windows - 1:
+            continue
+        begun = after is not None and done >= shot.earlier
+        if after is not None and done == shot.earlier - 1:
+            noise.restore(after.noise)  # where the shot before left it
+        yield from generate(
+            shot, scene, models, noise, family=family, drift=drift, attempt=attempt,
+            after=after if begun else None,
+        )  # fmt: skip

@@ -196,7 +196,6 @@ def generate(
     drift: DriftControl,
     after: WindowState | None = None,
     attempt: Attempt = lambda make: make(),
-    part_of: tuple[int, int] | None = None,
 ) -> Iterator[FinishedWindow]:
     """Make a video window by window; together the windows give exactly `plan.num_frames`.
 
@@ -206,17 +205,16 @@ def generate(
     window has none and sets the colors. With an end image the plan is one of `end_with_video`.
     `after` is the state of the last window that is there already; None begins at the picture.
     `attempt` calls what makes a window, and may call it again after a failure: it then makes the
-    same window from the same random numbers. `part_of` are the windows before these and all, where
-    a message counts those of a film of which this is one shot.
+    same window from the same random numbers. Windows of a shot are numbered as in its film.
 
     Raises:
         NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
     """
     maker = _WindowMaker(plan, scene, models, noise, family, drift)
     state = after
-    earlier, of = (0, plan.num_windows) if part_of is None else part_of
-    for index in range(0 if after is None else after.index + 1, plan.num_windows):
-        with in_window(earlier + index, of):
+    first = 0 if after is None else after.index + 1 - plan.earlier
+    for index in range(first, plan.num_windows):
+        with in_window(plan.earlier + index, plan.in_all or plan.num_windows):
             window = attempt(partial(maker.make, index, state))
         state = window.state
         yield window
@@ -242,7 +240,7 @@ class _WindowMaker:
         self._seen: tuple[Tensor, object] | None = None  # picture, its embedding
 
     def make(self, index: int, state: WindowState | None) -> FinishedWindow:
-        """Window `index` from the state after the window before; None for the first."""
+        """Window `index` of the plan from the state after the window before; None: the first."""
         self._noise.restore(self._begin if state is None else state.noise)
         plan, models = self._plan, self._models
         begin = self._first if self._scene.before is None else self._scene.before
@@ -267,11 +265,11 @@ class _WindowMaker:
                 decoded[skipped:], target, end, plan, skipped=skipped, strength=strength
             )
         return FinishedWindow(
-            index=index,
+            index=plan.earlier + index,
             start=plan.begin + plan.starts[index] + kept.start,
             frames=frames[kept.start - skipped : kept.stop - skipped],
             state=WindowState(
-                index=index,
+                index=plan.earlier + index,
                 tail=frames[-plan.size.overlap :].clone(),
                 noise=self._noise.state(),
                 colors=colors,
@@ -298,7 +296,7 @@ class _WindowMaker:
         seen = condition[-1:] if self._drift.image_tokens == "window" else self._first
         fresh = partial(self._noise.step, shape) if self._family == "flashtalk" else None
         request = WindowRequest(
-            index=index,
+            index=plan.earlier + index,
             noise=self._noise.window(shape),
             condition=latents,
             known_latent_frames=count_latent_frames(len(condition)),

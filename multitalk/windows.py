@@ -32,7 +32,11 @@ class WindowPlan:
     last_window: int  # frames of the last window
     mirrored: tuple[int, ...]  # per speaker: mirrored frames appended in the last window
     lead: int = 0  # frames that the first window makes before the video begins
-    begin: int = 0  # frame of the sound at which the video begins: a shot of a film has its own
+    # Of a shot of a film: its first frame, how many windows come before its own, and how many all
+    # are (0: these alone).
+    begin: int = 0
+    earlier: int = 0
+    in_all: int = 0
 
     @property
     def num_windows(self) -> int:

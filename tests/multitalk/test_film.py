@@ -238,7 +238,7 @@ def test_window_of_a_later_shot_is_named_by_its_number_in_the_film():
 def test_cuts_without_any_are_one_shot():
     size = WindowSize(window=33, overlap=9)
     plan = plan_film(settings_of("multitalk", size), 100, 1)
-    assert plan == FilmPlan(shots=(plan_exact(100, size),))
+    assert plan == FilmPlan(shots=(replace(plan_exact(100, size), in_all=plan.num_windows),))
     assert (plan.starts, plan.cuts) == (plan.shots[0].starts, ())
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from .config import FRAME_RATE, Family, WindowSize
+from .config import Family, WindowSize
 from .generate import (
     Attempt,
     FinishedWindow,
@@ -22,11 +22,9 @@ from .generate import (
     generate,
 )
 from .settings import DriftControl, RunSettings, plan_video
+from .shots import check_cuts
 from .windows import WindowPlan
 from .words import count
-
-MAX_SHOTS = 8
-MIN_SHOT_FRAMES = 10  # 0.4 s: what is shorter is a flash, and costs a whole window all the same
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,42 +75,6 @@ class FilmPlan:
         """Which frames of window `index` go into the video."""
         number, within = self.place(index)
         return self.shots[number].kept(within)
-
-
-def cut_frame(seconds: float) -> int:
-    """Number of the first frame of a shot that begins at so many seconds."""
-    return round(seconds * FRAME_RATE)
-
-
-def check_cuts(cuts: Sequence[int], num_frames: int | None) -> None:
-    """Refuse cuts at these frames of a video of `num_frames`; None: its length is not known yet.
-
-    Raises:
-        ValueError: If they are out of order or too near to each other, the beginning or the end.
-    """
-    least, before = MIN_SHOT_FRAMES, 0
-    for number, cut in enumerate(cuts, start=2):
-        if cut < before + least:
-            where = "the beginning" if number == 2 else f"shot {number - 1}, at {_time(before)}"
-            raise ValueError(
-                f"Shot {number} begins at {_time(cut)}; shots follow one another, and it must be "
-                f"at least {_time(least)} after {where}. Write {_time(before + least)} or more, or "
-                "put the pictures in the order of their times."
-            )
-        before = cut
-    if not cuts or num_frames is None or cuts[-1] + least <= num_frames:
-        return
-    number = len(cuts) + 1
-    what = "is beyond its end" if cuts[-1] >= num_frames else "leaves it next to no time"
-    raise ValueError(
-        f"Shot {number} begins at {_time(cuts[-1])} and the sound is {_time(num_frames)} long, so "
-        f"it {what}; a shot lasts at least {_time(least)}. Begin it earlier, use a longer sound, "
-        "or remove it."
-    )
-
-
-def _time(frames: int) -> str:
-    return f"{frames / FRAME_RATE:g} s"
 
 
 def plan_film(

@@ -28,6 +28,7 @@ from .control import ControlWindows
 from .economy import Economy
 from .end_image import unknown_mask
 from .experts import talk_guider
+from .film import ShotInputs
 from .finite import OF_CLIP, advise_network
 from .talk_guider import AudioInputs, with_values
 
@@ -52,6 +53,8 @@ class RunInputs:
     sampler: comfy.samplers.Sampler | None = None  # that came over a socket
     end_image: Tensor | None = None  # [1, H, W, 3] that the last frame shows
     control: ControlWindows | None = None  # on a VACE base
+    shots: tuple[ShotInputs, ...] = ()  # after the first
+    before: Tensor | None = None  # [O, H, W, 3] of a video that this one goes on from
 
 
 def empty_conditioning(model: comfy.model_patcher.ModelPatcher) -> list[Any]:

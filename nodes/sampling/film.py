@@ -72,8 +72,8 @@ def later_shots(
             sides = shot.picture.shape[1], shot.picture.shape[2]
             with naming(f"image_{number}"):
                 check_shape(sides, video)
-            with naming(f"Shot {number}", "voices"):
-                heard = shots.speech_of(number - 1, speech)
+            heard = shots.speech_of(number - 1, speech)
+            with naming(f"Shot {number}"):
                 cast = Cast(heard, shot.masks, picture=sides, video=video)
             found.append(ShotInputs(begin=shot.begin, image=shot.picture, cast=cast))
         return tuple(found), (shots, speech)  # kept too: an id tells things apart while they live

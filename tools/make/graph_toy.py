@@ -17,6 +17,7 @@ from .graph_pieces import (
     dialogue,
     file_sampler,
     sampler,
+    shots,
     speakers,
     speech,
     toy_loaders,
@@ -31,6 +32,7 @@ from .graph_words import (
     TOY_LONG_NOTE,
     TOY_NOTE,
     TOY_OWN_NOTE,
+    TOY_SHOTS_NOTE,
     TOY_TYPED_SPEAKERS_NOTE,
 )
 
@@ -114,6 +116,44 @@ def toy_end_image() -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={("sampler", "end_image"): ((610, 168), (950, 170))},
+    )
+
+
+def toy_shots() -> Graph:
+    """A cut to another picture, here the same one mirrored; it survives a stop, too."""
+    links: dict[str, Link] = {**TOY_LINKS, "shots": ("shots", "shots")}
+    return Graph(
+        name="toy_shots",
+        nodes=(
+            _example("one_speaker", A),
+            *toy_loaders((C[0], 0), (B[0], 0), (A[0], 575)),
+            speech((B[0], 160), ("example", "audio 1"), ENCODER),
+            Node(
+                key="flip",
+                kind="ImageFlip",
+                at=(B[0], 400),
+                width=B[1],
+                title="Second picture",
+                values={"flip_method": "y-axis: horizontally"},
+                links={"image": IMAGE},
+            ),
+            shots((C[0], 400), C[1], [("flip", "IMAGE")], "2"),
+            file_sampler(TOY_SAMPLER_PX, links, TOY_SETTINGS),
+        ),
+        notes=(
+            Note(
+                at=(E[0] + 20, 0), size=(E[1] - 20, 290), title="What you see", text=TOY_SHOTS_NOTE
+            ),
+        ),
+        groups={
+            "Picture and voice": ("example",),
+            "Speech encoder": ("encoder",),
+            "VAE": ("vae",),
+            "Model": ("model",),
+            "Speech": ("speech",),
+            "Shots": ("flip", "shots"),
+            "Video": ("sampler",),
+        },
     )
 
 

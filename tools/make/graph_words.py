@@ -53,8 +53,8 @@ The mp4 is saved in `output/video`.
 TOY_SHOTS_NOTE = """\
 Nothing to download: press **Run**.
 
-At **2 seconds** the video cuts to a second picture, here the same one mirrored, and the voice goes \
-on. Every shot begins anew from its own picture.
+At **2 seconds** the video cuts to a second picture, here the same one mirrored, and the voice \
+goes on. Every shot begins anew from its own picture.
 
 **Try**
 - *seconds* of MultiTalk Shots, and a third picture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .graph_forms import Graph, Link, Node
 from .graph_parts import POSITIVE, Kit, files_note
 from .graph_pieces import (
-    PICTURE_PX,
     SAMPLER_PX,
     A,
     B,
@@ -60,7 +59,10 @@ def multitalk_shots(kit: Kit) -> Graph:
             "Speech": ("speech",),
             "Video": ("sampler", "video", "Files"),
         },
-        bends={("sampler", "speech"): ((612, 520), (950, 516))},
+        bends={
+            ("sampler", "speech"): ((612, 520), (950, 516)),
+            ("speech", "speech_encoder"): ((607, 470), (440, 640), (276, 800)),
+        },
     )
 
 
@@ -88,16 +90,16 @@ def infinitetalk_continue(kit: Kit) -> Graph:
             Node(
                 key="image",
                 kind="ImageFromBatch",
-                at=(B[0], 150),
-                width=B[1],
+                at=(C[0], 0),
+                width=C[1],
                 title="First frame",
                 values={"batch_index": 0, "length": 1},
                 links={"image": ("frames", "images")},
             ),
-            real_loaders(kit, 340),
-            *prompts(POSITIVE, 225, negative=not kit.one_text),
-            voice(1, "Voice", PICTURE_PX + 130),
-            speech((C[0], 590), ("voice 1", "AUDIO"), ENCODER),
+            real_loaders(kit, 190),
+            *prompts(POSITIVE, 305, negative=not kit.one_text),
+            voice(1, "Voice", 540),
+            speech((C[0], 660), ("voice 1", "AUDIO"), ENCODER),
             sampler(SAMPLER_PX, links, plan.sampler_values),
             combine(),
         ),
@@ -109,5 +111,10 @@ def infinitetalk_continue(kit: Kit) -> Graph:
             "Prompt": plan.prompt_keys,
             "Speech": ("speech",),
             "Video": ("sampler", "video", "Files"),
+        },
+        bends={
+            ("sampler", "continue_from"): ((610, 158), (950, 160)),
+            ("sampler", "model"): ((640, 178), (930, 118)),
+            ("sampler", "vae"): ((640, 192), (930, 132)),
         },
     )

@@ -126,18 +126,18 @@ def toy_shots() -> Graph:
         name="toy_shots",
         nodes=(
             _example("one_speaker", A),
-            *toy_loaders((C[0], 0), (B[0], 0), (A[0], 575)),
-            speech((B[0], 160), ("example", "audio 1"), ENCODER),
+            *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
+            speech((B[0], 130), ("example", "audio 1"), ENCODER),
             Node(
                 key="flip",
                 kind="ImageFlip",
-                at=(B[0], 400),
+                at=(B[0], 756),
                 width=B[1],
                 title="Second picture",
                 values={"flip_method": "y-axis: horizontally"},
                 links={"image": IMAGE},
             ),
-            shots((C[0], 400), C[1], [("flip", "IMAGE")], "2"),
+            shots((C[0], 756), C[1], [("flip", "IMAGE")], "2"),
             file_sampler(TOY_SAMPLER_PX, links, TOY_SETTINGS),
         ),
         notes=(
@@ -148,11 +148,14 @@ def toy_shots() -> Graph:
         groups={
             "Picture and voice": ("example",),
             "Speech encoder": ("encoder",),
-            "VAE": ("vae",),
-            "Model": ("model",),
+            "Models": ("model", "vae"),
             "Speech": ("speech",),
             "Shots": ("flip", "shots"),
             "Video": ("sampler",),
+        },
+        bends={
+            ("flip", "image"): ((268, 120), (270, 720)),
+            ("sampler", "shots"): ((960, 700), (962, 330)),
         },
     )
 

@@ -178,6 +178,9 @@ class Scene:
     tracks: Sequence[Tensor]  # features [F_s, M, E] per speaker
     silence: Tensor | None  # [M, E] of encoded silence, or None in reference mode
     end: Tensor | None = None  # [1, H, W, 3] in 0..1 that the last frame shows; None: it is free
+    # [O, H, W, 3] in 0..1: last frames of a video that this one goes on from, as many as windows
+    # overlap, with a plan that leads by as many; None: it begins at the picture.
+    before: Tensor | None = None
 
 
 Attempt = Callable[[Callable[[], FinishedWindow]], FinishedWindow]
@@ -202,15 +205,16 @@ def generate(
     window has none and sets the colors. With an end image the plan is one of `end_with_video`.
     `after` is the state of the last window that is there already; None begins at the picture.
     `attempt` calls what makes a window, and may call it again after a failure: it then makes the
-    same window from the same random numbers.
+    same window from the same random numbers. Windows of a shot are numbered as in its film.
 
     Raises:
         NotFiniteError: If a window holds NaN or infinite values: at the first one, with the stage.
     """
     maker = _WindowMaker(plan, scene, models, noise, family, drift)
     state = after
-    for index in range(0 if after is None else after.index + 1, plan.num_windows):
-        with in_window(index, plan.num_windows):
+    first = 0 if after is None else after.index + 1 - plan.earlier
+    for index in range(first, plan.num_windows):
+        with in_window(plan.earlier + index, plan.in_all or plan.num_windows):
             window = attempt(partial(maker.make, index, state))
         state = window.state
         yield window
@@ -236,11 +240,12 @@ class _WindowMaker:
         self._seen: tuple[Tensor, object] | None = None  # picture, its embedding
 
     def make(self, index: int, state: WindowState | None) -> FinishedWindow:
-        """Window `index` from the state after the window before; None for the first."""
+        """Window `index` of the plan from the state after the window before; None: the first."""
         self._noise.restore(self._begin if state is None else state.noise)
         plan, models = self._plan, self._models
-        tail = self._first if state is None else state.tail
-        picture = self._first if self._follows else self._source(plan.starts[index])
+        begin = self._first if self._scene.before is None else self._scene.before
+        tail = begin if state is None else state.tail
+        picture = self._first if self._follows else self._source(plan.begin + plan.starts[index])
         condition = tail if self._follows or models.base != "image" else picture
         latents = self._sample(index, tail, condition, picture)
         decoded = models.decode(latents)[: plan.used(index)]
@@ -260,11 +265,11 @@ class _WindowMaker:
                 decoded[skipped:], target, end, plan, skipped=skipped, strength=strength
             )
         return FinishedWindow(
-            index=index,
-            start=plan.starts[index] + kept.start,
+            index=plan.earlier + index,
+            start=plan.begin + plan.starts[index] + kept.start,
             frames=frames[kept.start - skipped : kept.stop - skipped],
             state=WindowState(
-                index=index,
+                index=plan.earlier + index,
                 tail=frames[-plan.size.overlap :].clone(),
                 noise=self._noise.state(),
                 colors=colors,
@@ -291,7 +296,7 @@ class _WindowMaker:
         seen = condition[-1:] if self._drift.image_tokens == "window" else self._first
         fresh = partial(self._noise.step, shape) if self._family == "flashtalk" else None
         request = WindowRequest(
-            index=index,
+            index=plan.earlier + index,
             noise=self._noise.window(shape),
             condition=latents,
             known_latent_frames=count_latent_frames(len(condition)),
@@ -317,22 +322,23 @@ class _WindowMaker:
 
     def _source(self, number: int) -> Tensor:
         """The source frame [1, H, W, 3] that a window is conditioned on."""
-        return self._first if self._family == "flashtalk" else self._scene.source(number)
+        return self._first if self._family == "flashtalk" else self._scene.source(max(0, number))
 
     def _motion(
         self, index: int, tail: Tensor, condition: Tensor, latents: Tensor
     ) -> Motion | None:
         """Latents that window `index` begins with; see the table in sampling.md section 11."""
-        if index == 0 and self._models.base == "text":
+        begins = index == 0 and self._scene.before is None
+        if begins and self._models.base == "text":
             return None
         if self._follows:
-            if index == 0:
+            if begins:
                 return None
             begin = latents[:, :, : count_latent_frames(len(condition))]
             return Motion(latents=begin, noise=lambda: self._noise.motion(begin.shape))
         if self._models.base != "image":
             return Motion(latents=latents[:, :, : count_latent_frames(len(condition))], noise=None)
-        if index == 0:
+        if begins:
             # The VAE is causal: the first latent frame is the condition frame encoded alone.
             return Motion(latents=latents[:, :, :1], noise=None)
         return Motion(latents=self._encode(tail), noise=None)

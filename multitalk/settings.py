@@ -164,18 +164,30 @@ class RunSettings:
 
 
 def plan_video(
-    settings: RunSettings, num_frames: int, num_speakers: int, *, has_end: bool = False
+    settings: RunSettings,
+    num_frames: int,
+    num_speakers: int,
+    *,
+    has_end: bool = False,
+    continues: bool = False,
 ) -> WindowPlan:
-    """Windows of a run whose speech covers `num_frames` frames; `has_end`: up to an end image.
+    """Windows of a run whose speech covers `num_frames` frames.
+
+    `has_end`: up to an end image; `continues`: from the last frames of another video.
 
     Raises:
         ValueError: If the speech is too short for reference mode, or for two pictures, or for an
-            end image in reference mode.
+            end image or another video in reference mode.
     """
     if settings.reference_length and has_end:
         raise ValueError(
             "length is reference, and end_image is connected; the published programs have no end "
             "image. Set length to exact, or leave end_image free."
+        )
+    if settings.reference_length and continues:
+        raise ValueError(
+            "length is reference, and continue_from is connected; the published programs begin at "
+            "a picture. Set length to exact, or leave continue_from free."
         )
     if settings.reference_length:
         return plan_reference(
@@ -188,8 +200,9 @@ def plan_video(
         num_frames,
         settings.size,
         short_last_window=settings.short_last_window,
-        # FlashTalk shows no window's first frames, so the first one begins before the sound.
-        lead=settings.size.overlap if settings.family == "flashtalk" else 0,
+        # FlashTalk shows no window's first frames, so the first one begins before the sound, as
+        # that of a video does which goes on from another.
+        lead=settings.size.overlap if continues or settings.family == "flashtalk" else 0,
     )
     return end_with_video(plan) if has_end else plan
 

@@ -32,6 +32,11 @@ class WindowPlan:
     last_window: int  # frames of the last window
     mirrored: tuple[int, ...]  # per speaker: mirrored frames appended in the last window
     lead: int = 0  # frames that the first window makes before the video begins
+    # Of a shot of a film: its first frame, how many windows come before its own, and how many all
+    # are (0: these alone).
+    begin: int = 0
+    earlier: int = 0
+    in_all: int = 0
 
     @property
     def num_windows(self) -> int:
@@ -190,7 +195,7 @@ def window_speech(
     In exact mode `silence` [M, E] follows their end, and comes before their beginning where the
     plan has a lead. Only what the window hears is copied.
     """
-    start, frames = plan.starts[index], plan.window_frames(index)
+    start, frames = plan.begin + plan.starts[index], plan.window_frames(index)
     needed = range(start - AUDIO_RADIUS, start + frames + AUDIO_RADIUS)
     last = index == plan.num_windows - 1
     mirrored = plan.mirrored if plan.mirrored and last else [0] * len(tracks)

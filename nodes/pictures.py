@@ -15,6 +15,8 @@ WHITE = {torch.uint8: 255, torch.uint16: 65535, torch.bool: 1}
 ADVICE = {
     "image": "it takes a picture; connect for example Load Image.",
     "end_image": "it takes a picture; connect for example Load Image, or leave it free.",
+    "continue_from": "it takes the frames of a video; connect for example Get Video Components, or "
+    "leave it free.",
     "images": "it takes frames; connect MultiTalk Sampler.",
 }
 
@@ -31,12 +33,12 @@ def read_pictures(value: object, name: str) -> Tensor:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         value = torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
     if not isinstance(value, Tensor) or not has_numbers(value):
-        raise ValueError(f"{name} is {shown(value)}; {ADVICE[name]}")
+        raise ValueError(f"{name} is {shown(value)}; {ADVICE.get(name, ADVICE['image'])}")
     image = value.detach()
     if image.ndim == 3 and image.shape[-1] in (3, 4):
         image = image[None]
     if image.ndim != 4 or not all(image.shape[1:]):
-        raise ValueError(f"{name} is {shown(value)}; {ADVICE[name]}")
+        raise ValueError(f"{name} is {shown(value)}; {ADVICE.get(name, ADVICE['image'])}")
     if not len(image):
         raise ValueError(f"{name} is an empty batch; connect a picture.")
     pictures = _to_float(_to_colors(image, name), name)

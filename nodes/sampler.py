@@ -14,6 +14,7 @@ from comfy_api.v0_0_2 import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
 from .directing import look_inputs, scene_inputs
+from .film_inputs import film_inputs
 from .host import PREFIX, graph_metadata
 from .sounds import from_sound
 from .values import check_prefix
@@ -64,6 +65,7 @@ class MultiTalkSampler(io.ComfyNode):
                 *noise_inputs(),
                 *end_inputs(),
                 *scene_inputs(),
+                *film_inputs(),
                 *look_inputs(),
             ],
             outputs=[
@@ -118,6 +120,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
                 *noise_inputs(),
                 *end_inputs(),
                 *scene_inputs(),
+                *film_inputs(),
                 *look_inputs(),
             ],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],

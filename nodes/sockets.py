@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Tracks = io.Custom("MULTITALK_TRACKS")
 Speech = io.Custom("MULTITALK_SPEECH")
 SpeechEncoder = io.Custom("MULTITALK_SPEECH_ENCODER")
+ShotList = io.Custom("MULTITALK_SHOTS")
 VoiceModel = io.Custom("MULTITALK_VOICE_MODEL")
 Scene = io.Custom("MULTITALK_SCENE")
 

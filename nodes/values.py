@@ -20,6 +20,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..multitalk.shots import MAX_SHOTS, Shots
 from ..multitalk.sound.audio import Tracks
 from ..multitalk.sound.wav2vec2 import Speech
 from ..multitalk.spans import PromptSpan, read_spans
@@ -59,17 +60,23 @@ def _is_choice(value: Any) -> bool:
 
 
 _CHOICE = _Socket(_is_choice, "one of its choices; choose one in the node itself")
+_MASKS = _Socket(
+    _is_mask,
+    "masks; connect MultiTalk Speakers or a node that makes a MASK. Join a list of them with "
+    "Mask List To Mask Batch",
+)
 _CONDITIONING = _Socket(_is_conditioning, "a text; connect CLIP Text Encode, or leave it free")
 SOCKETS: Mapping[str, _Socket] = {
     # The room of pictures tells what is wrong with one.
     "image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
     "end_image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
-    "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
-    "masks": _Socket(
-        _is_mask,
-        "masks; connect MultiTalk Speakers or a node that makes a MASK. Join a list of them with "
-        "Mask List To Mask Batch",
+    "continue_from": _Socket(
+        lambda _: True, "frames of a video; connect for example Get Video Components"
     ),
+    "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
+    "masks": _MASKS,
+    **{f"masks_{number}": _MASKS for number in range(2, MAX_SHOTS + 1)},
+    "shots": _Socket(_is(Shots), "shots; connect MultiTalk Shots, or leave it free"),
     "speech": _Socket(_is(Speech), "speech; connect MultiTalk Speech Embedding"),
     "speech_encoder": _Socket(
         _is(LoadedEncoder), "a speech encoder; connect MultiTalk Load Speech Encoder"

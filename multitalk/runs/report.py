@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..config import FRAME_RATE
+from ..film import FilmPlan
 from ..generate import VideoWindow
 from ..schedule import noise_levels
 from ..settings import RunSettings
-from ..windows import WindowPlan
 from ..words import count
 
 NUMBERS_PER_LINE = 10  # windows of a line; beyond, a summary comes first
@@ -20,7 +21,7 @@ MOST_LEVELS, LEVELS_AT_ENDS = 13, 5  # noise levels of a line; of more, how many
 class RunReport:
     """Collects what a run did; `text` tells it."""
 
-    plan: WindowPlan
+    plan: FilmPlan
     settings: RunSettings
     num_speakers: int
     num_passes: int
@@ -45,6 +46,7 @@ class RunReport:
         return (
             f"{count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
             f"({plan.num_frames / FRAME_RATE:.1f} s) in {count(plan.num_windows, 'window')}"
+            f"{self._shots()}"
         )
 
     def done(self, seconds: float) -> str:
@@ -101,12 +103,17 @@ class RunReport:
             f"video: {count(plan.num_frames, 'frame')} of {settings.width} x {settings.height} "
             f"({plan.num_frames / FRAME_RATE:.2f} s), {count(self.num_speakers, 'speaker')}",
             f"windows: {plan.num_windows} of {count(plan.size.window, 'frame')} "
-            f"(overlap {plan.size.overlap})",
+            f"(overlap {plan.size.overlap}){self._shots()}",
             f"sampling: {count(guided.steps, 'step')} of "
             f"{count(self.num_passes, 'pass', 'passes')}, {settings.sampler}, "
             f"{_spacing(settings)}, text {guided.text_guidance:g}, "
             f"audio {guided.audio_guidance:g}, seed {settings.seed}",
         ]
+
+    def _shots(self) -> str:
+        """How many shots there are, if there are cuts."""
+        shots = len(self.plan.shots)
+        return f", {shots} shots" if shots > 1 else ""
 
     def _drift_lines(self) -> list[str]:
         """Color distance to the picture window by window; a summary of many comes first."""
@@ -117,6 +124,9 @@ class RunReport:
             f"{w.drift:.1f} -> {w.left_drift:.1f}" if matched else f"{w.drift:.1f}" for w in windows
         ]
         how = "before -> after matching" if matched else "matching is off"
+        if self.plan.cuts:
+            lines = [f"colour distance to the picture of each shot, {how} (2 is just visible):"]
+            return [*lines, *self._shot_lines(shown)]
         lines = [f"colour distance to the picture, {how} (2 is just visible):"]
         if len(windows) <= NUMBERS_PER_LINE:
             return [*lines, f"  {', '.join(shown)}"]
@@ -128,6 +138,16 @@ class RunReport:
         for begin in range(0, len(windows), NUMBERS_PER_LINE):
             part = shown[begin : begin + NUMBERS_PER_LINE]
             lines.append(f"  from window {begin + 1}: {', '.join(part)}")
+        return lines
+
+    def _shot_lines(self, shown: Sequence[str]) -> list[str]:
+        """What is shown of every window, a line per shot, of long ones several."""
+        lines, of_shot = [], [self.plan.place(window.index)[0] for window in self.windows]
+        for shot in range(len(self.plan.shots)):
+            own = [text for number, text in zip(of_shot, shown, strict=True) if number == shot]
+            for begin in range(0, len(own), NUMBERS_PER_LINE):
+                head = f"shot {shot + 1}:" if begin == 0 else f"  from window {begin + 1}:"
+                lines.append(f"  {head} {', '.join(own[begin : begin + NUMBERS_PER_LINE])}")
         return lines
 
 

@@ -5,18 +5,18 @@ Source: sampling.md section 12, decisions.md 41.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...multitalk.config import BaseKind
-from ...multitalk.settings import RunSettings, plan_video
+from ...multitalk.settings import RunSettings
 from ...multitalk.words import count
 from .control import ControlWindows, read_control
+from .film import plan_of
 
 
-def check_kind(
-    kind: BaseKind, settings: RunSettings, num_pictures: int, *, has_end: bool
-) -> list[str]:
-    """What is to be said of a run on a base of this kind.
+def check_kind(kind: BaseKind, settings: RunSettings, inputs: Mapping[str, Any]) -> list[str]:
+    """What is to be said of a sampling node's run on a base of this kind.
 
     Raises:
         ValueError: If the run asks for something that the base cannot do.
@@ -30,7 +30,7 @@ def check_kind(
             "with its own base. Load FlashTalk as base with audio_part (in base), or another audio "
             "part."
         )
-    if has_end:
+    if inputs.get("end_image") is not None:
         raise ValueError(
             f"end_image is connected, and the base is a {name} one, which has no place for it. "
             "Remove the link, or load a WAN I2V base, or a first-last-frame one such as Wan 2.1 "
@@ -43,7 +43,12 @@ def check_kind(
                 "that the cache would leave out. Set step_cache to 0."
             )
         return ["VACE base: image is the first frame, and a reference picture for every window"]
-    if num_pictures > 1:
+    if inputs.get("shots") is not None:
+        raise ValueError(
+            "shots is connected, and a text-to-video base shows no pictures, so that a cut would "
+            "lead to nothing new. Remove the link, or load a WAN I2V or VACE base."
+        )
+    if (num_pictures := len(inputs["image"])) > 1:
         raise ValueError(
             f"image holds {count(num_pictures, 'picture')}, and a text-to-video base follows no "
             "video. Connect one picture, which sets the size, or load a WAN I2V or VACE base."
@@ -64,9 +69,15 @@ def read_controls(
     """
     texts = [inputs.get(name) or [] for name in ("positive", "negative")]
     if kind == "control":
-        speech = inputs["speech"]
-        plan = plan_video(settings, speech.num_frames, speech.num_speakers)
-        return ControlWindows(plan, texts, (settings.height, settings.width))
+        plan = plan_of(settings, inputs)
+        control = ControlWindows(plan, texts, (settings.height, settings.width))
+        for name in ("shots", "continue_from"):
+            if control.notes and inputs.get(name) is not None:
+                raise ValueError(
+                    f"{name} is connected, and positive or negative carries VACE control, whose "
+                    "windows would not begin where those of the video do. Remove one of both."
+                )
+        return control
     if any(read_control(entry) is not None for rows in texts for _, entry in rows):
         raise ValueError(
             "positive or negative carries VACE control, which only a VACE base reads. Load one, "

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from ...multitalk.config import LATENT_CHANNELS, VAE_SPACE, VAE_TIME
+from ...multitalk.film import FilmPlan
 from ...multitalk.frames import count_latent_frames
 from ...multitalk.generate import WindowRequest
-from ...multitalk.windows import WindowPlan
 from ...multitalk.words import count
 
 MASK_CHANNELS = VAE_SPACE**2  # a pixel each
@@ -103,7 +103,7 @@ class ControlWindows:
     """
 
     def __init__(
-        self, plan: WindowPlan, conditionings: Sequence[list[Any]], size_px: tuple[int, int]
+        self, plan: FilmPlan, conditionings: Sequence[list[Any]], size_px: tuple[int, int]
     ) -> None:
         """Look at the control in the conditionings of a run with a video of `size_px`.
 
@@ -225,7 +225,7 @@ def _join(front: Tensor, window: Tensor) -> Tensor:
     return torch.cat([front.to(window), window], dim=2)
 
 
-def _whole_length(plan: WindowPlan) -> int:
+def _whole_length(plan: FilmPlan) -> int:
     """Frames of a control that runs through the video, 4n+1."""
     return -(-(plan.num_frames - 1) // VAE_TIME) * VAE_TIME + 1
 

@@ -29,6 +29,7 @@ from .control import ControlWindows
 from .economy import Economy
 from .end_image import unknown_mask
 from .experts import talk_guider
+from .film import ShotInputs
 from .finite import OF_CLIP, advise_network
 from .talk_guider import AudioInputs, with_values
 
@@ -55,6 +56,8 @@ class RunInputs:
     control: ControlWindows | None = None  # on a VACE base
     scene: SceneScript | None = None
     prompts: Sequence[list[Any]] | None = None  # of every window; None: `positive` in all
+    shots: tuple[ShotInputs, ...] = ()  # after the first
+    before: Tensor | None = None  # [O, H, W, 3] of a video that this one goes on from
 
     def prompt(self, index: int) -> list[Any]:
         """CONDITIONING of what is to be seen in window `index`."""

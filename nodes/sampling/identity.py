@@ -20,6 +20,7 @@ from torch import Tensor
 from ...multitalk.cast import Cast
 from ...multitalk.settings import RunSettings, digest_settings
 from .contents import model_digest, value_digest
+from .film import film_identity
 from .scene import scene_digest
 from .sources import Sources
 from .surroundings import describe_surroundings
@@ -70,6 +71,7 @@ def run_identity(
         parts["end picture"] = value_digest(end)
     if (scene := inputs.get("scene")) is not None:
         parts["scene"] = _joined(sources.digest(linked.get("scene")), scene_digest(scene))
+    parts |= film_identity(inputs)
     if (sampler := inputs.get("custom_sampler")) is not None:
         made_by = sources.digest(linked.get("custom_sampler"))
         parts["sampler"] = _joined(made_by, value_digest(getattr(sampler, "extra_options", None)))

@@ -10,11 +10,11 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from ...multitalk.config import LATENT_CHANNELS
+from ...multitalk.film import FilmPlan
 from ...multitalk.frames import count_latent_frames, latent_size
 from ...multitalk.guidance import NO_AUDIO, GuidancePlan, Pass
 from ...multitalk.model.memory import RunSize
 from ...multitalk.settings import RunSettings
-from ...multitalk.windows import WindowPlan
 from ..loading.audio_hooks import KEY
 from .guidance_hooks import passes_of
 from .lean_block import changed_blocks
@@ -27,7 +27,7 @@ _VAE_WIDTH = 96  # of a VAE that does not tell its own
 
 
 def run_size(
-    inputs: RunInputs, settings: RunSettings, plan: WindowPlan, guidance: GuidancePlan
+    inputs: RunInputs, settings: RunSettings, plan: FilmPlan, guidance: GuidancePlan
 ) -> RunSize:
     """Sizes of a run before it begins."""
     model, vae = inputs.model, inputs.vae
@@ -35,7 +35,8 @@ def run_size(
     tensors = [tensor for part in parts for tensor in part.model.parameters()]
     values = max(1, sum(tensor.numel() for tensor in tensors))
     weights = sum(part.model_size() for part in parts)
-    network, speakers = model.model.diffusion_model, len(inputs.cast.tracks)
+    casts = inputs.cast, *(shot.cast for shot in inputs.shots)
+    network, speakers = model.model.diffusion_model, max(len(cast.tracks) for cast in casts)
     several = bool(model.get_additional_models_with_key("multigpu"))
     return RunSize(
         height=settings.height,
@@ -64,7 +65,7 @@ def _largest_group(guidance: GuidancePlan, model: ModelPatcher, speakers: int) -
 
 
 def _together(
-    model: ModelPatcher, settings: RunSettings, plan: WindowPlan, weights: int, passes: int
+    model: ModelPatcher, settings: RunSettings, plan: FilmPlan, weights: int, passes: int
 ) -> int:
     """How many of these passes the host will run together, by its own rule."""
     place = model.load_device

@@ -16,7 +16,6 @@ from ...multitalk.settings import (
     DriftControl,
     GuidanceSettings,
     RunSettings,
-    plan_video,
     resolve_guidance,
     resolve_step_cache,
     resolve_video_size,
@@ -38,6 +37,7 @@ from .bases import check_kind, read_controls
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
+from .film import check_continuation, describe_film, later_shots, plan_of
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
 from .scene import check_scene
@@ -70,13 +70,13 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     else:
         settings = resolve_settings(inputs, family)
         _check_pictures(inputs["image"], settings)
-    end = inputs.get("end_image")
     _check_base(settings, inputs, hidden)
-    check_end_image(end, (settings.height, settings.width))
-    cast_of(inputs, hidden, (settings.height, settings.width))
-    has_end = end is not None
-    plan = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
-    plan = shown_plan(plan, FIRST_SECONDS.read(inputs))
+    check_end_image(inputs.get("end_image"), (settings.height, settings.width))
+    video = settings.height, settings.width
+    check_continuation(inputs.get("continue_from"), settings, video)
+    cast_of(inputs, hidden, video)
+    later_shots(inputs, hidden, video)
+    plan = shown_plan(plan_of(settings, inputs), FIRST_SECONDS.read(inputs))
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, *_LAZY)
@@ -88,8 +88,7 @@ def _check_base(settings: RunSettings, inputs: dict[str, Any], hidden: Any) -> N
 
     files = chosen_files(hidden.dynprompt, hidden.unique_id)
     if files is not None:
-        has_end = inputs.get("end_image") is not None
-        check_kind(files.kind, settings, len(inputs["image"]), has_end=has_end)
+        check_kind(files.kind, settings, inputs)
         if "clip_vision" not in inputs:
             _check_clip(None, wanted=needs_clip(files.base))
     if not has_two_experts(hidden.dynprompt, hidden.unique_id):
@@ -137,13 +136,16 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     cached = settings.step_cache is not None
     others = check_other_nodes(model, apg=settings.apg is not None, step_cache=cached)
     check_experts(model, settings)
-    cast = cast_of(inputs, hidden, (settings.height, settings.width))
+    video = settings.height, settings.width
+    cast, shots = cast_of(inputs, hidden, video), later_shots(inputs, hidden, video)
+    before = check_continuation(inputs.get("continue_from"), settings, video)
+    plan = plan_of(settings, inputs)
     kind, end = base_kind(model), inputs.get("end_image")
-    others += check_kind(kind, settings, len(image), has_end=end is not None)
+    others += check_kind(kind, settings, inputs)
     control = read_controls(kind, settings, inputs)
     _check_clip(inputs.get("clip_vision"), wanted=wants_clip(model))
     _check_pictures(image, settings)
-    check_end_image(end, (settings.height, settings.width))
+    check_end_image(end, video)
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_scene(inputs.get("scene"))
     check_vae(inputs["vae"])
@@ -151,13 +153,14 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     if KEEP_PROGRESS.read(inputs):
         from .identity import run_identity  # reads files of weights: not when the host starts
 
-        identity = run_identity(settings, image, cast, inputs, hidden)
+        identity = run_identity(settings, image, cast, {**inputs, "before": before}, hidden)
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
         *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
         *others, *describe_end(model, has_end=end is not None, drift=settings.drift),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
-        *describe_source(len(image), cast.speech.num_frames, hidden),
+        *describe_source(len(image), plan.shots[0].num_frames, hidden),
+        *describe_film(plan, shots, before),
     ]  # fmt: skip
     run = RunInputs(
         model=model,
@@ -171,6 +174,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         end_image=end,
         control=control,
         scene=inputs.get("scene"),
+        shots=shots,
+        before=before,
     )
     return VideoRun(
         run,
@@ -186,7 +191,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
 
 def _with_pictures(inputs: dict[str, Any], hidden: Any) -> dict[str, Any]:
     """The inputs with the images as checked pictures, read once per queue."""
-    given = {name: inputs[name] for name in ("image", "end_image") if inputs.get(name) is not None}
+    names = ("image", "end_image", "continue_from")
+    given = {name: inputs[name] for name in names if inputs.get(name) is not None}
     key = ("pictures", hidden.unique_id, *map(id, given.values()))
 
     def make() -> tuple[dict[str, Tensor], object]:
@@ -220,11 +226,13 @@ def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast
     """
     speech, masks, image = inputs["speech"], inputs.get("masks"), inputs.get("image")
     picture = None if image is None else (image.shape[1], image.shape[2])
-    key = ("cast", hidden.unique_id, id(speech), id(masks), video, picture)
+    shots = inputs.get("shots")
+    key = ("cast", hidden.unique_id, id(speech), id(masks), video, picture, id(shots))
 
     def make() -> tuple[Cast, object]:
         given = None if masks is None else to_masks(masks)
-        return Cast(speech, given, picture=picture, video=video), masks
+        seen = speech if shots is None else shots.speech_of(0, speech)
+        return Cast(seen, given, picture=picture, video=video), (masks, shots)
 
     # The masks are kept too: an id tells things apart only while they live.
     return once(hidden.dynprompt, key, make)[0]

@@ -17,24 +17,23 @@ import torch
 from torch import Tensor
 
 from ...multitalk.config import FRAME_RATE
+from ...multitalk.film import generate_film, plan_film
 from ...multitalk.first_look import cut_window, shown_plan
-from ...multitalk.frames import fit_frames, from_bytes, picture_source
+from ...multitalk.frames import from_bytes
 from ...multitalk.generate import (
     FinishedWindow,
     Models,
-    Scene,
     SeededNoise,
     VideoWindow,
     WindowState,
     as_video_window,
-    generate,
 )
 from ...multitalk.guidance import plan_guidance
 from ...multitalk.model.memory import advise_memory, plan_memory, tell_memory, told
 from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport, clock, describe_look
 from ...multitalk.runs.writer import Writer
-from ...multitalk.settings import RunSettings, plan_video
+from ...multitalk.settings import RunSettings
 from ..host import GIB, free_memory, memory_peak, start_memory_peak
 from ..loading.audio_hooks import base_kind
 from ..progress import StepProgress, send_text
@@ -43,6 +42,7 @@ from .block_cache import RunCache
 from .denoiser import RunInputs, embed_picture, empty_conditioning, window_denoiser
 from .economy import Economy
 from .end_image import join_embeddings, joins_pictures
+from .film import by_shot, film_scenes
 from .guidance_hooks import passes_of
 from .memory import run_size
 from .scene import window_prompts
@@ -88,8 +88,14 @@ class VideoRun:
         from ..loading.loras import count_changed_weights  # reads weights: not when the host starts
 
         speech = inputs.cast.speech
-        has_end = inputs.end_image is not None
-        whole = plan_video(settings, speech.num_frames, speech.num_speakers, has_end=has_end)
+        whole = plan_film(
+            settings,
+            speech.num_frames,
+            speech.num_speakers,
+            cuts=[shot.begin for shot in inputs.shots],
+            has_end=inputs.end_image is not None,
+            continues=inputs.before is not None,
+        )
         self._whole, self.plan = whole, shown_plan(whole, first_seconds)
         self._pace: tuple[int, float] | None = None  # first window that was made, its seconds
         if inputs.scene is not None:
@@ -239,15 +245,16 @@ class VideoRun:
         send_text(self.report.done(time.monotonic() - self._begin), self._node_id)
 
     def _generate(self, models: Models, after: WindowState | None) -> Iterator[FinishedWindow]:
-        inputs, cast = self._inputs, self._inputs.cast
-        end = None if inputs.end_image is None else fit_frames(inputs.end_image, *self.size_px)
-        return generate(
+        inputs = self._inputs
+        return generate_film(
             self._whole,
-            Scene(
-                source=picture_source(inputs.image, *self.size_px),
-                tracks=cast.tracks,
-                silence=cast.speech.silence,
-                end=end,
+            film_scenes(
+                inputs.cast,
+                inputs.image,
+                inputs.shots,
+                self.size_px,
+                end=inputs.end_image,
+                before=inputs.before,
             ),
             models,
             SeededNoise(self._settings.seed),
@@ -268,20 +275,25 @@ class VideoRun:
             progress.decoding()
             return economy.decode(inputs.vae, latents)
 
-        return Models(
-            encode=encode,
-            decode=decode,
-            embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
-            denoise=window_denoiser(
+        attention = AttentionChoice(self.folder, economy.note_once)
+        of_shots = [
+            window_denoiser(
                 inputs,
                 self._settings,
-                inputs.cast.cells,
+                cast.cells,
                 progress,
                 guidance=self._guidance,
                 cache=self._cache,
                 economy=economy,
-                attention=AttentionChoice(self.folder, economy.note_once),
-            ),
+                attention=attention,
+            )
+            for cast in (inputs.cast, *(shot.cast for shot in inputs.shots))
+        ]
+        return Models(
+            encode=encode,
+            decode=decode,
+            embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
+            denoise=by_shot(self.plan, of_shots),
             join_embeddings=join_embeddings if joins_pictures(inputs.model) else None,
             device=inputs.model.load_device,
             base=base_kind(inputs.model),

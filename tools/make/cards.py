@@ -181,6 +181,8 @@ class Card:
     """Which of the example voices is heard from each person."""
     silent: bool = False
     """Whether nobody talks."""
+    then: tuple[Head, ...] = ()
+    """Who is seen after a cut in the middle: the last of the voices."""
 
 
 def around(head_at: tuple[float, float], *, face: bool) -> tuple[float, float, float, float]:
@@ -217,6 +219,16 @@ CARDS = {
     "infinitetalk_long_video": Card(
         room=LOUNGE, people=(TOM_HERE,), over=windows_below(12, 3600.0), voices=(1,)
     ),
+    "infinitetalk_continue": Card(
+        room=STUDY, people=(LENA,), over=end_over("goes on with a video")
+    ),
+    "multitalk_shots": Card(
+        room=LOUNGE,
+        people=pair(MIRA_HERE, TOM_HERE),
+        over=end_over("cuts"),
+        voices=(0, 1),
+        then=(TOM_HERE,),
+    ),
     "multitalk_fast": Card(room=STUDY, people=(MIRA_HERE,), over=fast_over),
     "multitalk_prompt_helper": Card(
         room=STUDY, people=(RUBY,), over=script_below(WRITTEN), voices=(0,)
@@ -244,6 +256,7 @@ TOYS: dict[str, Overlay] = {
     "toy_recording": tracks_below,
     "toy_long_video": windows_below(6, 9.0),
     "toy_end_image": end_over("ends on a picture"),
+    "toy_shots": end_over("cut to another picture"),
 }
 
 
@@ -270,12 +283,15 @@ def draw_card(card: Card, voices: Sequence[np.ndarray]) -> list[Image.Image]:
         card: What is drawn.
         voices: Curves [F] in 0..1 of the example voices, at 12.5 per second.
     """
-    stage = Stage(card.room, card.people)
+    stages = [Stage(card.room, people) for people in (card.people, card.then or card.people)]
     levels = turns([voices[number] * (not card.silent) for number in card.voices])
     frames = []
     for number in range(NUM_FRAMES):
         openings = [float(level[number]) for level in levels]
-        canvas = new_canvas(stage.frame(openings, blink=number in BLINK_AT))
+        after = number >= NUM_FRAMES // 2
+        if after and card.then:
+            openings = openings[-len(card.then) :]
+        canvas = new_canvas(stages[after].frame(openings, blink=number in BLINK_AT))
         card.over(canvas, number, levels)
         frames.append(canvas.reduce(2))
     return frames

@@ -84,6 +84,11 @@ INDEX = (
         "last frame, talking lip-sync avatar, no download",
     ),
     Entry(
+        "toy_shots",
+        "Demo, cut to a second shot",
+        "several pictures, talking lip-sync avatar, resume, no download",
+    ),
+    Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
         "talking head, portrait photo, voice to video, lip-sync",
@@ -127,6 +132,16 @@ INDEX = (
         "infinitetalk_long_video",
         "Long talking video",
         "lip-sync avatar, minutes to hours, resume, InfiniteTalk",
+    ),
+    Entry(
+        "infinitetalk_continue",
+        "Go on with a video",
+        "continue, extend, talking lip-sync avatar, InfiniteTalk",
+    ),
+    Entry(
+        "multitalk_shots",
+        "Cuts, several pictures",
+        "shots, storyboard, scene, talking lip-sync avatar, MultiTalk",
     ),
     Entry("multitalk_fast", "Fast, 4 steps", "talking lip-sync avatar, lightx2v, MultiTalk"),
     Entry("multitalk_quality", "Best quality, 720p", "talking lip-sync avatar, MultiTalk"),

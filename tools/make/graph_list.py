@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .graph_films import infinitetalk_continue, multitalk_shots
 from .graph_from_text import text_to_talking
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
 from .graph_parts import (
@@ -35,6 +36,7 @@ from .graph_toy import (
     toy_long_video,
     toy_one_speaker,
     toy_recording,
+    toy_shots,
     toy_two_speakers,
 )
 from .graph_words import (
@@ -79,6 +81,7 @@ GRAPHS = (
     toy_recording(),
     toy_long_video(),
     toy_end_image(),
+    toy_shots(),
     one_speaker(Plan(name="multitalk_one_speaker", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers_boxes", kit=MULTITALK_FULL, places="typed")),
@@ -116,6 +119,8 @@ GRAPHS = (
             to_file=True,
         )
     ),
+    infinitetalk_continue(INFINITETALK_FULL),
+    multitalk_shots(MULTITALK_FULL),
     one_speaker(
         Plan(
             name="flashtalk_one_speaker",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .graph_forms import Link, Model, Node, Use, Value
@@ -42,7 +42,7 @@ WRITER_PX, WRITTEN_PX = 340, 137
 """The node that writes a prompt, and the one that shows it."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
-SAMPLER_PX, TOY_SAMPLER_PX = 692, 836
+SAMPLER_PX, TOY_SAMPLER_PX = 732, 876
 """Heights of the sampler: with a preset, and the toy's with custom settings."""
 CUSTOM_PX = 94
 """The four rows that preset custom shows."""
@@ -52,6 +52,8 @@ SPEAKERS_PX = 410
 """Who is who, with the picture that a run adds."""
 RECORDING_PX = 190
 """Times, and the report that a run adds."""
+STORYBOARD_PX = 130
+"""The shots of a film, that a run adds below."""
 DIALOGUE_PX = 600
 """Script, voices, and the time line that a run adds."""
 
@@ -197,19 +199,24 @@ def picture(y: int) -> Node:
 
 def end_picture(at: tuple[int, int], width: int) -> Node:
     """The picture that a video ends on."""
+    return more_picture(at, width, "end image", "Last frame")
+
+
+def more_picture(at: tuple[int, int], width: int, key: str, title: str) -> Node:
+    """Another picture file."""
     return Node(
-        key="end image",
+        key=key,
         kind="LoadImage",
         at=at,
         width=width,
         height=PICTURE_PX,
-        title="Last frame",
+        title=title,
         values={"image": "example.png"},
     )
 
 
-def source_video() -> tuple[Node, ...]:
-    """A video file as frames; none is chosen yet."""
+def source_video(title: str = "Video to dub", frames: str = "image") -> tuple[Node, Node]:
+    """A video file as frames, by this key; none is chosen yet."""
     return (
         Node(
             key="file",
@@ -217,16 +224,29 @@ def source_video() -> tuple[Node, ...]:
             at=(A[0], 0),
             width=A[1],
             height=PICTURE_PX,
-            title="Video to dub",
+            title=title,
             values={"file": ""},
         ),
         Node(
-            key="image",
+            key=frames,
             kind="GetVideoComponents",
             at=(B[0], 0),
             width=B[1],
             links={"video": ("file", "VIDEO")},
         ),
+    )
+
+
+def shots(at: tuple[int, int], width: int, pictures: Sequence[Link], seconds: str) -> Node:
+    """Cuts to these pictures, with room for the storyboard that a run adds."""
+    return Node(
+        key="shots",
+        kind="MultiTalkShots",
+        at=at,
+        width=width,
+        room=STORYBOARD_PX,
+        values={"seconds": seconds},
+        links={f"images.image_{number}": link for number, link in enumerate(pictures, start=2)},
     )
 
 

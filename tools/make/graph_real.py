@@ -73,7 +73,7 @@ def _note(title: str, text: str, column: tuple[int, int], y: int, height: int = 
     return Note(at=(column[0], y), size=size, title=title, text=text)
 
 
-def _notes_at_the_end(change: str, files: str) -> tuple[Note, Note]:
+def notes_at_the_end(change: str, files: str) -> tuple[Note, Note]:
     """What to change, and below it the files, in the last column."""
     upper = _note("What to change", change, E, NOTE_Y, CHANGE_PX)
     return upper, _note("Files", files, E, NOTE_Y + upper.size[1] + NOTE_GAP_PX)
@@ -206,7 +206,7 @@ def multitalk_prompt_helper(kit: Kit) -> Graph:
             sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values),
             combine(),
         ),
-        notes=(*_notes_at_the_end(HELPER_CHANGE_NOTE, files_note(plan.kit, TEXT_MODEL)),),
+        notes=(*notes_at_the_end(HELPER_CHANGE_NOTE, files_note(plan.kit, TEXT_MODEL)),),
         groups={
             "Picture and voice": ("image", "voice 1"),
             "Models": ("loaders",),
@@ -251,7 +251,7 @@ def two_speakers(plan: Plan) -> Graph:
         ),
         notes=(
             _note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, A, 395, 200),
-            *_notes_at_the_end(CHANGE_NOTE, files_note(plan.kit)),
+            *notes_at_the_end(CHANGE_NOTE, files_note(plan.kit)),
         ),
         groups={
             "Voices": ("voice 1", "voice 2"),
@@ -284,7 +284,7 @@ def _detected_speakers(plan: Plan) -> Graph:
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
-        notes=(*_notes_at_the_end(DETECTED_CHANGE_NOTE, files_note(plan.kit, FACE_DETECTOR)),),
+        notes=(*notes_at_the_end(DETECTED_CHANGE_NOTE, files_note(plan.kit, FACE_DETECTOR)),),
         groups={
             "Voices": ("voice 1", "voice 2"),
             "Picture": ("image",),
@@ -372,7 +372,7 @@ def multitalk_dialogue() -> Graph:
         notes=(
             _note("Script", SCRIPT_NOTE, A, 0, 220),
             _note("Who is who", WHO_NOTE, A, 895, 125),
-            *_notes_at_the_end(DIALOGUE_CHANGE_NOTE, files_note(plan.kit, KOKORO)),
+            *notes_at_the_end(DIALOGUE_CHANGE_NOTE, files_note(plan.kit, KOKORO)),
         ),
         groups={
             "Picture": ("image",),

@@ -19,6 +19,7 @@ from .graph_pieces import (
     file_sampler,
     recording,
     sampler,
+    shots,
     speakers,
     speech,
     toy_loaders,
@@ -34,6 +35,7 @@ from .graph_words import (
     TOY_NOTE,
     TOY_OWN_NOTE,
     TOY_RECORDING_NOTE,
+    TOY_SHOTS_NOTE,
     TOY_TYPED_SPEAKERS_NOTE,
 )
 
@@ -117,6 +119,47 @@ def toy_end_image() -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={("sampler", "end_image"): ((610, 168), (950, 170))},
+    )
+
+
+def toy_shots() -> Graph:
+    """A cut to another picture, here the same one mirrored; it survives a stop, too."""
+    links: dict[str, Link] = {**TOY_LINKS, "shots": ("shots", "shots")}
+    return Graph(
+        name="toy_shots",
+        nodes=(
+            _example("one_speaker", A),
+            *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
+            speech((B[0], 130), ("example", "audio 1"), ENCODER),
+            Node(
+                key="flip",
+                kind="ImageFlip",
+                at=(B[0], 756),
+                width=B[1],
+                title="Second picture",
+                values={"flip_method": "y-axis: horizontally"},
+                links={"image": IMAGE},
+            ),
+            shots((C[0], 756), C[1], [("flip", "IMAGE")], "2"),
+            file_sampler(TOY_SAMPLER_PX, links, TOY_SETTINGS),
+        ),
+        notes=(
+            Note(
+                at=(E[0] + 20, 0), size=(E[1] - 20, 290), title="What you see", text=TOY_SHOTS_NOTE
+            ),
+        ),
+        groups={
+            "Picture and voice": ("example",),
+            "Speech encoder": ("encoder",),
+            "Models": ("model", "vae"),
+            "Speech": ("speech",),
+            "Shots": ("flip", "shots"),
+            "Video": ("sampler",),
+        },
+        bends={
+            ("flip", "image"): ((268, 120), (270, 720)),
+            ("sampler", "shots"): ((960, 700), (962, 330)),
+        },
     )
 
 

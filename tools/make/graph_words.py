@@ -50,6 +50,20 @@ place in the last 4 frames, and the network finds a way there.
 The mp4 is saved in `output/video`.
 """
 
+TOY_SHOTS_NOTE = """\
+Nothing to download: press **Run**.
+
+At **2 seconds** the video cuts to a second picture, here the same one mirrored, and the voice \
+goes on. Every shot begins anew from its own picture.
+
+**Try**
+- *seconds* of MultiTalk Shots, and a third picture
+- press **Run**, stop it, and press **Run** again: with *keep_progress* it goes on after the last \
+whole window, in whichever shot that is
+
+The mp4 is saved in `output/video`.
+"""
+
 SCRIPT_NOTE = """\
 A line per turn: `Name: text`
 
@@ -192,6 +206,28 @@ LOW_MEMORY_CHANGE_NOTE = """\
 cost some sharpness.
 4. Memory runs out: *window* 49 instead of 0 (81 frames), or *size* *custom* 512 x 320.
 5. More memory: the `Q6_K` or `Q8_0` files of the same places.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+SHOTS_CHANGE_NOTE = """\
+1. Choose **picture**, **second picture** and **voice**. Both show the same person, for example \
+from near and from afar.
+2. *seconds* of MultiTalk Shots: when the second one comes. More pictures: more sockets, and a \
+number for each.
+3. **Prompt**: what fits all shots.
+4. Two voices: *voices* of MultiTalk Shots says whose face each shot shows.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+CONTINUE_CHANGE_NOTE = """\
+1. Choose the **video** to go on with, 25 frames per second, and the **voice** of the new part.
+2. Its first frame gives look and colours. A better picture of the person: load it, and link \
+it to *image* instead.
+3. The new video begins after the last frame of the old one and holds **the new part alone**; \
+join both with any video editor.
+4. Long videos: all frames are in memory. Their last seconds are enough.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """

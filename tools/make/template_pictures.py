@@ -138,7 +138,7 @@ def main() -> None:
             (path,) = (options.films / name).glob("*.mp4")
             film, curve = read_film(path)
             change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
-            alone = name in ("toy_one_speaker", "toy_long_video")
+            alone = name in ("toy_one_speaker", "toy_long_video", "toy_shots")
             if name == "toy_end_image":
                 film, levels = film[-NUM_FRAMES:], [curve[-NUM_FRAMES:]]
             else:

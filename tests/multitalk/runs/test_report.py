@@ -4,20 +4,23 @@ import pytest
 import torch
 
 from pack.multitalk.config import WindowSize
+from pack.multitalk.film import plan_film
 from pack.multitalk.generate import VideoWindow
 from pack.multitalk.runs.report import RunReport, clock
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.stepcache import StepCacheSettings
-from pack.multitalk.windows import plan_exact
 
 
-def report(frames=200, drifts=(), *, steps=40, num_speakers=2, num_passes=3, made=None, **changes):
+def report(
+    frames=200, drifts=(), *, steps=40, num_speakers=2, num_passes=3, made=None, cuts=(), **changes
+):
     size = WindowSize(window=81, overlap=25)
     guidance = GuidanceSettings(steps=steps, shift=7.0, text_guidance=5.0, audio_guidance=4.0)
     options = {"height": 480, "width": 832, "family": "multitalk", "seed": 7, "sampler": "euler"}
+    settings = RunSettings(guidance=guidance, size=size, **(options | changes))
     run = RunReport(
-        plan=plan_exact(frames, size),
-        settings=RunSettings(guidance=guidance, size=size, **(options | changes)),
+        plan=plan_film(settings, frames, num_speakers, cuts=cuts),
+        settings=settings,
         num_speakers=num_speakers,
         num_passes=num_passes,
     )
@@ -53,6 +56,21 @@ def test_report_tells_what_how_memory_notes_and_colours_in_this_order():
         "colour distance to the picture, before -> after matching (2 is just visible):",
         "  0.5 -> 0.1, 1.3 -> 0.1, 3.0 -> 0.3, 4.0 -> 0.4",
     ]
+
+
+def test_report_of_a_film_counts_shots_and_has_a_line_for_each():
+    run = report(900, drifts=range(17), cuts=(100, 140))
+    assert run.short_plan() == "900 frames of 832 x 480 (36.0 s) in 17 windows, 3 shots"
+    lines = run.text().splitlines()
+    assert lines[1] == "windows: 17 of 81 frames (overlap 25), 3 shots"
+    words = "colour distance to the picture of each shot, before -> after matching (2 is just visi"
+    assert lines[-5].startswith(words)
+    assert lines[-4:-1] == [
+        "  shot 1: 0.0 -> 0.0, 1.0 -> 0.1",
+        "  shot 2: 2.0 -> 0.2",
+        "  shot 3: " + ", ".join(f"{n}.0 -> {n / 10}" for n in range(3, 13)),
+    ]
+    assert lines[-1].startswith("    from window 11: 13.0 -> 1.3, 14.0")
 
 
 def test_one_of_a_kind_is_not_called_many():

@@ -1,0 +1,120 @@
+"""Graphs for the released models that cut to other pictures, or go on with a video."""
+
+from __future__ import annotations
+
+from .graph_forms import Graph, Link, Node
+from .graph_parts import POSITIVE, Kit, files_note
+from .graph_pieces import (
+    SAMPLER_PX,
+    A,
+    B,
+    C,
+    combine,
+    more_picture,
+    picture,
+    prompts,
+    real_loaders,
+    sampler,
+    shots,
+    source_video,
+    speech,
+    voice,
+)
+from .graph_real import ENCODER, Plan, notes_at_the_end
+from .graph_words import CONTINUE_CHANGE_NOTE, SHOTS_CHANGE_NOTE
+
+
+def multitalk_shots(kit: Kit) -> Graph:
+    """One person talks in two shots.
+
+    Args:
+        kit: Model files.
+
+    Returns:
+        The graph.
+    """
+    plan = Plan(name="multitalk_shots", kit=kit)
+    links: dict[str, Link] = {**plan.sampler_links, "shots": ("shots", "shots")}
+    return Graph(
+        name=plan.name,
+        nodes=(
+            picture(0),
+            real_loaders(kit, 110),
+            *prompts(POSITIVE, 225, negative=not kit.one_text),
+            more_picture((A[0], 440), A[1], "second picture", "Second picture"),
+            voice(1, "Voice", 870),
+            speech((B[0], 870), ("voice 1", "AUDIO"), ENCODER),
+            shots((C[0], 600), C[1], [("second picture", "IMAGE")], "4"),
+            sampler(SAMPLER_PX, links, plan.sampler_values),
+            combine(),
+        ),
+        notes=notes_at_the_end(SHOTS_CHANGE_NOTE, files_note(kit)),
+        groups={
+            "Picture": ("image",),
+            "Second shot": ("second picture",),
+            "Voice": ("voice 1",),
+            "Models": ("loaders",),
+            "Prompt": plan.prompt_keys,
+            "Shots": ("shots",),
+            "Speech": ("speech",),
+            "Video": ("sampler", "video", "Files"),
+        },
+        bends={
+            ("sampler", "speech"): ((612, 520), (950, 516)),
+            ("speech", "speech_encoder"): ((607, 470), (440, 640), (276, 800)),
+        },
+    )
+
+
+def infinitetalk_continue(kit: Kit) -> Graph:
+    """A video goes on, with a new voice.
+
+    Args:
+        kit: Model files.
+
+    Returns:
+        The graph.
+    """
+    plan = Plan(name="infinitetalk_continue", kit=kit)
+    links: dict[str, Link] = {
+        **plan.sampler_links,
+        "image": ("image", "IMAGE"),
+        "continue_from": ("frames", "images"),
+    }
+    file, frames = source_video("Video to go on with", "frames")
+    return Graph(
+        name=plan.name,
+        nodes=(
+            file,
+            frames,
+            Node(
+                key="image",
+                kind="ImageFromBatch",
+                at=(C[0], 0),
+                width=C[1],
+                title="First frame",
+                values={"batch_index": 0, "length": 1},
+                links={"image": ("frames", "images")},
+            ),
+            real_loaders(kit, 190),
+            *prompts(POSITIVE, 305, negative=not kit.one_text),
+            voice(1, "Voice", 540),
+            speech((C[0], 660), ("voice 1", "AUDIO"), ENCODER),
+            sampler(SAMPLER_PX, links, plan.sampler_values),
+            combine(),
+        ),
+        notes=notes_at_the_end(CONTINUE_CHANGE_NOTE, files_note(kit)),
+        groups={
+            "Video and voice": ("file", "voice 1"),
+            "Frames": ("frames", "image"),
+            "Models": ("loaders",),
+            "Prompt": plan.prompt_keys,
+            "Speech": ("speech",),
+            "Video": ("sampler", "video", "Files"),
+        },
+        bends={
+            ("sampler", "continue_from"): ((610, 158), (950, 160)),
+            ("sampler", "model"): ((640, 178), (930, 118)),
+            ("sampler", "vae"): ((640, 192), (930, 132)),
+        },
+    )

@@ -159,7 +159,7 @@ def _spacing(settings: RunSettings) -> str:
     return f"shift {settings.guidance.shift:g}{even}"
 
 
-def describe_look(plan: WindowPlan, whole: WindowPlan, pace: tuple[int, float] | None) -> str:
+def describe_look(plan: FilmPlan, whole: FilmPlan, pace: tuple[int, float] | None) -> str:
     """What is said of the first look `plan` at a `whole` video.
 
     `pace` is the number of the first window that was made, and its seconds; None: none was.

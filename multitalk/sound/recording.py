@@ -193,9 +193,7 @@ def _describe(mono: Tensor, taken: Tensor, rate: int) -> list[str]:
     """Sentences about sound that nobody or several get; `taken` counts who speaks per sample."""
     notes = []
     nobody = mono * (taken == 0)
-    share = float(nobody.double().square().sum()) / max(
-        float(mono.double().square().sum()), 1e-30
-    )
+    share = float(nobody.double().square().sum()) / max(float(mono.double().square().sum()), 1e-30)
     if share > 0.01:
         notes.append(
             f"{share:.0%} of the sound's energy belongs to nobody; it is heard, and no lips move"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...multitalk.film import FilmPlan
 from ...multitalk.spans import choose_spans, describe_spans
-from ...multitalk.windows import WindowPlan
 from ..sockets import SceneScript
 from .contents import value_digest
 from .finite import check_texts
@@ -24,7 +24,7 @@ def check_scene(scene: SceneScript | None) -> None:
 
 
 def window_prompts(
-    scene: SceneScript, plan: WindowPlan, positive: list[Any], empty: list[Any]
+    scene: SceneScript, plan: FilmPlan, positive: list[Any], empty: list[Any]
 ) -> tuple[list[list[Any]], list[str]]:
     """CONDITIONING of every window, and which line each of them uses, a fact per line.
 

@@ -8,12 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pack.multitalk.config import WindowSize
+from pack.multitalk.film import FilmPlan
 from pack.multitalk.first_look import cut_window, shown_plan
 from pack.multitalk.generate import VideoWindow
 from pack.multitalk.runs.report import describe_look
 from pack.multitalk.windows import end_with_video, plan_exact
 
-WHOLE = plan_exact(24, WindowSize(window=9, overlap=5))  # windows at 0, 4, 8, 12 and 16
+WHOLE = FilmPlan(
+    shots=(plan_exact(24, WindowSize(window=9, overlap=5)),)
+)  # windows at 0, 4, 8, 12 and 16
 
 
 def window(plan, index):
@@ -40,7 +43,7 @@ def test_the_first_look_has_exactly_the_first_frames_of_the_whole(
     plan = plan_exact(
         frames, WindowSize(window=size[0], overlap=size[1]), lead=size[1] if lead else 0
     )
-    plan = end_with_video(plan) if has_end else plan
+    plan = FilmPlan(shots=(end_with_video(plan) if has_end else plan,))
     look = shown_plan(plan, hundredths / 100)
     whole = [window(plan, index) for index in range(plan.num_windows)]
     shown = [cut_window(w, look.num_frames) for w in whole[: look.num_windows]]

@@ -96,7 +96,8 @@ def test_left_and_right_become_two_speakers():
 
 
 @pytest.mark.parametrize(
-    ("channels", "message"), [(1, "audio has 1 channel; left and right need two"), (3, "3 channels")]
+    ("channels", "message"),
+    [(1, "audio has 1 channel; left and right need two"), (3, "3 channels")],
 )
 def test_left_and_right_need_two_channels(channels, message):
     with pytest.raises(ValueError, match=message):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pack.multitalk.config import FAMILIES, WindowSize
+from pack.multitalk.film import FilmPlan
 from pack.multitalk.generate import Models, Scene, SeededNoise, generate
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.spans import choose_spans, describe_spans, read_spans
@@ -80,7 +81,7 @@ def test_a_frame_belongs_to_the_line_in_whose_time_it_is_shown():
 
 
 def test_the_earlier_line_of_equals_wins_and_the_others_get_what_is_theirs():
-    plan = plan_exact(21, TOY)  # new frames 0 to 8, 9 to 12, 13 to 16, 17 to 20
+    plan = FilmPlan(shots=(plan_exact(21, TOY),))  # new frames 0 to 8, 9 to 12, 13 to 16, 17 to 20
     spans = read_spans("0-0.44: a\n0.44-0.6: b\n0.8-: c")  # to frames 11, 15, and from 20 on
     assert choose_spans(spans, plan) == [0, 0, 1, 2]
     assert choose_spans(read_spans("0.36-0.52: a"), plan) == [None, 0, None, None]
@@ -107,6 +108,7 @@ def test_every_frame_is_painted_with_the_line_that_covers_most_of_its_window(
     lead = size[1] if family == "flashtalk" else 0
     plan = plan_exact(frames, WindowSize(window=size[0], overlap=size[1]), lead=lead)
     plan = end_with_video(plan) if has_end and frames > 1 else plan
+    plan = FilmPlan(shots=(plan,))
     chosen = choose_spans(spans, plan)
     colors = [0.9 if index is None else index / 10 for index in chosen]
     models = Models(

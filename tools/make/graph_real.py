@@ -335,7 +335,7 @@ def multitalk_recording(kit: Kit) -> Graph:
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
-        notes=(*_notes_at_the_end(RECORDING_CHANGE_NOTE, files_note(plan.kit)),),
+        notes=(*notes_at_the_end(RECORDING_CHANGE_NOTE, files_note(plan.kit)),),
         groups={
             "Recording": ("voice 1",),
             "For the lips": ("voices only",),
@@ -348,7 +348,14 @@ def multitalk_recording(kit: Kit) -> Graph:
         },
         bends={
             ("speech", "audio"): ((950, 434), (950, 562), (925, 594), (640, 594), (612, 620)),
-            ("speech", "video_sound"): ((270, 200), (272, 340), (310, 374), (580, 374), (608, 420), (606, 640)),
+            ("speech", "video_sound"): (
+                (270, 200),
+                (272, 340),
+                (310, 374),
+                (580, 374),
+                (608, 420),
+                (606, 640),
+            ),
             ("sampler", "image"): ((600, 818), (930, 818), (962, 780), (966, 300)),
         },
     )

@@ -242,8 +242,9 @@ def toy_recording() -> Graph:
             combine(),
         ),
         notes=(
-            Note(at=(A[0], 680), size=(A[1], 300), title="Who speaks when",
-                 text=TOY_RECORDING_NOTE),
+            Note(
+                at=(A[0], 680), size=(A[1], 300), title="Who speaks when", text=TOY_RECORDING_NOTE
+            ),
             Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_NOTE),
         ),
         groups={

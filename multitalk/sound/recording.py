@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -118,7 +119,7 @@ def parse_turns(text: str) -> list[Turn]:
         raise ValueError(f"times is empty. Write who speaks when, for example: {_EXAMPLE}")
     for name in {turn.speaker for turn in turns}:
         own = sorted((t for t in turns if t.speaker == name), key=lambda turn: turn.start_s)
-        for one, after in zip(own, own[1:], strict=False):
+        for one, after in pairwise(own):
             if one.end_s is None or after.start_s < one.end_s:
                 raise ValueError(
                     f"times: {name} speaks from {one.written} and from {after.written}, which "
@@ -201,6 +202,7 @@ def _describe(mono: Tensor, taken: Tensor, rate: int) -> list[str]:
     together_s = int((taken > 1).sum()) / rate
     if together_s > 0:
         notes.append(
-            f"for {together_s:.2f} s several speak at once: all their faces move with the same sound"
+            f"for {together_s:.2f} s several speak at once: all their faces move with the same "
+            "sound"
         )
     return notes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 import torch
@@ -60,9 +62,8 @@ def test_times_are_read_as_people_write_them(text, expected):
     ],
 )
 def test_what_cannot_be_cut_is_refused(text, message):
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(ValueError, match=re.escape(message)):
         cut_turns(recording(), text)
-    assert message in str(refusal.value)
 
 
 @settings(max_examples=60, deadline=None)
@@ -73,7 +74,7 @@ def test_what_cannot_be_cut_is_refused(text, message):
 def test_cuts_lie_on_the_sample_of_their_time(rate, marks):
     sound = recording(3.0, rate=rate)
     edges = [Fraction(mark, 100) for mark in sorted(marks)]
-    turns = list(zip(edges, edges[1:], strict=False))
+    turns = list(pairwise(edges))
     text = ", ".join(f"S{n % 2} {float(a)}-{float(b)}" for n, (a, b) in enumerate(turns))
     tracks, names, _ = cut_turns(sound, text)
     assert names == ["S0", "S1"][: len(turns)]

@@ -108,8 +108,7 @@ def test_every_frame_is_painted_with_the_line_that_covers_most_of_its_window(
     lead = size[1] if family == "flashtalk" else 0
     plan = plan_exact(frames, WindowSize(window=size[0], overlap=size[1]), lead=lead)
     plan = end_with_video(plan) if has_end and frames > 1 else plan
-    plan = FilmPlan(shots=(plan,))
-    chosen = choose_spans(spans, plan)
+    chosen = choose_spans(spans, FilmPlan(shots=(plan,)))
     colors = [0.9 if index is None else index / 10 for index in chosen]
     models = Models(
         encode=lambda video: torch.zeros(1, 16, (len(video) + 3) // 4, 2, 2),

@@ -265,17 +265,17 @@ RECORDING_CHANGE_NOTE = """\
 1. Choose a **picture** of two people and the **recording** with both voices.
 2. *times*: who speaks when, `name start-end` in seconds. A stereo recording with one person left \
 and the other right: *split* *left and right*.
-3. *Less music and hiss* takes bass and hiss away from what the faces hear. Better: a node of another pack \
-that separates voices from music, in its place. What the audience hears stays the whole recording \
-(*video_sound*).
+3. *Less music and hiss* takes bass and hiss away from what the faces hear. Better: a node of \
+another pack that separates voices from music, in its place. What the audience hears stays the \
+whole recording (*video_sound*).
 4. *boxes*: one line per name, in the order in which they first speak.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """
 
 TOY_RECORDING_NOTE = """\
-**One recording** holds both voices. *times* says who speaks when, `name start-end` in seconds, and \
-each head moves in its own time only. The audience hears the recording as it is.
+**One recording** holds both voices. *times* says who speaks when, `name start-end` in seconds, \
+and each head moves in its own time only. The audience hears the recording as it is.
 
 **Try**: swap the names in *times*, and each head speaks with the other voice.
 """

@@ -13,6 +13,7 @@ import folder_paths
 from comfy_api.v0_0_2 import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
+from .directing_widgets import still_inputs
 from .host import PREFIX, graph_metadata
 from .sounds import from_sound
 from .values import check_prefix
@@ -56,7 +57,14 @@ class MultiTalkSampler(io.ComfyNode):
                 *("talking head", "talking avatar", "lip sync", "lipsync", "dub video"),
                 *("infinitetalk", "image to video"),
             ],
-            inputs=[*model_inputs(), *media_inputs(), *SAMPLING, *noise_inputs(), *end_inputs()],
+            inputs=[
+                *model_inputs(),
+                *media_inputs(),
+                *SAMPLING,
+                *noise_inputs(),
+                *end_inputs(),
+                *still_inputs(),
+            ],
             outputs=[
                 (io.Image, "images", "All frames, 25 per second."),
                 (io.Audio, "audio", "The sound, exactly as long as the frames."),
@@ -108,6 +116,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
                 FILENAME_PREFIX,
                 *noise_inputs(),
                 *end_inputs(),
+                *still_inputs(),
             ],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],

@@ -68,6 +68,10 @@ SOCKETS: Mapping[str, _Socket] = {
         "masks; connect MultiTalk Speakers or a node that makes a MASK. Join a list of them with "
         "Mask List To Mask Batch",
     ),
+    "still": _Socket(
+        _is_mask,
+        "masks of those who do not speak; connect MultiTalk Speakers or a node that makes a MASK",
+    ),
     "speech": _Socket(_is(Speech), "speech; connect MultiTalk Speech Embedding"),
     "speech_encoder": _Socket(
         _is(LoadedEncoder), "a speech encoder; connect MultiTalk Load Speech Encoder"

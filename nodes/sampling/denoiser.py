@@ -104,7 +104,13 @@ def window_denoiser(
         guider = talk_guider(
             inputs.model,
             *window_conditioning((positive, negative), request, inputs, economy),
-            AudioInputs(speech=request.speech, cells=cells, strength=strength, front=front),
+            AudioInputs(
+                speech=request.speech,
+                cells=cells,
+                strength=strength,
+                front=front,
+                gate=inputs.cast.gate,
+            ),
             guidance,
             motion=request.motion,
             end=request.end_latents,

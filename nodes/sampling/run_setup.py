@@ -24,6 +24,7 @@ from ...multitalk.solvers import check_levels, choose_schedule
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
+from ..directing_widgets import OUTSIDE
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import boundary_of, wants_clip
@@ -210,13 +211,16 @@ def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast
     """
     speech, masks, image = inputs["speech"], inputs.get("masks"), inputs.get("image")
     picture = None if image is None else (image.shape[1], image.shape[2])
-    key = ("cast", hidden.unique_id, id(speech), id(masks), video, picture)
+    still, outside = inputs.get("still"), OUTSIDE.read(inputs)
+    given = id(speech), id(masks), id(still), outside
+    key = ("cast", hidden.unique_id, *given, video, picture)
 
     def make() -> tuple[Cast, object]:
-        given = None if masks is None else to_masks(masks)
-        return Cast(speech, given, picture=picture, video=video), masks
+        places, quiet = (None if value is None else to_masks(value) for value in (masks, still))
+        sizes = {"picture": picture, "video": video}
+        return Cast(speech, places, still=quiet, outside=outside, **sizes), (masks, still)
 
-    # The masks are kept too: an id tells things apart only while they live.
+    # Masks are kept too: an id tells things apart only while they live.
     return once(hidden.dynprompt, key, make)[0]
 
 

@@ -98,19 +98,13 @@ def window_denoiser(
     positive = cut_text(inputs.positive, inputs.model)
     negative = cut_text(inputs.negative, inputs.model)
     front = 0 if inputs.control is None else inputs.control.front
+    heard = {"strength": settings.audio_strength, "front": front, "gate": inputs.cast.gate}
 
     def denoise(request: WindowRequest) -> Tensor:
-        strength = settings.audio_strength
         guider = talk_guider(
             inputs.model,
             *window_conditioning((positive, negative), request, inputs, economy),
-            AudioInputs(
-                speech=request.speech,
-                cells=cells,
-                strength=strength,
-                front=front,
-                gate=inputs.cast.gate,
-            ),
+            AudioInputs(speech=request.speech, cells=cells, **heard),
             guidance,
             motion=request.motion,
             end=request.end_latents,

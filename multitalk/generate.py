@@ -59,6 +59,9 @@ class WindowRequest:
     # Raw VAE latents [1, 16, n, h, w] that the window must end with; None: the condition tells all.
     end_latents: Tensor | None = None
     picture: Tensor | None = None  # [1, H, W, 3] that the window is to look like
+    # Raw VAE latents [1, 16, T', h, w] of the source, T' without `Models.front`, that noise is laid
+    # over; None: the window begins as pure noise.
+    start: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,6 +181,7 @@ class Scene:
     tracks: Sequence[Tensor]  # features [F_s, M, E] per speaker
     silence: Tensor | None  # [M, E] of encoded silence, or None in reference mode
     end: Tensor | None = None  # [1, H, W, 3] in 0..1 that the last frame shows; None: it is free
+    begins_from_source: bool = False  # windows begin from the noised source, not from pure noise
 
 
 Attempt = Callable[[Callable[[], FinishedWindow]], FinishedWindow]
@@ -302,6 +306,7 @@ class _WindowMaker:
             known_end_frames=held,
             end_latents=still,
             picture=picture,
+            start=self._start(index),
         )
         final = models.denoise(request)
         check_finite(final, "result of the network", "Use weights in another format.")
@@ -310,6 +315,13 @@ class _WindowMaker:
         if fresh is not None:
             fresh()  # and so does this one, with weight 0
         return final
+
+    def _start(self, index: int) -> Tensor | None:
+        """Latents of the source frames of window `index`, if it begins from them."""
+        if not self._scene.begins_from_source:
+            return None
+        begin, length = self._plan.starts[index], self._plan.window_frames(index)
+        return self._encode(torch.cat([self._scene.source(begin + n) for n in range(length)]))
 
     def _end(self, index: int) -> Tensor | None:
         """The end image [1, H, W, 3], if window `index` comes to one."""

@@ -18,6 +18,13 @@ OUTSIDE = _Advanced(
     default=OUTSIDE_SPEAKERS[0],
     choices=OUTSIDE_SPEAKERS,
 )
+START_STRENGTH = _Advanced(
+    "start_strength",
+    "With a source video: the share of noise that sampling begins with. 1: pure noise, as trained. "
+    "0.5 to 0.9 keeps more of the source's movement and look; 0 gives the source back.",
+    default=1.0,
+    limits=(0.0, 1.0, 0.05),
+)
 
 
 def still_inputs() -> list[Any]:
@@ -31,3 +38,8 @@ def still_inputs() -> list[Any]:
         ),
         OUTSIDE.input(),
     ]
+
+
+def start_inputs() -> list[Any]:
+    """How much of a source video is there when sampling begins."""
+    return [START_STRENGTH.input()]

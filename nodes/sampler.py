@@ -13,7 +13,7 @@ import folder_paths
 from comfy_api.v0_0_2 import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
-from .directing_widgets import still_inputs
+from .directing_widgets import start_inputs, still_inputs
 from .host import PREFIX, graph_metadata
 from .sounds import from_sound
 from .values import check_prefix
@@ -64,6 +64,7 @@ class MultiTalkSampler(io.ComfyNode):
                 *noise_inputs(),
                 *end_inputs(),
                 *still_inputs(),
+                *start_inputs(),
             ],
             outputs=[
                 (io.Image, "images", "All frames, 25 per second."),
@@ -117,6 +118,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
                 *noise_inputs(),
                 *end_inputs(),
                 *still_inputs(),
+                *start_inputs(),
             ],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],

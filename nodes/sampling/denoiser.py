@@ -101,6 +101,8 @@ def window_denoiser(
     heard = {"strength": settings.audio_strength, "front": front, "gate": inputs.cast.gate}
 
     def denoise(request: WindowRequest) -> Tensor:
+        if request.start is not None and not settings.start_strength:
+            return request.start  # without noise there is nothing to sample
         guider = talk_guider(
             inputs.model,
             *window_conditioning((positive, negative), request, inputs, economy),
@@ -120,7 +122,7 @@ def window_denoiser(
 
         latents = guider.sample(
             request.noise,
-            torch.zeros_like(request.noise),
+            torch.zeros_like(request.noise) if request.start is None else request.start,
             with_noise(sampler, request.step_noise),
             sigmas,
             callback=after_step,

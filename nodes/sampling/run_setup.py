@@ -24,7 +24,7 @@ from ...multitalk.solvers import check_levels, choose_schedule
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
-from ..directing_widgets import OUTSIDE
+from ..directing_widgets import OUTSIDE, START_STRENGTH
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import boundary_of, wants_clip
@@ -230,7 +230,7 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     Raises:
         ValueError: If something is out of range, unknown, or contradicts something else.
     """
-    rows = (*SETTINGS, *ADVANCED, SCHEDULE)
+    rows = (*SETTINGS, *ADVANCED, SCHEDULE, START_STRENGTH)
     chosen = {row.becomes or row.name: row.read(inputs) for row in rows}
 
     def part(of: str) -> dict[str, Any]:
@@ -309,6 +309,12 @@ def _describe_clip(model: Any, clip_vision: Any) -> list[str]:
 
 
 def _check_pictures(image: Tensor, settings: RunSettings) -> None:
+    if settings.start_strength < 1 and len(image) == 1:
+        raise ValueError(
+            f"start_strength is {settings.start_strength:g}, and image holds one picture; below 1 "
+            "windows begin from a source video. Connect the frames of a video, for example from "
+            "MultiTalk Dub Source, or set start_strength to 1."
+        )
     if len(image) > 1 and settings.family != "infinitetalk":
         raise ValueError(
             f"image holds {count(len(image), 'picture')}; {FAMILY_NAMES[settings.family]} takes "

@@ -227,6 +227,7 @@ class VideoRun:
                 tracks=cast.tracks,
                 silence=cast.speech.silence,
                 end=end,
+                begins_from_source=self._settings.start_strength < 1,
             ),
             models,
             SeededNoise(self._settings.seed),

@@ -45,8 +45,8 @@ class Settings:
     swap_sounds: bool = False
     """Give each of two people the other's sound."""
     listeners: Listeners = "track"
-    """How a silent listener is told: by a track of silence, by a mask of the one who talks alone, by
-    a box of those who are still, or by both."""
+    """How a silent listener is told: by a track of silence, by a mask of the talker alone, by a box
+    of those who are still, or by both."""
     outside: str = "as trained"
     """What sound does outside those who talk: outside_speakers of the sampler."""
     delay: int = 0
@@ -165,12 +165,10 @@ class Lab:
         prompt["sampler"]["inputs"]["outside_speakers"] = settings.outside
         if told:
             places = {"masks": order, "still": [i for i in range(people) if i not in order]}
-            for socket in ("masks", "still"):
+            for socket, those in places.items():
                 if socket.rstrip("s") in settings.listeners:
-                    text = "\n".join(
-                        ", ".join(map(str, clip.scene.boxes[i])) for i in places[socket]
-                    )
-                    prompt[socket] = node("MultiTalkSpeakers", image=["picture", 0], boxes=text)
+                    boxes = "\n".join(", ".join(map(str, clip.scene.boxes[i])) for i in those)
+                    prompt[socket] = node("MultiTalkSpeakers", image=["picture", 0], boxes=boxes)
                     prompt["sampler"]["inputs"][socket] = [socket, 0]
         elif people == 2 and settings.masks != "none":
             prompt["speakers"] = node(

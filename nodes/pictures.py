@@ -16,6 +16,9 @@ ADVICE = {
     "image": "it takes a picture; connect for example Load Image.",
     "end_image": "it takes a picture; connect for example Load Image, or leave it free.",
     "images": "it takes frames; connect MultiTalk Sampler.",
+    "source": "it takes frames of a video; connect MultiTalk Dub Source.",
+    "talking": "it takes frames; connect MultiTalk Sampler.",
+    "video": "it takes a video; connect the host's Load Video.",
 }
 
 

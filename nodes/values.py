@@ -63,6 +63,14 @@ SOCKETS: Mapping[str, _Socket] = {
     "image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
     "end_image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
     "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
+    "source": _Socket(lambda _: True, "frames of a video; connect MultiTalk Dub Source"),
+    "talking": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
+    "video": _Socket(
+        lambda value: hasattr(value, "get_components"), "a video; connect the host's Load Video"
+    ),
+    "frame_masks": _Socket(
+        _is_mask, "masks, one per frame; connect a node that makes a MASK of every frame"
+    ),
     "masks": _Socket(
         _is_mask,
         "masks; connect MultiTalk Speakers or a node that makes a MASK. Join a list of them with "
@@ -99,6 +107,7 @@ SOCKETS: Mapping[str, _Socket] = {
     "preset": _CHOICE,
     "size": _CHOICE,
     "placement": _CHOICE,
+    "source_sound": _CHOICE,
     "loras": _CHOICE,
     "low_noise_loras": _CHOICE,
 }

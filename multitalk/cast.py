@@ -62,31 +62,23 @@ class Cast:
             masks = resize_masks(masks, *picture)
         self.speech, self.masks = speech, masks
         self.tracks = list(speech.features)
-        quiet = None
-        if still is not None:
-            place = picture or (still if masks is None else masks).shape[1:]
-            masks, quiet = place_voices(masks, still, len(self.tracks), place)
-        elif masks is None and len(self.tracks) > 1:
-            masks = half_masks(*(picture or video))
-        elif masks is not None and len(self.tracks) == 1:
-            quiet = (masks[:1] <= 0).float()
+        masks, quiet = _places(masks, still, len(self.tracks), picture=picture, video=video)
         if masks is not None and quiet is not None:
             self.tracks.append(speech.silence.expand_as(self.tracks[0]))
             masks = torch.cat([masks, quiet])
         self.cells = None if masks is None else latent_masks(masks, *video)
         self.gate: Tensor | None = None
         if self.cells is not None:
-            self._check_tokens(asked=still is not None)
+            self._check_tokens(self.cells, asked=still is not None)
             if outside == "no audio":
-                self.gate = self._gate(asked=still is not None)
+                self.gate = self._gate(self.cells, asked=still is not None)
         shown = quiet if still is not None else None
         self.notes += describe_still(self.masks, shown, self.gate, asked=outside == "no audio")
 
-    def _check_tokens(self, *, asked: bool) -> None:
+    def _check_tokens(self, cells: Tensor, *, asked: bool) -> None:
         """Refuse voices without a token; a still place that was not asked for may vanish."""
-        assert self.cells is not None
-        tokens, voices = token_masks(self.cells), self.speech.num_speakers
-        height, width = (VAE_SPACE * side for side in self.cells.shape[1:])
+        tokens, voices = token_masks(cells), self.speech.num_speakers
+        height, width = (VAE_SPACE * side for side in cells.shape[1:])
         check_token_masks(torch.cat([tokens[:voices], tokens[-1:]]), height, width)
         if asked and not tokens[voices].any():
             raise ValueError(
@@ -95,11 +87,27 @@ class Cast:
                 "the middle, or choose a size of the picture's shape."
             )
 
-    def _gate(self, *, asked: bool) -> Tensor:
-        assert self.cells is not None
-        height, width = self.cells.shape[1:]
-        tokens = token_masks(self.cells).view(-1, height // 2, width // 2)
+    def _gate(self, cells: Tensor, *, asked: bool) -> Tensor:
+        height, width = cells.shape[1:]
+        tokens = token_masks(cells).view(-1, height // 2, width // 2)
         return speaker_gate(tokens, self.speech.num_speakers, still=asked)
+
+
+def _places(
+    masks: Tensor | None,
+    still: Tensor | None,
+    voices: int,
+    *,
+    picture: tuple[int, int] | None,
+    video: tuple[int, int],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Masks of the voices [S, H, W], and of those who are silent [1, H, W], if there are any."""
+    if still is not None:
+        height, width = picture or (still if masks is None else masks).shape[1:]
+        return place_voices(masks, still, voices, (height, width))
+    if masks is None:
+        return (half_masks(*(picture or video)) if voices > 1 else None), None
+    return masks, (masks <= 0).float() if voices == 1 else None
 
 
 def check_voices(speech: Speech, masks: Tensor | None) -> None:

@@ -169,24 +169,29 @@ def _check_number(way: str, given: int, num_frames: int) -> None:
 
 def _detected(value: Any, size: tuple[int, int], num_frames: int) -> list[Tensor]:
     """A region for every frame, of all boxes in it; a frame without any has that before it."""
-    frames = value if isinstance(value, list | tuple) and value else [value]
-    if isinstance(frames[0], Mapping):
-        frames = [frames]
+    frames = _boxes_of_frames(value)
     _check_number("detections", len(frames), num_frames)
-    if not all(isinstance(frame, list | tuple) for frame in frames) or not any(frames):
+    last = _region(next(frame for frame in frames if frame), size)
+    regions: list[Tensor] = []
+    for frame in frames:
+        if frame:
+            last = _region(frame, size)
+        regions.append(last)
+    return regions
+
+
+def _boxes_of_frames(value: Any) -> list[Sequence[Mapping[str, Any]]]:
+    """A host BOUNDING_BOX as boxes of each frame: one box, a list of them, or a list per frame."""
+    items = [value] if isinstance(value, Mapping) else value
+    listed = isinstance(items, list | tuple)
+    if listed and items and all(isinstance(item, Mapping) for item in items):
+        items = [items]
+    if not listed or not all(isinstance(item, list | tuple) for item in items) or not any(items):
         raise ValueError(
             "detections holds no face; one or more are needed. Lower the threshold of the "
             "detector, or write boxes by hand."
         )
-    known = next(frame for frame in frames if frame)
-    regions: list[Tensor] = []
-    for frame in frames:
-        if not frame or (frame is known and regions):
-            regions.append(regions[-1] if regions else _region(known, size))
-        else:
-            known = frame
-            regions.append(_region(frame, size))
-    return regions
+    return [*items]
 
 
 def _region(items: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Tensor:

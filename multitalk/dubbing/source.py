@@ -217,21 +217,30 @@ def read_sound(source: Source, cut: Cut, zero_s: Fraction, length_s: Fraction) -
         heard = [s for s in container.streams.audio if s.codec_context is not None]
         if not heard:
             return None
-        stream, parts, expected = heard[-1], [], None
-        resampler = av.AudioResampler(format="fltp")
         if cut.start_s > 0:
             container.seek(int(zero_s * av.time_base))
-        for frame in container.decode(stream):
-            rate = frame.sample_rate
-            begin = expected if frame.pts is None else frame.pts * frame.time_base - zero_s
-            if begin is None or (expected is not None and abs(begin - expected) < JITTER_S):
-                begin = expected or Fraction(0)
-            for piece in resampler.resample(frame):
-                parts.append((round(begin * rate), piece.to_ndarray()))
-            expected = begin + Fraction(frame.samples, rate)
-            if begin > length_s:
+        parts: list[tuple[int, np.ndarray]] = []
+        for begin_s, rate, part in _timed_sound(container, heard[-1], zero_s):
+            parts.append((round(begin_s * rate), part))
+            if begin_s > length_s:
                 break
         return _join(parts, rate, length_s) if parts else None
+
+
+def _timed_sound(
+    container: Any, stream: Any, zero_s: Fraction
+) -> Iterator[tuple[Fraction, int, np.ndarray]]:
+    """Pieces of sound [C, A] float32 with the time they begin at, from a zero on, and their Hz."""
+    import av
+
+    resampler, next_s = av.AudioResampler(format="fltp"), None
+    for frame in container.decode(stream):
+        begin = next_s if frame.pts is None else frame.pts * Fraction(frame.time_base) - zero_s
+        if begin is None or (next_s is not None and abs(begin - next_s) < JITTER_S):
+            begin = next_s or Fraction(0)
+        for piece in resampler.resample(frame):
+            yield begin, frame.sample_rate, piece.to_ndarray()
+        next_s = begin + Fraction(frame.samples, frame.sample_rate)
 
 
 def _join(parts: list[tuple[int, np.ndarray]], rate: int, length_s: Fraction) -> Sound:

@@ -95,8 +95,7 @@ def window_denoiser(
     steps, sigmas = settings.guidance.steps, noise_levels(settings)
     sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
     noisy = draws_noise(sampler)
-    positive = cut_text(inputs.positive, inputs.model)
-    negative = cut_text(inputs.negative, inputs.model)
+    texts = [cut_text(text, inputs.model) for text in (inputs.positive, inputs.negative)]
     front = 0 if inputs.control is None else inputs.control.front
     heard = {"strength": settings.audio_strength, "front": front, "gate": inputs.cast.gate}
 
@@ -105,7 +104,7 @@ def window_denoiser(
             return request.start  # without noise there is nothing to sample
         guider = talk_guider(
             inputs.model,
-            *window_conditioning((positive, negative), request, inputs, economy),
+            *window_conditioning(texts, request, inputs, economy),
             AudioInputs(speech=request.speech, cells=cells, **heard),
             guidance,
             motion=request.motion,
@@ -134,11 +133,15 @@ def window_denoiser(
         if not guider.lean:
             economy.note_once(NOT_LEAN)
         if not is_finite(latents):
-            what = f"step {watch.first_bad() or steps} of {steps} of the network"
-            check_finite(latents, what, advise_network(inputs.model))
+            _refuse_step(latents, watch.first_bad() or steps, steps, inputs.model)
         return latents[:, :, front:]
 
     return denoise
+
+
+def _refuse_step(latents: Tensor, step: int, steps: int, model: Any) -> None:
+    """Say in which step values that are no finite numbers came up, and what helps."""
+    check_finite(latents, f"step {step} of {steps} of the network", advise_network(model))
 
 
 def sampler_name(sampler: comfy.samplers.Sampler) -> str:

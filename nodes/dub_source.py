@@ -176,7 +176,8 @@ def _read_source(
     parts = video.get_components()
     images = read_pictures(parts.images, "video")
     sound = None if parts.audio is None or not heard else read_sound(parts.audio, "video")
-    return source.frames_in_memory(images, Fraction(parts.frame_rate)), sound
+    rate = Fraction(parts.frame_rate)
+    return source.frames_in_memory(images, rate, longest_side=longest_side), sound
 
 
 def _cut_of(video: Any) -> Cut:

@@ -191,8 +191,16 @@ def _upright(frame: Any, longest_side: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.rot90(array, turns)))
 
 
-def frames_in_memory(images: Tensor, rate: Fraction) -> SourceFrames:
+def frames_in_memory(images: Tensor, rate: Fraction, *, longest_side: int = 0) -> SourceFrames:
     """As `read_frames`, of frames [F, H, W, 3] in 0..1 that lie evenly at `rate` per second."""
+    longer = max(images.shape[1:3])
+    if longest_side and longer > longest_side:
+        size = [max(1, round(side * longest_side / longer)) for side in images.shape[1:3]]
+        rows = (
+            torch.nn.functional.interpolate(image.movedim(-1, 0)[None], size, mode="area")
+            for image in images
+        )
+        images = torch.cat([row.movedim(1, -1) for row in rows])
     return SourceFrames(times=even_times(len(images), rate), kept=dict(enumerate(images)))
 
 

@@ -100,7 +100,11 @@ def test_frames_in_memory_lie_evenly():
 @pytest.mark.parametrize("side", [0, 200, 48])
 def test_the_longer_side_can_be_brought_down(side):
     frames = read_frames(film([Fraction(0), Fraction(1, 25)]), Cut(), longest_side=side)
-    assert frames.kept[0].shape == ((4, 48, 3) if side == 48 else (8, 96, 3))
+    expected = (4, 48, 3) if side == 48 else (8, 96, 3)
+    assert frames.kept[0].shape == expected
+    images = torch.zeros(2, 8, 96, 3)
+    held = frames_in_memory(images, Fraction(25), longest_side=side)
+    assert held.kept[1].shape == expected
 
 
 @pytest.mark.parametrize("first", [Fraction(0), Fraction(3, 25)])

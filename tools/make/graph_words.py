@@ -208,8 +208,8 @@ The mp4 is saved in `output/video`, pieces of a stopped run in `output/multitalk
 """
 
 DUB_CHANGE_NOTE = """\
-1. Choose the **video**. It must have **25 frames per second**, or the movement is too fast or \
-too slow: `ffmpeg -i old.mp4 -r 25 new.mp4`. Cut long ones: all frames are in memory.
+1. Choose the **video**. It must have **25 frames per second**, or the movement is too fast or too \
+slow; `infinitetalk_dub_mouth` takes any rate. Cut long ones: all frames are in memory.
 2. Choose the **new voice**. It gives the length; a shorter video stands still at its end.
 3. **Prompt**: what is seen.
 4. The light changes within the video: *colour_reference* *source frame*.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .config import VAE_SPACE
+from .config import TOKEN_PX, VAE_SPACE
 from .sound.wav2vec2 import Speech
 from .speakers import (
     check_masks,
@@ -16,6 +16,7 @@ from .speakers import (
     resize_masks,
     token_masks,
 )
+from .still import OutsideSpeakers, describe_still, place_voices, speaker_gate
 from .words import count
 
 
@@ -27,6 +28,7 @@ class Cast:
         masks: [S, H, W] on the picture, one per voice as they were given; None: none were.
         tracks: Features [F, M, E] of every speaker that the network gets. One voice with a mask
             brings a silent second speaker along, who has the rest of the picture.
+        gate: [rows, columns] what part of the audio residual a token keeps; None: all of it.
         cells: [S+1, h, w] zeros and ones on the latent grid of the video, background last; None
             for one speaker without a mask. Two without masks have the halves of the picture.
         notes: What was done to the masks, for the report.
@@ -39,11 +41,15 @@ class Cast:
         *,
         picture: tuple[int, int] | None,
         video: tuple[int, int],
+        still: Tensor | None = None,
+        outside: OutsideSpeakers = "as trained",
     ) -> None:
         """Give every voice its place.
 
         Masks [S, H, W] may have any size: editors and detectors often give another than that of
-        the picture; None for the picture: they have its size. Sizes are height and width.
+        the picture; None for the picture: they have its size. Sizes are height and width. `still`
+        are masks [R, H, W] of those who do not speak, `outside` says what sound does to tokens
+        that belong to nobody who speaks.
 
         Raises:
             ValueError: If voices and masks do not fit each other, a mask cannot tell speakers
@@ -56,17 +62,52 @@ class Cast:
             masks = resize_masks(masks, *picture)
         self.speech, self.masks = speech, masks
         self.tracks = list(speech.features)
-        if masks is None and len(self.tracks) > 1:
-            masks = half_masks(*(picture or video))
-        elif masks is not None and len(self.tracks) == 1:
+        masks, quiet = _places(masks, still, len(self.tracks), picture=picture, video=video)
+        if masks is not None and quiet is not None:
             self.tracks.append(speech.silence.expand_as(self.tracks[0]))
-            masks = torch.cat([masks, (masks[:1] <= 0).float()])
+            masks = torch.cat([masks, quiet])
         self.cells = None if masks is None else latent_masks(masks, *video)
-        if self.cells is not None:  # the silent rest of the picture may vanish, no voice may
-            tokens = token_masks(self.cells)
-            voices = torch.cat([tokens[: speech.num_speakers], tokens[-1:]])
-            height, width = self.cells.shape[1:]
-            check_token_masks(voices, VAE_SPACE * height, VAE_SPACE * width)
+        self.gate: Tensor | None = None
+        if self.cells is not None:
+            self._check_tokens(self.cells, asked=still is not None)
+            if outside == "no audio":
+                self.gate = self._gate(self.cells, asked=still is not None)
+        shown = quiet if still is not None else None
+        self.notes += describe_still(self.masks, shown, self.gate, asked=outside == "no audio")
+
+    def _check_tokens(self, cells: Tensor, *, asked: bool) -> None:
+        """Refuse voices without a token; a still place that was not asked for may vanish."""
+        tokens, voices = token_masks(cells), self.speech.num_speakers
+        height, width = (VAE_SPACE * side for side in cells.shape[1:])
+        check_token_masks(torch.cat([tokens[:voices], tokens[-1:]]), height, width)
+        if asked and not tokens[voices].any():
+            raise ValueError(
+                f"still vanishes in a video of {width} x {height} pixels: it is smaller than "
+                f"{TOKEN_PX} pixels there, or was cropped away. Make it larger, move it towards "
+                "the middle, or choose a size of the picture's shape."
+            )
+
+    def _gate(self, cells: Tensor, *, asked: bool) -> Tensor:
+        height, width = cells.shape[1:]
+        tokens = token_masks(cells).view(-1, height // 2, width // 2)
+        return speaker_gate(tokens, self.speech.num_speakers, still=asked)
+
+
+def _places(
+    masks: Tensor | None,
+    still: Tensor | None,
+    voices: int,
+    *,
+    picture: tuple[int, int] | None,
+    video: tuple[int, int],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Masks of the voices [S, H, W], and of those who are silent [1, H, W], if there are any."""
+    if still is not None:
+        height, width = picture or (still if masks is None else masks).shape[1:]
+        return place_voices(masks, still, voices, (height, width))
+    if masks is None:
+        return (half_masks(*(picture or video)) if voices > 1 else None), None
+    return masks, (masks <= 0).float() if voices == 1 else None
 
 
 def check_voices(speech: Speech, masks: Tensor | None) -> None:

@@ -97,7 +97,7 @@ def check_shape(picture: tuple[int, int], video: tuple[int, int]) -> None:
         )
 
 
-def _cover(height: int, width: int, target: tuple[int, int]) -> tuple[int, int, int, int]:
+def cover_place(height: int, width: int, target: tuple[int, int]) -> tuple[int, int, int, int]:
     """Size that covers the target, and top left corner of the centre crop."""
     scale = max(target[0] / height, target[1] / width)
     rows, columns = math.ceil(scale * height), math.ceil(scale * width)
@@ -111,7 +111,7 @@ def fit_frames(frames: Tensor, height: int, width: int) -> Tensor:
     The result, [F, height, width, 3] float32, has 8 bits per channel: Pillow's antialiased bilinear
     resize works on bytes, as the reference does.
     """
-    rows, columns, top, left = _cover(frames.shape[1], frames.shape[2], (height, width))
+    rows, columns, top, left = cover_place(frames.shape[1], frames.shape[2], (height, width))
     out = torch.empty(len(frames), height, width, 3)
     for index, picture in enumerate(to_bytes(frames).numpy()):
         resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
@@ -122,7 +122,7 @@ def fit_frames(frames: Tensor, height: int, width: int) -> Tensor:
 
 def fit_masks(masks: Tensor, height: int, width: int) -> Tensor:
     """Resize masks [S, H, W] to cover the target by nearest neighbour, then crop the centre."""
-    rows, columns, top, left = _cover(masks.shape[1], masks.shape[2], (height, width))
+    rows, columns, top, left = cover_place(masks.shape[1], masks.shape[2], (height, width))
     resized = torch.nn.functional.interpolate(masks[None].float(), (rows, columns), mode="nearest")
     return resized[0, :, top : top + height, left : left + width]
 

@@ -59,6 +59,9 @@ class WindowRequest:
     # Raw VAE latents [1, 16, n, h, w] that the window must end with; None: the condition tells all.
     end_latents: Tensor | None = None
     picture: Tensor | None = None  # [1, H, W, 3] that the window is to look like
+    # Raw VAE latents [1, 16, T', h, w] of the source, T' without `Models.front`, that noise is laid
+    # over; None: the window begins as pure noise.
+    start: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +184,7 @@ class Scene:
     # [O, H, W, 3] in 0..1: last frames of a video that this one goes on from, as many as windows
     # overlap, with a plan that leads by as many; None: it begins at the picture.
     before: Tensor | None = None
+    begins_from_source: bool = False  # windows begin from the noised source, not from pure noise
 
 
 Attempt = Callable[[Callable[[], FinishedWindow]], FinishedWindow]
@@ -307,6 +311,7 @@ class _WindowMaker:
             known_end_frames=held,
             end_latents=still,
             picture=picture,
+            start=self._start(index),
         )
         final = models.denoise(request)
         check_finite(final, "result of the network", "Use weights in another format.")
@@ -315,6 +320,13 @@ class _WindowMaker:
         if fresh is not None:
             fresh()  # and so does this one, with weight 0
         return final
+
+    def _start(self, index: int) -> Tensor | None:
+        """Latents of the source frames of window `index`, if it begins from them."""
+        if not self._scene.begins_from_source:
+            return None
+        begin, length = self._plan.starts[index], self._plan.window_frames(index)
+        return self._encode(torch.cat([self._scene.source(begin + n) for n in range(length)]))
 
     def _end(self, index: int) -> Tensor | None:
         """The end image [1, H, W, 3], if window `index` comes to one."""

@@ -46,7 +46,14 @@ def even_sigmas(steps: int, shift: float) -> Tensor:
 
 
 def noise_levels(settings: RunSettings) -> Tensor:
-    """The noise levels of every window of a run, [steps + 1] float32."""
+    """The noise levels of every window of a run, [steps + 1] float32.
+
+    Where windows begin from a noised source video, all steps lie below its share of noise.
+    """
+    return _levels(settings) * settings.start_strength
+
+
+def _levels(settings: RunSettings) -> Tensor:
     if settings.sigmas is not None:
         return torch.tensor(settings.sigmas)
     steps, shift = settings.guidance.steps, settings.guidance.shift

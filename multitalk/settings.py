@@ -161,6 +161,7 @@ class RunSettings:
     short_last_window: bool = False
     schedule: Schedule = "as trained"  # how noise levels are spaced
     sigmas: tuple[float, ...] | None = None  # noise levels that were given; None: by the schedule
+    start_strength: float = 1.0  # share of noise that a window of a source video begins with
 
 
 def plan_video(
@@ -219,6 +220,8 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
         newer["schedule"] = settings.schedule
     if settings.sigmas is not None:
         newer["sigmas"] = settings.sigmas
+    if settings.start_strength != 1:
+        newer["start_strength"] = settings.start_strength
     return {
         "version": RECORD_VERSION,
         "height": settings.height,

@@ -102,4 +102,4 @@ def describe_solver(settings: RunSettings) -> list[str]:
 def _sharpest_fall(settings: RunSettings) -> float:
     """The least share that a level above 0 has of the one before; 1 if there are no two."""
     levels = noise_levels(settings).tolist()[:-1]
-    return min((low / high for high, low in pairwise(levels)), default=1.0)
+    return min((low / high for high, low in pairwise(levels) if high), default=1.0)

@@ -22,11 +22,13 @@ class MultiTalkExtension(ComfyExtension):
         """All nodes, in the order of a graph."""
         from . import (
             audio,
+            dub_source,
             example,
             file_report,
             guider,
             load_steps,
             loaders,
+            mouth_only,
             origins,
             recording,
             sampler,
@@ -60,6 +62,8 @@ class MultiTalkExtension(ComfyExtension):
             shots.MultiTalkShots,
             sampler.MultiTalkSampler,
             sampler.MultiTalkSampleToVideo,
+            dub_source.MultiTalkDubSource,
+            mouth_only.MultiTalkMouthOnly,
             video.MultiTalkVideoCombine,
         ]
         return [texts.with_writable_texts(node, origins.say_error) for node in listed]

@@ -18,6 +18,9 @@ ADVICE = {
     "continue_from": "it takes the frames of a video; connect for example Get Video Components, or "
     "leave it free.",
     "images": "it takes frames; connect MultiTalk Sampler.",
+    "source": "it takes frames of a video; connect MultiTalk Dub Source.",
+    "talking": "it takes frames; connect MultiTalk Sampler.",
+    "video": "it takes a video; connect the host's Load Video.",
 }
 
 

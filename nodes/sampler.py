@@ -14,6 +14,7 @@ from comfy_api.v0_0_2 import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
 from .directing import look_inputs, scene_inputs
+from .directing_widgets import start_inputs, still_inputs
 from .film_inputs import film_inputs
 from .host import PREFIX, graph_metadata
 from .sounds import from_sound
@@ -66,6 +67,8 @@ class MultiTalkSampler(io.ComfyNode):
                 *end_inputs(),
                 *scene_inputs(),
                 *film_inputs(),
+                *still_inputs(),
+                *start_inputs(),
                 *look_inputs(),
             ],
             outputs=[
@@ -121,6 +124,8 @@ class MultiTalkSampleToVideo(io.ComfyNode):
                 *end_inputs(),
                 *scene_inputs(),
                 *film_inputs(),
+                *still_inputs(),
+                *start_inputs(),
                 *look_inputs(),
             ],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],

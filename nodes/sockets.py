@@ -26,6 +26,14 @@ VoiceModel = io.Custom("MULTITALK_VOICE_MODEL")
 Scene = io.Custom("MULTITALK_SCENE")
 
 
+class BoxSocket(io.BoundingBox.Input):
+    """A socket without a default; the host's own has a box, which programs then fill in."""
+
+    def __init__(self, id: str, tooltip: str) -> None:
+        super().__init__(id, optional=True, force_input=True, tooltip=tooltip)
+        self.default = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedEncoder:
     """A speech encoder under the host's memory management."""

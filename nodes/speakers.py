@@ -20,19 +20,11 @@ from ..multitalk.speakers import (
     resize_masks,
 )
 from .pictures import read_pictures
-from .sockets import to_boxes, to_masks
+from .sockets import BoxSocket, to_boxes, to_masks
 from .values import check_inputs, check_names
 from .widgets import Widget, schema
 
 MASK_NAMES = [f"mask_{number}" for number in range(1, MAX_SPEAKERS + 1)]
-
-
-class BoxSocket(io.BoundingBox.Input):
-    """A socket without a default; the host's own has a box, which programs then fill in."""
-
-    def __init__(self, id: str, tooltip: str) -> None:
-        super().__init__(id, optional=True, force_input=True, tooltip=tooltip)
-        self.default = None
 
 
 class MultiTalkSpeakers(io.ComfyNode):

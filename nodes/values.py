@@ -74,8 +74,20 @@ SOCKETS: Mapping[str, _Socket] = {
         lambda _: True, "frames of a video; connect for example Get Video Components"
     ),
     "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
+    "source": _Socket(lambda _: True, "frames of a video; connect MultiTalk Dub Source"),
+    "talking": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
+    "video": _Socket(
+        lambda value: hasattr(value, "get_components"), "a video; connect the host's Load Video"
+    ),
+    "frame_masks": _Socket(
+        _is_mask, "masks, one per frame; connect a node that makes a MASK of every frame"
+    ),
     "masks": _MASKS,
     **{f"masks_{number}": _MASKS for number in range(2, MAX_SHOTS + 1)},
+    "still": _Socket(
+        _is_mask,
+        "masks of those who do not speak; connect MultiTalk Speakers or a node that makes a MASK",
+    ),
     "shots": _Socket(_is(Shots), "shots; connect MultiTalk Shots, or leave it free"),
     "speech": _Socket(_is(Speech), "speech; connect MultiTalk Speech Embedding"),
     "speech_encoder": _Socket(
@@ -112,6 +124,7 @@ SOCKETS: Mapping[str, _Socket] = {
     "preset": _CHOICE,
     "size": _CHOICE,
     "placement": _CHOICE,
+    "source_sound": _CHOICE,
     "loras": _CHOICE,
     "low_noise_loras": _CHOICE,
 }

@@ -9,7 +9,7 @@ The patches are functions and hold nothing; what belongs to one call lies in tra
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.model_base
@@ -83,6 +83,8 @@ class AudioRun:
     strength: float
     front: int = 0  # latent frames of reference pictures before the video: they hear nothing
     marked_blocks: int = 0  # main blocks to be told from others that call the same patches
+    # [n, 1] in the model's dtype: what part of the residual tokens of a latent frame keep.
+    gates: Mapping[torch.device, Tensor] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -260,6 +262,8 @@ def add_audio(args: dict[str, Any]) -> Tensor:
             turn=rotate_by_host,
         )
     run: AudioRun = options[RUN]
+    if (gate := run.gates.get(x.device)) is not None:
+        residual = residual.unflatten(1, (-1, len(gate))).mul_(gate).flatten(1, 2)
     heard = torch.add(heard, residual, alpha=run.strength)
     return torch.cat([x[:, :first], heard], dim=1) if first else heard
 

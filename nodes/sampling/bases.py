@@ -37,6 +37,11 @@ def check_kind(kind: BaseKind, settings: RunSettings, inputs: Mapping[str, Any])
             "FLF2V 14B."
         )
     if kind == "control":
+        if settings.start_strength < 1:
+            raise ValueError(
+                f"start_strength is {settings.start_strength:g}, and the base is VACE, which takes "
+                "a source video as control. Set start_strength to 1."
+            )
         if settings.step_cache is not None:
             raise ValueError(
                 "step_cache is on, and the base is VACE, whose control acts between the blocks "

@@ -97,24 +97,28 @@ def window_denoiser(
     cache: RunCache | None,
     economy: Economy,
     attention: AttentionChoice | None = None,
+    gate: Tensor | None = None,
 ) -> Callable[[WindowRequest], Tensor]:
     """The engine's `denoise`, to raw latents [1, 16, T, h, w]: one host sampling run per window.
 
-    `cells` [S+1, h, w] are speaker masks on the latent grid, None for one speaker.
+    `cells` [S+1, h, w] are speaker masks on the latent grid, None for one speaker; `gate` is that
+    of a `Cast`.
     """
     steps, sigmas = settings.guidance.steps, noise_levels(settings)
     sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
     noisy = draws_noise(sampler)
     negative = cut_text(inputs.negative, inputs.model)
     front = 0 if inputs.control is None else inputs.control.front
+    heard = {"strength": settings.audio_strength, "front": front, "gate": gate}
 
     def denoise(request: WindowRequest) -> Tensor:
-        strength = settings.audio_strength
-        positive = cut_text(inputs.prompt(request.index), inputs.model)
+        if request.start is not None and not settings.start_strength:
+            return request.start  # without noise there is nothing to sample
+        texts = [cut_text(inputs.prompt(request.index), inputs.model), negative]
         guider = talk_guider(
             inputs.model,
-            *window_conditioning((positive, negative), request, inputs, economy),
-            AudioInputs(speech=request.speech, cells=cells, strength=strength, front=front),
+            *window_conditioning(texts, request, inputs, economy),
+            AudioInputs(speech=request.speech, cells=cells, **heard),
             guidance,
             motion=request.motion,
             end=request.end_latents,
@@ -130,7 +134,7 @@ def window_denoiser(
 
         latents = guider.sample(
             request.noise,
-            torch.zeros_like(request.noise),
+            torch.zeros_like(request.noise) if request.start is None else request.start,
             with_noise(sampler, request.step_noise),
             sigmas,
             callback=after_step,
@@ -142,11 +146,15 @@ def window_denoiser(
         if not guider.lean:
             economy.note_once(NOT_LEAN)
         if not is_finite(latents):
-            what = f"step {watch.first_bad() or steps} of {steps} of the network"
-            check_finite(latents, what, advise_network(inputs.model))
+            _refuse_step(latents, watch.first_bad() or steps, steps, inputs.model)
         return latents[:, :, front:]
 
     return denoise
+
+
+def _refuse_step(latents: Tensor, step: int, steps: int, model: Any) -> None:
+    """Say in which step values that are no finite numbers came up, and what helps."""
+    check_finite(latents, f"step {step} of {steps} of the network", advise_network(model))
 
 
 def sampler_name(sampler: comfy.samplers.Sampler) -> str:

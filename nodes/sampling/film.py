@@ -19,6 +19,7 @@ from ...multitalk.settings import RunSettings
 from ...multitalk.shots import check_cuts, time_of
 from ...multitalk.words import count
 from ..checked import once
+from ..directing_widgets import OUTSIDE
 from ..values import naming
 from .contents import value_digest
 
@@ -74,11 +75,13 @@ def later_shots(
                 check_shape(sides, video)
             heard = shots.speech_of(number - 1, speech)
             with naming(f"Shot {number}"):
-                cast = Cast(heard, shot.masks, picture=sides, video=video)
+                cast = Cast(
+                    heard, shot.masks, picture=sides, video=video, outside=OUTSIDE.read(inputs)
+                )
             found.append(ShotInputs(begin=shot.begin, image=shot.picture, cast=cast))
         return tuple(found), (shots, speech)  # kept too: an id tells things apart while they live
 
-    key = ("shots", hidden.unique_id, id(shots), id(speech), video)
+    key = ("shots", hidden.unique_id, id(shots), id(speech), OUTSIDE.read(inputs), video)
     return once(hidden.dynprompt, key, make)[0]
 
 
@@ -113,8 +116,12 @@ def film_scenes(
     *,
     end: Tensor | None,
     before: Tensor | None,
+    begins_from_source: bool = False,
 ) -> list[Scene]:
-    """What every shot of a `video` of this height and width shows and hears."""
+    """What every shot of a `video` of this height and width shows and hears.
+
+    Only the first shot may have a source video, whose noised frames its windows begin from.
+    """
     parts = [(first, image), *((shot.cast, shot.image) for shot in shots)]
     last = len(parts) - 1
     return [
@@ -124,6 +131,7 @@ def film_scenes(
             silence=cast.speech.silence,
             end=None if end is None or number < last else fit_frames(end, *video),
             before=None if before is None or number else fit_frames(before, *video),
+            begins_from_source=begins_from_source and not number,
         )
         for number, (cast, picture) in enumerate(parts)
     ]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...multitalk.cast import Cast
 from ...multitalk.settings import RunSettings, digest_settings
+from ..directing_widgets import OUTSIDE
 from .contents import model_digest, value_digest
 from .film import film_identity
 from .scene import scene_digest
@@ -72,6 +73,11 @@ def run_identity(
     if (scene := inputs.get("scene")) is not None:
         parts["scene"] = _joined(sources.digest(linked.get("scene")), scene_digest(scene))
     parts |= film_identity(inputs)
+    if (still := inputs.get("still")) is not None:
+        parts["still places"] = value_digest(still)
+    for row in (OUTSIDE,):  # absent in runs of before them, which can go on
+        if row.read(inputs) != row.default:
+            parts[row.name] = str(row.read(inputs))
     if (sampler := inputs.get("custom_sampler")) is not None:
         made_by = sources.digest(linked.get("custom_sampler"))
         parts["sampler"] = _joined(made_by, value_digest(getattr(sampler, "extra_options", None)))

@@ -26,6 +26,7 @@ from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
 from ..directing import FIRST_SECONDS
+from ..directing_widgets import OUTSIDE, START_STRENGTH
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import boundary_of, wants_clip
@@ -226,15 +227,18 @@ def cast_of(inputs: dict[str, Any], hidden: Any, video: tuple[int, int]) -> Cast
     """
     speech, masks, image = inputs["speech"], inputs.get("masks"), inputs.get("image")
     picture = None if image is None else (image.shape[1], image.shape[2])
-    shots = inputs.get("shots")
-    key = ("cast", hidden.unique_id, id(speech), id(masks), video, picture, id(shots))
+    still, outside, shots = inputs.get("still"), OUTSIDE.read(inputs), inputs.get("shots")
+    given = id(speech), id(masks), id(still), outside, id(shots)
+    key = ("cast", hidden.unique_id, *given, video, picture)
 
     def make() -> tuple[Cast, object]:
-        given = None if masks is None else to_masks(masks)
+        places, quiet = (None if value is None else to_masks(value) for value in (masks, still))
+        sizes = {"picture": picture, "video": video}
         seen = speech if shots is None else shots.speech_of(0, speech)
-        return Cast(seen, given, picture=picture, video=video), (masks, shots)
+        cast = Cast(seen, places, still=quiet, outside=outside, **sizes)
+        return cast, (masks, still, shots)
 
-    # The masks are kept too: an id tells things apart only while they live.
+    # Masks are kept too: an id tells things apart only while they live.
     return once(hidden.dynprompt, key, make)[0]
 
 
@@ -244,7 +248,7 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     Raises:
         ValueError: If something is out of range, unknown, or contradicts something else.
     """
-    rows = (*SETTINGS, *ADVANCED, SCHEDULE)
+    rows = (*SETTINGS, *ADVANCED, SCHEDULE, START_STRENGTH)
     chosen = {row.becomes or row.name: row.read(inputs) for row in rows}
 
     def part(of: str) -> dict[str, Any]:
@@ -323,6 +327,12 @@ def _describe_clip(model: Any, clip_vision: Any) -> list[str]:
 
 
 def _check_pictures(image: Tensor, settings: RunSettings) -> None:
+    if settings.start_strength < 1 and len(image) == 1:
+        raise ValueError(
+            f"start_strength is {settings.start_strength:g}, and image holds one picture; below 1 "
+            "windows begin from a source video. Connect the frames of a video, for example from "
+            "MultiTalk Dub Source, or set start_strength to 1."
+        )
     if len(image) > 1 and settings.family != "infinitetalk":
         raise ValueError(
             f"image holds {count(len(image), 'picture')}; {FAMILY_NAMES[settings.family]} takes "

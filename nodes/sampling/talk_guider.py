@@ -58,6 +58,7 @@ class AudioInputs:
     cells: Tensor | None  # [S+1, h, w] speaker masks on the latent grid; None for one speaker
     strength: float = 1.0  # factor on the audio residual
     front: int = 0  # latent frames of reference pictures before those that hear
+    gate: Tensor | None = None  # [rows, columns] part of the residual that tokens keep; None: all
 
 
 class TalkGuider(comfy.samplers.CFGGuider):
@@ -136,6 +137,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
             routings={place: routing for place, routing in routings.items() if routing is not None},
             strength=self._audio.strength,
             front=self._audio.front,
+            gates=self._gates(parts, dtype),
             marked_blocks=len(blocks) if base_kind(self.model_patcher) == "control" else 0,
         )
         self._add_tokens(parts[device], device, dtype)
@@ -267,6 +269,13 @@ class TalkGuider(comfy.samplers.CFGGuider):
             key_rotation=rotation(positions, part.config.dim // part.config.num_heads),
             axis=axis,
         )
+
+    def _gates(
+        self, parts: dict[torch.device, AudioPart], dtype: torch.dtype
+    ) -> dict[torch.device, Tensor]:
+        """The gate of tokens on every device; empty without one."""
+        gate = self._audio.gate
+        return {} if gate is None else {p: gate.reshape(-1, 1).to(p, dtype) for p in parts}
 
     def _add_tokens(self, part: AudioPart, device: torch.device, dtype: torch.dtype) -> None:
         """Project speech once per window, and give each pass its tokens."""

@@ -255,6 +255,7 @@ class VideoRun:
                 self.size_px,
                 end=inputs.end_image,
                 before=inputs.before,
+                begins_from_source=self._settings.start_strength < 1,
             ),
             models,
             SeededNoise(self._settings.seed),
@@ -286,6 +287,7 @@ class VideoRun:
                 cache=self._cache,
                 economy=economy,
                 attention=attention,
+                gate=cast.gate,
             )
             for cast in (inputs.cast, *(shot.cast for shot in inputs.shots))
         ]

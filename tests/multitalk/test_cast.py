@@ -89,3 +89,77 @@ def test_what_does_not_fit_makes_no_cast(voices, masks, message):
     given = None if masks is None else columns(*masks)
     with pytest.raises(ValueError, match=message):
         Cast(speech(voices), given, picture=PICTURE, video=(32, 32))
+
+
+def quiet(*ranges):
+    return columns(*ranges)
+
+
+def test_a_still_face_is_a_silent_speaker_and_the_voice_has_the_rest():
+    cast = Cast(speech(1), None, picture=PICTURE, video=VIDEO, still=quiet((96, 128)))
+    assert len(cast.tracks) == 2
+    assert (cast.tracks[1] == 7).all()
+    assert torch.equal(cast.cells, latent_masks(columns((0, 96), (96, 128)), *VIDEO))
+    assert (cast.masks, cast.gate) == (None, None)
+    assert cast.notes == ["still: 25% of the picture hears silence"]
+
+
+def test_all_still_places_are_one_speaker_beside_voices_that_keep_theirs():
+    still = quiet((0, 24), (60, 80))
+    cast = Cast(speech(2), columns((16, 56), (88, 120)), picture=PICTURE, video=VIDEO, still=still)
+    assert len(cast.tracks) == 3
+    expected = columns((16, 56), (88, 120), (0, 16))
+    expected[2, :, 60:80] = 1
+    assert torch.equal(cast.cells, latent_masks(expected, *VIDEO))
+
+
+def test_two_voices_without_masks_have_the_halves_but_for_still_places():
+    cast = Cast(speech(2), None, picture=PICTURE, video=VIDEO, still=quiet((48, 80)))
+    halves = half_masks(*PICTURE)
+    halves[:, :, 48:80] = 0
+    assert torch.equal(cast.cells, latent_masks(torch.cat([halves, quiet((48, 80))]), *VIDEO))
+
+
+@pytest.mark.parametrize("still", [None, (96, 128)])
+def test_the_gate_is_open_on_the_voice_shut_on_the_still_and_fades_between(still):
+    given = {"picture": PICTURE, "video": (256, 512), "outside": "no audio"}
+    masks = columns((32, 64))
+    cast = Cast(speech(1), masks, still=still and quiet(still, (64, 72)), **given)
+    row = cast.gate[3]
+    assert cast.gate.shape == (16, 32)
+    assert torch.equal(cast.gate, row.expand(16, -1))
+    edge = 0.5 if still is None else 0.0
+    assert row[6:18].tolist() == [0.0, 0.5, *8 * [1.0], edge, 0.0]
+    assert not row[17:].any()
+    free = Cast(speech(1), masks, picture=PICTURE, video=(256, 512))
+    assert torch.equal(cast.cells, free.cells) == (still is None)
+
+
+def test_one_voice_without_masks_has_nothing_outside():
+    cast = Cast(speech(1), None, picture=PICTURE, video=VIDEO, outside="no audio")
+    assert (cast.gate, len(cast.tracks)) == (None, 1)
+    assert cast.notes[0].startswith("outside_speakers no audio: one voice without masks has the")
+
+
+@pytest.mark.parametrize(
+    ("voices", "masks", "still", "message"),
+    [
+        (1, None, (0, 0), "still is empty; it must cover those who do not speak"),
+        (1, [(0, 64)], (8, 64), "still lies wholly inside the masks of those who speak"),
+        (1, None, (0, 128), "still leaves speaker 1 no place in the picture"),
+        (2, None, (64, 128), "still leaves speaker 2 no place in the picture"),
+        (1, [(0, 60)], (60, 63), "still vanishes in a video of 32 x 32 pixels"),
+        (6, [(20 * i, 20 * i + 16) for i in range(6)], (120, 128), "speech has 6 voices; those"),
+    ],
+)
+def test_still_places_that_do_not_fit_are_refused(voices, masks, still, message):
+    given = None if masks is None else columns(*masks)
+    with pytest.raises(ValueError, match=message):
+        Cast(speech(voices), given, picture=PICTURE, video=(32, 32), still=quiet(still))
+
+
+def test_still_places_that_are_no_numbers_are_refused():
+    still = quiet((0, 8))
+    still[0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="still: 1 of 8192 values"):
+        Cast(speech(1), None, picture=PICTURE, video=VIDEO, still=still)

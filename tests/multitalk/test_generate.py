@@ -172,6 +172,22 @@ def test_infinitetalk_knows_one_frame_of_the_source_in_every_window():
         assert painter.requests[index].known_latent_frames == 1
 
 
+@pytest.mark.parametrize("begins", [False, True])
+def test_every_window_begins_from_the_source_frames_of_its_own_time(begins):
+    plan = plan_exact(100, SIZES["toy"])
+    painter = Painter(plan)
+    scene = Scene(source=source, tracks=[numbered(100)], silence=SILENCE, begins_from_source=begins)
+    how = {"family": "infinitetalk", "drift": DriftControl(color_strength=0.0)}
+    finished = list(generate(plan, scene, painter.models, SeededNoise(0), **how))
+    assert len(finished) == len(painter.requests) == 4
+    for request in painter.requests:
+        assert (request.start is not None) == begins
+        if begins:
+            times = plan.starts[request.index] + 4.0 * torch.arange(9)
+            assert torch.equal(request.start[0, 0, :, 0, 0], -1 - times)
+            assert request.start.shape == request.noise.shape
+
+
 def test_a_still_picture_is_encoded_once_for_all_windows_of_a_length():
     plan = plan_exact(85, SIZES["toy"], short_last_window=True)
     finished, painter = run(plan, "infinitetalk", picture=lambda _frame: source(0))

@@ -71,6 +71,13 @@ def test_levels_of_a_run_are_given_ones_else_those_of_the_schedule():
         close(noise_levels(run), torch.tensor(given))
 
 
+def test_a_window_that_begins_from_its_source_has_all_steps_below_its_share_of_noise():
+    for more in ({}, {"schedule": "even"}, {"sigmas": (1.0, 0.4, 0.0)}):
+        whole = noise_levels(settings(**more))
+        assert torch.equal(noise_levels(settings(start_strength=1.0, **more)), whole)
+        assert torch.equal(noise_levels(settings(start_strength=0.5, **more)), whole * 0.5)
+
+
 def test_levels_that_were_given_keep_their_bits():
     given = shifted_sigmas(7, 3.3)
     assert torch.equal(torch.tensor(check_sigmas(given, step_cache=False)), given)

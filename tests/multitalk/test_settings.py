@@ -186,7 +186,11 @@ def test_the_seed_is_told_apart_by_itself():
     assert digest_settings(settings(seed=1)) == digest_settings(settings(seed=2))
 
 
-NEWER = {"schedule": "even", "sigmas": (1.0, 0.5, 0.0)}  # than the first record
+NEWER = {
+    "schedule": "even",
+    "sigmas": (1.0, 0.5, 0.0),
+    "start_strength": 0.5,
+}  # than the first record
 ALL = EVERYTHING_ELSE | NEWER
 
 

@@ -115,3 +115,14 @@ def rewrite(path, place, *, anew=False):
         path.write_bytes(data)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def arrives(name, value):
+    """A change: something else comes over a socket or from a widget."""
+
+    def change(desk):
+        yield
+        desk.values["inputs"] = {**desk.values["inputs"], name: value}
+
+    change.__name__ = name
+    return change

@@ -38,7 +38,7 @@ def compiled(model, keys):
     return clone
 
 
-def latents(model, *, speakers, strength=1.0, cache=None):
+def latents(model, *, speakers, strength=1.0, cache=None, gate=None):
     """One step; with two speakers all three passes, of which one hears nothing."""
     import comfy.samplers
 
@@ -59,7 +59,8 @@ def latents(model, *, speakers, strength=1.0, cache=None):
     cells = torch.zeros(3, h, w)
     cells[0, :, : w // 3], cells[1, :, w // 2 :], cells[2, :, w // 3 : w // 2] = 1, 1, 1
     speech = draw(speakers, 4 * T - 3, 5, 3, 16)
-    audio = AudioInputs(speech=speech, cells=cells if speakers > 1 else None, strength=strength)
+    places = cells if speakers > 1 else None
+    audio = AudioInputs(speech=speech, cells=places, strength=strength, gate=gate)
     guidance = plan_guidance(3.0, 2.0) if speakers > 1 else plan_guidance(1.0, 1.0)
     guider = TalkGuider(model, text, text, audio, guidance, cache=cache, single_passes=True)
     euler = comfy.samplers.sampler_object("euler")
@@ -70,12 +71,14 @@ def latents(model, *, speakers, strength=1.0, cache=None):
 
 # Blocks alone, as tracing a whole network takes half a minute; the patches are the same code.
 @pytest.mark.parametrize("speakers", [1, 2])
-def test_a_compiled_model_follows_every_strength_and_pass(talking, speakers):
+def test_a_compiled_model_follows_every_strength_pass_and_gate(talking, speakers):
     model = compiled(talking, BLOCKS)
     quiet = None
-    for strength in (1.0, 0.3):
-        expected = latents(talking, speakers=speakers, strength=strength)
-        out = latents(model, speakers=speakers, strength=strength)
+    gate = torch.zeros(GRID[1] // 2, GRID[2] // 2)
+    gate[:, 0] = 1
+    for strength, shut in ((1.0, None), (0.3, None), (1.0, gate)):
+        expected = latents(talking, speakers=speakers, strength=strength, gate=shut)
+        out = latents(model, speakers=speakers, strength=strength, gate=shut)
         torch.testing.assert_close(out, expected, rtol=0, atol=1e-4)
         assert quiet is None or float((expected - quiet).abs().max()) > 0.01
         quiet = expected

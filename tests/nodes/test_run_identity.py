@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pack.tests.nodes.desk import NODES, Desk, lazy, rewrite
+from pack.tests.nodes.desk import NODES, Desk, arrives, lazy, rewrite
 from pack.tests.nodes.stops import fail_in, prompt_of, report_of, run
 from pack.tools.host.prompts import node
 
@@ -200,11 +200,6 @@ def picture(desk):
     desk.values["image"] = desk.values["image"] + 1e-6
 
 
-def end_picture(desk):
-    yield
-    desk.values["inputs"] = {**desk.values["inputs"], "end_image": torch.zeros(1, 8, 8, 3)}
-
-
 def number_of_threads(desk):
     yield
     desk.patch.setattr(torch, "get_num_threads", lambda: 17)
@@ -256,7 +251,9 @@ CHANGES = (
     fingerprint_of_a_node, fingerprint_far_behind, code_of_a_node, id_of_a_node_that_knows_it,
     text_that_arrives, pooled_text, one_weight, one_weight_of_the_audio_part, lora,
     strength_of_a_lora, schedule_that_a_node_replaced, features_of_the_speech, masks, picture,
-    end_picture, number_of_threads, processor, vae_format, host_option("bf16_vae"),
+    arrives("end_image", torch.zeros(1, 8, 8, 3)), arrives("still", torch.ones(1, 8, 8)),
+    arrives("outside_speakers", "no audio"), number_of_threads, processor, vae_format,
+    host_option("bf16_vae"),
     host_option("use_split_cross_attention"), host_option("deterministic"),
     host_option("fast", {"fp16_accumulation"}), host_option("lowvram"), attention, torch_switch,
     variable,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 Masks = Literal["boxes", "halves", "swapped", "none"]
+Listeners = Literal["track", "mask", "still", "mask and still"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +44,11 @@ class Settings:
     no masks at all. One person never has a mask."""
     swap_sounds: bool = False
     """Give each of two people the other's sound."""
+    listeners: Listeners = "track"
+    """How a silent listener is told: by a track of silence, by a mask of the talker alone, by a box
+    of those who are still, or by both."""
+    outside: str = "as trained"
+    """What sound does outside those who talk: outside_speakers of the sampler."""
     delay: int = 0
     """Frames by which all sounds come late."""
 
@@ -128,10 +134,13 @@ class Lab:
         folder = self.host.base / "input"
         people = len(clip.lines)
         order = range(people)[:: -1 if settings.swap_sounds else 1]
+        told = clip.kind == "listener" and settings.listeners != "track"
+        if told:  # by a place, not by a track
+            order = [i for i in order if clip.lines[i].waveform.any()]
         lines = [delayed(clip.lines[i], settings.delay, clip.num_frames) for i in order]
         prompt = {
             "picture": node("LoadImage", image=write_picture(folder, clip)),
-            "tracks": tracks_node([f"sound_{i}" for i in range(people)], lines),
+            "tracks": tracks_node([f"sound_{i}" for i in range(len(lines))], lines),
             "encoder": node("MultiTalkLoadSpeechEncoder", encoder=TOY["encoder"]),
             "speech": node(
                 "MultiTalkSpeechEmbedding",
@@ -153,7 +162,15 @@ class Lab:
         }
         for i, line in enumerate(lines):
             prompt[f"sound_{i}"] = node("LoadAudio", audio=write_sound(folder, i, line))
-        if people == 2 and settings.masks != "none":
+        prompt["sampler"]["inputs"]["outside_speakers"] = settings.outside
+        if told:
+            places = {"masks": order, "still": [i for i in range(people) if i not in order]}
+            for socket, those in places.items():
+                if socket.rstrip("s") in settings.listeners:
+                    boxes = "\n".join(", ".join(map(str, clip.scene.boxes[i])) for i in those)
+                    prompt[socket] = node("MultiTalkSpeakers", image=["picture", 0], boxes=boxes)
+                    prompt["sampler"]["inputs"][socket] = [socket, 0]
+        elif people == 2 and settings.masks != "none":
             prompt["speakers"] = node(
                 "MultiTalkSpeakers", image=["picture", 0], boxes=boxes_text(clip, settings.masks)
             )

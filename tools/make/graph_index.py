@@ -89,6 +89,12 @@ INDEX = (
         "several pictures, talking lip-sync avatar, resume, no download",
     ),
     Entry(
+        "toy_still",
+        "Demo, one talks, one listens",
+        "still face, lip-sync avatar, no download",
+    ),
+    Entry("toy_dub", "Demo, dub only the mouth", "dubbing, lip-sync avatar, no download"),
+    Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
         "talking head, portrait photo, voice to video, lip-sync",
@@ -114,6 +120,11 @@ INDEX = (
         "talking lip-sync avatars, dialogue, conversation, MultiTalk",
     ),
     Entry(
+        "multitalk_still",
+        "One talks, others stay still",
+        "silent listener, talking lip-sync avatar, MultiTalk",
+    ),
+    Entry(
         "multitalk_dialogue",
         "Dialogue from text",
         "script, conversation, text to speech, tts, Kokoro, talking lip-sync avatars",
@@ -126,6 +137,11 @@ INDEX = (
     Entry(
         "infinitetalk_dub_video",
         "Dub a video, new voice",
+        "dubbing, talking lip-sync avatar, video to video, InfiniteTalk",
+    ),
+    Entry(
+        "infinitetalk_dub_mouth",
+        "Dub a video, only the mouth",
         "dubbing, talking lip-sync avatar, video to video, InfiniteTalk",
     ),
     Entry(

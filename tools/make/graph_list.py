@@ -30,6 +30,7 @@ from .graph_real import (
     one_speaker,
     two_speakers,
 )
+from .graph_scenes import infinitetalk_dub_mouth, multitalk_still, toy_dub, toy_still
 from .graph_toy import (
     toy_dialogue,
     toy_end_image,
@@ -82,6 +83,8 @@ GRAPHS = (
     toy_long_video(),
     toy_end_image(),
     toy_shots(),
+    toy_still(),
+    toy_dub(),
     one_speaker(Plan(name="multitalk_one_speaker", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers_boxes", kit=MULTITALK_FULL, places="typed")),
@@ -90,6 +93,8 @@ GRAPHS = (
     ),
     multitalk_dialogue(),
     multitalk_recording(MULTITALK_FAST),
+    multitalk_still(),
+    infinitetalk_dub_mouth(),
     one_speaker(
         Plan(
             name="multitalk_quality",

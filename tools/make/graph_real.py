@@ -67,7 +67,7 @@ NOTE_GAP_PX = 45
 """Between two notes, for the title of the lower one."""
 
 
-def _note(title: str, text: str, column: tuple[int, int], y: int, height: int = 0) -> Note:
+def one_note(title: str, text: str, column: tuple[int, int], y: int, height: int = 0) -> Note:
     """A note as high as its text, or higher."""
     size = (column[1], max(height, note_height(text, column[1])))
     return Note(at=(column[0], y), size=size, title=title, text=text)
@@ -75,8 +75,8 @@ def _note(title: str, text: str, column: tuple[int, int], y: int, height: int = 
 
 def notes_at_the_end(change: str, files: str) -> tuple[Note, Note]:
     """What to change, and below it the files, in the last column."""
-    upper = _note("What to change", change, E, NOTE_Y, CHANGE_PX)
-    return upper, _note("Files", files, E, NOTE_Y + upper.size[1] + NOTE_GAP_PX)
+    upper = one_note("What to change", change, E, NOTE_Y, CHANGE_PX)
+    return upper, one_note("Files", files, E, NOTE_Y + upper.size[1] + NOTE_GAP_PX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,8 +171,8 @@ def one_speaker(plan: Plan) -> Graph:
             *end,
         ),
         notes=(
-            _note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 240),
-            _note("Files", files_note(plan.kit), across, files_y, 250),
+            one_note("What to change", plan.change, notes_at, 0 if plan.to_file else NOTE_Y, 240),
+            one_note("Files", files_note(plan.kit), across, files_y, 250),
         ),
         groups={
             **_subject_groups(plan),
@@ -250,7 +250,7 @@ def two_speakers(plan: Plan) -> Graph:
             combine(),
         ),
         notes=(
-            _note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, A, 395, 200),
+            one_note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, A, 395, 200),
             *notes_at_the_end(CHANGE_NOTE, files_note(plan.kit)),
         ),
         groups={
@@ -377,8 +377,8 @@ def multitalk_dialogue() -> Graph:
             combine(),
         ),
         notes=(
-            _note("Script", SCRIPT_NOTE, A, 0, 220),
-            _note("Who is who", WHO_NOTE, A, 895, 125),
+            one_note("Script", SCRIPT_NOTE, A, 0, 220),
+            one_note("Who is who", WHO_NOTE, A, 895, 125),
             *notes_at_the_end(DIALOGUE_CHANGE_NOTE, files_note(plan.kit, KOKORO)),
         ),
         groups={

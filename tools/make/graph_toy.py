@@ -46,7 +46,7 @@ ENCODER: Link = ("encoder", "speech encoder")
 SEED: Link = ("sampler", "seed")
 
 
-def _example(scene: str, column: tuple[int, int], y: int = 0, height: int = EXAMPLE_PX) -> Node:
+def example(scene: str, column: tuple[int, int], y: int = 0, height: int = EXAMPLE_PX) -> Node:
     return Node(
         key="example",
         kind="MultiTalkExample",
@@ -61,7 +61,7 @@ def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None =
     return Graph(
         name=name,
         nodes=(
-            _example("one_speaker", A),
+            example("one_speaker", A),
             *toy_loaders((C[0], 190), (C[0], 510), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             *end,
@@ -94,7 +94,7 @@ def toy_end_image() -> Graph:
     return Graph(
         name="toy_end_image",
         nodes=(
-            _example("one_speaker", A),
+            example("one_speaker", A),
             *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             Node(
@@ -128,7 +128,7 @@ def toy_shots() -> Graph:
     return Graph(
         name="toy_shots",
         nodes=(
-            _example("one_speaker", A),
+            example("one_speaker", A),
             *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             Node(
@@ -188,7 +188,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
     return Graph(
         name=name,
         nodes=(
-            _example("two_speakers", A),
+            example("two_speakers", A),
             tracks(690, ("example", "audio 1"), ("example", "audio 2")),
             speakers(
                 (B[0], 125),
@@ -221,7 +221,7 @@ def toy_recording() -> Graph:
     return Graph(
         name="toy_recording",
         nodes=(
-            _example("two_speakers", A, 160, 430),
+            example("two_speakers", A, 160, 430),
             Node(
                 key="recording",
                 kind="MultiTalkTracks",
@@ -269,7 +269,7 @@ def toy_dialogue() -> Graph:
     return Graph(
         name="toy_dialogue",
         nodes=(
-            _example("two_speakers", A, 160, 430),
+            example("two_speakers", A, 160, 430),
             *dialogue(695, 275, None),
             speakers(
                 (C[0], 126), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")

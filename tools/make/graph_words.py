@@ -244,8 +244,8 @@ The mp4 is saved in `output/video`, pieces of a stopped run in `output/multitalk
 """
 
 DUB_CHANGE_NOTE = """\
-1. Choose the **video**. It must have **25 frames per second**, or the movement is too fast or \
-too slow: `ffmpeg -i old.mp4 -r 25 new.mp4`. Cut long ones: all frames are in memory.
+1. Choose the **video**. It must have **25 frames per second**, or the movement is too fast or too \
+slow; `infinitetalk_dub_mouth` takes any rate. Cut long ones: all frames are in memory.
 2. Choose the **new voice**. It gives the length; a shorter video stands still at its end.
 3. **Prompt**: what is seen.
 4. The light changes within the video: *colour_reference* *source frame*.
@@ -307,4 +307,52 @@ DETECTED_CHANGE_NOTE = """\
 2. Voice 1 is the leftmost face. *num_faces* is the number of **voices**. Nobody found: \
 *min_confidence* 0.3.
 3. Another order: remove the link to *detections*, write *boxes* by hand.
+"""
+
+TOY_STILL_NOTE = """\
+One voice, two heads. **Who speaks**: a box around the head that talks. **Who is still**: a box \
+around the one that listens. It hears silence.
+
+*outside_speakers* *no audio*: the voice does nothing outside the box of the speaker, with a soft \
+edge.
+
+**Try**: swap the boxes of both nodes. Or remove the link to *still* and choose *as trained*.
+"""
+
+STILL_CHANGE_NOTE = """\
+1. Choose the **voice**, and a **picture** with several people.
+2. *Who speaks*: one line in *boxes*, around the head that talks: `x, y, width, height` in \
+pixels of the picture.
+3. *Who is still*: a line for everybody who listens. They hear silence.
+4. *outside_speakers* *no audio*: the voice does nothing outside of the first box, which must hold \
+the head wherever it moves. *as trained*: the network decides.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+TOY_DUB_NOTE = """\
+Nothing to download: press **Run**.
+
+One second of 24 frames stands here for your video. **MultiTalk Dub Source** gives 25 per second \
+by time stamps; *loop* begins it again until the voice ends. **MultiTalk Mouth Only** takes \
+the lower half of the head from the new frames, everything else stays the source's own pixels.
+
+**Try**
+- *shorter_source* *hold* or *stop*
+- *start_strength* of the sampler
+- other *boxes*
+
+The mp4 is saved in `output/video`.
+"""
+
+MOUTH_CHANGE_NOTE = """\
+1. Choose the **video**, of any frame rate, and the **new voice**.
+2. *shorter_source*, *longer_source*: when one is over before the other. *source_sound*: the \
+sound of the video under the voice.
+3. *boxes* of MultiTalk Mouth Only: around the lower face, in pixels of the video. A face that \
+moves: *detections* or *frame_masks* of a face detector.
+4. *start_strength* 0.8: begins from the video, so that the head moves alike. Lower follows more.
+5. **Prompt**: what is seen.
+
+Press **Run**. Only InfiniteTalk can dub.
 """

@@ -1,10 +1,14 @@
-"""Inputs of the samplers that direct a video: what is seen when, and how much of it is made."""
+"""Inputs of the samplers that direct a video: what is seen when, who is still, how much is made."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from .sockets import Scene
+from comfy_api.v0_0_2 import io
+
+from ..multitalk.still import OUTSIDE_SPEAKERS
+from .sockets import Scene, ShotList
 from .widgets import Widget
 
 FIRST_SECONDS = Widget(
@@ -15,9 +19,24 @@ FIRST_SECONDS = Widget(
     limits=(0.0, 3600.0, 0.1),
     optional=True,
 )
+_Advanced = partial(Widget, advanced=True)
+OUTSIDE = _Advanced(
+    "outside_speakers",
+    "What the voices do to the picture outside masks. no audio: nothing, with a soft edge, so that "
+    "no other face moves its lips. as trained: the network decides.",
+    default=OUTSIDE_SPEAKERS[0],
+    choices=OUTSIDE_SPEAKERS,
+)
+START_STRENGTH = _Advanced(
+    "start_strength",
+    "With a source video: the share of noise that sampling begins with. 1: pure noise, as trained. "
+    "0.5 to 0.9 keeps more of the source's movement and look; 0 gives the source back.",
+    default=1.0,
+    limits=(0.0, 1.0, 0.05),
+)
 
 
-def scene_inputs() -> list[Any]:
+def _scene_inputs() -> list[Any]:
     """What is seen when."""
     return [
         Scene.Input(
@@ -30,6 +49,49 @@ def scene_inputs() -> list[Any]:
     ]
 
 
-def look_inputs() -> list[Any]:
+def _film_inputs() -> list[Any]:
+    """Cuts, and a video to go on from."""
+    return [
+        ShotList.Input(
+            "shots",
+            optional=True,
+            tooltip="From MultiTalk Shots: cuts to other pictures. image is the first shot. Not "
+            "connected: one picture for the whole video.",
+        ),
+        io.Image.Input(
+            "continue_from",
+            optional=True,
+            tooltip="Frames of a video at 25 per second that this one goes on from: it begins "
+            "after the last of them, and holds the new frames alone. As many are used as windows "
+            "overlap. image still gives look and colours.",
+        ),
+    ]
+
+
+def _still_inputs() -> list[Any]:
+    """Those who do not speak."""
+    return [
+        io.Mask.Input(
+            "still",
+            optional=True,
+            tooltip="People or places that must not move their lips, white on each: from a second "
+            "MultiTalk Speakers, or any masks. They hear silence. Not connected: nobody.",
+        ),
+        OUTSIDE.input(),
+    ]
+
+
+def _start_inputs() -> list[Any]:
+    """How much of a source video is there when sampling begins."""
+    return [START_STRENGTH.input()]
+
+
+def _look_inputs() -> list[Any]:
     """How much of the video is made."""
     return [FIRST_SECONDS.input()]
+
+
+def directing_inputs() -> list[Any]:
+    """All of them, in the order that saved graphs know."""
+    parts = (_scene_inputs, _film_inputs, _still_inputs, _start_inputs, _look_inputs)
+    return [one for part in parts for one in part()]

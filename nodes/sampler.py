@@ -13,9 +13,7 @@ import folder_paths
 from comfy_api.v0_0_2 import InputImpl, io
 
 from ..multitalk.sound.audio import Sound, fit_sound
-from .directing import look_inputs, scene_inputs
-from .directing_widgets import start_inputs, still_inputs
-from .film_inputs import film_inputs
+from .directing import directing_inputs
 from .host import PREFIX, graph_metadata
 from .sounds import from_sound
 from .values import check_prefix
@@ -65,11 +63,7 @@ class MultiTalkSampler(io.ComfyNode):
                 *SAMPLING,
                 *noise_inputs(),
                 *end_inputs(),
-                *scene_inputs(),
-                *film_inputs(),
-                *still_inputs(),
-                *start_inputs(),
-                *look_inputs(),
+                *directing_inputs(),
             ],
             outputs=[
                 (io.Image, "images", "All frames, 25 per second."),
@@ -122,11 +116,7 @@ class MultiTalkSampleToVideo(io.ComfyNode):
                 FILENAME_PREFIX,
                 *noise_inputs(),
                 *end_inputs(),
-                *scene_inputs(),
-                *film_inputs(),
-                *still_inputs(),
-                *start_inputs(),
-                *look_inputs(),
+                *directing_inputs(),
             ],
             outputs=[(io.Video, "video", "The file, for the host's nodes."), _REPORT],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],

@@ -19,7 +19,7 @@ from ...multitalk.settings import RunSettings
 from ...multitalk.shots import check_cuts, time_of
 from ...multitalk.words import count
 from ..checked import once
-from ..directing_widgets import OUTSIDE
+from ..directing import OUTSIDE
 from ..values import naming
 from .contents import value_digest
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...multitalk.cast import Cast
 from ...multitalk.settings import RunSettings, digest_settings
-from ..directing_widgets import OUTSIDE
+from ..directing import OUTSIDE
 from .contents import model_digest, value_digest
 from .film import film_identity
 from .scene import scene_digest

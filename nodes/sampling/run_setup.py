@@ -25,8 +25,7 @@ from ...multitalk.solvers import check_levels, choose_schedule
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
-from ..directing import FIRST_SECONDS
-from ..directing_widgets import OUTSIDE, START_STRENGTH
+from ..directing import FIRST_SECONDS, OUTSIDE, START_STRENGTH
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import boundary_of, wants_clip

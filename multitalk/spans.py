@@ -18,7 +18,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from .config import FRAME_RATE
-from .film import FilmPlan
+from .windows import PlannedWindows
 from .words import count
 
 FORM = "Write for example 0-4: she smiles"
@@ -149,7 +149,7 @@ def _seconds(text: str) -> Fraction | None:
     return total
 
 
-def choose_spans(spans: Sequence[PromptSpan], plan: FilmPlan) -> list[int | None]:
+def choose_spans(spans: Sequence[PromptSpan], plan: PlannedWindows) -> list[int | None]:
     """For every window the span that covers most of its new frames, the earlier one of equals.
 
     None where no span covers any of them.

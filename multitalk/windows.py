@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from einops import repeat
@@ -62,6 +63,24 @@ class WindowPlan:
     def end(self) -> int:
         """Place of the video's last frame in the last window."""
         return self.num_frames - 1 - self.starts[-1]
+
+
+class PlannedWindows(Protocol):
+    """What a plan of one shot and one of a whole film have in common."""
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First frame of each window."""
+        ...
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the video."""
+        ...
+
+    def kept(self, index: int) -> slice:
+        """Which frames of window `index` go into the video."""
+        ...
 
 
 def check_window_size(size: WindowSize) -> None:

@@ -117,15 +117,19 @@ def parse_turns(text: str) -> list[Turn]:
         turns += _read_entry(entry, turns[-1].speaker if turns else "")
     if not turns:
         raise ValueError(f"times is empty. Write who speaks when, for example: {_EXAMPLE}")
-    for name in {turn.speaker for turn in turns}:
-        own = sorted((t for t in turns if t.speaker == name), key=lambda turn: turn.start_s)
-        for one, after in pairwise(own):
-            if one.end_s is None or after.start_s < one.end_s:
-                raise ValueError(
-                    f"times: {name} speaks from {one.written} and from {after.written}, which "
-                    "overlap. Let the second one begin where the first one ends, or join them."
-                )
+    for name in dict.fromkeys(turn.speaker for turn in turns):
+        _check_apart(name, [turn for turn in turns if turn.speaker == name])
     return turns
+
+
+def _check_apart(name: str, turns: Sequence[Turn]) -> None:
+    """Refuse turns of one speaker that overlap."""
+    for one, after in pairwise(sorted(turns, key=lambda turn: turn.start_s)):
+        if one.end_s is None or after.start_s < one.end_s:
+            raise ValueError(
+                f"times has {one.written} and {after.written} for {name}, which overlap. Let the "
+                "second one begin where the first one ends, or join them."
+            )
 
 
 def _read_entry(entry: str, before: str) -> list[Turn]:

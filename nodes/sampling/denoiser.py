@@ -101,8 +101,7 @@ def window_denoiser(
 ) -> Callable[[WindowRequest], Tensor]:
     """The engine's `denoise`, to raw latents [1, 16, T, h, w]: one host sampling run per window.
 
-    `cells` [S+1, h, w] are speaker masks on the latent grid, None for one speaker; `gate` is that
-    of a `Cast`.
+    `cells` [S+1, h, w] are speaker masks, None for one speaker; `gate` is that of a `Cast`.
     """
     steps, sigmas = settings.guidance.steps, noise_levels(settings)
     sampler = inputs.sampler or comfy.samplers.sampler_object(settings.sampler)
@@ -139,9 +138,7 @@ def window_denoiser(
             sigmas,
             callback=after_step,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=own_seed(settings, request.index)
-            if noisy or request.step_noise is not None
-            else settings.seed,
+            seed=_seed_of(settings, request, noisy=noisy),
         )
         if not guider.lean:
             economy.note_once(NOT_LEAN)
@@ -150,6 +147,13 @@ def window_denoiser(
         return latents[:, :, front:]
 
     return denoise
+
+
+def _seed_of(settings: RunSettings, request: WindowRequest, *, noisy: bool) -> int:
+    """The seed of a window's sampling run: its own where the sampler draws noise."""
+    if noisy or request.step_noise is not None:
+        return own_seed(settings, request.index)
+    return settings.seed
 
 
 def _refuse_step(latents: Tensor, step: int, steps: int, model: Any) -> None:

@@ -53,8 +53,8 @@ def test_times_are_read_as_people_write_them(text, expected):
         ("0-3", "times contains '0-3', which is not read"),
         ("Anna 0-3 loud", "times contains 'Anna 0-3 loud', which is not read"),
         ("Anna 3-1", "Anna 3-1 ends before it begins"),
-        ("Anna 0-3, Anna 2-4", "Anna speaks from 0-3 and from 2-4, which overlap"),
-        ("Anna 0-, Anna 2-4", "Anna speaks from 0- and from 2-4, which overlap"),
+        ("Anna 0-3, Anna 2-4", "times has 0-3 and 2-4 for Anna, which overlap"),
+        ("Anna 0-, Anna 2-4", "times has 0- and 2-4 for Anna, which overlap"),
         ("Anna 9-11", "Anna 9-11 lies behind the end of audio, which is 10.00 s long"),
         ("Anna 10-", "Anna 10- lies behind the end of audio"),
         (", ".join(f"S{n} {n}-{n + 1}" for n in range(7)), "times names 7 speakers; up to 6"),
@@ -113,11 +113,11 @@ def test_one_sound_on_both_channels_is_refused(sign):
 
 
 def test_a_voice_on_both_channels_is_said():
-    left, right = torch.randn(2, RATE)
+    left, right = torch.randn(2, 100 * RATE, generator=torch.Generator().manual_seed(0))
     _, (note,) = split_channels(
         Sound(waveform=torch.stack([left + 0.4 * right, right + 0.4 * left]), sample_rate=RATE)
     )
-    assert "have much in common (correlation 0.6" in note
+    assert "have much in common (correlation 0.69)" in note
 
 
 def test_sound_of_nobody_and_of_several_is_said():

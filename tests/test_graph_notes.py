@@ -12,7 +12,7 @@ from .graph_geometry import NAMES, ROOT, read_graph
 REAL = [name for name in NAMES if not name.startswith("toy_")]
 SMALL_FILES = (
     "multitalk_fast", "multitalk_prompt_helper", "multitalk_two_speakers_detector",
-    "infinitetalk_low_memory", "infinitetalk_wan22", "multitalk_recording",
+    "infinitetalk_low_memory", "infinitetalk_wan22", "multitalk_recording", "multitalk_smooth",
 )  # fmt: skip
 SMALL = re.compile(r"fp8|Q4_K|int8")
 SIZE = r"\) [\d.]+ (GB|MB|kB)"

@@ -61,6 +61,10 @@ def editor_form(schemas: Schemas, graph: Graph) -> Json:
     for number, node in enumerate(graph.nodes, start=1):
         if isinstance(node, Use):
             nodes.append(_use_json(schemas, number, node))
+            for slot, entry in enumerate(nodes[-1]["inputs"]):
+                if entry["name"] in node.links:
+                    origin, origin_slot, kind = outputs[node.links[entry["name"]]]
+                    entry["link"] = wires.add((origin, origin_slot, number, slot, kind))
         else:
             nodes.append(node_json(schemas, number, node, outputs, wires))
         nodes[-1]["order"] = number - 1
@@ -71,11 +75,14 @@ def editor_form(schemas: Schemas, graph: Graph) -> Json:
         nodes.append(_note_json(number, note))
     start = inner_start(graph)
     uses = [node for node in graph.nodes if isinstance(node, Use)]
-    subgraphs = [subgraph_json(schemas, use.subgraph, start) for use in uses]
+    subgraphs, last = [], start
+    for use in uses:
+        subgraphs.append(subgraph_json(schemas, use.subgraph, last))
+        last += len(use.subgraph.nodes)
     workflow: Json = {
         "id": graph_id(graph.name),
         "revision": 0,
-        "last_node_id": start + len(uses[0].subgraph.nodes) - 1 if uses else len(nodes),
+        "last_node_id": last - 1 if uses else len(nodes),
         "last_link_id": len(wires.ends),
         "nodes": nodes,
         "links": [[number, *ends] for number, ends in wires.ends.items()],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Value = str | int | float | bool
@@ -95,6 +95,8 @@ class Use:
     """Pixels."""
     room: int = 0
     """Pixels below it that its group keeps free."""
+    links: Mapping[str, Link] = field(default_factory=dict)
+    """What its sockets are linked to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -291,14 +293,16 @@ def api_form(schemas: Schemas, graph: Graph) -> dict[str, Any]:
     flat: dict[str, Node] = {}  # id -> node
     ids: dict[str, str] = {}  # key -> id
     exits: dict[Link, Link] = {}  # output of a subgraph -> output of one of its nodes
+    inner_number = inner_start(graph)
     for number, node in enumerate(graph.nodes, start=1):
         ids[node.key] = str(number)
         if isinstance(node, Node):
             flat[str(number)] = node
             continue
-        for inner_number, inner in enumerate(node.subgraph.nodes, start=inner_start(graph)):
+        for inner in node.subgraph.nodes:
             ids[inner.key] = f"{number}:{inner_number}"
-            flat[ids[inner.key]] = inner
+            flat[ids[inner.key]] = replace(inner, links=_entered(inner.links, node.links))
+            inner_number += 1
         exits |= {(node.key, name): link for name, link in node.subgraph.outputs.items()}
     prompt: dict[str, Any] = {}
     for node_id, node in flat.items():
@@ -311,6 +315,11 @@ def api_form(schemas: Schemas, graph: Graph) -> dict[str, Any]:
         title = node.title or schemas[node.kind]["display_name"]
         prompt[node_id] = {"class_type": node.kind, "inputs": inputs, "_meta": {"title": title}}
     return prompt
+
+
+def _entered(links: Mapping[str, Link], entries: Mapping[str, Link]) -> dict[str, Link]:
+    """Links of a node inside of a subgraph, those through its left border to what is outside."""
+    return {name: entries[link[1]] if link[0] == ENTRY else link for name, link in links.items()}
 
 
 def inner_start(graph: Graph) -> int:

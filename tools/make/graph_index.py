@@ -162,6 +162,11 @@ INDEX = (
     Entry("multitalk_fast", "Fast, 4 steps", "talking lip-sync avatar, lightx2v, MultiTalk"),
     Entry("multitalk_quality", "Best quality, 720p", "talking lip-sync avatar, MultiTalk"),
     Entry(
+        "multitalk_smooth",
+        "Smoother and larger, 50 fps",
+        "frame interpolation, upscale, FILM, RIFE, talking lip-sync avatar, MultiTalk",
+    ),
+    Entry(
         "infinitetalk_low_memory",
         "Low memory, 8 GB card",
         "talking lip-sync avatar, GGUF, InfiniteTalk",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .graph_films import infinitetalk_continue, multitalk_shots
+from .graph_after import multitalk_smooth
 from .graph_from_text import text_to_talking
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
 from .graph_parts import (
@@ -144,4 +145,5 @@ GRAPHS = (
     text_to_talking(MULTITALK_FULL),
     image_to_video(MULTITALK_FULL),
     multitalk_prompt_helper(MULTITALK_FAST),
+    multitalk_smooth(MULTITALK_FAST),
 )

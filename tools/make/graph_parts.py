@@ -152,6 +152,20 @@ FACE_DETECTOR = Model(
     directory="detection",
     gb=0.005,
 )
+FRAME_MODEL = Model(
+    name="film_net_fp16.safetensors",
+    url=f"{HUGGING_FACE}/Comfy-Org/frame_interpolation/resolve/main/frame_interpolation/"
+    "film_net_fp16.safetensors",
+    directory="frame_interpolation",
+    gb=0.069,
+)
+UPSCALE_MODEL = Model(
+    name="RealESRGAN_x4plus.safetensors",
+    url=f"{HUGGING_FACE}/Comfy-Org/Real-ESRGAN_repackaged/resolve/main/"
+    "RealESRGAN_x4plus.safetensors",
+    directory="upscale_models",
+    gb=0.067,
+)
 
 KOKORO = Model(
     name="kokoro-v1_0.pth",

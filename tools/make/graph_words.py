@@ -261,6 +261,17 @@ Voice 1 is the left half of the picture, voice 2 the right half. Or write one li
 Speakers then shows everybody with a number.
 """
 
+SMOOTH_CHANGE_NOTE = """\
+1. Choose **picture** and **voice**. The sound gives the length.
+2. *Smoother and larger* puts a frame between every two and makes each twice as wide and high. \
+*multiplier* 2 belongs to *fps* 50, 4 to 100: sound stays in step.
+3. *scale_by*: 0.5 of the four times that the upscale model makes; 0.25 is the size as it was.
+4. All frames are in memory, **8 times** as much as without: for minutes of video, load the mp4 \
+afterwards and do this piece by piece.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
 RECORDING_CHANGE_NOTE = """\
 1. Choose a **picture** of two people and the **recording** with both voices.
 2. *times*: who speaks when, `name start-end` in seconds. A stereo recording with one person left \

@@ -6,6 +6,7 @@ host's), so it is reached as `pack`: `pack.multitalk.x`, `pack.nodes.x`, `pack.t
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import sys
@@ -89,3 +90,7 @@ def pytest_collection_modifyitems(config, items):
         from pack.tests.sharing import rank
 
         items.sort(key=lambda item: rank(item.nodeid))
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what is here by now stays: eight thousand tests need no second look

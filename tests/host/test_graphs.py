@@ -71,15 +71,7 @@ MORE_NODES = {
 }
 THUMBNAIL_BYTES = 60_000
 FRAME_RATE = 25
-QUICK = (
-    "toy_two_speakers",
-    "toy_two_speakers_boxes",
-    "toy_recording",
-    "toy_long_video",
-    "toy_end_image",
-)  # one step
-FULL_SIZE = ("toy_one_speaker",)  # the toy's VAE is what a run waits for
-SMALL = {"size.width": 48, "size.height": 32}
+SMALL = {"size.width": 48, "size.height": 32}  # the toy's VAE is what a run waits for
 AAC_SAMPLES = 1024
 
 
@@ -277,32 +269,46 @@ def test_toy_dialogue_makes_a_video_whose_tracks_follow_the_script(client, tmp_p
 
 @pytest.mark.parametrize("name", SCENES)
 def test_toy_graph_makes_a_video_as_long_as_its_sound(name, client, tmp_path):
-    import av
     import soundfile
 
     prompt = api(name)
-    changes = {} if name in FULL_SIZE else SMALL
-    if name in QUICK:
-        changes = changes | {"preset.steps": 1}
-    sampler_of(prompt)["inputs"] |= changes
-    size = (144, 96) if name in FULL_SIZE else tuple(SMALL.values())
-    entry = client.run(prompt)
-    (file,) = [f for f in files_of(entry) if f["filename"].endswith(".mp4")]
-    assert (file["subfolder"], file["type"]) == ("video", "output")
+    sampler_of(prompt)["inputs"] |= SMALL | {"preset.steps": 1}
     scene = json.loads((EXAMPLES / "scenes.json").read_text())[SCENES[name]]
     sounds = [soundfile.info(EXAMPLES / voice) for voice in scene["voices"]]
     seconds = sum(Fraction(sound.frames, sound.samplerate) for sound in sounds)
     seconds += Fraction(1, 5) * (len(sounds) - 1)  # the gap
+    size = tuple(SMALL.values())
+    check_video(client, prompt, tmp_path, size=size, seconds=seconds, rate=sounds[0].samplerate)
+
+
+def test_toy_graph_as_shipped_makes_a_video_of_its_size(client, tmp_path):
+    """Only the sound is shorter, one window: all windows are made small in the test above."""
+    import soundfile
+
+    prompt = api("toy_one_speaker")
+    (speech,) = [n for n in prompt.values() if n["class_type"] == "MultiTalkSpeechEmbedding"]
+    trim = {"audio": speech["inputs"]["audio"], "start_index": 0.2, "duration": 0.6}
+    prompt["trim"] = {"class_type": "TrimAudioDuration", "inputs": trim}
+    speech["inputs"]["audio"] = ["trim", 0]
+    rate = soundfile.info(EXAMPLES / "voice_1.flac").samplerate
+    check_video(client, prompt, tmp_path, size=(144, 96), seconds=Fraction(3, 5), rate=rate)
+
+
+def check_video(client, prompt, folder, *, size, seconds, rate):
+    """Run a prompt and look at its mp4."""
+    import av
+
+    entry = client.run(prompt)
+    (file,) = [f for f in files_of(entry) if f["filename"].endswith(".mp4")]
+    assert (file["subfolder"], file["type"]) == ("video", "output")
     frames = -(-seconds * FRAME_RATE // 1)
-    with av.open(str(client.download(file, tmp_path))) as video:
+    with av.open(str(client.download(file, folder))) as video:
         (picture,), (sound,) = video.streams.video, video.streams.audio
         assert (picture.codec_context.name, sound.codec_context.name) == ("h264", "aac")
         assert (picture.width, picture.height) == size
         assert picture.average_rate == FRAME_RATE
         assert picture.frames == frames
-        assert sound.sample_rate == sounds[0].samplerate
+        assert sound.sample_rate == rate
         length = sound.duration * sound.time_base
-        assert abs(length - Fraction(frames, FRAME_RATE)) <= Fraction(
-            AAC_SAMPLES, sound.sample_rate
-        )
+        assert abs(length - Fraction(frames, FRAME_RATE)) <= Fraction(AAC_SAMPLES, rate)
         assert bare(json.loads(video.metadata["prompt"])) == bare(prompt)

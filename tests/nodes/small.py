@@ -24,7 +24,7 @@ def write_small(host):
         "base": ("diffusion_models", build_base(**SIZES)),
         "audio_part": ("model_patches", build_audio(encoder_layers=2, **audio)),
         "vae": ("vae", build_vae(dim=8)),
-        "encoder": ("audio_encoders", build_encoder(layers=2)),
+        "encoder": ("audio_encoders", build_encoder(layers=2, conv_dim=4)),
     }
     for kind, (key, (state, metadata)) in made.items():
         folder = host.base / "small" / key

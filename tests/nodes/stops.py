@@ -47,11 +47,14 @@ def prompt_of(*, to_video=False, real_vae=False, voices=2, seconds=SECONDS, **se
     return prompt
 
 
-def run(host, prompt, *, cache="none"):
+def run(host, prompt, *, anew=False):
+    """Run the sampler and keep its frames; what it needs may be there, if not all is to be new."""
+    if anew:
+        host.kept = None
     host_nodes().CALLS.clear()
     prompt = {**prompt, "keep": node("TestKeepFrames", images=["sampler", 0])}
     prompt.pop("video", None)
-    return host.run(prompt, host.executor(cache))
+    return host.rerun(prompt)
 
 
 def frames_of(host, prompt):
@@ -61,7 +64,7 @@ def frames_of(host, prompt):
 
 
 def report_of(host, prompt, output=2):
-    result = host.run(prompt, host.executor())
+    result = run(host, prompt)
     assert result.ok, result.error
     return result.outputs["sampler"][output][0]
 
@@ -96,7 +99,6 @@ def read_video(path):
 
 def video_of(host, prompt):
     host_nodes().CALLS.clear()
-    executor = host.executor()
-    result = host.run(prompt, executor)
+    result = host.rerun(prompt)
     assert result.ok, result.error
     return Path(result.outputs["sampler"][0][0].get_stream_source()), result

@@ -56,7 +56,7 @@ def flf_base(other_files):
 
 
 @pytest.fixture
-def seen(monkeypatch):
+def seen(host, monkeypatch):
     """What every call of the network got: noisy latent, mask and condition; CLIP tokens."""
     calls = []
 
@@ -65,7 +65,9 @@ def seen(monkeypatch):
         return executor(x, timestep, context, clip_fea, *args, **kwargs)
 
     monkeypatch.setattr(host_nodes(), "count_rows", note)
-    return calls
+    host.kept = None
+    yield calls
+    host.kept = None
 
 
 def watched(prompt, reader="sampler"):
@@ -84,7 +86,7 @@ def shown(frames):
 def test_base_that_was_not_trained_for_it_ends_on_the_image(host, seen, rule):
     settings = {"rule": rule, "preset__audio_guidance": 1.0, **PLAIN}
     free = frames_of(host, talk(**settings))
-    result = run(host, watched(ending(talk(**settings))), cache="classic")
+    result = run(host, watched(ending(talk(**settings))))
     assert result.ok, result.error
     frames, picture = host_nodes().SAVED_FRAMES.pop(), result.outputs["end"][0][0]
     assert frames.shape == free.shape
@@ -105,7 +107,7 @@ def test_base_that_was_not_trained_for_it_ends_on_the_image(host, seen, rule):
 
 @pytest.mark.parametrize("seconds", [0.08, 0.28, 0.36])
 def test_video_shorter_than_a_window_ends_on_it_too(host, seconds):
-    result = run(host, ending(talk(seconds=seconds, **PLAIN)), cache="classic")
+    result = run(host, ending(talk(seconds=seconds, **PLAIN)))
     assert result.ok, result.error
     frames = host_nodes().SAVED_FRAMES.pop()
     assert len(frames) == round(25 * seconds)

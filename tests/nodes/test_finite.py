@@ -52,7 +52,7 @@ def short(**settings):
 
 
 def refusal(host, prompt):
-    result = run(host, prompt)
+    result = run(host, prompt, anew=True)
     assert not result.ok
     assert not list(runs().glob("*/window_*"))
     return result.error["exception_message"]

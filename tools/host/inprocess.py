@@ -63,6 +63,7 @@ class Host:
     recorder: Recorder
     load_modules: set[str]  # what loading the pack imported
     load_sockets: list[Any]  # connections that loading the pack tried
+    kept: Any = None  # the executor of `rerun`
 
     def module(self, name: str) -> Any:
         """A module of the pack as the host loaded it, for example `nodes.guider`."""
@@ -80,6 +81,19 @@ class Host:
 
         kind = {"classic": execution.CacheType.CLASSIC, "none": execution.CacheType.NONE}[cache]
         return execution.PromptExecutor(self.recorder, cache_type=kind, cache_args=CACHE_ARGS)
+
+    def rerun(self, prompt: dict[str, Any], last: str = "sampler") -> Result:
+        """Run a graph whose node `last` and what follows are always new.
+
+        What comes before is from the host's cache where the prompt of the last `rerun` had it too,
+        as for a user who queues a graph again.
+        """
+        self.kept = self.kept or self.executor()
+        outputs = self.kept.caches.outputs
+        result = self.run(prompt, self.kept)
+        for name in followers(prompt, last) if outputs.initialized else ():
+            outputs.cache.pop(outputs.cache_key_set.get_data_key(name), None)
+        return result
 
     def run(
         self, prompt: dict[str, Any], executor: Any = None, extra: dict[str, Any] | None = None
@@ -106,6 +120,19 @@ class Host:
         return Result(
             prompt_id, executor.success, error, executed, outputs, list(self.recorder.events)
         )
+
+
+def followers(prompt: dict[str, Any], first: str) -> set[str]:
+    """A node of a prompt and all that hang on it."""
+    found = {first}
+    while more := {
+        name
+        for name, entry in prompt.items()
+        if name not in found
+        and any(isinstance(value, list) and value[0] in found for value in entry["inputs"].values())
+    }:
+        found |= more
+    return found
 
 
 async def _read_outputs(executor: Any, prompt: Any, outputs: dict[str, list[Any]]) -> None:

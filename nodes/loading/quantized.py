@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import comfy.float
 import comfy.model_patcher
 import comfy.ops
 import comfy.patcher_extension
+import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.quant_ops import QuantizedLayout, QuantizedTensor, register_layout_class
@@ -213,6 +214,39 @@ class QuantizedOps(comfy.ops.manual_cast):
             return self
 
 
+class StoredPatcher(ModelPatcher):
+    """The host's plain patcher, which computes no patched numbers that nobody would keep.
+
+    For each weight with a LoRA it makes numbers, adds the LoRA and hands them to `set_weight`. That
+    keeps stored values as they are (see `keep_stored`), so all of it was for nothing: 640 matrices
+    of a GGUF base, longer than a step takes on a processor.
+    """
+
+    def patch_weight_to_device(
+        self, key: str, device_to: Any = None, inplace_update: bool = False, **more: Any
+    ) -> Any:
+        """As the host's; a stored weight with a LoRA only goes to its device."""
+        weight = comfy.utils.get_attr(self.model, key)
+        if more.get("return_weight") or key not in self.patches or not _is_stored(weight):
+            return super().patch_weight_to_device(key, device_to, inplace_update, **more)
+        if key not in self.backup:
+            self.backup[key] = _Backup(weight.to(device=self.offload_device), inplace_update)
+        if device_to is not None:
+            comfy.utils.set_attr_param(self.model, key, weight.to(device=device_to))
+        return None
+
+
+class _Backup(NamedTuple):
+    """What the host puts back when it unloads."""
+
+    weight: Any
+    inplace_update: bool
+
+
+def _is_stored(weight: Any) -> bool:
+    return isinstance(weight, QuantizedTensor) and isinstance(weight._params, _Params)
+
+
 def patch(
     module: torch.nn.Module, device: torch.device, offload: torch.device, *, disable_dynamic: bool
 ) -> ModelPatcher:
@@ -222,6 +256,8 @@ def patch(
     patcher by `disable_dynamic`.
     """
     kind = ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    if kind is ModelPatcher:
+        kind = StoredPatcher
     patcher: ModelPatcher = kind(module, load_device=device, offload_device=offload)
     on_load = comfy.patcher_extension.CallbacksMP.ON_LOAD
     patcher.add_callback_with_key(on_load, "multitalk", keep_stored)

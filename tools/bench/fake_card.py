@@ -129,6 +129,8 @@ class Counts:
     peak: int = 0  # bytes beyond those that were there at the beginning
     at_peak: list[tuple[int, str]] = field(default_factory=list)  # bytes, who made them
     copied: list[str] = field(default_factory=list)  # between host and card: what, and where
+    # What reads and writes, and where -> bytes and launches.
+    movers: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, other):
         """Add what was counted within, but for its peak."""
@@ -178,6 +180,10 @@ class Counter(TorchDispatchMode):
 
     def _note_kernel(self, name, args, ins, outs):
         moved = [tensor for tensor in ins if tensor.device == CARD] + outs
+        if self._roots:
+            key = name, self._where()
+            size, times = self.counts.movers.get(key, (0, 0))
+            self.counts.movers[key] = size + sum(map(_extent, moved)), times + 1
         self.counts.launches += 1
         self.counts.flops += count_flops(name, args, outs[0])
         self.counts.bytes += sum(map(_extent, moved))

@@ -1,12 +1,13 @@
 """One step at the size of the released models, counted on a card that is not there.
 
     python tools/bench/real_size.py [--height 640] [--width 640] [--speakers 1] [--blocks 40]
-        [--text 5] [--audio 4] [--together] [--peak] [--json] [--colors] [--vae]
+        [--text 5] [--audio 4] [--together] [--peak] [--movers] [--json] [--colors] [--vae]
 
 The host's own network and sampler with the pack's audio part and guider, at width 5120, 81 frames,
 in bfloat16; see fake_card.py. Each guidance pass runs by itself, or with `--together` in one batch
 with those of its kind, as on a card with room; `--speakers 1 2` counts both. Four blocks are enough
-for the peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory.
+for the peak and for bytes per block; all 40 take a minute or two. `--peak` tells who holds memory,
+`--movers` who reads and writes it, and how often, in a pass.
 `--colors` counts the color match of a window too, of frames on the host, and with
 `--blocks 0` nothing else; `--vae` the VAE instead: it decodes a window, and encodes one, nine
 and 25 frames and all of them.
@@ -142,6 +143,7 @@ def main():
     parser.add_argument("--text", type=float, default=5.0)
     parser.add_argument("--audio", type=float, default=4.0)
     parser.add_argument("--peak", action="store_true")
+    parser.add_argument("--movers", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--colors", action="store_true")
     parser.add_argument("--vae", action="store_true")
@@ -154,7 +156,7 @@ def main():
         roots = start()
         for speakers in options.speakers:
             options.speakers = speakers
-            step, passes = count_step(options, roots if options.peak else ())
+            step, passes = count_step(options, roots if options.peak or options.movers else ())
             show(options, step, *passes)
     if options.colors:
         show(options, count_match(options))
@@ -168,10 +170,26 @@ def show(options, *found):
             print(json.dumps(numbers))
         else:
             tell("all" if counts is found[0] else "pass", counts)
-        if options.peak:
-            held = counts.at_peak[: 0 if counts is found[0] else 12]
-            lines = [f"    {size / 1e6:9.1f} MB {place}" for size, place in held]
-            print("\n".join([*lines, *(f"    copied {what}" for what in counts.copied)]))
+        more = [*details(options, counts, whole=counts is found[0])]
+        if more:
+            print("\n".join(more))
+
+
+def details(options, counts, *, whole):
+    """Lines that were asked for: who moves most, who held memory at the peak, what was copied."""
+    if options.movers and not whole:
+        yield from movers(counts)
+    if options.peak:
+        for size, place in counts.at_peak[: 0 if whole else 12]:
+            yield f"    {size / 1e6:9.1f} MB {place}"
+        yield from (f"    copied {what}" for what in counts.copied)
+
+
+def movers(counts):
+    """Who reads and writes most, line by line."""
+    most = sorted(counts.movers.items(), key=lambda item: item[1], reverse=True)
+    for (name, place), (size, times) in most:
+        yield f"    {size / 1e9:9.3f} GB {times:5} x {name} {place}"
 
 
 def tell(what, counts):

@@ -100,15 +100,26 @@ def stage_names(prompt: Mapping[str, Any]) -> dict[str, str]:
     return {key: node["_meta"]["title"] for key, node in prompt.items()}
 
 
-def follow(watch: Watch, names: Mapping[str, str]) -> Callable[[Event], None]:
+def follow(
+    watch: Watch, names: Mapping[str, str], say: Callable[[str], None] = lambda _line: None
+) -> Callable[[Event], None]:
     """What takes a host's events: each node is a stage; what follows a first step is its end."""
+
+    last = ""
+
+    def enter(name: str) -> None:
+        nonlocal last
+        watch.enter(name)
+        if name and name != last:
+            say(f"{time.strftime('%H:%M:%S')} {name}")
+        last = name
 
     def see(event: Event) -> None:
         name = names.get(str(event.data.get("node")), "")
         if event.kind == "executing":
-            watch.enter(name)
+            enter(name)
         elif event.kind == "progress" and event.data["value"] >= 1 and name:
-            watch.enter(f"{name}, after its step")
+            enter(f"{name}, after its step")
 
     return see
 
@@ -125,6 +136,9 @@ def rehearse(host: Any, graph: str, limit_gb: float, *, all_passes: bool) -> dic
     def end() -> None:
         os.kill(pid, signal.SIGKILL)
 
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
     watch = Watch(read=lambda: read_memory(pid), give_up=end, limit_bytes=limit_gb * GB)
     failure, files = "", []
     with watch:
@@ -132,7 +146,7 @@ def rehearse(host: Any, graph: str, limit_gb: float, *, all_passes: bool) -> dic
             client: HostClient
             with HostClient(host.address) as client:
                 entry = client.run(
-                    prompt, follow(watch, stage_names(prompt)), timeout=TIMEOUT_SECONDS
+                    prompt, follow(watch, stage_names(prompt), say), timeout=TIMEOUT_SECONDS
                 )
             files = [file["filename"] for file in files_of(entry)]
         except (HostError, TimeoutError, OSError) as error:
@@ -186,6 +200,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--folder", type=Path, help="keep files and the host's log there")
     parser.add_argument("--json", action="store_true", help="a line per graph")
     options = parser.parse_args(arguments)
+    if unknown := set(options.graphs) - set(GRAPHS):
+        parser.error(f"{', '.join(sorted(unknown))}: graphs are {', '.join(GRAPHS)}")
     if not Path("/proc/self/status").exists():
         print("rehearse reads memory from /proc, which only Linux has.", file=sys.stderr)
         return 1

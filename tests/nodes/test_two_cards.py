@@ -66,9 +66,12 @@ def model(base):
 
 
 def split(model):
-    """As the host's node MultiGPU CFG Split."""
+    """As the host's node MultiGPU CFG Split, which trips over loaded models that are gone."""
+    import comfy.model_management
     import comfy.multigpu
 
+    loaded = comfy.model_management.current_loaded_models
+    loaded[:] = [entry for entry in loaded if entry.model is not None]
     return comfy.multigpu.create_multigpu_deepclones(model, 2, reuse_loaded=True)
 
 

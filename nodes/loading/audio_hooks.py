@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import comfy.model_base
 import comfy.patcher_extension
@@ -40,7 +40,9 @@ from ...multitalk.model.audio_attention import (
 from ...multitalk.words import count
 from .folded_audio import can_fold, folded_audio
 
+T = TypeVar("T")
 KEY = "multitalk"  # attachment, additional model and wrapper
+CLONE_KEY = "multigpu"  # the host's additional models: copies of a MODEL on other cards
 TOKENS = "multitalk_tokens"  # keyword argument of the forward
 RUN = "multitalk_run"  # transformer_options: what holds for a window
 CALL = "multitalk_call"  # transformer_options: what holds for one forward
@@ -153,6 +155,14 @@ def rotate_by_host(x: Tensor, table: Tensor) -> Tensor:
     return apply_rope1(x.flatten(0, 1)[None], matrices.flatten(0, 1)[None]).view(x.shape)
 
 
+def of_device(places: Mapping[torch.device, T], device: torch.device) -> T:
+    """What belongs to the device of a tensor; where there is one alone, its number may be left out.
+
+    Of Apple's there is one, which the host knows without a number and tensors with one.
+    """
+    return next(iter(places.values())) if len(places) == 1 else places[device]
+
+
 def route_audio(
     executor: Any,
     x: Tensor,
@@ -182,9 +192,9 @@ def route_audio(
     if tokens is not None and run is not None:
         routed = tokens.shape[1] > 1
         options[CALL] = AudioCall(
-            part=run.parts[x.device],
+            part=of_device(run.parts, x.device),
             tokens=join_speakers(tokens),
-            routing=run.routings.get(x.device) if routed else None,
+            routing=of_device(run.routings, x.device) if routed and run.routings else None,
             in_block=run.marked_blocks == 0,
             front=run.front,
         )
@@ -320,7 +330,23 @@ def attach_audio(model: ModelPatcher, part: ModelPatcher, attached: AttachedAudi
     clone.set_model_patch(place_tokens, "attn1_patch")
     clone.set_model_patch(add_audio, "attn2_patch")
     clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, KEY, route_audio)
+    on_match = comfy.patcher_extension.CallbacksMP.ON_MATCH_MULTIGPU_CLONES
+    clone.add_callback_with_key(on_match, KEY, _match_part)
+    clone.match_multigpu_clones()  # reads the part for other cards now, not in every run
     return clone
+
+
+def _match_part(model: ModelPatcher, copy: ModelPatcher) -> None:
+    """Bring the audio part of a clone on another card up to date with that of its MODEL.
+
+    The host does so with the network: LoRAs may come after the clones.
+    """
+    part = model.get_additional_models_with_key(KEY)[0]
+    other = copy.get_additional_models_with_key(KEY)[0]
+    new = part.clone(model_override=other.get_clone_model_override())
+    new.load_device = other.load_device
+    new.is_multigpu_base_clone = other.is_multigpu_base_clone
+    copy.set_additional_models(KEY, [new])
 
 
 def attached_audio(model: ModelPatcher) -> AttachedAudio:

@@ -6,13 +6,17 @@ two experts only one is at work at a time. Source: decisions.md 39.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import comfy.model_management
+import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP
 
 from ...multitalk.config import BASE_IN_CHANNELS, EXPERT_BOUNDARIES
-from .audio_hooks import KEY, attach_audio, attached_audio, base_kind
+from .audio_hooks import CLONE_KEY, KEY, attach_audio, attached_audio, base_kind
 
 LOW_NOISE = "multitalk_low_noise"  # attachment
 _ALIKE = {
@@ -27,6 +31,9 @@ class LowNoise:
 
     model: ModelPatcher  # the low-noise expert, with the audio part
     joined: ModelPatcher  # the high-noise expert as it was when both were joined
+    # The low-noise expert on other cards, by the host's copy of the high-noise network there; it
+    # lives as long as that copy does.
+    copies: WeakKeyDictionary[Any, ModelPatcher] = field(default_factory=WeakKeyDictionary)
 
 
 def low_noise_of(model: ModelPatcher) -> LowNoise | None:
@@ -65,7 +72,52 @@ def join_experts(model: ModelPatcher, low_noise: ModelPatcher) -> ModelPatcher:
         )
     clone: ModelPatcher = model.clone()
     clone.attachments[LOW_NOISE] = LowNoise(model=low_noise, joined=model)
+    clone.add_callback_with_key(CallbacksMP.ON_MATCH_MULTIGPU_CLONES, LOW_NOISE, _copy_low_noise)
+    clone.match_multigpu_clones()  # of a MODEL that is on several cards already
     return clone
+
+
+def _copy_low_noise(model: ModelPatcher, copy: ModelPatcher) -> None:
+    """Let the low-noise expert be on the card of a copy, too; both use the audio part there.
+
+    The host copies a MODEL and what is loaded with it, and this expert is loaded alone.
+    """
+    held = low_noise_of(model)
+    if held is None or held.model.get_additional_models_with_key(CLONE_KEY):
+        return
+    if copy.model in held.copies:
+        return
+    low = _loaded_copy(held.model, copy.load_device)
+    if low is None:
+        part = copy.get_additional_models_with_key(KEY)[0]
+        known = {part.clone_base_uuid: part}
+        low = held.model.deepclone_multigpu(new_load_device=copy.load_device, models_cache=known)
+        low.is_multigpu_base_clone = True
+    held.copies[copy.model] = low
+
+
+def _loaded_copy(model: ModelPatcher, device: torch.device) -> ModelPatcher | None:
+    """A copy on a card that is loaded still; the host's node looks for its own in this way."""
+    for found in comfy.model_management.loaded_models():
+        if (
+            found is not None
+            and found.is_multigpu_base_clone
+            and found.load_device == device
+            and found.clone_base_uuid == model.clone_base_uuid
+        ):
+            return found.clone()
+    return None
+
+
+def low_noise_on_cards(model: ModelPatcher, held: LowNoise) -> ModelPatcher:
+    """A clone of the low-noise expert that runs its passes on the cards of its MODEL."""
+    low: ModelPatcher = held.model.clone()
+    if not low.get_additional_models_with_key(CLONE_KEY):
+        copies = model.get_additional_models_with_key(CLONE_KEY)
+        found = [held.copies[copy.model] for copy in copies if copy.model in held.copies]
+        if found:
+            low.set_additional_models(CLONE_KEY, found)
+    return low
 
 
 def _check_alike(high: Any, low: Any) -> None:

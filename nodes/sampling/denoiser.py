@@ -36,7 +36,7 @@ from .talk_guider import AudioInputs, with_values
 CLIP_PX = 224
 NOT_LEAN = (
     "The blocks of the network ran as the host has them, which needs about a third more memory: "
-    "another node changes or compiles them, or several cards share the work."
+    "another node changes or compiles them."
 )
 
 

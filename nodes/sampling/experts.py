@@ -24,7 +24,7 @@ from ...multitalk.schedule import noise_levels
 from ...multitalk.settings import RunSettings
 from ...multitalk.solvers import FEWEST_STEPS
 from ...multitalk.words import count
-from ..loading.experts import LowNoise, expert_boundary, low_noise_of
+from ..loading.experts import LowNoise, expert_boundary, low_noise_of, low_noise_on_cards
 from .guidance_hooks import ALWAYS, CALC, COMBINE, POST, PRE, PREDICT
 from .talk_guider import TalkGuider
 
@@ -126,7 +126,7 @@ def _with_guidance(model: ModelPatcher, held: LowNoise) -> ModelPatcher:
 
     Guidance belongs to the run, not to a network, so it holds for both.
     """
-    low: ModelPatcher = held.model.clone()
+    low = low_noise_on_cards(model, held)
     now, then = model.model_options, held.joined.model_options
     for key in (CALC, PRE, COMBINE, POST, ALWAYS):
         if not isinstance(now.get(key), list):

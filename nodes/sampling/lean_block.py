@@ -20,7 +20,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers.torch_compile import TORCH_COMPILE_KWARGS
 from torch import Tensor, nn
 
-from ..loading.audio_hooks import IMAGE_TOKENS, KEY, TOKENS, place_tokens
+from ..loading.audio_hooks import IMAGE_TOKENS, KEY, TOKENS, of_device, place_tokens
 
 FEED_FORWARD_PARTS = 2  # hidden values are 2.7 times as wide as tokens, and lie there twice
 ONE_BEGINNING = "multitalk_one_beginning"  # transformer_options: passes differ after block 0 begins
@@ -32,21 +32,24 @@ _CROSS_ATTENTIONS = (wan.WanI2VCrossAttention, wan.WanT2VCrossAttention)
 _PARTS = {"norm1", "self_attn", "norm3", "cross_attn", "norm2", "ffn"}
 
 
-def install_lean_blocks(model_options: dict[str, Any], blocks: Sequence[nn.Module]) -> bool:
+def install_lean_blocks(
+    model_options: dict[str, Any], networks: Mapping[torch.device, Sequence[nn.Module]]
+) -> bool:
     """Replace the blocks of a run by lean ones; whether that was possible.
 
     It is not where another node replaces, changes or compiles a block: then all stay the host's.
 
     Args:
         model_options: Options of this run, changed in place.
-        blocks: Of the loaded network.
+        networks: Blocks of the loaded network, on each device that runs passes.
     """
-    if changed_blocks(model_options, blocks):
+    if any(changed_blocks(model_options, blocks) for blocks in networks.values()):
         return False
     replace = model_options["transformer_options"].setdefault("patches_replace", {})
     replace = replace.setdefault("dit", {})
-    for index, block in enumerate(blocks):
-        replace["double_block", index] = _lean(block, first=index == 0)
+    for index, blocks in enumerate(zip(*networks.values(), strict=True)):
+        places = dict(zip(networks, blocks, strict=True))
+        replace["double_block", index] = _lean(places, first=index == 0)
     return True
 
 
@@ -101,11 +104,12 @@ def _is_watched(part: nn.Module) -> bool:
     return bool("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks)
 
 
-def _lean(block: Any, *, first: bool) -> Any:
-    """One replacement, as the host calls it."""
+def _lean(places: Mapping[torch.device, Any], *, first: bool) -> Any:
+    """One replacement, as the host calls it; the block is that of the device of the tokens."""
 
     def run(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
         x, vec, options = args["img"], args["vec"], args["transformer_options"]
+        block = of_device(places, x.device)
         usual = vec.ndim == 4 and vec.shape[1] == 1 and vec.dtype == x.dtype
         if not usual or IMAGE_TOKENS not in options or torch.is_grad_enabled():
             return extra["original_block"](args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from ...multitalk.settings import RunSettings
 from ..loading.audio_hooks import KEY
 from .guidance_hooks import passes_of
 from .lean_block import changed_blocks
+from .several_cards import num_cards
 
 if TYPE_CHECKING:
     from .denoiser import RunInputs
@@ -37,15 +39,15 @@ def run_size(
     weights = sum(part.model_size() for part in parts)
     casts = inputs.cast, *(shot.cast for shot in inputs.shots)
     network, speakers = model.model.diffusion_model, max(len(cast.tracks) for cast in casts)
-    several = bool(model.get_additional_models_with_key("multigpu"))
+    passes = math.ceil(_largest_group(guidance, model, speakers) / num_cards(model))
     return RunSize(
         height=settings.height,
         width=settings.width,
         window=plan.size.window,
         num_frames=plan.num_frames,
         speakers=speakers,
-        passes=_together(model, settings, plan, weights, _largest_group(guidance, model, speakers)),
-        lean=not several and not changed_blocks(model.model_options, network.blocks),
+        passes=_together(model, settings, plan, weights, passes),
+        lean=not changed_blocks(model.model_options, network.blocks),
         dim=network.dim,
         itemsize=model.model.get_dtype_inference().itemsize,
         # A VAE of another node need not have all that the host's has; this is only a plan.

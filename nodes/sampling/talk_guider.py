@@ -27,6 +27,7 @@ from ...multitalk.model.audio_attention import AudioPart, rotation, speaker_axis
 from ...multitalk.speakers import token_masks
 from ...multitalk.stepcache import StepCache
 from ..loading.audio_hooks import (
+    CLONE_KEY,
     KEY,
     RUN,
     TOKENS,
@@ -48,6 +49,7 @@ from .guidance_hooks import (
     possible_passes,
 )
 from .lean_block import ONE_BEGINNING, begin_as_one, install_lean_blocks
+from .several_cards import CLONES, pass_groups, share_conditions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +132,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
         """Begin a window when all models are loaded, sample it, and put clean motion in place."""
         self._guidance, self._settled = self.new_guidance(), False
         dtype = self.inner_model.get_dtype_inference()
-        parts, blocks = self._parts(), self.inner_model.diffusion_model.blocks
+        parts = self._parts()
         routings = {place: self._routing(part, place, dtype) for place, part in parts.items()}
         self.model_options["transformer_options"][RUN] = AudioRun(
             parts=parts,
@@ -138,12 +140,12 @@ class TalkGuider(comfy.samplers.CFGGuider):
             strength=self._audio.strength,
             front=self._audio.front,
             gates=self._gates(parts, dtype),
-            marked_blocks=len(blocks) if base_kind(self.model_patcher) == "control" else 0,
+            marked_blocks=self._marked_blocks(),
         )
         self._add_tokens(parts[device], device, dtype)
         one = begin_as_one(self.model_options, self.conds)
         self.model_options["transformer_options"][ONE_BEGINNING] = one
-        self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
+        self.lean = install_lean_blocks(self.model_options, self._blocks())
         self._choose_attention(noise, torch.empty(0, device=device, dtype=dtype))
         self._install_cache(args[1])
         raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)
@@ -198,7 +200,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
     ) -> Tensor:
         """Guided prediction of the clean latent, [B, 16, T, h, w] float32."""
         options = model_options if model_options is not None else {}
-        self._settle_conds(x.device)
+        self._settle_conds(x.device, several=CLONES in options)
         sigma = timestep.view(-1, *[1] * (x.ndim - 1))
         x = self._with_motion(x, sigma)
         if self._end is not None:
@@ -234,8 +236,7 @@ class TalkGuider(comfy.samplers.CFGGuider):
             pair = zip(OWN_PASSES, step.predict(), strict=True)
             out = {name: clean for name, clean in pair if name in step.conds}
             wanted = [name for name in wanted if name not in out]
-        groups: list[list[Pass]] = [[name] for name in wanted] if self._single_passes else [wanted]
-        for group in filter(None, groups):
+        for group in pass_groups(wanted, options, singly=self._single_passes):
             out |= self._predict(step, group, options)
         return out
 
@@ -251,11 +252,26 @@ class TalkGuider(comfy.samplers.CFGGuider):
 
     def _parts(self) -> dict[torch.device, AudioPart]:
         """The audio part on every device that the host will use."""
-        others = self.model_patcher.get_additional_models_with_key("multigpu")
         return {
             patcher.load_device: patcher.get_additional_models_with_key(KEY)[0].model
-            for patcher in (self.model_patcher, *others)
+            for patcher in self._patchers()
         }
+
+    def _patchers(self) -> list[comfy.model_patcher.ModelPatcher]:
+        """The MODEL, and the host's clones of it on other cards."""
+        return [
+            self.model_patcher,
+            *self.model_patcher.get_additional_models_with_key(CLONE_KEY),
+        ]
+
+    def _blocks(self) -> dict[torch.device, Any]:
+        """The blocks of the network on every device that the host will use."""
+        return {p.load_device: p.model.diffusion_model.blocks for p in self._patchers()}
+
+    def _marked_blocks(self) -> int:
+        """Main blocks that are to be told from the control blocks of VACE."""
+        control = base_kind(self.model_patcher) == "control"
+        return len(self.inner_model.diffusion_model.blocks) if control else 0
 
     def _routing(self, part: AudioPart, device: torch.device, dtype: torch.dtype) -> Routing | None:
         num_speakers = len(self._audio.speech)
@@ -291,8 +307,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
                 {**cond, "model_conds": {**cond["model_conds"], **tokens}} for cond in conds
             ]
 
-    def _settle_conds(self, device: torch.device) -> None:
-        """Bring constants to the device and dtype of the network once, not in every call."""
+    def _settle_conds(self, device: torch.device, *, several: bool) -> None:
+        """Bring constants to devices and dtype of the network once, not in every call."""
         if self._settled:
             return
         self._settled = True
@@ -304,6 +320,8 @@ class TalkGuider(comfy.samplers.CFGGuider):
                     if type(value) is comfy.conds.CONDRegular and name != "c_concat":
                         settled = comfy.conds.CONDRegular(value.cond.to(device, dtype))
                         cond["model_conds"][name] = settled
+                if several:
+                    share_conditions(cond)
 
     def _with_motion(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Put motion latents over the beginning of the latent, at the current noise level."""

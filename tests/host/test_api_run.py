@@ -346,7 +346,7 @@ def test_prompt_is_written_or_printed_and_nothing_runs(capsys, tmp_path):
     ("arguments", "sentence"),
     [
         (["run"], "GRAPH is missing"),
-        (["walk"], "'walk' is no command; take run or job"),
+        (["walk"], "'walk' is no command; take run, job or jobs"),
         (
             ["run", "toy_one_speaker", "--seed", "-1"],
             "--seed is -1; it takes a whole number from 0 up, for example 7.",

@@ -56,7 +56,7 @@ def velocity(talking, *, speakers, lean, batch=1, picture=True, one=None):
         ),
     }
     if lean:
-        assert install_lean_blocks({"transformer_options": options}, network.blocks)
+        assert install_lean_blocks({"transformer_options": options}, {device: network.blocks})
     random = torch.Generator().manual_seed(speakers)
 
     def draw(*shape):
@@ -190,7 +190,7 @@ def test_blocks_that_another_node_has_to_do_with_stay_the_hosts(talking):
 
     def installed(**options):
         given = {"transformer_options": options}
-        done = install_lean_blocks(given, blocks)
+        done = install_lean_blocks(given, {torch.device("cpu"): blocks})
         assert done == (("double_block", 0) in options.get("patches_replace", {}).get("dit", {}))
         return done
 

@@ -1,4 +1,4 @@
-"""The commands `run` and `job`: see `main`, and `README.md` in this folder."""
+"""The commands `run`, `job` and `jobs`: see `main`, and `README.md` in this folder."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ from .failures import (
     UsageError,
     write_failure,
 )
+from .job_list import read_jobs
 from .jobs.flags import add_job_flags
 from .jobs.job import make_job
 from .report import JsonReport, Report
-from .run import LOCAL, Place, Starter, Task, parse_address, run_task
+from .run import LOCAL, Place, Starter, Task, check_folder, parse_address, run_task
 from .settings import apply_settings
+from .spread import Spread
+from .spread_report import HostLines, HostReport, JsonHostReport
+from .texts import shown
 
+MOST_FAILED, FIRST_STOP = 100, 100  # of `jobs`: codes above tell what stopped all of them
 WRONG = "(this option)"  # stands for the option's name, which the parser puts before
 _RAW_VALUE = re.compile(r"invalid (\w+) value: ['\"](.*)['\"]")  # the parser's own words
 _TAKES = {"int": "a whole number", "float": "a number", "yes_or_no": "true or false"}
@@ -53,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         said = {
             "the following arguments are required": f"{rest} is missing",
             "unrecognized arguments": f"{rest} is not known",
-            "command": f"{given} is no command; take run or job",
+            "command": f"{given} is no command; take run, job or jobs",
         }.get(option, f"{option} needs a value" if rest.startswith("expected") else message)
         raise UsageError(f"{self.prog}: {said}.", hint=f"See {self.prog} --help.")
 
@@ -68,6 +73,8 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
     with terminated_like_ctrl_c():
         try:
             options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
+            if options.command == "jobs":
+                return run_jobs(options)
             do(options.make(options), options, starter, report)
             return 0
         except HostError as error:
@@ -78,7 +85,39 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
             print_nowhere()
             failure, report = printing_failed(error), Report()
         report.failure(failure)
-        return failure.code
+        return failure.code + (FIRST_STOP if arguments[:1] == ["jobs"] else 0)
+
+
+def run_jobs(options: argparse.Namespace) -> int:
+    """Run many jobs on many hosts; returns how many failed, at most MOST_FAILED."""
+    hosts = list(dict.fromkeys(parse_address(host) for host in options.hosts.split(",")))
+    jobs = read_jobs(options.jobs, make_task)
+    check_folder(options.output)
+    lines = None if options.json else HostLines(hosts)
+
+    def reporter(host: str, job: str) -> Report:
+        return JsonHostReport(host, job) if lines is None else HostReport(lines, host, job)
+
+    spread = Spread(
+        jobs, Place(address="", output=options.output, timeout=options.timeout), reporter
+    )
+    spread.run(hosts)
+    failed, skipped = len(spread.failed), spread.skipped
+    made = len(jobs) - failed - skipped
+    if lines is None:
+        facts = {"made": made, "there": skipped, "failed": sorted(spread.failed)}
+        print(json.dumps({"event": "jobs", **facts}), flush=True)
+    else:
+        names = f": {', '.join(sorted(spread.failed))}" if failed else ""
+        text = f"{made} made, {skipped} were there already, {failed} failed{names}."
+        print(shown(text), file=sys.stderr, flush=True)
+    return min(failed, MOST_FAILED)
+
+
+def make_task(arguments: Sequence[str]) -> Task:
+    """Make the task of the arguments of `run` or `job`; UsageError if they are wrong."""
+    options = parse(arguments)
+    return options.make(options)
 
 
 def printing_failed(error: OSError) -> StorageError:
@@ -166,7 +205,21 @@ def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespa
     add_common(one)
     add_job_flags(one)
     one.set_defaults(make=make_job)
+    add_jobs(commands)
     return parser.parse_args(list(arguments))
+
+
+def add_jobs(commands: argparse._SubParsersAction) -> None:
+    """Add the command `jobs`."""
+    codes = f"Exit code: how many jobs failed, at most {MOST_FAILED}; more than that if all ended."
+    one = commands.add_parser("jobs", help="run many jobs on one host or several", epilog=codes)
+    add = one.add_argument
+    add("jobs", metavar="JOBS", type=Path, help="folder of jobs, or a JSON list of them")
+    add("--hosts", default=LOCAL, metavar="HOST:PORT,...", help=f"ComfyUIs; default: {LOCAL}")
+    words = "folder for the videos; default: this one. What is done there is not made again"
+    add("--output", type=Path, default=Path.cwd(), help=words)
+    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help="for each job")
+    add("--json", action="store_true", help="one JSON object per line")
 
 
 def whole(text: str) -> int:

@@ -57,6 +57,7 @@ class Place:
     address: str  # empty: a host on this machine's usual port, or one that is started
     output: Path  # folder for the files
     timeout: float  # seconds that all of it may take
+    deadline: Deadline | None = None  # who sets it may move it; None: one of `timeout`
 
 
 def parse_address(text: str) -> str:
@@ -144,7 +145,7 @@ def run_task(task: Task, place: Place, starter: Starter | None, report: Report) 
 def run_in_time(task: Task, place: Place, starter: Starter | None, report: Report) -> list[Path]:
     """Run a prompt and give the paths of what it made; TimeoutError if it takes too long."""
     with reach(place.address, starter, task.host_arguments, report) as address:
-        deadline = Deadline(place.timeout)  # not for the start of a host
+        deadline = place.deadline or Deadline(place.timeout)  # not for the start of a host
         with HostClient(address, deadline) as client:
             for name, path in task.uploads.items():
                 folder, _, last = name.rpartition("/")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .graph_films import infinitetalk_continue, multitalk_shots
 from .graph_after import multitalk_smooth
+from .graph_films import infinitetalk_continue, multitalk_shots
 from .graph_from_text import text_to_talking
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
 from .graph_parts import (

@@ -46,7 +46,7 @@ def install_lean_blocks(model_options: dict[str, Any], blocks: Sequence[nn.Modul
     replace = model_options["transformer_options"].setdefault("patches_replace", {})
     replace = replace.setdefault("dit", {})
     for index, block in enumerate(blocks):
-        replace["double_block", index] = _lean(block, first=index == 0)
+        replace["double_block", index] = lean_block(block, first=index == 0)
     return True
 
 
@@ -101,8 +101,8 @@ def _is_watched(part: nn.Module) -> bool:
     return bool("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks)
 
 
-def _lean(block: Any, *, first: bool) -> Any:
-    """One replacement, as the host calls it."""
+def lean_block(block: Any, *, first: bool) -> Any:
+    """One replacement, as the host calls it; `first`: what it is given is not its own."""
 
     def run(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
         x, vec, options = args["img"], args["vec"], args["transformer_options"]

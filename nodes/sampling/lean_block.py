@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..loading.audio_hooks import IMAGE_TOKENS, KEY, TOKENS, place_tokens
 
 FEED_FORWARD_PARTS = 2  # hidden values are 2.7 times as wide as tokens, and lie there twice
+PARALLEL = "multitalk_parallel"  # attachment and wrappers of a MODEL that is split over cards
 ONE_BEGINNING = "multitalk_one_beginning"  # transformer_options: passes differ after block 0 begins
 # What tells passes apart later than that, and what gives them other latents or weights.
 _LATER = {"c_crossattn", "clip_fea", "c_concat", TOKENS}
@@ -59,7 +60,7 @@ def begin_as_one(
     """
     wrappers = model_options["transformer_options"].get("wrappers", {})
     wrapped = [name for kind in _WRAP for name, found in wrappers.get(kind, {}).items() if found]
-    if "model_function_wrapper" in model_options or not {*wrapped} <= {KEY}:
+    if "model_function_wrapper" in model_options or not {*wrapped} <= {KEY, PARALLEL}:
         return False
     if any(len(rows) != 1 for rows in conds.values()):
         return False

@@ -79,9 +79,7 @@ class Cards:
             self.workers = Workers(host_facts(), started)
             self.started["start"] = self.workers.start_s
         begun = time.monotonic()
-        told = self.workers.ask(
-            {"do": "load", **self.recipe}, timeout_s=LOAD_S, ranks=self.count
-        )
+        told = self.workers.ask({"do": "load", **self.recipe}, timeout_s=LOAD_S, ranks=self.count)
         self.started["load"] = time.monotonic() - begun
         for number, answer in enumerate(told, start=2):
             if answer["facts"] != self.facts:
@@ -276,5 +274,3 @@ def _other_model(number: int, ours: dict[str, Any], theirs: dict[str, Any]) -> s
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-
-

@@ -8,12 +8,14 @@ does this process.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import queue
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any
 
 
 class Nobody:
@@ -39,8 +41,8 @@ class Nobody:
         """No prompt comes here."""
 
 
-def become_host(facts: dict[str, Any]) -> None:
-    """Import the host as the first process has it."""
+def become_host(facts: dict[str, Any]) -> Any:
+    """Import the host as the first process has it, and the pack; the room that serves."""
     sys.path[0] = facts["host"]
     os.chdir(facts["host"])
     sys.argv = [os.path.join(facts["host"], "main.py")]  # noqa: PTH118: no import before it is due
@@ -61,47 +63,41 @@ def become_host(facts: dict[str, Any]) -> None:
     import server
 
     server.PromptServer.instance = Nobody()
-
-
-def load_pack(path: str) -> Any:
-    """The pack as the host loads it; what serves requests is in it."""
     import nodes
 
-    loaded = asyncio.run(nodes.load_custom_node(path, module_parent="custom_nodes"))
-    assert loaded, path
-    name = path.replace(".", "_x_")
-    import importlib
-
-    return importlib.import_module(f"{name}.nodes.parallel.serve")
+    pack = facts["pack"]
+    loaded = asyncio.run(nodes.load_custom_node(pack, module_parent="custom_nodes"))
+    assert loaded, pack
+    return importlib.import_module(f"{pack.replace('.', '_x_')}.nodes.parallel.serve")
 
 
-def listen(requests: queue.Queue[dict[str, Any]]) -> None:
+def listen(lines: IO[str], requests: queue.Queue[dict[str, Any]]) -> None:
     """Requests line by line; the end of them is the end of this process, whatever it does."""
-    for line in sys.stdin:
+    for line in lines:
         requests.put(json.loads(line))
     os._exit(0)
 
 
-def main() -> None:
-    """Become the host, then serve."""
+def main(begin: Callable[[dict[str, Any]], Any]) -> None:
+    """Read what the host is, `begin` with it and get the room that serves, then serve."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what others print is no answer
-    facts = json.loads(sys.stdin.readline())
+    lines = os.fdopen(0, encoding="utf-8", closefd=False)
+    facts = json.loads(lines.readline())
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=listen, args=(requests,), daemon=True).start()
+    threading.Thread(target=listen, args=(lines, requests), daemon=True).start()
 
     def answer(told: dict[str, Any]) -> None:
         answers.write(json.dumps(told) + "\n")
         answers.flush()
 
     try:
-        become_host(facts)
-        serve = load_pack(facts["pack"])
+        room = begin(facts)
     except Exception as error:  # noqa: BLE001: whatever it is, the first process says it
         answer({"failed": f"{type(error).__name__}: {error}"})
         os._exit(1)
-    serve.serve(requests, answer)
+    room.serve(requests, answer)
 
 
 if __name__ == "__main__":
-    main()
+    main(become_host)

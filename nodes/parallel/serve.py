@@ -125,6 +125,15 @@ class Server:
         self._answer({"done": "rest"})
 
 
+_DOES: dict[str, Callable[[Server, Request], None]] = {
+    "join": Server.join,
+    "load": Server.load,
+    "prepare": Server.prepare,
+    "blocks": Server.blocks,
+    "rest": Server.rest,
+}
+
+
 def serve(requests: queue.Queue[Request], answer: Answer) -> None:
     """Answer requests until there are no more; an error ends the process, after it is told."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
@@ -134,7 +143,7 @@ def serve(requests: queue.Queue[Request], answer: Answer) -> None:
         while True:
             request = requests.get()
             try:
-                getattr(served, request["do"])(request)
+                _DOES[request["do"]](served, request)
             except BaseException as error:  # noqa: BLE001: whatever it is, the first process says it
                 oom = comfy.model_management.is_oom(error)
                 answer({"failed": str(error) or type(error).__name__, "oom": oom})

@@ -32,23 +32,28 @@ AGAIN = "The windows that are finished are kept: queue the graph again to go on.
 Message = dict[str, Any]
 
 
+def start_process(environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Python on child.py, with pipes."""
+    return subprocess.Popen(
+        [sys.executable or "python", str(CHILD)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(environment),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # Windows only
+    )
+
+
 class Worker:
     """One process: what it is told, and what it says."""
 
     def __init__(self, number: int, facts: Message, environment: Mapping[str, str]) -> None:
         """`number` counts cards as people do: the host's own is 1."""
         self.number = number
-        self.process = subprocess.Popen(
-            [sys.executable or "python", str(CHILD)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(environment),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # Windows only
-        )
+        self.process = start_process(environment)
         self.printed: deque[str] = deque(maxlen=LAST_LINES)
         self.answers: queue.Queue[Message | None] = queue.Queue()
         process = self.process

@@ -110,7 +110,7 @@ def routing_of(part, speakers, grid):
     return Routing(token_masks=masks, key_rotation=rotation(keys, width), axis=axis)
 
 
-def velocity(model, *, speakers, grid, ranks=None, batch=1):
+def velocity(model, *, speakers, grid, ranks=None, batch=1, picture=True):
     """One forward of the host's network with sound, of random inputs."""
     from pack.nodes.loading import audio_hooks
 
@@ -124,14 +124,15 @@ def velocity(model, *, speakers, grid, ranks=None, batch=1):
             strength=0.8,
         ),
     }
-    if ranks is not None:
-        options["patches_replace"] = {"dit": ranks.blocks(model)}
+    replaced = model.model_options["transformer_options"].get("patches_replace", {})
+    replaced = dict(replaced) if ranks is None else {"dit": ranks.blocks(model)}
+    options["patches_replace"] = replaced
     random = torch.Generator().manual_seed(speakers)
 
     def draw(*shape):
         return torch.randn(batch, *shape, generator=random)
 
-    x, text, clip = draw(36, *grid), draw(16, 64), draw(5, 32)
+    x, text, clip = draw(36, *grid), draw(16, 64), draw(5, 32) if picture else None
     tokens = draw(speakers, grid[0], 4, 32)
     timestep = torch.full((batch,), 500.0)
     with torch.inference_mode():

@@ -1,0 +1,115 @@
+"""MultiTalk Parallel: processes that hold the same model give what one gives, and leave nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pack.tests.nodes.fork_cards import Template
+from pack.tests.nodes.layout_lora import widgets, write_loras
+from pack.tests.nodes.ranks import velocity
+from pack.tools.host.prompts import node
+
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc are Linux's"),
+]
+GRIDS = {1: (3, 6, 6), 2: (3, 2, 10)}  # latent grids by speakers: 27 and 15 tokens
+SIZES = {"dim": 64, "layers": 2, "heads": 4}
+
+
+def room(host, name):
+    return importlib.import_module(f"{host.pack_name}.nodes.parallel.{name}")
+
+
+@pytest.fixture(scope="module")
+def files(host):
+    """A float32 model with four heads, the same as GGUF, an audio part and a LoRA."""
+    import folder_paths
+    from layout_writers import write_ggml
+    from toy import build_audio, build_base
+
+    folder = host.base / "cards"
+    folder.mkdir()
+    base, metadata = build_base(ffn=128, dtype=torch.float32, **SIZES)
+    audio, settings = build_audio(
+        encoder_layers=2, tokens=4, width=32, dtype=torch.float32, **SIZES
+    )
+    save_file(base, folder / "cards_base.safetensors", metadata)
+    save_file(audio, folder / "cards_audio.safetensors", settings)
+    written = write_ggml(folder, base, metadata, kind="Q8_0")
+    (folder / written.file).rename(folder / "cards_base.gguf")
+    write_loras(folder / "loras", {**base, **audio})
+    for key in ("diffusion_models", "model_patches"):
+        folder_paths.add_model_folder_path(key, str(folder))
+    folder_paths.add_model_folder_path("loras", str(folder / "loras"))
+    folder_paths.filename_list_cache.clear()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def started(host, files):
+    """Processes are forks of one that has imported the host."""
+    template = Template(room(host, "recipe").host_facts())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room(host, "workers"), "start_process", template.start)
+        yield
+    template.close()
+
+
+def load(host, cards, base="cards_base.safetensors", *, lora=False):
+    """A MODEL from the loader, on so many cards."""
+    import comfy.model_management
+
+    files = {"base": base, "audio_part": "cards_audio.safetensors"}
+    prompt = {
+        "loader": node("MultiTalkLoadModel", **files, **(widgets() if lora else {})),
+        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards),
+        "end": node("TestShowSpeech", speech=["cards", 0]),
+    }
+    result = host.run(prompt)
+    assert result.ok, result.error
+    model = result.outputs["cards"][0][0]
+    comfy.model_management.load_models_gpu([model, *model.get_nested_additional_models()])
+    return model
+
+
+def split_velocity(model, **how):
+    """A forward on all cards of a MODEL, as between two calls of a sampler."""
+    cards = model.attachments["multitalk_parallel"]
+    cards.begin([1, 16, *how["grid"]])
+    try:
+        return velocity(model, picture=False, **how)
+    finally:
+        cards.rest()
+
+
+def runs_still(processes):
+    return [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+
+
+def ended(processes, seconds=10.0):
+    """Whether all processes are gone in time."""
+    end = time.monotonic() + seconds
+    while runs_still(processes) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not runs_still(processes)
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("cards", [2, 4])
+@pytest.mark.parametrize(
+    ("base", "lora"), [("cards_base.safetensors", True), ("cards_base.gguf", True)]
+)
+def test_processes_give_what_one_gives(host, cards, base, lora):
+    one, several = (load(host, count, base, lora=lora) for count in (1, cards))
+    for speakers, grid in GRIDS.items():
+        expected = velocity(one, picture=False, speakers=speakers, grid=grid)
+        out = split_velocity(several, speakers=speakers, grid=grid)
+        assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())

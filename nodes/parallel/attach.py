@@ -46,10 +46,9 @@ class Cards:
     recipe: Recipe
     facts: dict[str, Any]
     changes: tuple[Any, ...]  # what the MODEL's weights were when the node made it
-    patience_s: float = PATIENCE_S
+    patience_s: float  # that a rank may take within a forward
     workers: Workers | None = None
     exchange: Exchange | None = None
-    own_workers: bool = True
     started: dict[str, float] = field(default_factory=dict)  # seconds, by what was done
 
     def begin(self, shape: list[int]) -> None:
@@ -249,7 +248,13 @@ def _replaced(patcher: ModelPatcher) -> int:
 
 def cards_for(model: ModelPatcher, count: int, recipe: Recipe) -> Cards:
     """The cards of a MODEL that `check_model` accepts."""
-    return Cards(count=count, recipe=recipe, facts=facts_of(model), changes=changes_of(model))
+    return Cards(
+        count=count,
+        recipe=recipe,
+        facts=facts_of(model),
+        changes=changes_of(model),
+        patience_s=PATIENCE_S,
+    )
 
 
 def _check_changes(model: ModelPatcher, cards: Cards) -> None:

@@ -45,7 +45,7 @@ def become_host(facts: dict[str, Any]) -> Any:
     """Import the host as the first process has it, and the pack; the room that serves."""
     sys.path[0] = facts["host"]
     os.chdir(facts["host"])
-    sys.argv = [os.path.join(facts["host"], "main.py")]  # noqa: PTH118: no import before it is due
+    sys.argv = [f"{facts['host']}/main.py"]
     import comfy.cli_args
 
     for name, value in facts["arguments"].items():
@@ -93,7 +93,7 @@ def main(begin: Callable[[dict[str, Any]], Any]) -> None:
 
     try:
         room = begin(facts)
-    except Exception as error:  # noqa: BLE001: whatever it is, the first process says it
+    except Exception as error:  # noqa: BLE001 - whatever it is, the first process says it
         answer({"failed": f"{type(error).__name__}: {error}"})
         os._exit(1)
     room.serve(requests, answer)

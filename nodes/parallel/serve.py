@@ -38,7 +38,7 @@ class Take:
     taken: ModelPatcher
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802: the host's name
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
         """What the host asks of every node."""
         return {"required": {"model": ("MODEL",)}}
 
@@ -144,7 +144,7 @@ def serve(requests: queue.Queue[Request], answer: Answer) -> None:
             request = requests.get()
             try:
                 _DOES[request["do"]](served, request)
-            except BaseException as error:  # noqa: BLE001: whatever it is, the first process says it
+            except BaseException as error:  # noqa: BLE001 - the first process says it
                 oom = comfy.model_management.is_oom(error)
                 answer({"failed": str(error) or type(error).__name__, "oom": oom})
                 os._exit(1)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +19,7 @@ from safetensors.torch import save_file
 from pack.tests.nodes.fork_cards import Template
 from pack.tests.nodes.layout_lora import widgets, write_loras
 from pack.tests.nodes.ranks import velocity
+from pack.tests.nodes.stops import frames_of, prompt_of, run, windows_begun
 from pack.tools.host.prompts import node
 
 pytestmark = [
@@ -21,6 +27,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc are Linux's"),
 ]
 GRIDS = {1: (3, 6, 6), 2: (3, 2, 10)}  # latent grids by speakers: 27 and 15 tokens
+WINDOWS = 4
 SIZES = {"dim": 64, "layers": 2, "heads": 4}
 
 
@@ -113,3 +120,87 @@ def test_processes_give_what_one_gives(host, cards, base, lora):
         expected = velocity(one, picture=False, speakers=speakers, grid=grid)
         out = split_velocity(several, speakers=speakers, grid=grid)
         assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+
+
+@pytest.fixture
+def watched(host, started, monkeypatch):
+    """All processes of a test, and what happens before forwards by their number."""
+    attach, before = room(host, "attach"), {}
+    seen = SimpleNamespace(processes=[], before=before, forwards=0)
+    lead, make = attach.lead_call, attach.Workers
+
+    def call(*args):
+        seen.forwards += 1
+        before.get(seen.forwards, lambda: None)()
+        return lead(*args)
+
+    def workers(*args):
+        made = make(*args)
+        seen.processes += made.processes
+        return made
+
+    monkeypatch.setattr(attach, "lead_call", call)
+    monkeypatch.setattr(attach, "Workers", workers)
+    yield seen
+    assert ended(seen.processes), "orphans"
+
+
+def on_cards(**settings):
+    """A small graph of four windows whose MODEL runs on two cards."""
+    prompt = prompt_of(seconds=0.8, **settings)
+    prompt["cards"] = node("MultiTalkParallel", model=["model", 0], cards=2)
+    prompt["trouble"]["inputs"]["model"] = ["cards", 0]
+    return prompt
+
+
+@pytest.fixture(scope="module")
+def unbroken(host):
+    """Frames of that graph on one card."""
+    prompt = on_cards()
+    prompt["cards"]["inputs"]["cards"] = 1
+    return frames_of(host, prompt)
+
+
+def test_a_video_of_two_speakers_is_the_same_on_two_cards(host, watched, unbroken):
+    assert float((frames_of(host, on_cards()) - unbroken).abs().max()) <= 1e-6
+    assert watched.forwards
+
+
+@pytest.mark.parametrize(
+    ("sign", "words"),
+    [
+        (signal.SIGKILL, "The process of card 2 ended with code 0 and gave no reason."),
+        (signal.SIGSTOP, "The cards did not answer each other for 1 seconds"),
+    ],
+)
+def test_a_run_goes_on_after_a_process_died_or_hung(
+    host, watched, monkeypatch, unbroken, sign, words
+):
+    monkeypatch.setattr(room(host, "attach"), "PATIENCE_S", 1.0)
+    watched.before[5] = lambda: os.kill(watched.processes[0], sign)
+    result = run(host, on_cards(keep_progress=True))
+    assert result.error["exception_message"].startswith(words)
+    assert ended(watched.processes)
+    frames = frames_of(host, on_cards(keep_progress=True))
+    assert float((frames - unbroken).abs().max()) <= 1e-6
+    assert windows_begun() < WINDOWS
+
+
+def test_no_process_outlives_the_host_even_where_that_is_killed(started, host):
+    """What holds the pipes here is a process that is killed without a chance to say so."""
+    workers = room(host, "workers")
+    process = workers.start_process({})
+    holder = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import time; time.sleep(60)"],
+        pass_fds=[process.stdin.fileno()],
+    )
+    process.stdin.write(json.dumps(room(host, "recipe").host_facts()) + "\n")
+    process.stdin.flush()
+    process.stdin.close()
+    assert json.loads(process.stdout.readline()) == {"done": "start"}
+    assert process.poll() is None
+    holder.kill()
+    holder.wait()
+    assert ended([process.pid])
+    process.stdout.close()
+    process.stderr.close()

@@ -17,7 +17,7 @@ from ...multitalk.settings import RunSettings
 from ...multitalk.windows import WindowPlan
 from ..loading.audio_hooks import KEY
 from .guidance_hooks import passes_of
-from .lean_block import changed_blocks
+from .lean_block import PARALLEL, changed_blocks
 
 if TYPE_CHECKING:
     from .denoiser import RunInputs
@@ -44,7 +44,8 @@ def run_size(
         num_frames=plan.num_frames,
         speakers=speakers,
         passes=_together(model, settings, plan, weights, _largest_group(guidance, model, speakers)),
-        lean=not several and not changed_blocks(model.model_options, network.blocks),
+        lean=PARALLEL in model.attachments
+        or not (several or changed_blocks(model.model_options, network.blocks)),
         dim=network.dim,
         itemsize=model.model.get_dtype_inference().itemsize,
         # A VAE of another node need not have all that the host's has; this is only a plan.

@@ -47,7 +47,7 @@ from .guidance_hooks import (
     passes_of,
     possible_passes,
 )
-from .lean_block import ONE_BEGINNING, begin_as_one, install_lean_blocks
+from .lean_block import ONE_BEGINNING, PARALLEL, begin_as_one, install_lean_blocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +141,9 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._add_tokens(parts[device], device, dtype)
         one = begin_as_one(self.model_options, self.conds)
         self.model_options["transformer_options"][ONE_BEGINNING] = one
-        self.lean = len(parts) == 1 and install_lean_blocks(self.model_options, blocks)
+        # On several cards the blocks are lean ones already.
+        split = PARALLEL in self.model_patcher.attachments
+        self.lean = split or (len(parts) == 1 and install_lean_blocks(self.model_options, blocks))
         self._choose_attention(noise, torch.empty(0, device=device, dtype=dtype))
         self._install_cache(args[1])
         raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)

@@ -89,6 +89,13 @@ class Ranks:
         count = len(network.blocks)
         return {("double_block", i): pass_on if i else run for i in range(count)}
 
+    def split(self, model):
+        """A clone of a MODEL whose blocks run on all ranks."""
+        clone = model.clone()
+        for (name, index), run in self.blocks(clone).items():
+            clone.set_model_patch_replace(run, "dit", name, index)
+        return clone
+
     def close(self):
         for waiting in self._headers:
             waiting.put(None)

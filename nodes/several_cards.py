@@ -54,8 +54,9 @@ class MultiTalkParallel(io.ComfyNode):
         count = CARDS.read({"cards": cards})
         if count == 1:
             return io.NodeOutput(model)
-        from .parallel.attach import cards_for, check_model, split_model
+        from .parallel.attach import cards_for, split_model
         from .parallel.cards import find_cards
+        from .parallel.checks import check_model
         from .parallel.recipe import recipe_of
 
         check_model(model, count)

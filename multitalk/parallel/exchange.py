@@ -8,7 +8,7 @@ over all tokens. Everything else is each rank's own.
 It works on a process group that is handed in, not on torch's global one, so two of them and those
 of other packs do not meet. Gloo has no exchange for tensors on a card: they go through memory.
 
-Source: Jacobs et al. 2023, "DeepSpeed-Ulysses"; parallel.md, sections 2 and 5.
+Source: Jacobs et al. 2023, "DeepSpeed-Ulysses"; performance.md section 6.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Exchange:
 
         The heads have to divide by the ranks.
         """
-        assert heads % self.ranks == 0, f"{heads} heads on {self.ranks} ranks"
+        assert heads % self.ranks == 0, (heads, self.ranks)
         q, k, v = (self._to_heads(x, sizes) for x in (q, k, v))
         out = attention(q, k, v, heads // self.ranks)
         del q, k, v

@@ -1,12 +1,14 @@
 """Who has which tokens: even stretches of any number of tokens, and the frames they touch.
 
 Stretches differ by at most one token, so nothing is padded and nothing has to be masked: what the
-reference leaves wrong for counts that do not divide (parallel.md, section 2) is right here.
+reference leaves wrong for counts that do not divide is right here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from ..words import count
 
 
 def stretch_sizes(tokens: int, ranks: int) -> tuple[int, ...]:
@@ -17,8 +19,8 @@ def stretch_sizes(tokens: int, ranks: int) -> tuple[int, ...]:
     """
     if tokens < ranks:
         raise ValueError(
-            f"The latent has {tokens} tokens for {ranks} cards; each card needs one at least. "
-            "Make the video larger or longer, or use fewer cards."
+            f"The picture is too small for {count(ranks, 'card')}. Make it larger, or use fewer "
+            "cards."
         )
     each, more = divmod(tokens, ranks)
     return tuple(each + (rank < more) for rank in range(ranks))

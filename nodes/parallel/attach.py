@@ -14,18 +14,16 @@ from typing import Any
 
 import comfy.model_management
 import comfy.patcher_extension
-import torch
-from comfy.ldm.wan import model as wan
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...multitalk.parallel.exchange import Exchange, Traffic
 from ...multitalk.parallel.groups import Backend, join_group
-from ..loading.audio_hooks import IMAGE_TOKENS, KEY, add_audio, place_tokens
-from ..loading.experts import low_noise_of
-from ..sampling.lean_block import PARALLEL, changed_blocks
+from ..loading.audio_hooks import IMAGE_TOKENS
+from ..sampling.lean_block import PARALLEL
 from .calls import lead_call
 from .cards import find_cards
+from .checks import changes_of, check_changes
 from .facts import facts_of
 from .recipe import Recipe, host_facts
 from .workers import LOAD_S, Workers, environments
@@ -34,8 +32,6 @@ logger = logging.getLogger("multitalk.nodes")
 
 PATIENCE_S = 600.0  # seconds that a rank may take within a forward
 JOIN_S = 120.0
-_OWN_PATCHES = (place_tokens, add_audio)
-_INSIDE = ("attn1_patch", "attn2_patch", "double_block")  # patches that see tokens of the blocks
 
 
 @dataclass
@@ -113,7 +109,8 @@ class Cards:
                 timeout_s=min(JOIN_S, self.patience_s),
             )
         except RuntimeError as error:
-            raise self.workers.explain(error, JOIN_S) from error
+            words = self.workers.explain(error, JOIN_S)
+            raise RuntimeError(words) from error
         self.workers.ask(None, timeout_s=JOIN_S, ranks=self.count)
         self.exchange = Exchange(group)
 
@@ -126,8 +123,8 @@ class Cards:
         workers, exchange = self.workers, self.exchange
         if workers is None or exchange is None:
             raise RuntimeError(
-                "MultiTalk Parallel is set and its processes do not run. Sample this MODEL with a "
-                "sampler node of ComfyUI or of this pack."
+                "MultiTalk Parallel is set and the processes of the other cards do not run. Use a "
+                "sampler node of ComfyUI or of this pack for this model."
             )
 
         def announce(header: dict[str, Any]) -> None:
@@ -140,7 +137,8 @@ class Cards:
             if not isinstance(error, RuntimeError) or comfy.model_management.is_oom(error):
                 workers.close()  # they wait for what does not come
                 raise
-            raise workers.explain(error, self.patience_s) from error
+            words = workers.explain(error, self.patience_s)
+            raise RuntimeError(words) from error
 
     def rest(self) -> None:
         """Sampling is over: let the ranks give back what it held."""
@@ -170,7 +168,7 @@ def split_model(model: ModelPatcher, cards: Cards) -> ModelPatcher:
     kinds = comfy.patcher_extension.WrappersMP
 
     def around(executor: Any, noise: Tensor, *args: Any, **more: Any) -> Tensor:
-        _check_changes(executor.class_obj.model_patcher, cards)
+        check_changes(executor.class_obj.model_patcher, cards.changes)
         cards.begin(list(noise.shape))
         out = executor(noise, *args, **more)
         cards.rest()
@@ -197,55 +195,6 @@ def note_picture(
     return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
 
 
-def check_model(model: ModelPatcher, count: int) -> None:
-    """Refuse a MODEL whose forward cannot be split.
-
-    Raises:
-        ValueError: If it is no WAN model, its heads do not divide, or other nodes look inside.
-    """
-    network = getattr(model.model, "diffusion_model", None)
-    if type(network) is not wan.WanModel:
-        raise ValueError(
-            f"The model is of another kind ({type(network).__name__}); MultiTalk Parallel splits "
-            "WAN 2.1 models, I2V and T2V, not VACE. Connect such a model, or leave the node out."
-        )
-    if network.num_heads % count:
-        fitting = [str(n) for n in range(2, network.num_heads + 1) if network.num_heads % n == 0]
-        raise ValueError(
-            f"cards is {count}; the model has {network.num_heads} attention heads, and each card "
-            f"takes the same number of them. Use {_listed(fitting[:6])}."
-        )
-    if low_noise_of(model) is not None:
-        raise ValueError(
-            "The model holds both experts of WAN 2.2; MultiTalk Parallel splits one. Use a WAN 2.1 "
-            "model, or leave the node out."
-        )
-    if PARALLEL in model.attachments or model.get_additional_models_with_key("multigpu"):
-        raise ValueError(
-            "The model is split over several cards already. Keep one of the nodes that do it."
-        )
-    patches = model.model_options.get("transformer_options", {}).get("patches", {})
-    others = [p for kind in _INSIDE for p in patches.get(kind, ()) if p not in _OWN_PATCHES]
-    if others or changed_blocks(model.model_options, network.blocks):
-        raise ValueError(
-            "Another node before MultiTalk Parallel changes the inside of the model's blocks (it "
-            "compiles, replaces or patches them) and would see some of the tokens only. Take that "
-            "node out; loaders, LoRAs and MultiTalk Attach may stand before this one."
-        )
-
-
-def changes_of(model: ModelPatcher) -> tuple[Any, ...]:
-    """What tells whether weights were changed, or an audio part attached, since."""
-    parts = model.get_additional_models_with_key(KEY)
-    return tuple((id(p.model), p.patches_uuid, _replaced(p)) for p in (model, *parts))
-
-
-def _replaced(patcher: ModelPatcher) -> int:
-    """Parameters that are replaced as objects; see `add_changes`."""
-    values = patcher.object_patches.values()
-    return sum(isinstance(value, torch.nn.Parameter) for value in values)
-
-
 def cards_for(model: ModelPatcher, count: int, recipe: Recipe) -> Cards:
     """The cards of a MODEL that `check_model` accepts."""
     return Cards(
@@ -257,16 +206,6 @@ def cards_for(model: ModelPatcher, count: int, recipe: Recipe) -> Cards:
     )
 
 
-def _check_changes(model: ModelPatcher, cards: Cards) -> None:
-    """Refuse a MODEL that later nodes changed: the other cards know nothing of it."""
-    if changes_of(model) != cards.changes:
-        raise ValueError(
-            "A node after MultiTalk Parallel changes the model's weights (a LoRA, or MultiTalk "
-            "Attach), which the other cards would not have. Put MultiTalk Parallel last, right "
-            "before the sampler."
-        )
-
-
 def _other_model(number: int, ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     """Where two descriptions differ, as a sentence."""
     different = [f"{n}: {theirs.get(n)} there, {v} here" for n, v in ours.items() if theirs[n] != v]
@@ -275,7 +214,3 @@ def _other_model(number: int, ours: dict[str, Any], theirs: dict[str, Any]) -> s
         "changed while ComfyUI ran? Queue the graph again; if that does not help, start ComfyUI "
         "anew."
     )
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

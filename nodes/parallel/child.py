@@ -63,10 +63,10 @@ def become_host(facts: dict[str, Any]) -> Any:
     import server
 
     server.PromptServer.instance = Nobody()
-    import nodes
+    import execution
 
     pack = facts["pack"]
-    loaded = asyncio.run(nodes.load_custom_node(pack, module_parent="custom_nodes"))
+    loaded = asyncio.run(execution.nodes.load_custom_node(pack, module_parent="custom_nodes"))
     assert loaded, pack
     return importlib.import_module(f"{pack.replace('.', '_x_')}.nodes.parallel.serve")
 

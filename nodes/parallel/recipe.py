@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import comfy.cli_args
+import execution
 import folder_paths
-import nodes
 from comfy_execution.graph_utils import is_link
 
 PACK = Path(__file__).resolve().parents[2]
@@ -35,8 +35,8 @@ def recipe_of(dynprompt: Any, node_id: str, socket: str) -> Recipe:
     link = dynprompt.get_node(node_id)["inputs"].get(socket) if dynprompt is not None else None
     if not is_link(link):
         raise ValueError(
-            f"{socket} is not linked to a node, so other cards cannot load the same model. Link it "
-            "to the loader."
+            f"{socket} is not linked to a node, so other cards cannot load the same model. "
+            "Connect it to the loader."
         )
     prompt: dict[str, Any] = {}
     waiting = [link[0]]
@@ -52,15 +52,15 @@ def recipe_of(dynprompt: Any, node_id: str, socket: str) -> Recipe:
         return json.loads(json.dumps(recipe))
     except TypeError as error:
         raise ValueError(
-            f"{socket} comes from nodes whose values cannot be handed to other cards. Link it to "
-            "the loader."
+            f"{socket} comes from nodes whose values cannot be handed to other cards. "
+            "Connect it to the loader."
         ) from error
 
 
 def _modules_of(prompt: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Files and folders that define the nodes of a prompt, and what kind of module they are."""
     for node in prompt.values():
-        kind = nodes.NODE_CLASS_MAPPINGS[node["class_type"]]
+        kind = execution.nodes.NODE_CLASS_MAPPINGS[node["class_type"]]
         parent, _, name = getattr(kind, "RELATIVE_PYTHON_MODULE", "").partition(".")
         if not name:
             continue  # of the host itself
@@ -81,7 +81,7 @@ def host_facts() -> dict[str, Any]:
     }
     fast = [kind.value for kind in getattr(comfy.cli_args.args, "fast", None) or ()]
     return {
-        "host": str(Path(nodes.__file__).parent),
+        "host": str(Path(execution.__file__).parent),
         "pack": str(PACK),
         "arguments": arguments,
         "fast": fast,

@@ -11,7 +11,6 @@ from typing import Any
 
 import comfy.model_management
 import execution
-import nodes
 import server
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -75,7 +74,7 @@ class Server:
         """Make the model, by the nodes that made it in the first process."""
         for parent, path in request["modules"]:
             if path not in self._loaded_modules:
-                asyncio.run(nodes.load_custom_node(path, module_parent=parent))
+                asyncio.run(execution.nodes.load_custom_node(path, module_parent=parent))
                 self._loaded_modules.add(path)
         taken: list[ModelPatcher] = []
 
@@ -83,7 +82,7 @@ class Server:
             taken.append(model)
             return ()
 
-        nodes.NODE_CLASS_MAPPINGS[TAKE] = type("Taking", (Take,), {"take": take})
+        execution.nodes.NODE_CLASS_MAPPINGS[TAKE] = type("Taking", (Take,), {"take": take})
         end = {"class_type": TAKE, "inputs": {"model": request["output"]}}
         prompt = {**request["prompt"], TAKE: end}
         self._executor.execute(prompt, TAKE, {}, [TAKE])

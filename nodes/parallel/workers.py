@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from ...multitalk.words import count
+
 CHILD = Path(__file__).with_name("child.py")
 START_S = 600.0  # seconds until a process has imported the host; packs can be many
 LOAD_S = 3600.0  # seconds until the model is read
@@ -85,11 +87,11 @@ class Worker:
             told = self.answers.get(timeout=timeout_s)
         except queue.Empty:
             raise RuntimeError(
-                f"The process of card {self.number} did not answer for {timeout_s:.0f} seconds. "
+                f"The process of card {self.number} did not answer for {_seconds(timeout_s)}. "
                 f"{AGAIN}"
             ) from None
         if told is None:
-            raise RuntimeError(f"{self._ended()} {AGAIN}")
+            raise RuntimeError(self._ended())
         if "failed" in told:
             raise RuntimeError(self._failed(told))
         return told
@@ -98,7 +100,10 @@ class Worker:
         code = self.process.wait()
         last = next((line for line in reversed(self.printed) if line.strip()), "")
         said = f" The last that it said: {last.strip()[:300]}." if last else ""
-        return f"The process of card {self.number} ended with code {code} and gave no reason.{said}"
+        return (
+            f"The process of card {self.number} ended with code {code} and gave no reason.{said} "
+            f"{AGAIN}"
+        )
 
     def _failed(self, told: Message) -> str:
         if told.get("oom"):
@@ -160,7 +165,7 @@ class Workers:
             self.close()
             raise
 
-    def explain(self, error: Exception, timeout_s: float) -> RuntimeError:
+    def explain(self, error: Exception, timeout_s: float) -> str:
         """Why a forward that ended with an error did, in a sentence; then all are ended.
 
         Args:
@@ -171,11 +176,11 @@ class Workers:
         self.close()
         if words is None:
             words = (
-                f"The cards did not answer each other for {timeout_s:.0f} seconds, or lost each "
-                f"other ({str(error).splitlines()[0][:200]}). Look whether another program holds "
+                f"The cards did not answer each other for {_seconds(timeout_s)}, or lost each "
+                f"other ({_shown(error)}). Look whether another program holds "
                 f"one of them. {AGAIN}"
             )
-        return RuntimeError(words)
+        return words
 
     def close(self) -> None:
         """End all of them, now."""
@@ -196,6 +201,15 @@ class Workers:
 
     def _some(self, ranks: int | None) -> list[Worker]:
         return self._all if ranks is None else self._all[: ranks - 1]
+
+
+def _shown(error: Exception) -> str:
+    """The first line of an error, without the place in torch's source before it."""
+    return str(error).partition("\n")[0].rpartition("] ")[2][:200].rstrip(".")
+
+
+def _seconds(time_s: float) -> str:
+    return count(round(time_s), "second")
 
 
 def _end(workers: list[Worker], folder: Path) -> None:
@@ -235,13 +249,13 @@ def _lines(pipe: IO[str]) -> Any:
         return
 
 
-def environments(cards: Sequence[str] | None, count: int) -> list[dict[str, str]]:
+def environments(cards: Sequence[str] | None, number: int) -> list[dict[str, str]]:
     """What each other process is started with.
 
     Args:
         cards: Names of the other cards for CUDA_VISIBLE_DEVICES; None: processors.
-        count: Number of other processes.
+        number: Number of other processes.
     """
     if cards is None:
-        return [{**os.environ, "OMP_NUM_THREADS": "1"} for _ in range(count)]
-    return [{**os.environ, "CUDA_VISIBLE_DEVICES": card} for card in cards[:count]]
+        return [{**os.environ, "OMP_NUM_THREADS": "1"} for _ in range(number)]
+    return [{**os.environ, "CUDA_VISIBLE_DEVICES": card} for card in cards[:number]]

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,7 +62,13 @@ def files(host):
 
 
 @pytest.fixture(scope="module")
-def started(host, files):
+def start_process(host):
+    """What starts a process where no test has put a fork in its place."""
+    return room(host, "workers").start_process
+
+
+@pytest.fixture(scope="module")
+def started(host, files, start_process):
     """Processes are forks of one that has imported the host."""
     template = Template(room(host, "recipe").host_facts())
     with pytest.MonkeyPatch.context() as patch:
@@ -170,7 +177,7 @@ def test_a_video_of_two_speakers_is_the_same_on_two_cards(host, watched, unbroke
     ("sign", "words"),
     [
         (signal.SIGKILL, "The process of card 2 ended with code 0 and gave no reason."),
-        (signal.SIGSTOP, "The cards did not answer each other for 1 seconds"),
+        (signal.SIGSTOP, "The cards did not answer each other for 1 second, or lost each other (Timed out waiting"),
     ],
 )
 def test_a_run_goes_on_after_a_process_died_or_hung(
@@ -204,3 +211,86 @@ def test_no_process_outlives_the_host_even_where_that_is_killed(started, host):
     assert ended([process.pid])
     process.stdout.close()
     process.stderr.close()
+
+
+def test_a_process_that_cannot_be_the_host_says_why(host, tmp_path, monkeypatch, start_process):
+    workers = room(host, "workers")
+    monkeypatch.setattr(workers, "start_process", start_process)
+    facts = {**room(host, "recipe").host_facts(), "host": str(tmp_path)}
+    with pytest.raises(RuntimeError, match=r"^Card 2 failed: ModuleNotFoundError: .*comfy"):
+        workers.Workers(facts, workers.environments(None, 1))
+    assert not list(Path(tempfile.gettempdir()).glob("multitalk-cards-*"))
+
+
+@pytest.mark.usefixtures("started")
+def test_a_file_that_is_gone_and_memory_that_is_full_are_sentences(host, files):
+    parallel, workers = load(host, 2).attachments["multitalk_parallel"], room(host, "workers")
+    path = files / "cards_base.safetensors"
+    path.rename(files / "elsewhere")
+    with pytest.raises(RuntimeError, match=r"^Card 2 failed: .*cards_base.safetensors"):
+        parallel.begin([1, 16, 3, 4, 4])
+    (files / "elsewhere").rename(path)
+    assert not parallel.workers.alive
+    worker = workers.Worker(3, room(host, "recipe").host_facts(), {})
+    assert worker.answer(60) == {"done": "start"}
+    worker.answers.put({"failed": "Allocation on device 0", "oom": True})
+    with pytest.raises(RuntimeError, match=r"^Card 3 ran out of memory .*Use more cards.*go on\.$"):
+        worker.answer(0)
+    workers._end([worker], files / "none")
+
+
+@pytest.mark.usefixtures("started")
+def test_the_hosts_own_sampler_runs_on_two_cards(host):
+    import comfy.sample
+
+    def sampled(cards):
+        model = load(host, cards, lora=True)
+        random = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, 16, 3, 6, 6, generator=random)
+        text = [[torch.randn(1, 5, 64, generator=random), {}]]
+        return comfy.sample.sample(
+            model, noise, 2, 1.0, "euler", "simple", text, text, torch.zeros_like(noise),
+            disable_pbar=True, seed=1,
+        )  # fmt: skip
+
+    one = sampled(1)
+    assert float((sampled(2) - one).abs().max()) <= 1e-6 * float(one.abs().max())
+
+
+def test_a_change_of_weights_after_the_node_is_refused(host, started):
+    model = load(host, 2)
+    checks, cards = room(host, "checks"), model.attachments["multitalk_parallel"]
+    clone = model.clone()
+    clone.add_object_patch("model_sampling", model.get_model_object("model_sampling"))
+    checks.check_changes(clone, cards.changes)
+    name = next(iter(dict(model.model.named_parameters())))
+    clone.add_patches({name: (torch.zeros(1),)})
+    with pytest.raises(ValueError, match="Put MultiTalk Parallel last"):
+        checks.check_changes(clone, cards.changes)
+
+
+def test_models_that_cannot_be_split_are_refused(host, started, other_files):
+    check = room(host, "checks").check_model
+    model = load(host, 1)
+    check(model, 2)
+    with pytest.raises(ValueError, match=r"4 attention heads\. Use 1, 2 or 4\.$"):
+        check(model, 3)
+    with pytest.raises(ValueError, match="split over several cards already"):
+        check(load(host, 2), 2)
+    patched = model.clone()
+    patched.set_model_patch(lambda args: args["x"], "attn1_patch")
+    with pytest.raises(ValueError, match="would see a part of the video only"):
+        check(patched, 2)
+    compiled = model.clone()
+    compiled.set_model_patch_replace(
+        lambda args, extra: extra["original_block"](args), "dit", "double_block", 0
+    )
+    with pytest.raises(ValueError, match="would see a part of the video only"):
+        check(compiled, 2)
+    with pytest.raises(ValueError, match="not VACE"):
+        check(host.node("TestCountedModel").execute("test_vace.safetensors").args[0], 2)
+
+
+def test_nothing_of_it_is_imported_before_it_is_used(host):
+    rooms = {"multitalk.parallel.exchange", "multitalk.parallel.groups", "nodes.parallel"}
+    assert not {f"{host.pack_name}.{name}" for name in rooms} & host.load_modules

@@ -118,7 +118,7 @@ class Exchange:
         low, high = values.amin(-1, keepdim=True), values.amax(-1, keepdim=True)
         both = torch.cat([-low, high], dim=-1)
         wire = self._to_wire(both)
-        options = torch.distributed.AllreduceOptions()
+        options: Any = torch.distributed.AllreduceOptions()
         options.reduceOp = torch.distributed.ReduceOp.MAX
         self._group.allreduce([wire], options).wait()
         self.traffic.add("map bounds", both.nbytes)

@@ -27,10 +27,11 @@ def join_group(
         backend: gloo for processors, nccl for cards.
         timeout_s: Seconds after which a rank that does not come or answer is an error.
     """
-    store = torch.distributed.FileStore(str(folder / name), ranks)
+    kinds: Any = torch.distributed
+    store = kinds.FileStore(str(folder / name), ranks)
     timeout = datetime.timedelta(seconds=timeout_s)
     if backend == "gloo":
-        gloo: Any = torch.distributed.ProcessGroupGloo
+        gloo = kinds.ProcessGroupGloo
         options = gloo._Options()
         options._timeout = timeout
         options._devices = [gloo.create_device(hostname=LOOPBACK)]
@@ -39,7 +40,7 @@ def join_group(
     os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
     os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
-    nccl: Any = torch.distributed.ProcessGroupNCCL
+    nccl = kinds.ProcessGroupNCCL
     options = nccl.Options()
     options._timeout = timeout
     return nccl(store, rank, ranks, options)

@@ -142,7 +142,7 @@ class Cards:
 
     def rest(self) -> None:
         """Sampling is over: let the ranks give back what it held."""
-        if self.workers is not None and self.exchange is not None:
+        if self.workers is not None and self.workers.alive and self.exchange is not None:
             self.workers.ask({"do": "rest"}, timeout_s=JOIN_S, ranks=self.count)
 
     @property
@@ -170,9 +170,10 @@ def split_model(model: ModelPatcher, cards: Cards) -> ModelPatcher:
     def around(executor: Any, noise: Tensor, *args: Any, **more: Any) -> Tensor:
         check_changes(executor.class_obj.model_patcher, cards.changes)
         cards.begin(list(noise.shape))
-        out = executor(noise, *args, **more)
-        cards.rest()
-        return out
+        try:
+            return executor(noise, *args, **more)
+        finally:
+            cards.rest()
 
     clone.add_wrapper_with_key(kinds.OUTER_SAMPLE, PARALLEL, around)
     clone.add_wrapper_with_key(kinds.DIFFUSION_MODEL, PARALLEL, note_picture)

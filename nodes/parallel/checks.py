@@ -22,7 +22,7 @@ def check_model(model: ModelPatcher, count: int) -> None:
     Raises:
         ValueError: If it is no WAN model, its heads do not divide, or other nodes look inside.
     """
-    network = getattr(model.model, "diffusion_model", None)
+    network: Any = getattr(model.model, "diffusion_model", None)
     if type(network) is not wan.WanModel:
         raise ValueError(
             f"The model is of another kind ({type(network).__name__}); MultiTalk Parallel splits "

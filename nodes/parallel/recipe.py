@@ -32,14 +32,14 @@ def recipe_of(dynprompt: Any, node_id: str, socket: str) -> Recipe:
     Raises:
         ValueError: If nothing tells where the value comes from.
     """
-    link = dynprompt.get_node(node_id)["inputs"].get(socket) if dynprompt is not None else None
-    if not is_link(link):
+    link = dynprompt.get_node(node_id)["inputs"].get(socket)
+    if link is None or not is_link(link):
         raise ValueError(
             f"{socket} is not linked to a node, so other cards cannot load the same model. "
             "Connect it to the loader."
         )
     prompt: dict[str, Any] = {}
-    waiting = [link[0]]
+    waiting: list[str] = [link[0]]
     while waiting:
         current = waiting.pop()
         if current in prompt:
@@ -81,7 +81,7 @@ def host_facts() -> dict[str, Any]:
     }
     fast = [kind.value for kind in getattr(comfy.cli_args.args, "fast", None) or ()]
     return {
-        "host": str(Path(execution.__file__).parent),
+        "host": str(Path(str(execution.__file__)).parent),
         "pack": str(PACK),
         "arguments": arguments,
         "fast": fast,

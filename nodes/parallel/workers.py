@@ -29,7 +29,7 @@ START_S = 600.0  # seconds until a process has imported the host; packs can be m
 LOAD_S = 3600.0  # seconds until the model is read
 LAST_LINES = 20  # of what a process printed
 FAREWELL_S = 3.0  # seconds in which a process that fails can say why
-AGAIN = "The windows that are finished are kept: queue the graph again to go on."
+AGAIN = "Queue the graph again; with keep_progress it goes on after its last finished window."
 
 Message = dict[str, Any]
 
@@ -108,11 +108,11 @@ class Worker:
     def _failed(self, told: Message) -> str:
         if told.get("oom"):
             return (
-                f"Card {self.number} ran out of memory ({told['failed'][:200]}). Use more cards, a "
+                f"Card {self.number} ran out of memory ({_shown(told['failed'])}). Use more cards, a "
                 "smaller size or shorter windows, or end other programs on that card. "
                 f"{AGAIN}"
             )
-        return f"Card {self.number} failed: {told['failed'][:600]} {AGAIN}"
+        return f"Card {self.number} failed: {_shown(told['failed'])}. {AGAIN}"
 
 
 class Workers:
@@ -203,9 +203,10 @@ class Workers:
         return self._all if ranks is None else self._all[: ranks - 1]
 
 
-def _shown(error: Exception) -> str:
-    """The first line of an error, without the place in torch's source before it."""
-    return str(error).partition("\n")[0].rpartition("] ")[2][:200].rstrip(".")
+def _shown(error: object) -> str:
+    """The first line of an error without a full stop, nor the place in torch's source before it."""
+    line = str(error).strip().partition("\n")[0]
+    return (line.rpartition("] ")[2] if line.startswith("[") else line)[:600].rstrip(".")
 
 
 def _seconds(time_s: float) -> str:

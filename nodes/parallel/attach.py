@@ -106,10 +106,10 @@ class Cards:
                 rank=0,
                 ranks=self.count,
                 backend=backend,
-                timeout_s=min(JOIN_S, self.patience_s),
+                timeout_s=self.patience_s,
             )
         except RuntimeError as error:
-            words = self.workers.explain(error, JOIN_S)
+            words = self.workers.explain(error, self.patience_s)
             raise RuntimeError(words) from error
         self.workers.ask(None, timeout_s=JOIN_S, ranks=self.count)
         self.exchange = Exchange(group)

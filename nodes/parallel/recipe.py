@@ -18,7 +18,9 @@ import execution
 import folder_paths
 from comfy_execution.graph_utils import is_link
 
-PACK = Path(__file__).resolve().parents[2]
+# As the host loaded it, which may be a link: loaded by two names, its functions would be two.
+PACK = Path(__file__).parents[2]
+PACK_NAME = __name__.removesuffix(".nodes.parallel.recipe")
 OWN_PLACES = ("output", "input", "temp", "user")
 # Where the first card is, is nothing to the others; what is left out has no part in loading.
 _OWN_ARGUMENTS = ("cuda_device", "default_device")
@@ -62,8 +64,8 @@ def _modules_of(prompt: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for node in prompt.values():
         kind = execution.nodes.NODE_CLASS_MAPPINGS[node["class_type"]]
         parent, _, name = getattr(kind, "RELATIVE_PYTHON_MODULE", "").partition(".")
-        if not name:
-            continue  # of the host itself
+        if not name or kind.__module__.startswith(f"{PACK_NAME}."):
+            continue  # of the host itself, or ours, which is there already
         module = sys.modules[kind.__module__]
         path = Path(module.__file__ or "")
         while path.parent != path and path.stem != name and path.name != name:

@@ -108,8 +108,8 @@ class Worker:
     def _failed(self, told: Message) -> str:
         if told.get("oom"):
             return (
-                f"Card {self.number} ran out of memory ({_shown(told['failed'])}). Use more cards, a "
-                "smaller size or shorter windows, or end other programs on that card. "
+                f"Card {self.number} ran out of memory ({_shown(told['failed'])}). Use more cards, "
+                "a smaller size or shorter windows, or end other programs on that card. "
                 f"{AGAIN}"
             )
         return f"Card {self.number} failed: {_shown(told['failed'])}. {AGAIN}"

@@ -30,7 +30,7 @@ from .workers import LOAD_S, Workers, environments
 
 logger = logging.getLogger("multitalk.nodes")
 
-PATIENCE_S = 600.0  # seconds that a rank may take within a forward
+PATIENCE_S = 300.0  # seconds that a rank may take within a forward
 JOIN_S = 120.0
 
 
@@ -70,6 +70,7 @@ class Cards:
         others = find_cards(self.count)
         backend: Backend = "gloo" if others.staged else "nccl"
         if self.workers is None or not self.workers.alive:
+            logger.info("[MultiTalk] starting a process for each of %d more cards", self.count - 1)
             started = environments(others.names, self.count - 1)
             self.workers = Workers(host_facts(), started)
             self.started["start"] = self.workers.start_s

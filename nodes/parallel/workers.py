@@ -22,12 +22,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import comfy.model_management
+
 from ...multitalk.words import count
 
 CHILD = Path(__file__).with_name("child.py")
 START_S = 600.0  # seconds until a process has imported the host; packs can be many
 LOAD_S = 3600.0  # seconds until the model is read
 LAST_LINES = 20  # of what a process printed
+LOOK_S = 0.2  # seconds between looks whether the user cancelled
 FAREWELL_S = 3.0  # seconds in which a process that fails can say why
 AGAIN = "Queue the graph again; with keep_progress it goes on after its last finished window."
 
@@ -78,18 +81,23 @@ class Worker:
             pass
 
     def answer(self, timeout_s: float) -> Message:
-        """Its next answer.
+        """Its next answer; a user may cancel the wait for it.
 
         Raises:
             RuntimeError: If it failed, ended or does not answer.
         """
-        try:
-            told = self.answers.get(timeout=timeout_s)
-        except queue.Empty:
-            raise RuntimeError(
-                f"The process of card {self.number} did not answer for {_seconds(timeout_s)}. "
-                f"{AGAIN}"
-            ) from None
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                told = self.answers.get(timeout=max(0.0, min(LOOK_S, end - time.monotonic())))
+                break
+            except queue.Empty:
+                comfy.model_management.throw_exception_if_processing_interrupted()
+            if time.monotonic() >= end:
+                raise RuntimeError(
+                    f"The process of card {self.number} did not answer for {_seconds(timeout_s)}. "
+                    f"{AGAIN}"
+                )
         if told is None:
             raise RuntimeError(self._ended())
         if "failed" in told:

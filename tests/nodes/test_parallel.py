@@ -133,7 +133,7 @@ def test_processes_give_what_one_gives(host, cards, base, lora):
 def watched(host, started, monkeypatch):
     """All processes of a test, and what happens before forwards by their number."""
     attach, before = room(host, "attach"), {}
-    seen = SimpleNamespace(processes=[], before=before, forwards=0)
+    seen = SimpleNamespace(processes=[], before=before, forwards=0, load=lambda: None)
     lead, make = attach.lead_call, attach.Workers
 
     def call(*args):
@@ -144,6 +144,7 @@ def watched(host, started, monkeypatch):
     def workers(*args):
         made = make(*args)
         seen.processes += made.processes
+        seen.load()
         return made
 
     monkeypatch.setattr(attach, "lead_call", call)
@@ -244,6 +245,16 @@ def test_a_file_that_is_gone_and_memory_that_is_full_are_sentences(host, files):
     ):
         worker.answer(0)
     workers._end([worker], files / "none")
+
+
+def test_a_user_can_cancel_while_processes_load(host, watched):
+    import comfy.model_management
+
+    model = load(host, 2)
+    watched.load = lambda: comfy.model_management.interrupt_current_processing(value=True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        model.attachments["multitalk_parallel"].begin([1, 16, 3, 4, 4])
+    assert ended(watched.processes)
 
 
 @pytest.mark.usefixtures("started")

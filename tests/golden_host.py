@@ -40,10 +40,10 @@ def weights(case):
     build_model(case.config, case.weights)
 
 
-def denoiser(case, model=None, names=None):
+def denoiser(case, model=None, names=None, change=lambda model: model):
     """Compare a forward with all outputs of the case, or with the named ones."""
     sizes = case.weights_config()
-    model = model or build_model(sizes, case.weights)
+    model = change(model or build_model(sizes, case.weights))
     if "in.audio" in case.tensors:
         speech = case["in.audio"]
     else:
@@ -163,7 +163,7 @@ class NoProgress:
         return lambda *_step: None
 
 
-def loop(case):
+def loop(case, change=lambda model: model):
     family = "multitalk" if case.entry["group"] == "l" else "infinitetalk"
     sub, sizes = case.config, case.weights_config()
     stubs, requests, latents = Stubs(case), [], []
@@ -173,7 +173,7 @@ def loop(case):
     cells = loop_masks(case, images.shape[1:3], size)
     settings = loop_settings(sub, family)
     inputs = RunInputs(
-        model=build_model(sizes, case.weights, family),
+        model=change(build_model(sizes, case.weights, family)),
         vae=None,
         clip_vision=None,
         positive=conditioning(case["in.text_positive"], sizes),

@@ -47,6 +47,8 @@ FRAGMENTS = {
     "multitalk/video/mp4.py": r"The video file X could not be written: X\. X\. X and run again\.",
     "multitalk/video/placing.py": r"The finished video could not be put .*\. X and run again\.",
     "nodes/video.py": r"The video could not be saved in .*\. X and run again\.",
+    "nodes/parallel/attach.py": r"words",  # of workers.py
+    "nodes/parallel/serve.py": r"words",  # workers.py makes a sentence of them
     "nodes/pictures.py": r"X is X; X",
     "nodes/texts.py": r"shown",
     "nodes/values.py": r"X is (X|not connected); it takes X\.|X: X",

@@ -24,6 +24,8 @@ HOST = {
     "loop_cached_text1": "loop", "infinite_single": "loop", "infinite_dual": "loop",
     "infinite_apg_colour": "loop", "infinite_video": "loop", "infinite_clip": "loop",
 }  # fmt: skip
+SPLIT = {name: kind for name, kind in HOST.items() if kind in ("denoiser", "loop")}
+del SPLIT["loop_cached"]  # forty steps of what loop_cached_text1 does in fewer
 FLASH = golden_flash.HOST
 
 WEIGHTS = {
@@ -39,6 +41,7 @@ def pytest_generate_tests(metafunc):
     kinds = {
         "engine_case": [e for e in entries if e["name"] in ENGINE],
         "host_case": [e for e in entries if e["name"] in HOST],
+        "split_case": [e for e in entries if e["name"] in SPLIT and e["group"] in "al"],
         "flash_case": [e for e in entries if e["name"] in FLASH],
         "weights_case": [e for e in entries if e["name"] in WEIGHTS],
         "any_case": entries,
@@ -57,6 +60,25 @@ def test_host_golden(goldens_dir, host_case, host):
     from pack.tests import golden_host
 
     getattr(golden_host, HOST[host_case["name"]])(Case(goldens_dir, host_case))
+
+
+@pytest.fixture(scope="module")
+def two_ranks(host):
+    from pack.tests.nodes.ranks import Ranks
+
+    ranks = Ranks(2)
+    yield ranks
+    ranks.close()
+
+
+@pytest.mark.host
+def test_host_golden_on_two_ranks(goldens_dir, split_case, two_ranks):
+    from pack.tests import golden_host
+
+    before = two_ranks.exchange.traffic.sent.get("attention", 0)
+    run = getattr(golden_host, SPLIT[split_case["name"]])
+    run(Case(goldens_dir, split_case), change=two_ranks.split)
+    assert two_ranks.exchange.traffic.sent["attention"] > before
 
 
 @pytest.mark.host

@@ -54,6 +54,7 @@ NODE_FLOORS = [
     },
     {"loading"},
     {"sampling", "voices"},
+    {"parallel"},
 ]
 PHONEME_SYMBOLS = {  # not ASCII
     "symbols.py", "test_phonemes.py", "test_pronunciation.py", "test_clitics.py",

@@ -21,6 +21,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..config import AUDIO_RADIUS, AUDIO_WINDOW, VAE_TIME, AudioPartConfig
+from ..parallel.slices import Stretch
 
 LATTER_WINDOW = AUDIO_WINDOW + VAE_TIME - 1  # 8 audio frames for the four frames of a latent frame
 
@@ -28,6 +29,8 @@ LATTER_WINDOW = AUDIO_WINDOW + VAE_TIME - 1  # 8 audio frames for the four frame
 # Exact attention: q, k, v [B, N, L, D] to [B, N, L, D].
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 plain_attention: Attention = nn.functional.scaled_dot_product_attention
+# The smallest and largest values [B, S, 1] of [B, S, L], over all tokens of a video.
+Bounds = Callable[[Tensor], tuple[Tensor, Tensor]]
 # x [B, L, N, D] and a table of `rotation` [B or 1, L, 1, D/2, 2] to x rotated.
 Turn = Callable[[Tensor, Tensor], Tensor]
 
@@ -97,12 +100,14 @@ class AudioCrossAttention(nn.Module):
         key_rotation: Tensor | None,
         attention: Attention,
         turn: Turn | None = None,
+        stretch: Stretch | None = None,
     ) -> Tensor:
         """Attend from x [B, L, dim] to tokens [B, T, S*K, E]: [B, L, dim].
 
         L is frame-major, T * tokens per latent frame. Rotations are cosines and sines, of queries
         [B, 1, L, D/2, 2] and of keys [S*K, D/2, 2] or [B*T, 1, S*K, D/2, 2]; None for one speaker.
-        `turn` applies them, None is `rotate`.
+        `turn` applies them, None is `rotate`. With a `stretch` x are some tokens of a video, which
+        may begin and end inside a frame, and T the frames that they touch.
         """
         B, T = tokens.shape[:2]
         heads, turn = (self.num_heads, -1), turn or rotate
@@ -112,10 +117,30 @@ class AudioCrossAttention(nn.Module):
             q = turn(q, query_rotation.transpose(1, 2))
             by_head = key_rotation if key_rotation.ndim > 3 else key_rotation[None, None]
             k = turn(k, by_head.transpose(1, 2))
-        q = q.unflatten(1, (T, -1)).flatten(0, 1)  # [B*T, L/T, N, D]
+        q = whole_frames(q, stretch).unflatten(1, (T, -1)).flatten(0, 1)  # [B*T, L/T, N, D]
         out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         del q, k, v  # as large as x each; the projection needs their room
-        return self.proj(out.transpose(1, 2).flatten(2).reshape(B, x.shape[1], -1))
+        out = out.transpose(1, 2).flatten(2).unflatten(0, (B, T)).flatten(1, 2)  # [B, L, dim]
+        return self.proj(own_tokens(out, stretch))
+
+
+def whole_frames(rows: Tensor, stretch: Stretch | None) -> Tensor:
+    """Rows [B, L, ...] of a stretch with zeros in front and behind, so that frames are whole."""
+    if stretch is None:
+        return rows
+    total = (stretch.frames.stop - stretch.frames.start) * stretch.per_frame
+    behind = total - stretch.lead - rows.shape[1]
+    if stretch.lead == behind == 0:
+        return rows
+    beside = (0, 0) * (rows.ndim - 2)
+    return nn.functional.pad(rows, (*beside, stretch.lead, behind))
+
+
+def own_tokens(rows: Tensor, stretch: Stretch | None) -> Tensor:
+    """What `whole_frames` was given, of rows as it gave them back."""
+    if stretch is None:
+        return rows
+    return rows[:, stretch.lead : stretch.lead + stretch.end - stretch.first]
 
 
 class AudioBlock(nn.Module):
@@ -197,14 +222,15 @@ def speaker_axis(num_speakers: int, config: AudioPartConfig) -> SpeakerAxis:
     return SpeakerAxis(starts=starts, interval=step, background=float(config.class_range // 2))
 
 
-def speaker_positions(shares: Tensor, axis: SpeakerAxis) -> Tensor:
+def speaker_positions(shares: Tensor, axis: SpeakerAxis, bounds: Bounds | None = None) -> Tensor:
     """Place every video token on the axis, [B, L] float32, by the speaker map [B, S+1, L].
 
     It lies within the range of the speaker it looks at most (first wins ties), by how much; at the
-    background position where the background, which is last, wins.
+    background position where the background, which is last, wins. `bounds` finds the smallest and
+    largest of [B, S, L] over the tokens of a video, [B, S, 1]; None: L are all of them.
     """
     speakers = shares[:, :-1]
-    low, high = speakers.amin(-1, keepdim=True), speakers.amax(-1, keepdim=True)
+    low, high = (bounds or _own_bounds)(speakers)
     scaled = (speakers - low) / (high - low + 1e-8) * axis.interval
     placed = torch.stack(
         [scaled[:, index] + start for index, start in enumerate(axis.starts)]
@@ -212,6 +238,10 @@ def speaker_positions(shares: Tensor, axis: SpeakerAxis) -> Tensor:
         dim=1,
     )
     return placed.gather(1, shares.argmax(1, keepdim=True))[:, 0]
+
+
+def _own_bounds(values: Tensor) -> tuple[Tensor, Tensor]:
+    return values.amin(-1, keepdim=True), values.amax(-1, keepdim=True)
 
 
 def rotation(positions: Tensor, width: int) -> Tensor:

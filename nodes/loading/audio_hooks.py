@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import comfy.model_base
 import comfy.patcher_extension
@@ -39,6 +39,9 @@ from ...multitalk.model.audio_attention import (
 )
 from ...multitalk.words import count
 from .folded_audio import can_fold, folded_audio
+
+if TYPE_CHECKING:
+    from ...multitalk.parallel.exchange import TokenSplit
 
 T = TypeVar("T")
 KEY = "multitalk"  # attachment, additional model and wrapper
@@ -103,6 +106,7 @@ class AudioCall:
     query_rotation: Tensor | None = None  # [B, 1, L, D/2, 2]
     in_block: bool = True  # whether a main block runs; False: the patches change nothing
     front: int = 0
+    split: TokenSplit | None = None  # the tokens here are some of all, the rest on other cards
 
     def front_tokens(self, length: int) -> int:
         """Of `length` tokens, how many come before the video."""
@@ -244,8 +248,12 @@ def place_tokens(args: dict[str, Any]) -> Tensor:
     if call is not None and call.in_block and call.routing is not None:
         first = call.front_tokens(args["q"].shape[1])
         q, k, attention = args["q"][:, first:], args["k"][:, first:], exact_attention(options)
-        shares = speaker_map(q, k, call.routing.token_masks, attention=attention)
-        positions = speaker_positions(shares, call.routing.axis)
+        masks, split = call.routing.token_masks, call.split
+        if split is not None:
+            k = split.first_keys(k, masks.shape[1])
+        shares = speaker_map(q, k, masks, attention=attention)
+        bounds = None if split is None else split.bounds
+        positions = speaker_positions(shares, call.routing.axis, bounds)
         call.query_rotation = rotation(positions, q.shape[-1])[:, None]
     return args["x"]
 
@@ -260,16 +268,19 @@ def add_audio(args: dict[str, Any]) -> Tensor:
     first = call.front_tokens(x.shape[1])
     heard = x[:, first:]
     block: Any = call.part.blocks[options["block_index"]]
-    if call.routing is None and can_fold(block, heard, call.tokens):
-        residual = folded_audio(block, heard, call.tokens)
+    stretch = None if call.split is None else call.split.stretch
+    tokens = call.tokens if stretch is None else call.tokens[:, stretch.frames]
+    if call.routing is None and can_fold(block, heard, tokens):
+        residual = folded_audio(block, heard, tokens, stretch)
     else:
         residual = block(
             heard,
-            call.tokens,
+            tokens,
             query_rotation=call.query_rotation,
             key_rotation=None if call.routing is None else call.routing.key_rotation,
             attention=exact_attention(options),
             turn=rotate_by_host,
+            stretch=stretch,
         )
     run: AudioRun = options[RUN]
     if (gate := run.gates.get(x.device)) is not None:

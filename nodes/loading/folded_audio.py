@@ -10,8 +10,9 @@ from comfy.ops import CastBiasWeightContext
 from comfy.quant_ops import QuantizedTensor
 from torch import Tensor
 
-from ...multitalk.model.audio_attention import AudioBlock
+from ...multitalk.model.audio_attention import AudioBlock, own_tokens, whole_frames
 from ...multitalk.model.audio_folding import folded_output, folded_shares, folding_pays
+from ...multitalk.parallel.slices import Stretch
 
 _WHOLE = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -28,16 +29,19 @@ def can_fold(block: AudioBlock, x: Tensor, tokens: Tensor) -> bool:
     )
 
 
-def folded_audio(block: AudioBlock, x: Tensor, tokens: Tensor) -> Tensor:
+def folded_audio(
+    block: AudioBlock, x: Tensor, tokens: Tensor, stretch: Stretch | None = None
+) -> Tensor:
     """Audio residual of a block, [B, L, dim], as the block gives it but for rounding."""
     attention, frames = block.audio_cross_attn, tokens.shape[1]
     k, v = attention.keys_and_values(tokens)
-    rows = block.norm_x(x).unflatten(1, (frames, -1)).flatten(0, 1)
+    rows = whole_frames(block.norm_x(x), stretch).unflatten(1, (frames, -1)).flatten(0, 1)
     # One after the other: weights that are paged in share one place.
     with CastBiasWeightContext(attention.q_linear, x, offloadable=True) as weights:
         shares = folded_shares(rows, k, *weights)
     with CastBiasWeightContext(attention.proj, x, offloadable=True) as weights:
-        return folded_output(shares, v, *weights).view(x.shape)
+        out = folded_output(shares, v, *weights)
+    return own_tokens(out.unflatten(0, (len(x), frames)).flatten(1, 2), stretch)
 
 
 def _is_plain(layer: Any) -> bool:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..loading.audio_hooks import IMAGE_TOKENS, KEY, TOKENS, of_device, place_tokens
 
 FEED_FORWARD_PARTS = 2  # hidden values are 2.7 times as wide as tokens, and lie there twice
+PARALLEL = "multitalk_parallel"  # attachment and wrappers of a MODEL that is split over cards
 ONE_BEGINNING = "multitalk_one_beginning"  # transformer_options: passes differ after block 0 begins
 # What tells passes apart later than that, and what gives them other latents or weights.
 _LATER = {"c_crossattn", "clip_fea", "c_concat", TOKENS}
@@ -49,7 +50,7 @@ def install_lean_blocks(
     replace = replace.setdefault("dit", {})
     for index, blocks in enumerate(zip(*networks.values(), strict=True)):
         places = dict(zip(networks, blocks, strict=True))
-        replace["double_block", index] = _lean(places, first=index == 0)
+        replace["double_block", index] = lean_block(places, first=index == 0)
     return True
 
 
@@ -62,7 +63,7 @@ def begin_as_one(
     """
     wrappers = model_options["transformer_options"].get("wrappers", {})
     wrapped = [name for kind in _WRAP for name, found in wrappers.get(kind, {}).items() if found]
-    if "model_function_wrapper" in model_options or not {*wrapped} <= {KEY}:
+    if "model_function_wrapper" in model_options or not {*wrapped} <= {KEY, PARALLEL}:
         return False
     if any(len(rows) != 1 for rows in conds.values()):
         return False
@@ -104,8 +105,11 @@ def _is_watched(part: nn.Module) -> bool:
     return bool("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks)
 
 
-def _lean(places: Mapping[torch.device, Any], *, first: bool) -> Any:
-    """One replacement, as the host calls it; the block is that of the device of the tokens."""
+def lean_block(places: Mapping[torch.device, Any], *, first: bool) -> Any:
+    """One replacement, as the host calls it; the block is that of the device of the tokens.
+
+    With `first` what it is given is not its own.
+    """
 
     def run(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
         x, vec, options = args["img"], args["vec"], args["transformer_options"]

@@ -18,8 +18,8 @@ from ...multitalk.model.memory import RunSize
 from ...multitalk.settings import RunSettings
 from ..loading.audio_hooks import KEY
 from .guidance_hooks import passes_of
-from .lean_block import changed_blocks
-from .several_cards import num_cards
+from .lean_block import PARALLEL, changed_blocks
+from .pass_cards import num_cards
 
 if TYPE_CHECKING:
     from .denoiser import RunInputs
@@ -47,7 +47,8 @@ def run_size(
         num_frames=plan.num_frames,
         speakers=speakers,
         passes=_together(model, settings, plan, weights, passes),
-        lean=not changed_blocks(model.model_options, network.blocks),
+        lean=PARALLEL in model.attachments
+        or not changed_blocks(model.model_options, network.blocks),
         dim=network.dim,
         itemsize=model.model.get_dtype_inference().itemsize,
         # A VAE of another node need not have all that the host's has; this is only a plan.

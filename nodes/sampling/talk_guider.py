@@ -48,8 +48,8 @@ from .guidance_hooks import (
     passes_of,
     possible_passes,
 )
-from .lean_block import ONE_BEGINNING, begin_as_one, install_lean_blocks
-from .several_cards import CLONES, pass_groups, share_conditions
+from .lean_block import ONE_BEGINNING, PARALLEL, begin_as_one, install_lean_blocks
+from .pass_cards import CLONES, pass_groups, share_conditions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +145,9 @@ class TalkGuider(comfy.samplers.CFGGuider):
         self._add_tokens(parts[device], device, dtype)
         one = begin_as_one(self.model_options, self.conds)
         self.model_options["transformer_options"][ONE_BEGINNING] = one
-        self.lean = install_lean_blocks(self.model_options, self._blocks())
+        # On several cards the blocks are lean ones already.
+        split = PARALLEL in self.model_patcher.attachments
+        self.lean = split or install_lean_blocks(self.model_options, self._blocks())
         self._choose_attention(noise, torch.empty(0, device=device, dtype=dtype))
         self._install_cache(args[1])
         raw = None if self._motion is None else self._motion.latents.to(device, torch.float32)

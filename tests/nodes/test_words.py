@@ -56,6 +56,7 @@ UNITS = {
     **dict.fromkeys(("colour_match", "speed", "strength"), "[Ff]actor"),
     **dict.fromkeys(("shift", "step_cache"), "without unit"),
     "seed": "[Ss]ame",
+    "cards": "cards",
 }
 SECTIONS = ["Inputs", "Outputs", "Three mistakes people make"]
 OPTIONAL_SECTIONS = ["Other messages"]

@@ -142,7 +142,8 @@ def main(arguments: list[str]) -> None:
     sys.path[:] = [str(checkout), *(entry for entry in sys.path if entry != here)]
     os.chdir(checkout)
     sys.argv = [str(script), *arguments[1:]]
-    stand_ins()
+    if stand_ins():  # processes that the host starts need them too; see stand_ins/
+        os.environ["PYTHONPATH"] = here + os.sep + "stand_ins"
     runpy.run_path(str(script), run_name="__main__")
 
 

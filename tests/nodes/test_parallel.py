@@ -1,0 +1,331 @@
+"""MultiTalk Parallel: processes that hold the same model give what one gives, and leave nothing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pack.tests.nodes.fork_cards import Template
+from pack.tests.nodes.layout_lora import widgets, write_loras
+from pack.tests.nodes.ranks import velocity
+from pack.tests.nodes.stops import frames_of, prompt_of, run, windows_begun
+from pack.tools.host.prompts import node
+
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc are Linux's"),
+]
+GRIDS = {1: (3, 6, 6), 2: (3, 2, 10)}  # latent grids by speakers: 27 and 15 tokens
+WINDOWS = 4
+SIZES = {"dim": 64, "layers": 2, "heads": 4}
+
+
+def room(host, name):
+    return importlib.import_module(f"{host.pack_name}.nodes.parallel.{name}")
+
+
+@pytest.fixture(scope="module")
+def files(host):
+    """A float32 model with four heads, the same as GGUF, an audio part and a LoRA."""
+    import folder_paths
+    from layout_writers import write_ggml
+    from toy import build_audio, build_base
+
+    folder = host.base / "cards"
+    folder.mkdir()
+    base, metadata = build_base(ffn=128, dtype=torch.float32, **SIZES)
+    audio, settings = build_audio(
+        encoder_layers=2, tokens=4, width=32, dtype=torch.float32, **SIZES
+    )
+    save_file(base, folder / "cards_base.safetensors", metadata)
+    save_file(audio, folder / "cards_audio.safetensors", settings)
+    written = write_ggml(folder, base, metadata, kind="Q8_0")
+    (folder / written.file).rename(folder / "cards_base.gguf")
+    write_loras(folder / "loras", {**base, **audio})
+    for key in ("diffusion_models", "model_patches"):
+        folder_paths.add_model_folder_path(key, str(folder))
+    folder_paths.add_model_folder_path("loras", str(folder / "loras"))
+    folder_paths.filename_list_cache.clear()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start_process(host):
+    """What starts a process where no test has put a fork in its place."""
+    return room(host, "workers").start_process
+
+
+@pytest.fixture(scope="module")
+def started(host, files, start_process):
+    """Processes are forks of one that has imported the host."""
+    template = Template(room(host, "recipe").host_facts())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room(host, "workers"), "start_process", template.start)
+        yield
+    template.close()
+
+
+def load(host, cards, base="cards_base.safetensors", *, lora=False):
+    """A MODEL from the loader, on so many cards."""
+    import comfy.model_management
+
+    files = {"base": base, "audio_part": "cards_audio.safetensors"}
+    prompt = {
+        "loader": node("MultiTalkLoadModel", **files, **(widgets() if lora else {})),
+        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards),
+        "end": node("TestShowSpeech", speech=["cards", 0]),
+    }
+    result = host.run(prompt)
+    assert result.ok, result.error
+    model = result.outputs["cards"][0][0]
+    comfy.model_management.load_models_gpu([model, *model.get_nested_additional_models()])
+    return model
+
+
+def split_velocity(model, **how):
+    """A forward on all cards of a MODEL, as between two calls of a sampler."""
+    cards = model.attachments["multitalk_parallel"]
+    cards.begin([1, 16, *how["grid"]])
+    try:
+        return velocity(model, picture=False, **how)
+    finally:
+        cards.rest()
+
+
+def runs_still(processes):
+    return [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+
+
+def ended(processes, seconds=10.0):
+    """Whether all processes are gone in time."""
+    end = time.monotonic() + seconds
+    while runs_still(processes) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not runs_still(processes)
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("cards", [2, 4])
+@pytest.mark.parametrize(
+    ("base", "lora"), [("cards_base.safetensors", True), ("cards_base.gguf", True)]
+)
+def test_processes_give_what_one_gives(host, cards, base, lora):
+    one, several = (load(host, count, base, lora=lora) for count in (1, cards))
+    for speakers, grid in GRIDS.items():
+        expected = velocity(one, picture=False, speakers=speakers, grid=grid)
+        out = split_velocity(several, speakers=speakers, grid=grid)
+        assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+
+
+@pytest.fixture
+def watched(host, started, monkeypatch):
+    """All processes of a test, and what happens before forwards by their number."""
+    attach, before = room(host, "attach"), {}
+    seen = SimpleNamespace(processes=[], before=before, forwards=0, load=lambda: None)
+    lead, make = attach.lead_call, attach.Workers
+
+    def call(*args):
+        seen.forwards += 1
+        before.get(seen.forwards, lambda: None)()
+        return lead(*args)
+
+    def workers(*args):
+        made = make(*args)
+        seen.processes += made.processes
+        seen.load()
+        return made
+
+    monkeypatch.setattr(attach, "lead_call", call)
+    monkeypatch.setattr(attach, "Workers", workers)
+    yield seen
+    assert ended(seen.processes), "orphans"
+
+
+def on_cards(**settings):
+    """A small graph of four windows whose MODEL runs on two cards."""
+    prompt = prompt_of(seconds=0.8, **settings)
+    prompt["cards"] = node("MultiTalkParallel", model=["model", 0], cards=2)
+    prompt["trouble"]["inputs"]["model"] = ["cards", 0]
+    return prompt
+
+
+@pytest.fixture(scope="module")
+def unbroken(host):
+    """Frames of that graph on one card."""
+    prompt = on_cards()
+    prompt["cards"]["inputs"]["cards"] = 1
+    return frames_of(host, prompt)
+
+
+def test_a_video_of_two_speakers_is_the_same_on_two_cards(host, watched, unbroken):
+    assert float((frames_of(host, on_cards()) - unbroken).abs().max()) <= 1e-6
+    assert watched.forwards
+
+
+@pytest.mark.parametrize(
+    ("sign", "words"),
+    [
+        (signal.SIGKILL, "The process of card 2 ended with code 0 and gave no reason."),
+        (
+            signal.SIGSTOP,
+            "The cards did not answer each other for 1 second, or lost each other (Timed",
+        ),
+    ],
+)
+def test_a_run_goes_on_after_a_process_died_or_hung(
+    host, watched, monkeypatch, unbroken, sign, words
+):
+    monkeypatch.setattr(room(host, "attach"), "PATIENCE_S", 1.0)
+    watched.before[5] = lambda: os.kill(watched.processes[0], sign)
+    result = run(host, on_cards(keep_progress=True))
+    assert result.error["exception_message"].startswith(words)
+    assert ended(watched.processes)
+    frames = frames_of(host, on_cards(keep_progress=True))
+    assert float((frames - unbroken).abs().max()) <= 1e-6
+    assert windows_begun() < WINDOWS
+
+
+def test_no_process_outlives_the_host_even_where_that_is_killed(started, host):
+    """What holds the pipes here is a process that is killed without a chance to say so."""
+    workers = room(host, "workers")
+    process = workers.start_process({})
+    holder = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import time; time.sleep(60)"],
+        pass_fds=[process.stdin.fileno()],
+    )
+    process.stdin.write(json.dumps(room(host, "recipe").host_facts()) + "\n")
+    process.stdin.flush()
+    process.stdin.close()
+    assert json.loads(process.stdout.readline()) == {"done": "start"}
+    assert process.poll() is None
+    holder.kill()
+    holder.wait()
+    assert ended([process.pid])
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_a_process_that_cannot_be_the_host_says_why(host, tmp_path, monkeypatch, start_process):
+    workers = room(host, "workers")
+    monkeypatch.setattr(workers, "start_process", start_process)
+    facts = {**room(host, "recipe").host_facts(), "host": str(tmp_path)}
+    before = set(Path(tempfile.gettempdir()).glob("multitalk-cards-*"))
+    with pytest.raises(RuntimeError, match=r"^Card 2 failed: ModuleNotFoundError: .*comfy"):
+        workers.Workers(facts, workers.environments(None, 1))
+    assert set(Path(tempfile.gettempdir()).glob("multitalk-cards-*")) <= before
+
+
+@pytest.mark.usefixtures("started")
+def test_a_file_that_is_gone_and_memory_that_is_full_are_sentences(host, files):
+    parallel, workers = load(host, 2).attachments["multitalk_parallel"], room(host, "workers")
+    path = files / "cards_base.safetensors"
+    path.rename(files / "elsewhere")
+    with pytest.raises(RuntimeError, match=r"^Card 2 failed: .*cards_base.safetensors"):
+        parallel.begin([1, 16, 3, 4, 4])
+    (files / "elsewhere").rename(path)
+    assert not parallel.workers.alive
+    worker = workers.Worker(3, room(host, "recipe").host_facts(), {})
+    assert worker.answer(60) == {"done": "start"}
+    worker.answers.put({"failed": "Allocation on device 0", "oom": True})
+    with pytest.raises(
+        RuntimeError,
+        match=r"^Card 3 ran out of memory .*Use more cards.*with keep_progress it goes on .*\.$",
+    ):
+        worker.answer(0)
+    workers._end([worker], files / "none")
+
+
+def test_a_user_can_cancel_while_processes_load(host, watched):
+    import comfy.model_management
+
+    model = load(host, 2)
+    watched.load = lambda: comfy.model_management.interrupt_current_processing(value=True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        model.attachments["multitalk_parallel"].begin([1, 16, 3, 4, 4])
+    assert ended(watched.processes)
+
+
+@pytest.mark.usefixtures("started")
+def test_the_hosts_own_sampler_runs_on_two_cards(host):
+    import comfy.sample
+
+    def sampled(cards):
+        model = load(host, cards, lora=True)
+        random = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, 16, 3, 6, 6, generator=random)
+        text = [[torch.randn(1, 5, 64, generator=random), {}]]
+        return comfy.sample.sample(
+            model, noise, 2, 1.0, "euler", "simple", text, text, torch.zeros_like(noise),
+            disable_pbar=True, seed=1,
+        )  # fmt: skip
+
+    one = sampled(1)
+    assert float((sampled(2) - one).abs().max()) <= 1e-6 * float(one.abs().max())
+
+
+def test_a_change_of_weights_after_the_node_is_refused(host, started):
+    model = load(host, 2)
+    checks, cards = room(host, "checks"), model.attachments["multitalk_parallel"]
+    clone = model.clone()
+    clone.add_object_patch("model_sampling", model.get_model_object("model_sampling"))
+    checks.check_changes(clone, cards.changes)
+    name = next(iter(dict(model.model.named_parameters())))
+    clone.add_patches({name: (torch.zeros(1),)})
+    with pytest.raises(ValueError, match="Put MultiTalk Parallel last"):
+        checks.check_changes(clone, cards.changes)
+
+
+def test_models_that_cannot_be_split_are_refused(host, started, other_files):
+    check = room(host, "checks").check_model
+    model = load(host, 1)
+    check(model, 2)
+    with pytest.raises(ValueError, match=r"4 attention heads\. Use 1, 2 or 4\.$"):
+        check(model, 3)
+    with pytest.raises(ValueError, match="split over several cards already"):
+        check(load(host, 2), 2)
+    patched = model.clone()
+    patched.set_model_patch(lambda args: args["x"], "attn1_patch")
+    with pytest.raises(ValueError, match="would see a part of the video only"):
+        check(patched, 2)
+    compiled = model.clone()
+    compiled.set_model_patch_replace(
+        lambda args, extra: extra["original_block"](args), "dit", "double_block", 0
+    )
+    with pytest.raises(ValueError, match="would see a part of the video only"):
+        check(compiled, 2)
+    with pytest.raises(ValueError, match="not VACE"):
+        check(host.node("TestCountedModel").execute("test_vace.safetensors").args[0], 2)
+
+
+def test_what_travels_is_plain_and_names_the_modules_of_others_alone(host, files):
+    from comfy_execution.graph import DynamicPrompt
+
+    recipe = room(host, "recipe")
+    prompt = on_cards()
+    made = recipe.recipe_of(DynamicPrompt(prompt), "cards", "model")
+    assert set(made["prompt"]) == {"model", "base"}  # not speech, picture and VAE
+    assert made["output"] == ["model", 0]
+    tests = str(host.root / "tools" / "host" / "nodes_for_tests.py")
+    assert made["modules"] == [["custom_nodes", tests]]  # loaded twice, the pack would be two packs
+    assert recipe.host_facts()["pack"] == str(host.root)
+    assert json.loads(json.dumps(recipe.host_facts())) == recipe.host_facts()
+    prompt["cards"]["inputs"]["model"] = 1
+    with pytest.raises(ValueError, match="Connect it to the loader"):
+        recipe.recipe_of(DynamicPrompt(prompt), "cards", "model")
+
+
+def test_nothing_of_it_is_imported_before_it_is_used(host):
+    rooms = {"multitalk.parallel.exchange", "multitalk.parallel.groups", "nodes.parallel"}
+    assert not {f"{host.pack_name}.{name}" for name in rooms} & host.load_modules

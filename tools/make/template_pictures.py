@@ -138,11 +138,15 @@ def main() -> None:
             (path,) = (options.films / name).glob("*.mp4")
             film, curve = read_film(path)
             change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
-            alone = name in ("toy_one_speaker", "toy_long_video")
+            alone = name in ("toy_one_speaker", "toy_long_video", "toy_still", "toy_dub")
             if name == "toy_end_image":
                 film, levels = film[-NUM_FRAMES:], [curve[-NUM_FRAMES:]]
             else:
                 film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
+            if name == "toy_still":
+                levels = [*levels, levels[0] * 0]
+            if name == "toy_dub":  # as large as its source; the crop is that of the toy's videos
+                film = [frame.resize((144, 96)) for frame in film]
             frames = draw_result(film, TOYS[name], levels)
         data = encode(frames, 25 / STEP)
         template_picture(name).write_bytes(data)

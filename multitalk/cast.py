@@ -90,7 +90,7 @@ class Cast:
     def _gate(self, cells: Tensor, *, asked: bool) -> Tensor:
         height, width = cells.shape[1:]
         tokens = token_masks(cells).view(-1, height // 2, width // 2)
-        return speaker_gate(tokens, self.speech.num_speakers, still=asked)
+        return speaker_gate(tokens, self.speech.num_speakers + asked)
 
 
 def _places(

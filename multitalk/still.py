@@ -2,8 +2,8 @@
 
 A still place hears encoded silence, as the silent second speaker does that one voice with a mask
 brings along. All still places are one speaker: they hear the same, and with one voice that makes
-two, as the network was trained. The gate takes away what sound adds to tokens that belong to
-nobody who speaks. Source: decisions.md 46.
+two, as the network was trained. The gate takes away what sound adds to tokens outside of all
+speakers, the silent ones included. Source: decisions.md 46.
 """
 
 from __future__ import annotations
@@ -75,26 +75,25 @@ def place_voices(
     return free.float(), quiet.float()
 
 
-def speaker_gate(tokens: Tensor, voices: int, *, still: bool) -> Tensor:
+def speaker_gate(tokens: Tensor, speakers: int) -> Tensor:
     """What part of the audio residual each token of a latent frame keeps.
+
+    Those who are still count as speakers: what silence adds is what shuts their mouths.
 
     Args:
         tokens: [S+1, rows, columns] of everybody on the token grid, background last.
-        voices: How many of them, the first, speak.
-        still: Whether the one after them has places that were asked to be still.
+        speakers: How many of them, the first, were given a place.
 
     Returns:
-        [rows, columns] float32: 1 on those who speak, 0 on those who are still, and around the
-        first a fade over a sixteenth of the shorter side, one token or more.
+        [rows, columns] float32: 1 on these, and around them a fade over a sixteenth of the shorter
+        side, one token or more, to 0.
     """
-    heard = tokens[:voices].amax(0)
+    heard = tokens[:speakers].amax(0)
     reach = max(1, min(heard.shape) // _FEATHER_SHARE)
     gate, grown = heard.clone(), heard
     for distance in range(1, reach + 1):
         grown = torch.nn.functional.max_pool2d(grown[None], 3, stride=1, padding=1)[0]
         gate = torch.maximum(gate, grown * (1 - distance / (reach + 1)))
-    if still:
-        gate = torch.where((tokens[voices] > 0) & (heard == 0), 0.0, gate)
     return gate
 
 

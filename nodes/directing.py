@@ -22,8 +22,9 @@ FIRST_SECONDS = Widget(
 _Advanced = partial(Widget, advanced=True)
 OUTSIDE = _Advanced(
     "outside_speakers",
-    "What the voices do to the picture outside masks. no audio: nothing, with a soft edge, so that "
-    "no other face moves its lips. as trained: the network decides.",
+    "What sound does to the picture outside of masks and still. no audio: nothing, with a soft "
+    "edge; connect other faces to still, as silence shuts their mouths. as trained: the network "
+    "decides.",
     default=OUTSIDE_SPEAKERS[0],
     choices=OUTSIDE_SPEAKERS,
 )

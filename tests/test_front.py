@@ -56,7 +56,7 @@ def test_what_all_graphs_do_finds_all_of_them(search):
 @pytest.mark.parametrize(
     ("search", "names"),
     [
-        ("dub", {"infinitetalk_dub_video"}),
+        ("dub", {"infinitetalk_dub_video", "infinitetalk_dub_mouth", "toy_dub"}),
         ("gguf", {"infinitetalk_low_memory"}),
         ("no download", {entry.name for entry in INDEX if entry.name.startswith("toy_")}),
         ("kokoro", {"multitalk_dialogue"}),

@@ -120,19 +120,21 @@ def test_two_voices_without_masks_have_the_halves_but_for_still_places():
     assert torch.equal(cast.cells, latent_masks(torch.cat([halves, quiet((48, 80))]), *VIDEO))
 
 
-@pytest.mark.parametrize("still", [None, (96, 128)])
-def test_the_gate_is_open_on_the_voice_shut_on_the_still_and_fades_between(still):
-    given = {"picture": PICTURE, "video": (256, 512), "outside": "no audio"}
+@pytest.mark.parametrize("still", [None, (88, 96)])
+def test_the_gate_is_open_on_all_who_have_a_place_and_fades_around_them(still):
+    given = {"picture": PICTURE, "video": (256, 512)}
     masks = columns((32, 64))
-    cast = Cast(speech(1), masks, still=still and quiet(still, (64, 72)), **given)
+    places = None if still is None else quiet(still)
+    cast = Cast(speech(1), masks, still=places, outside="no audio", **given)
     row = cast.gate[3]
     assert cast.gate.shape == (16, 32)
     assert torch.equal(cast.gate, row.expand(16, -1))
-    edge = 0.5 if still is None else 0.0
-    assert row[6:18].tolist() == [0.0, 0.5, *8 * [1.0], edge, 0.0]
-    assert not row[17:].any()
-    free = Cast(speech(1), masks, picture=PICTURE, video=(256, 512))
-    assert torch.equal(cast.cells, free.cells) == (still is None)
+    assert row[6:18].tolist() == [0.0, 0.5, *8 * [1.0], 0.5, 0.0]
+    listener = [0.0] * 4 if still is None else [0.5, 1.0, 1.0, 0.5]
+    assert row[18:].tolist() == [0.0, 0.0, 0.0, *listener, *7 * [0.0]]
+    free = Cast(speech(1), masks, still=places, **given)
+    assert torch.equal(cast.cells, free.cells)
+    assert free.gate is None
 
 
 def test_one_voice_without_masks_has_nothing_outside():

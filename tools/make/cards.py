@@ -118,6 +118,12 @@ def dub_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> N
     tracks_below(canvas, frame, levels)
 
 
+def mouth_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """A film with a new voice, of which only the mouth is new."""
+    dub_over(canvas, frame, levels)
+    draw_badge(canvas, "only the mouth")
+
+
 def quality_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
     """Coarse beside fine."""
     draw_coarse_half(canvas, cells=22)
@@ -183,6 +189,8 @@ class Card:
     """Whether nobody talks."""
     then: tuple[Head, ...] = ()
     """Who is seen after a cut in the middle: the last of the voices."""
+    listens: bool = False
+    """Whether the last person only listens."""
 
 
 def around(head_at: tuple[float, float], *, face: bool) -> tuple[float, float, float, float]:
@@ -209,6 +217,9 @@ CARDS = {
         over=boxes_over(FACES, corners=True),
         voices=(0, 1),
     ),
+    "multitalk_still": Card(
+        room=STUDY, people=pair(ANNA_HERE, TOM_HERE), over=boxes_over(BOXES), listens=True
+    ),
     "multitalk_dialogue": Card(
         room=STUDY, people=pair(LENA, JON), over=script_below(SCRIPT), voices=(0, 1)
     ),
@@ -216,6 +227,7 @@ CARDS = {
         room=LOUNGE, people=pair(RUBY, JON), over=tracks_below, voices=(0, 1)
     ),
     "infinitetalk_dub_video": Card(room=LOFT, people=(RUBY,), over=dub_over),
+    "infinitetalk_dub_mouth": Card(room=OFFICE, people=(MIRA_HERE,), over=mouth_over),
     "infinitetalk_long_video": Card(
         room=LOUNGE, people=(TOM_HERE,), over=windows_below(12, 3600.0), voices=(1,)
     ),
@@ -246,17 +258,18 @@ CARDS = {
     "wan_text_to_talking": Card(room=LOUNGE, people=(RUBY,), over=script_below(PROMPT)),
     "wan_image_to_video": Card(room=LOFT, people=(MIRA_HERE,), over=plain_over, silent=True),
 }
+_TOY_HEADS = [[SIDE / 128 * v for v in (x - TOY_CROP[0], y, w, h)] for x, y, w, h in TOY_BOXES]
 TOYS: dict[str, Overlay] = {
     "toy_one_speaker": tracks_below,
     "toy_two_speakers": tracks_below,
-    "toy_two_speakers_boxes": boxes_over(
-        [[SIDE / 128 * v for v in (x - TOY_CROP[0], y, w, h)] for x, y, w, h in TOY_BOXES]
-    ),
+    "toy_two_speakers_boxes": boxes_over(_TOY_HEADS),
     "toy_dialogue": script_below(TOY_SCRIPT),
     "toy_recording": tracks_below,
     "toy_long_video": windows_below(6, 9.0),
     "toy_end_image": end_over("ends on a picture"),
     "toy_shots": end_over("cut to another picture"),
+    "toy_still": boxes_over(_TOY_HEADS),
+    "toy_dub": mouth_over,
 }
 
 
@@ -285,6 +298,8 @@ def draw_card(card: Card, voices: Sequence[np.ndarray]) -> list[Image.Image]:
     """
     stages = [Stage(card.room, people) for people in (card.people, card.then or card.people)]
     levels = turns([voices[number] * (not card.silent) for number in card.voices])
+    if card.listens:
+        levels.append(np.zeros(NUM_FRAMES))
     frames = []
     for number in range(NUM_FRAMES):
         openings = [float(level[number]) for level in levels]

@@ -91,9 +91,9 @@ INDEX = (
     Entry(
         "toy_still",
         "Demo, one talks, one listens",
-        "still face, lip-sync avatar, no download",
+        "still face, talking lip-sync avatar, no download",
     ),
-    Entry("toy_dub", "Demo, dub only the mouth", "dubbing, lip-sync avatar, no download"),
+    Entry("toy_dub", "Demo, dub only the mouth", "dubbing, talking lip-sync avatar, no download"),
     Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",

@@ -324,8 +324,7 @@ TOY_STILL_NOTE = """\
 One voice, two heads. **Who speaks**: a box around the head that talks. **Who is still**: a box \
 around the one that listens. It hears silence.
 
-*outside_speakers* *no audio*: the voice does nothing outside the box of the speaker, with a soft \
-edge.
+*outside_speakers* *no audio*: sound does nothing outside both boxes, with a soft edge.
 
 **Try**: swap the boxes of both nodes. Or remove the link to *still* and choose *as trained*.
 """
@@ -335,8 +334,8 @@ STILL_CHANGE_NOTE = """\
 2. *Who speaks*: one line in *boxes*, around the head that talks: `x, y, width, height` in \
 pixels of the picture.
 3. *Who is still*: a line for everybody who listens. They hear silence.
-4. *outside_speakers* *no audio*: the voice does nothing outside of the first box, which must hold \
-the head wherever it moves. *as trained*: the network decides.
+4. *outside_speakers* *no audio*: sound does nothing outside of all boxes, which must hold the \
+heads wherever they move. *as trained*: the network decides.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """

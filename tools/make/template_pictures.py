@@ -27,6 +27,9 @@ sys.modules["pack"] = pack
 sys.dont_write_bytecode = True
 
 MOST_BYTES = 60_000
+FEWER_BYTES = 22_000
+FEW = ("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth")
+"""Later ones, which the size of the pack leaves less room: 30 frames, and coarser."""
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""
 STEP = 2  # every second frame of a film
@@ -94,13 +97,13 @@ def piece(
     return film[start : start + frames], [first, second]
 
 
-def encode(frames: list[Any], rate: float) -> bytes:
-    """A moving WebP picture of at most MOST_BYTES."""
+def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
+    """A moving WebP picture of at most so many bytes, if that can be."""
     from PIL import Image
 
     frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
     data = b""
-    for quality in (74, 60, 50, 40, 30, 22, 16, 10, 5):
+    for quality in (74, 60, 50, 40, 30, 22, 16, 10, 5, 1):
         buffer = io.BytesIO()
         frames[0].save(
             buffer,
@@ -113,7 +116,7 @@ def encode(frames: list[Any], rate: float) -> bytes:
             method=6,
         )
         data = buffer.getvalue()
-        if len(data) <= MOST_BYTES:
+        if len(data) <= most:
             break
     return data
 
@@ -138,13 +141,25 @@ def main() -> None:
             (path,) = (options.films / name).glob("*.mp4")
             film, curve = read_film(path)
             change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
-            alone = name in ("toy_one_speaker", "toy_long_video", "toy_shots")
+            alone = name in (
+                "toy_one_speaker",
+                "toy_long_video",
+                "toy_shots",
+                "toy_still",
+                "toy_dub",
+            )
             if name == "toy_end_image":
                 film, levels = film[-NUM_FRAMES:], [curve[-NUM_FRAMES:]]
             else:
                 film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
+            if name == "toy_still":
+                levels = [*levels, levels[0] * 0]
+            if name == "toy_dub":  # as large as its source; the crop is that of the toy's videos
+                film = [frame.resize((144, 96)) for frame in film]
             frames = draw_result(film, TOYS[name], levels)
-        data = encode(frames, 25 / STEP)
+        few = name in FEW
+        frames = frames[:30] if few else frames
+        data = encode(frames, 25 / STEP, FEWER_BYTES if few else MOST_BYTES)
         template_picture(name).write_bytes(data)
         print(f"{name}: {len(frames)} frames, {len(data) / 1000:.0f} kB", flush=True)
 

@@ -39,6 +39,7 @@ from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
 from .film import check_continuation, describe_film, later_shots, plan_of
 from .finite import check_media, check_texts, check_vae
+from .lean_block import PARALLEL
 from .other_nodes import check_other_nodes, follow_sampling
 from .scene import check_scene
 from .source_video import describe_source
@@ -138,6 +139,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     check_experts(model, settings)
     video = settings.height, settings.width
     cast, shots = cast_of(inputs, hidden, video), later_shots(inputs, hidden, video)
+    _check_split(model, cast)
     before = check_continuation(inputs.get("continue_from"), settings, video)
     plan = plan_of(settings, inputs)
     kind, end = base_kind(model), inputs.get("end_image")
@@ -162,23 +164,8 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         *describe_source(len(image), plan.shots[0].num_frames, hidden),
         *describe_film(plan, shots, before),
     ]  # fmt: skip
-    run = RunInputs(
-        model=model,
-        vae=inputs["vae"],
-        clip_vision=inputs.get("clip_vision") if wants_clip(model) else None,
-        positive=inputs.get("positive") or empty_conditioning(model),
-        negative=inputs.get("negative") or empty_conditioning(model),
-        image=image,
-        cast=cast,
-        sampler=inputs.get("custom_sampler"),
-        end_image=end,
-        control=control,
-        scene=inputs.get("scene"),
-        shots=shots,
-        before=before,
-    )
     return VideoRun(
-        run,
+        _run_inputs(inputs, cast=cast, control=control, shots=shots, before=before),
         settings,
         node_id=hidden.unique_id,
         identity=identity,
@@ -187,6 +174,37 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         first_seconds=FIRST_SECONDS.read(inputs),
         to_file=to_file,
     )
+
+
+def _run_inputs(inputs: dict[str, Any], **made: Any) -> RunInputs:
+    """Models and media of the sockets, and what was `made` of them."""
+    model = inputs["model"]
+    return RunInputs(
+        model=model,
+        vae=inputs["vae"],
+        clip_vision=inputs.get("clip_vision") if wants_clip(model) else None,
+        positive=inputs.get("positive") or empty_conditioning(model),
+        negative=inputs.get("negative") or empty_conditioning(model),
+        image=inputs["image"],
+        sampler=inputs.get("custom_sampler"),
+        end_image=inputs.get("end_image"),
+        scene=inputs.get("scene"),
+        **made,
+    )
+
+
+def _check_split(model: Any, cast: Cast) -> None:
+    """Refuse a gate where blocks run on several cards: these know nothing of it.
+
+    Raises:
+        ValueError: With what to do.
+    """
+    if cast.gate is not None and PARALLEL in model.attachments:
+        raise ValueError(
+            "outside_speakers is no audio, and MultiTalk Parallel splits the model over several "
+            "cards, which cannot do that. Set outside_speakers to as trained, or take MultiTalk "
+            "Parallel out."
+        )
 
 
 def _with_pictures(inputs: dict[str, Any], hidden: Any) -> dict[str, Any]:

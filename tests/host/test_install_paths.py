@@ -174,7 +174,8 @@ def test_archives_own_client_makes_a_video_there(running, tmp_path):
         [
             *(sys.executable, str(pack / "workflows" / "api"), "run", "toy_dialogue", "--json"),
             *("--set", "dialogue.script=Anna: Hi!\nBen: Yes?", "--set", "sampler.preset.steps=1"),
-            *("--set", "sampler.size.width=64", "--set", "sampler.size.height=48"),
+            *("--set", "sampler.size.width=48", "--set", "sampler.size.height=32"),
+            *("--set", "sampler.window=17", "--set", "sampler.overlap=5"),
             *("--address", process.address, "--output", str(output)),
         ],
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},

@@ -55,17 +55,17 @@ def loras(host):
 
 
 def test_both_ways_of_loading_are_equal(host):
-    attached = frames_of(host.run(talk()))
-    loaded = frames_of(host.run(with_loader(talk())))
+    attached = frames_of(host.rerun(talk()))
+    loaded = frames_of(host.rerun(with_loader(talk())))
     torch.testing.assert_close(loaded, attached, rtol=0, atol=0)
 
 
 def test_lora_changes_the_result_by_its_strength(host, loras):
-    plain = frames_of(host.run(with_loader(talk())))
+    plain = frames_of(host.rerun(with_loader(talk())))
     one = {"loras": "1", "loras.lora_1": "test_good.safetensors", "loras.strength_1": 0.5}
-    strong = frames_of(host.run(with_loader(talk(), **one)))
+    strong = frames_of(host.rerun(with_loader(talk(), **one)))
     assert not torch.equal(strong, plain)
-    off = frames_of(host.run(with_loader(talk(), **(one | {"loras.strength_1": 0.0}))))
+    off = frames_of(host.rerun(with_loader(talk(), **(one | {"loras.strength_1": 0.0}))))
     torch.testing.assert_close(off, plain, rtol=0, atol=0)
     halves = {
         "loras": "2",
@@ -74,7 +74,7 @@ def test_lora_changes_the_result_by_its_strength(host, loras):
         "loras.lora_2": "test_good.safetensors",
         "loras.strength_2": 0.25,
     }
-    twice = frames_of(host.run(with_loader(talk(), **halves)))
+    twice = frames_of(host.rerun(with_loader(talk(), **halves)))
     torch.testing.assert_close(twice, strong, rtol=0, atol=2e-3)
 
 
@@ -173,7 +173,7 @@ def test_passes_one_by_one_equal_passes_in_one_batch(host, monkeypatch):
     import comfy.model_base
 
     settings = {"voices": 2, "preset__text_guidance": 3.0, "preset__audio_guidance": 4.0}
-    batched = frames_of(host.run(talk(**settings)))
+    batched = frames_of(host.rerun(talk(**settings)))
     calls = []
 
     def too_large(*args, **kwargs):
@@ -181,7 +181,7 @@ def test_passes_one_by_one_equal_passes_in_one_batch(host, monkeypatch):
         return 1e30
 
     monkeypatch.setattr(comfy.model_base.WAN21, "memory_required", too_large)
-    single = frames_of(host.run(talk(**settings)))
+    single = frames_of(host.rerun(talk(**settings)))
     assert calls
     torch.testing.assert_close(single, batched, rtol=0, atol=2e-4)
 

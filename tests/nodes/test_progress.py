@@ -44,9 +44,9 @@ def test_words_say_at_all_times_where_a_run_is(host):
 def test_stop_says_what_is_kept_and_the_next_run_says_that_it_goes_on(host, to_video):
     prompt = prompt_of(keep_progress=True, to_video=to_video)
     fail_in("decode", 3, 1, interrupt())
-    stopped = host.run(prompt, host.executor())
+    stopped = host.rerun(prompt)
     assert texts_of(stopped)[-1] == "stopped; 3 of 5 windows kept, press Run to go on"
-    plan, *_, last = texts_of(host.run(prompt, host.executor()))
+    plan, *_, last = texts_of(host.rerun(prompt))
     assert plan == f"{PLAN}model;\ncontinues an earlier run: 3 of 5 windows are there"
     assert re.fullmatch(r"done: .* in [1-9][\d minhs]*; 3 of 5 windows were there already", last)
 
@@ -87,9 +87,9 @@ def shown(result):
 def test_player_appears_after_the_first_window_and_grows(host, monkeypatch, keep):
     prompt = prompt_of(to_video=True, keep_progress=keep, seconds=1.2)
     monkeypatch.setattr(host.recorder, "sockets_metadata", {})
-    (only,) = shown(host.run(prompt, host.executor()))  # an API client gets what it always got
+    (only,) = shown(host.rerun(prompt))  # an API client gets what it always got
     monkeypatch.setattr(host.recorder, "sockets_metadata", editor(host))
-    result = host.run(prompt, host.executor())
+    result = host.rerun(prompt)
     *early, (_, last, data) = shown(result)
     # 9, 17 and 29 of 30 frames: always half as many again; while the next window is made.
     assert all(b in (n, n + 1) for (b, *_), n in zip(early, (1, 3, 6), strict=True))
@@ -106,10 +106,10 @@ def test_stopped_player_shows_all_that_there_is(host, monkeypatch):
     monkeypatch.setattr(host.recorder, "sockets_metadata", editor(host))
     prompt = prompt_of(to_video=True, keep_progress=True)
     fail_in("decode", 2, 1, interrupt())
-    names = [(begun, name) for begun, name, _ in shown(host.run(prompt, host.executor()))]
+    names = [(begun, name) for begun, name, _ in shown(host.rerun(prompt))]
     assert [begun in (1, 2) for begun, _ in names] == [True, False]
     assert names[1][0] == 3  # the second while the third was decoded
-    again = list(shown(host.run(prompt, host.executor())))
+    again = list(shown(host.rerun(prompt)))
     # What was kept is shown at once, not window by window.
     first, second, *_ = (begun for begun, *_ in again)
     assert first == 0

@@ -160,7 +160,7 @@ def test_no_pass_runs_in_vain(quick, voices, text, audio, apg, passes):
 
 
 def test_progress_counts_steps_over_all_windows(host):
-    result = host.run(talk(seconds=0.8, preset__steps=3))  # 20 frames: 0..9, 4..13, 8..17, 12..
+    result = host.rerun(talk(seconds=0.8, preset__steps=3))  # 20 frames: 0..9, 4..13, 8..17, 12..
     values = [data["value"] for event, data in result.events if event == "progress"]
     assert values == sorted(values)
     assert values[-1] == 3 * len(range(0, 20 - 9 + 3, 4))
@@ -189,7 +189,7 @@ def middle_frames(frames, steps, windows=4):
 
 def test_every_window_ends_in_a_preview_of_its_middle_frame(host):
     prompt = talk(seconds=0.8, voices=2, flat_vae=False, **FLAT)
-    result = host.run(prompt)
+    result = host.rerun(prompt)
     previews = previews_of(result)
     wanted = list(middle_frames(frames_of(result), steps=2))
     assert [value for value, *_ in previews] == [value for value, _ in wanted]
@@ -204,7 +204,7 @@ def test_latent_previews_go_on_while_a_window_is_made(host, monkeypatch):
     from comfy.cli_args import LatentPreviewMethod
 
     monkeypatch.setattr(latent_preview, "default_preview_method", LatentPreviewMethod.Latent2RGB)
-    result = host.run(talk(seconds=0.8, voices=2, flat_vae=False, **FLAT))
+    result = host.rerun(talk(seconds=0.8, voices=2, flat_vae=False, **FLAT))
     previews = previews_of(result)
     assert [value for value, *_ in previews] == [1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8]
     for (_, _, picture, _), (_, frame) in zip(
@@ -338,12 +338,12 @@ def test_infinitetalk_follows_a_source_video(quick, other_files):
 
 def test_advanced_widgets_may_be_left_out_of_a_prompt(host):
     prompt = talk(window=0, overlap=0)
-    full = frames_of(host.run(prompt))
+    full = frames_of(host.rerun(prompt))
     for name in ("audio_strength", "colour_match", "window", "overlap", "rule", "sampler"):
         del prompt["sampler"]["inputs"][name]
     for name in ("step_cache", "apg", "length", "last_window"):
         del prompt["sampler"]["inputs"][name]
-    torch.testing.assert_close(frames_of(host.run(prompt)), full, rtol=0, atol=0)
+    torch.testing.assert_close(frames_of(host.rerun(prompt)), full, rtol=0, atol=0)
 
 
 def test_overlap_of_the_family_is_known_before_the_model_is_read(host, other_files):

@@ -67,7 +67,7 @@ def test_surround_sound_is_measured_or_refused_in_our_words():
 
 @pytest.mark.parametrize("rate", [4000, 16000, 22050, 44100, 48000])
 @pytest.mark.parametrize("channels", [1, 2, 5])
-@pytest.mark.parametrize("seconds", [0.4, 0.449, 3.3, 61.27])
+@pytest.mark.parametrize("seconds", [0.4, 0.449, 3.3, 21.27])
 def test_loudness_is_that_of_the_library(rate, channels, seconds):
     waveform = noise(seconds, rate, channels)
     waveform[:, : len(waveform[0]) // 3] *= 0.02

@@ -105,7 +105,7 @@ def read_gguf(path: Path) -> tuple[dict[str, GgufTensor], dict[str, str]]:
     num_tensors, num_fields = _check_fixed_part(path)
     gguf = require_gguf()
     kinds = {int(kind): (kind.name, *sizes) for kind, sizes in gguf.GGML_QUANT_SIZES.items()}
-    mapped = _map(path)
+    mapped = map_file(path)
     cursor = _Cursor(buffer=mapped, end=min(len(mapped), _MAX_BEGINNING))
     try:
         fields = _read_fields(cursor, num_fields)
@@ -161,7 +161,7 @@ def _check_fixed_part(path: Path) -> tuple[int, int]:
     return num_tensors, num_fields
 
 
-def _map(path: Path) -> mmap.mmap:
+def map_file(path: Path) -> mmap.mmap:
     """The whole file, read when used; writes stay in memory and never reach the file."""
     with path.open("rb") as file:
         if sys.platform == "win32":

@@ -28,6 +28,7 @@ from ...weights.gguf_blocks import dequantize_blocks
 from ...weights.gguf_file import GgufTensor
 from ...weights.header import Header, open_tensors
 from ...weights.host_format import HostQuantized
+from ...weights.large_files import map_unreserved
 from ...weights.layouts import Stored, collect
 from ...weights.quanto import GroupScaled, RowScaled, quantize_weight
 from .quantizations import Quantization
@@ -69,8 +70,16 @@ def read_parameters(header: Header, *, audio: bool) -> dict[str, Stored]:
 
 
 def map_safetensors(path: Path) -> Mapping[str, Tensor]:
-    """Map a file with the host's own reader: its tensors know their place, for its pager."""
-    return comfy.utils.load_torch_file(str(path), safe_load=True)
+    """Map a file with the host's own reader: its tensors know their place, for its pager.
+
+    Where the system refuses that for want of memory, the file is mapped without a reservation.
+    """
+    try:
+        return comfy.utils.load_torch_file(str(path), safe_load=True)
+    except RuntimeError as error:
+        if "unable to mmap" not in str(error):
+            raise
+        return map_unreserved(path)
 
 
 def store(

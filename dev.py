@@ -74,7 +74,8 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--preview", type=Path, help="folder for an animation and a contact sheet")
     words = f"default: {SERVE_PORT}, or a free one"
     one["serve"].add_argument("--port", type=int, default=0, help=words)
-    if arguments[:1] and arguments[0] in ("train", "lab", "run", "job"):  # --help is theirs too
+    own = ("train", "lab", "run", "job", "jobs")
+    if arguments and arguments[0] in own:  # --help is theirs too
         return parser.parse_args(arguments[:1]), arguments[1:]
     options, rest = parser.parse_known_args(arguments)
     if rest and options.name not in ("test", "editor"):
@@ -145,7 +146,7 @@ def stay(running: HostProcess) -> None:
 
 
 def api(options: argparse.Namespace, rest: list[str]) -> int:
-    """Run a graph or a job file, see workflows/api/command.py."""
+    """Run a graph, a job file or many of them, see workflows/api/command.py."""
     from pack.workflows.api.command import main as run_command
 
     return run_command([options.name, *rest], lambda arguments: host(0, arguments))
@@ -293,6 +294,7 @@ COMMANDS = {
     "demo": (demo, "make a talking video with the toy model"),
     "run": (api, "run a graph through the API; `run --help` says how"),
     "job": (api, "run a job file of the reference; `job --help`"),
+    "jobs": (api, "run many jobs on several hosts; `jobs --help`"),
     "serve": (serve, "run ComfyUI with this pack and the graph editor"),
     "test": (test, "run everything CI runs; other arguments go to pytest"),
     "editor": (editor, "run the tests of the graph editor in a real browser, with Chromium"),

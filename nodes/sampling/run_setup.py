@@ -37,6 +37,7 @@ from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
 from .finite import check_media, check_texts, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
+from .several_cards import describe_cards_of_run
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
 
@@ -147,6 +148,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
         *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
+        *describe_cards_of_run(model, settings),
         *others, *describe_end(model, has_end=end is not None, drift=settings.drift),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), cast.speech.num_frames, hidden),

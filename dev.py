@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".work"
 SERVE_PORT = 8188
 MAX_WORKERS = 4  # processes of the test suite
-OWN_OPTIONS = ("train", "lab", "rehearse", "run", "job")  # commands whose --help is their own
+OWN_OPTIONS = ("train", "lab", "rehearse", "run", "job", "jobs")  # commands whose --help is their own
 
 
 def main() -> int:
@@ -146,7 +146,7 @@ def stay(running: HostProcess) -> None:
 
 
 def api(options: argparse.Namespace, rest: list[str]) -> int:
-    """Run a graph or a job file, see workflows/api/command.py."""
+    """Run a graph, a job file or many of them, see workflows/api/command.py."""
     from pack.workflows.api.command import main as run_command
 
     return run_command([options.name, *rest], lambda arguments: host(0, arguments))
@@ -295,6 +295,7 @@ COMMANDS = {
     "demo": (demo, "make a talking video with the toy model"),
     "run": (api, "run a graph through the API; `run --help` says how"),
     "job": (api, "run a job file of the reference; `job --help`"),
+    "jobs": (api, "run many jobs on several hosts; `jobs --help`"),
     "serve": (serve, "run ComfyUI with this pack and the graph editor"),
     "test": (test, "run everything CI runs; other arguments go to pytest"),
     "editor": (editor, "run the tests of the graph editor in a real browser, with Chromium"),

@@ -82,6 +82,7 @@ class MultiTalkGuider(io.ComfyNode):
         from .sampling.experts import talk_guider
         from .sampling.finite import check_texts
         from .sampling.other_nodes import check_other_nodes, check_sampling
+        from .sampling.several_cards import describe_cards
         from .sampling.talk_guider import with_text
 
         check_inputs(inputs, "speech", "model")
@@ -96,6 +97,8 @@ class MultiTalkGuider(io.ComfyNode):
         audio = replace(_window_audio(inputs, cls.hidden, latent), front=front)
         text_guidance, audio_guidance = (row.read(inputs) for row in GUIDANCE)
         plan = plan_guidance(text_guidance, audio_guidance, apg=apg)
+        for note in describe_cards(model, plan):
+            logger.info("[MultiTalk] %s", note)
         negative = inputs.get("negative") or with_text(positive, empty_conditioning(model))
         begin = Motion(latents=latent[:, :, :1], noise=None)
         motion = None if family == "multitalk" or kind == "control" else begin

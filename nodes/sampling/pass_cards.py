@@ -15,8 +15,11 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...multitalk.guidance import Pass
+from ...multitalk.guidance import GuidancePlan, Pass, plan_guidance
+from ...multitalk.settings import RunSettings
+from ...multitalk.words import count
 from ..loading.audio_hooks import CLONE_KEY
+from .guidance_hooks import passes_of
 
 CLONES = "multigpu_clones"  # model_options, while a MODEL samples: clones by their card
 
@@ -24,6 +27,27 @@ CLONES = "multigpu_clones"  # model_options, while a MODEL samples: clones by th
 def num_cards(model: ModelPatcher) -> int:
     """On how many cards the passes of a MODEL run."""
     return 1 + len(model.get_additional_models_with_key(CLONE_KEY))
+
+
+def describe_cards(model: ModelPatcher, plan: GuidancePlan) -> list[str]:
+    """How the passes of a step are dealt out, for the report; nothing on one card."""
+    cards, passes = num_cards(model), len(passes_of(plan, model.model_options))
+    if cards == 1:
+        return []
+    if passes == 1:
+        return [
+            f"the MODEL is on {count(cards, 'card')}, and a step has one pass with these settings: "
+            "nothing is gained. MultiGPU CFG Split can be left out; one ComfyUI on each card makes "
+            "more videos"
+        ]
+    most, used = -(-passes // cards), count(min(cards, passes), "card")
+    return [f"{count(passes, 'pass', 'passes')} of a step on {used}, at most {most} on each"]
+
+
+def describe_cards_of_run(model: ModelPatcher, settings: RunSettings) -> list[str]:
+    """As `describe_cards`, for the settings of a whole video."""
+    text, audio = settings.guidance.text_guidance, settings.guidance.audio_guidance
+    return describe_cards(model, plan_guidance(text, audio, apg=settings.apg))
 
 
 def pass_groups(

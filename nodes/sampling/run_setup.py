@@ -41,6 +41,7 @@ from .film import check_continuation, describe_film, later_shots, plan_of
 from .finite import check_media, check_texts, check_vae
 from .lean_block import PARALLEL
 from .other_nodes import check_other_nodes, follow_sampling
+from .pass_cards import describe_cards_of_run
 from .scene import check_scene
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
@@ -159,6 +160,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
         *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
+        *describe_cards_of_run(model, settings),
         *others, *describe_end(model, has_end=end is not None, drift=settings.drift),
         *(control.notes if control else ()), *cast.speech.notes, *cast.notes,
         *describe_source(len(image), plan.shots[0].num_frames, hidden),

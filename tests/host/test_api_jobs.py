@@ -10,6 +10,7 @@ import pytest
 
 from pack.tests.host.odd_host import history, http, odd_host
 from pack.workflows.api import client, spread
+from pack.workflows.api import run as api_run
 from pack.workflows.api.command import main
 from pack.workflows.api.failures import UsageError
 from pack.workflows.api.job_list import read_jobs
@@ -137,7 +138,7 @@ def test_ctrl_c_stops_the_runs_on_all_hosts(tmp_path, monkeypatch):
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(spread.time, "sleep", interrupt)
-        monkeypatch.setattr("pack.workflows.api.run.STOP_SECONDS", 0.2)
+        monkeypatch.setattr(api_run, "STOP_SECONDS", 0.2)
         assert run_jobs(path, out, one, two) == 105
         for host in (one, two):
             assert len(seeds(host)) == 1

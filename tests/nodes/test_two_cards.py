@@ -163,6 +163,17 @@ def test_three_passes_share_two_cards_and_a_card_may_take_one_at_a_time(bench, m
     torch.testing.assert_close(pairs, singly, rtol=1e-5, atol=1e-5)
 
 
+def test_the_report_says_how_passes_are_dealt_out(model):
+    from pack.multitalk.guidance import plan_guidance
+    from pack.nodes.sampling.several_cards import describe_cards
+
+    copies = split(model)
+    assert describe_cards(model, plan_guidance(5.0, 4.0)) == []
+    said = describe_cards(copies, plan_guidance(5.0, 4.0))
+    assert said == ["3 passes of a step on 2 cards, at most 2 on each"]
+    assert "nothing is gained" in describe_cards(copies, plan_guidance(1.0, 1.0))[0]
+
+
 def test_a_lora_and_the_audio_part_may_come_after_the_split(bench, base, model, alone):
     expected = sample(bench, changed(model), singly=True)
     assert not torch.equal(expected, alone)

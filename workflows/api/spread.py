@@ -151,7 +151,7 @@ class Spread:
         """Let another host try; a job that ended several of them is left out."""
         tries = self._tries[job.name] = self._tries.get(job.name, 0) + 1
         if tries >= MOST_TRIES:
-            text = f"{tries} hosts ended while they ran it; the last one said: {error}"
+            text = f"{MOST_TRIES} hosts ended while they ran it; the last one said: {error}"
             self._fail(job.name, UnreachableError(text), report)
             return
         report.say("lost", f"{job.name}: {error} It goes to the next host.")

@@ -49,7 +49,8 @@ def lead_call(
     options, tokens = args["transformer_options"], args["img"]
     call: AudioCall | None = options.get(CALL)
     shared = {"txt": args["txt"], "vec": args["vec"]}
-    shared |= {name: options[name] for name in _TIMES if isinstance(options.get(name), Tensor)}
+    times = {name: options[name] for name in _TIMES if isinstance(options.get(name), Tensor)}
+    shared |= {name: tensor.to(tokens.device) for name, tensor in times.items()}
     header: Header = {
         "tokens": tokens.shape[1],
         "frames": options["grid_sizes"][0],

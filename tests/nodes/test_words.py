@@ -56,6 +56,9 @@ UNITS = {
     **dict.fromkeys(("colour_match", "speed", "strength"), "[Ff]actor"),
     **dict.fromkeys(("shift", "step_cache"), "without unit"),
     "seed": "[Ss]ame",
+    "start_strength": "share of noise",
+    "level": "decibels",
+    **dict.fromkeys(("longest_side", "feather"), "[Pp]ixels"),
 }
 SECTIONS = ["Inputs", "Outputs", "Three mistakes people make"]
 OPTIONAL_SECTIONS = ["Other messages"]

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".work"
 SERVE_PORT = 8188
 MAX_WORKERS = 4  # processes of the test suite
-OWN_OPTIONS = ("train", "lab", "rehearse", "run", "job", "jobs")  # commands whose --help is their own
+OWN_OPTIONS = ("train", "lab", "rehearse", "run", "job", "jobs")  # whose --help is their own
 
 
 def main() -> int:

@@ -82,7 +82,7 @@ class MultiTalkGuider(io.ComfyNode):
         from .sampling.experts import talk_guider
         from .sampling.finite import check_texts
         from .sampling.other_nodes import check_other_nodes, check_sampling
-        from .sampling.several_cards import describe_cards
+        from .sampling.pass_cards import describe_cards
         from .sampling.talk_guider import with_text
 
         check_inputs(inputs, "speech", "model")

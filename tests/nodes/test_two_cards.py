@@ -165,7 +165,7 @@ def test_three_passes_share_two_cards_and_a_card_may_take_one_at_a_time(bench, m
 
 def test_the_report_says_how_passes_are_dealt_out(model):
     from pack.multitalk.guidance import plan_guidance
-    from pack.nodes.sampling.several_cards import describe_cards
+    from pack.nodes.sampling.pass_cards import describe_cards
 
     copies = split(model)
     assert describe_cards(model, plan_guidance(5.0, 4.0)) == []

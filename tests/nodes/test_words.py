@@ -57,6 +57,9 @@ UNITS = {
     **dict.fromkeys(("shift", "step_cache"), "without unit"),
     "seed": "[Ss]ame",
     "cards": "cards",
+    "start_strength": "share of noise",
+    "level": "decibels",
+    **dict.fromkeys(("longest_side", "feather"), "[Pp]ixels"),
 }
 SECTIONS = ["Inputs", "Outputs", "Three mistakes people make"]
 OPTIONAL_SECTIONS = ["Other messages"]

@@ -49,7 +49,16 @@ BELOW = {
 NODE_FLOORS = [
     {
         *("sockets", "host", "values", "widgets", "checked"),
-        *("sounds", "pictures", "own_files", "video_place", "texts", "progress", "unchosen"),
+        *(
+            "sounds",
+            "pictures",
+            "own_files",
+            "video_place",
+            "film_inputs",
+            "texts",
+            "progress",
+            "unchosen",
+        ),
     },
     {"loading"},
     {"sampling", "voices"},

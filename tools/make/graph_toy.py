@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .graph_films import shots
 from .graph_forms import App, Graph, Link, Node, Note
 from .graph_pieces import (
     MASKS,
@@ -17,7 +18,6 @@ from .graph_pieces import (
     dialogue,
     file_sampler,
     sampler,
-    shots,
     speakers,
     speech,
     toy_loaders,

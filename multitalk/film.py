@@ -24,7 +24,6 @@ from .generate import (
 from .settings import DriftControl, RunSettings, plan_video
 from .shots import check_cuts
 from .windows import WindowPlan
-from .words import count
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +63,7 @@ class FilmPlan:
             if index < shot.num_windows:
                 return number, index
             index -= shot.num_windows
-        raise IndexError(f"the video has {count(self.num_windows, 'window')}")
+        raise LookupError(f"window {index + 1} beyond the {self.num_windows} of the video")
 
     def window_frames(self, index: int) -> int:
         """Frames that window `index` samples."""

@@ -63,7 +63,7 @@ class Shots:
             return replace(speech, features=silent)
         if max(seen) >= speech.num_speakers:
             raise ValueError(
-                f"voices says that shot {number + 1} shows voice {max(seen) + 1}, and speech has "
+                f"voices has number {max(seen) + 1} for shot {number + 1}, and speech has "
                 f"{count(speech.num_speakers, 'voice')}. Write numbers from 1 to "
                 f"{speech.num_speakers}, or 0 where nobody is seen who speaks."
             )
@@ -117,7 +117,7 @@ def parse_voices(text: str, num_shots: int) -> tuple[tuple[int, ...] | None, ...
     if len(entries) > num_shots:
         raise ValueError(
             f"voices has entries for {count(len(entries), 'shot')}, and there are {num_shots}. "
-            "Write one for each shot, the first included, separated by semicolons: 1, 2; 1; 2"
+            "Write one for each shot, the first included, separated by semicolons."
         )
     return tuple(_parse_seen(entry) for entry in entries)
 
@@ -128,7 +128,7 @@ def _parse_seen(entry: str) -> tuple[int, ...] | None:
         if not re.fullmatch("[0-9]{1,2}", part) or (part == _NOBODY and len(parts) > 1):
             raise ValueError(
                 f"voices contains {entry[:40]!r}; it takes numbers of voices for each shot, or 0 "
-                "for nobody who speaks. Write for example: 1, 2; 1; 2"
+                "for nobody who speaks. Write 1, 2; 1; 2 for both voices, then each alone."
             )
     if not parts:
         return None

@@ -113,7 +113,7 @@ class RunReport:
     def _shots(self) -> str:
         """How many shots there are, if there are cuts."""
         shots = len(self.plan.shots)
-        return f", {shots} shots" if shots > 1 else ""
+        return f", {count(shots, 'shot')}" if shots > 1 else ""
 
     def _drift_lines(self) -> list[str]:
         """Color distance to the picture window by window; a summary of many comes first."""

@@ -35,6 +35,21 @@ class ShotInputs:
     cast: Cast
 
 
+def read_film(
+    settings: RunSettings, inputs: Mapping[str, Any], hidden: Any
+) -> tuple[FilmPlan, tuple[ShotInputs, ...], Tensor | None]:
+    """Windows of a sampling node's video, its shots after the first, and what it goes on from.
+
+    The last are frames [O, H, W, 3] of another video, as many as windows overlap.
+
+    Raises:
+        ValueError: If sound, shots, continuation and end image do not fit each other.
+    """
+    video = settings.height, settings.width
+    before = check_continuation(inputs.get("continue_from"), settings, video)
+    return plan_of(settings, inputs), later_shots(inputs, hidden, video), before
+
+
 def plan_of(settings: RunSettings, inputs: Mapping[str, Any]) -> FilmPlan:
     """Windows of a sampling node's video.
 

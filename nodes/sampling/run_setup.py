@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -37,7 +37,7 @@ from .bases import check_kind, read_controls
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
-from .film import check_continuation, describe_film, later_shots, plan_of
+from .film import describe_film, read_film
 from .finite import check_media, check_texts, check_vae
 from .lean_block import PARALLEL
 from .other_nodes import check_other_nodes, follow_sampling
@@ -45,6 +45,9 @@ from .pass_cards import describe_cards_of_run
 from .scene import check_scene
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
+
+if TYPE_CHECKING:
+    from .identity import RunIdentity
 
 _LAZY = ("model", "vae", "positive", "negative", "clip_vision", "custom_sampler", "sigmas", "scene")
 
@@ -75,10 +78,9 @@ def check_run(inputs: dict[str, Any], hidden: Any, *, holds_frames: bool) -> lis
     _check_base(settings, inputs, hidden)
     check_end_image(inputs.get("end_image"), (settings.height, settings.width))
     video = settings.height, settings.width
-    check_continuation(inputs.get("continue_from"), settings, video)
     cast_of(inputs, hidden, video)
-    later_shots(inputs, hidden, video)
-    plan = shown_plan(plan_of(settings, inputs), FIRST_SECONDS.read(inputs))
+    plan, _, _ = read_film(settings, inputs, hidden)
+    plan = shown_plan(plan, FIRST_SECONDS.read(inputs))
     if holds_frames:
         check_frames(plan.num_frames, settings.height, settings.width)
     return missing_lazy(inputs, *_LAZY)
@@ -139,10 +141,9 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     others = check_other_nodes(model, apg=settings.apg is not None, step_cache=cached)
     check_experts(model, settings)
     video = settings.height, settings.width
-    cast, shots = cast_of(inputs, hidden, video), later_shots(inputs, hidden, video)
+    cast = cast_of(inputs, hidden, video)
     _check_split(model, cast)
-    before = check_continuation(inputs.get("continue_from"), settings, video)
-    plan = plan_of(settings, inputs)
+    plan, shots, before = read_film(settings, inputs, hidden)
     kind, end = base_kind(model), inputs.get("end_image")
     others += check_kind(kind, settings, inputs)
     control = read_controls(kind, settings, inputs)
@@ -152,11 +153,6 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
     check_scene(inputs.get("scene"))
     check_vae(inputs["vae"])
-    identity = None
-    if KEEP_PROGRESS.read(inputs):
-        from .identity import run_identity  # reads files of weights: not when the host starts
-
-        identity = run_identity(settings, image, cast, {**inputs, "before": before}, hidden)
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,
         *describe_experts(model, settings), *_describe_clip(model, inputs.get("clip_vision")),
@@ -170,7 +166,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
         _run_inputs(inputs, cast=cast, control=control, shots=shots, before=before),
         settings,
         node_id=hidden.unique_id,
-        identity=identity,
+        identity=_identity(settings, cast, {**inputs, "before": before}, hidden),
         notes=notes,
         keep_finished=KEEP_FINISHED.read(inputs),
         first_seconds=FIRST_SECONDS.read(inputs),
@@ -207,6 +203,17 @@ def _check_split(model: Any, cast: Cast) -> None:
             "cards, which cannot do that. Set outside_speakers to as trained, or take MultiTalk "
             "Parallel out."
         )
+
+
+def _identity(
+    settings: RunSettings, cast: Cast, inputs: dict[str, Any], hidden: Any
+) -> RunIdentity | None:
+    """What tells the run from others, if finished windows are to be kept."""
+    if not KEEP_PROGRESS.read(inputs):
+        return None
+    from .identity import run_identity  # reads files of weights: not when the host starts
+
+    return run_identity(settings, inputs["image"], cast, inputs, hidden)
 
 
 def _with_pictures(inputs: dict[str, Any], hidden: Any) -> dict[str, Any]:

@@ -114,5 +114,5 @@ def test_all_are_seen_where_nothing_is_said_and_silence_where_nobody_is():
     assert shots.speech_of(0, speech) is speech
     assert shots.speech_of(5, speech) is speech
     assert shots.speech_of(1, speech).features.flatten().tolist() == [-1.0] * 4
-    with pytest.raises(ValueError, match="shot 1 shows voice 3, and speech has 2 voices"):
+    with pytest.raises(ValueError, match="voices has number 3 for shot 1, and speech has 2 voices"):
         Shots(later=(), seen=((2,),)).speech_of(0, speech)

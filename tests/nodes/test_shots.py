@@ -190,7 +190,7 @@ REFUSED = {
     "beyond": ({"seconds": "1"}, {}, "shots: Shot 2 begins at 1 s and the sound is 0.96 s long"),
     "late": ({"seconds": "0.8"}, {}, "leaves it next to no time"),
     "reference": ({}, {"length": "reference"}, "length is reference, and shots is connected"),
-    "voices": ({"voices": "1; 2"}, {}, "shot 2 shows voice 2, and speech has 1 voice"),
+    "voices": ({"voices": "1; 2"}, {}, "voices has number 2 for shot 2, and speech has 1 voice"),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .graph_forms import Graph, Link, Node
 from .graph_parts import POSITIVE, Kit, files_note
 from .graph_pieces import (
@@ -15,13 +17,28 @@ from .graph_pieces import (
     prompts,
     real_loaders,
     sampler,
-    shots,
     source_video,
     speech,
     voice,
 )
 from .graph_real import ENCODER, Plan, notes_at_the_end
 from .graph_words import CONTINUE_CHANGE_NOTE, SHOTS_CHANGE_NOTE
+
+STORYBOARD_PX = 130
+"""The shots of a film, that a run adds below."""
+
+
+def shots(at: tuple[int, int], width: int, pictures: Sequence[Link], seconds: str) -> Node:
+    """Cuts to these pictures, with room for the storyboard that a run adds."""
+    return Node(
+        key="shots",
+        kind="MultiTalkShots",
+        at=at,
+        width=width,
+        room=STORYBOARD_PX,
+        values={"seconds": seconds},
+        links={f"images.image_{number}": link for number, link in enumerate(pictures, start=2)},
+    )
 
 
 def multitalk_shots(kit: Kit) -> Graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from .graph_forms import Link, Model, Node, Use, Value
@@ -52,8 +52,6 @@ SPEAKERS_PX = 410
 """Who is who, with the picture that a run adds."""
 RECORDING_PX = 190
 """Times, and the report that a run adds."""
-STORYBOARD_PX = 130
-"""The shots of a film, that a run adds below."""
 DIALOGUE_PX = 600
 """Script, voices, and the time line that a run adds."""
 
@@ -234,19 +232,6 @@ def source_video(title: str = "Video to dub", frames: str = "image") -> tuple[No
             width=B[1],
             links={"video": ("file", "VIDEO")},
         ),
-    )
-
-
-def shots(at: tuple[int, int], width: int, pictures: Sequence[Link], seconds: str) -> Node:
-    """Cuts to these pictures, with room for the storyboard that a run adds."""
-    return Node(
-        key="shots",
-        kind="MultiTalkShots",
-        at=at,
-        width=width,
-        room=STORYBOARD_PX,
-        values={"seconds": seconds},
-        links={f"images.image_{number}": link for number, link in enumerate(pictures, start=2)},
     )
 
 

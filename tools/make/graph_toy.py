@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .graph_films import shots
 from .graph_forms import App, Graph, Link, Node, Note
 from .graph_pieces import (
     MASKS,
@@ -19,7 +20,6 @@ from .graph_pieces import (
     file_sampler,
     recording,
     sampler,
-    shots,
     speakers,
     speech,
     toy_loaders,

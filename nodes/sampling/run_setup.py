@@ -37,9 +37,9 @@ from .bases import check_kind, read_controls
 from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
-from .finite import check_media, check_texts, check_vae
+from .finite import check_media, check_vae
 from .other_nodes import check_other_nodes, follow_sampling
-from .scene import check_scene
+from .scene import check_prompts
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
 
@@ -141,8 +141,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_clip(model, inputs.get("clip_vision"))
     _check_pictures(image, settings)
     check_end_image(end, (settings.height, settings.width))
-    check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
-    check_scene(inputs.get("scene"))
+    check_prompts(inputs)
     check_vae(inputs["vae"])
     identity = None
     if KEEP_PROGRESS.read(inputs):

@@ -28,6 +28,7 @@ from .graph_real import (
     one_speaker,
     two_speakers,
 )
+from .graph_scene import multitalk_scene, toy_scene
 from .graph_toy import (
     toy_dialogue,
     toy_end_image,
@@ -76,6 +77,7 @@ GRAPHS = (
     toy_dialogue(),
     toy_long_video(),
     toy_end_image(),
+    toy_scene(),
     one_speaker(Plan(name="multitalk_one_speaker", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers_boxes", kit=MULTITALK_FULL, places="typed")),
@@ -126,6 +128,7 @@ GRAPHS = (
     one_speaker(
         Plan(name="multitalk_first_last_frame", kit=MULTITALK_FLF, change=END_CHANGE_NOTE, end=True)
     ),
+    multitalk_scene(Kit(audio_part=MULTITALK, lora=LIGHTX2V)),
     wan_first_last_frame(MULTITALK_FLF),
     text_to_talking(MULTITALK_FULL),
     image_to_video(MULTITALK_FULL),

@@ -10,6 +10,7 @@ from comfy_api.v0_0_2 import io
 from .host import preview_picture
 from .progress import Waiting
 from .sockets import Scene, SceneScript, Tracks
+from .sounds import read_tracks
 from .values import check_inputs, check_names, missing_lazy, read_scene
 from .widgets import Widget, schema
 
@@ -62,11 +63,12 @@ class MultiTalkScene(io.ComfyNode):
                 ),
                 SCENE_TEXT,
                 THROUGHOUT,
-                Tracks.Input(
-                    "tracks",
+                io.MultiType.Input(
+                    "audio",
+                    types=[io.Audio, Tracks],
                     optional=True,
-                    tooltip="From MultiTalk Tracks or MultiTalk Dialogue: the picture shows the "
-                    "voices above the scene, and times beyond the sound are said.",
+                    tooltip="One speaker's voice (AUDIO), or several on a time line (tracks): the "
+                    "picture shows them above the scene, and times beyond the sound are said.",
                 ),
             ],
             outputs=[
@@ -83,6 +85,8 @@ class MultiTalkScene(io.ComfyNode):
         """Check the lines, then ask for the text encoder if there is one to be read."""
         check_inputs(inputs)
         spans = read_scene(inputs.get("scene_text"))
+        if inputs.get("audio") is not None:
+            read_tracks(inputs["audio"])
         return missing_lazy(inputs, "clip") if spans else []
 
     @classmethod
@@ -91,12 +95,13 @@ class MultiTalkScene(io.ComfyNode):
         scene_text: str,
         clip: Any = None,
         throughout: str = "",
-        tracks: SoundTracks | None = None,
+        audio: Any = None,
         **unknown: Any,
     ) -> io.NodeOutput:
         """Encode every text once, and draw the time line."""
         check_names(unknown)
-        check_inputs({"clip": clip, "tracks": tracks})
+        check_inputs({"clip": clip})
+        tracks = None if audio is None else read_tracks(audio)
         spans = read_scene(scene_text)
         texts = [joined(throughout, span.text) for span in spans]
         encoded = dict.fromkeys(texts)

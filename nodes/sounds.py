@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..multitalk.sound.audio import Sound, check_sound, within_range
+from ..multitalk.sound.audio import Sound, Tracks, check_sound, place_tracks, within_range
 from ..multitalk.sound.channels import peak
 from ..multitalk.words import count
+from .host import check_memory
 from .values import has_numbers, shown
 
 logger = logging.getLogger("multitalk.nodes")
@@ -150,3 +152,21 @@ def _scale(waveform: Tensor, name: str) -> Tensor:
         )
     silence, full_scale = RANGES[waveform.dtype]
     return waveform.to("cpu", torch.float32).sub_(silence).div_(full_scale)
+
+
+def read_tracks(audio: Any) -> Tracks:
+    """AUDIO or TRACKS to tracks; a single AUDIO is one speaker who begins at once.
+
+    Raises:
+        ValueError: If it is neither, or the memory is too small for it.
+    """
+    if isinstance(audio, Tracks):
+        return audio
+    if audio is not None and not isinstance(audio, Mapping):
+        raise ValueError(
+            f"audio is {shown(audio)}; it takes a sound or tracks. Connect for example Load Audio, "
+            "MultiTalk Tracks or MultiTalk Dialogue."
+        )
+    sound = read_sound(audio, "audio")
+    check_memory(4 * sound.waveform.numel(), "audio", sound.duration_s, "copying")
+    return place_tracks([sound], [Fraction(0)])

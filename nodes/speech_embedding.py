@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import torch
 from comfy_api.v0_0_2 import io
 
 from ..multitalk.config import LOUDNESS_LUFS
-from ..multitalk.sound.audio import Sound, place_tracks
+from ..multitalk.sound.audio import Sound
 from ..multitalk.sound.audio import Tracks as SpeakerTracks
 from ..multitalk.sound.wav2vec2 import build_encoder, embed_tracks, embedding_bytes
 from ..multitalk.video.encoded_sound import check_encodable
@@ -22,8 +20,8 @@ from ..multitalk.words import count
 from .host import ENCODER_FOLDERS, check_memory, file_stamps, find_file, list_files
 from .progress import Waiting
 from .sockets import LoadedEncoder, Speech, SpeechEncoder, Tracks
-from .sounds import read_sound
-from .values import check_inputs, check_names, shown
+from .sounds import read_sound, read_tracks
+from .values import check_inputs, check_names
 from .widgets import Widget, schema
 
 logger = logging.getLogger("multitalk.nodes")
@@ -150,7 +148,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         """Refuse unusable sound before the encoder is loaded."""
         video_sound = inputs.pop("video_sound", None)
         check_inputs(inputs)
-        tracks = _read_tracks(audio)
+        tracks = read_tracks(audio)
         _read_heard(tracks, video_sound)
         _check_length(tracks, inputs.get("speech_encoder"))
         return ["speech_encoder"] if inputs.get("speech_encoder") is None else []
@@ -167,7 +165,7 @@ class MultiTalkSpeechEmbedding(io.ComfyNode):
         """Encode every speaker over the whole video."""
         check_names(unknown)
         check_inputs({"speech_encoder": speech_encoder}, "speech_encoder")
-        tracks = _read_tracks(audio)
+        tracks = read_tracks(audio)
         sound = _read_heard(tracks, video_sound)
         patcher, heard = speech_encoder.patcher, _describe(tracks)
         with Waiting(f"listening to {heard}", f"listened to {heard}"):
@@ -205,20 +203,6 @@ def _check_length(tracks: SpeakerTracks, encoder: LoadedEncoder | None) -> None:
     layers, width = (0, 0) if encoder is None else (encoder.num_layers, encoder.width)
     length_s = max(track.end_s for track in tracks.tracks)
     check_memory(embedding_bytes(tracks, layers, width), "audio", length_s, "listening to")
-
-
-def _read_tracks(audio: Any) -> SpeakerTracks:
-    """AUDIO or TRACKS to tracks; a single AUDIO is one speaker who begins at once."""
-    if isinstance(audio, SpeakerTracks):
-        return audio
-    if audio is not None and not isinstance(audio, Mapping):
-        raise ValueError(
-            f"audio is {shown(audio)}; it takes a sound or tracks. Connect for example Load Audio, "
-            "MultiTalk Tracks or MultiTalk Dialogue."
-        )
-    sound = read_sound(audio, "audio")
-    check_memory(4 * sound.waveform.numel(), "audio", sound.duration_s, "copying")
-    return place_tracks([sound], [Fraction(0)])
 
 
 def _read_heard(tracks: SpeakerTracks, video_sound: Any) -> Sound:

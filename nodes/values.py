@@ -21,7 +21,6 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..multitalk.shots import MAX_SHOTS, Shots
-from ..multitalk.sound.audio import Tracks
 from ..multitalk.sound.wav2vec2 import Speech
 from ..multitalk.spans import PromptSpan, read_spans
 from ..multitalk.words import count
@@ -111,9 +110,6 @@ SOCKETS: Mapping[str, _Socket] = {
         "a text encoder; connect the host's Load CLIP with umt5-xxl, or leave it free",
     ),
     "scene": _Socket(_is(SceneScript), "a scene; connect MultiTalk Scene, or leave it free"),
-    "tracks": _Socket(
-        _is(Tracks), "voices on a time line; connect MultiTalk Tracks or MultiTalk Dialogue"
-    ),
     "custom_sampler": _Socket(
         lambda value: hasattr(value, "sample"), "a sampler; connect for example Sampler Select"
     ),

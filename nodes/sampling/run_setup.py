@@ -38,11 +38,11 @@ from .denoiser import RunInputs, empty_conditioning, sampler_name
 from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
 from .film import describe_film, read_film
-from .finite import check_media, check_texts, check_vae
+from .finite import check_media, check_vae
 from .lean_block import PARALLEL
 from .other_nodes import check_other_nodes, follow_sampling
 from .pass_cards import describe_cards_of_run
-from .scene import check_scene
+from .scene import check_prompts
 from .source_video import describe_source
 from .video_run import VideoRun, check_frames
 
@@ -150,8 +150,7 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     _check_clip(inputs.get("clip_vision"), wanted=wants_clip(model))
     _check_pictures(image, settings)
     check_end_image(end, video)
-    check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
-    check_scene(inputs.get("scene"))
+    check_prompts(inputs)
     check_vae(inputs["vae"])
     notes = [
         *describe_rule(settings, weights, len(cast.tracks)), *shifted,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...multitalk.film import FilmPlan
@@ -13,12 +14,14 @@ from .finite import check_texts
 _CONTROL = ("vace_frames", "vace_mask", "vace_strength")  # of the host's WanVaceToVideo
 
 
-def check_scene(scene: SceneScript | None) -> None:
-    """Refuse texts of a scene with values that are no finite numbers.
+def check_prompts(inputs: Mapping[str, Any]) -> None:
+    """Refuse texts of a sampling node, those of its scene too, with values that are not finite.
 
     Raises:
         NotFiniteError: With how many, and what to do.
     """
+    check_texts(positive=inputs.get("positive"), negative=inputs.get("negative"))
+    scene: SceneScript | None = inputs.get("scene")
     for conditioning in {id(c): c for c in scene.conditionings}.values() if scene else ():
         check_texts(scene=conditioning)
 

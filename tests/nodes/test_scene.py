@@ -124,7 +124,7 @@ def test_voices_stand_above_the_scene_and_times_beyond_them_are_said(host):
     prompt = prompt_of(voices=2)
     prompt = {name: prompt[name] for name in ("sound_1", "sound_2", "tracks")}
     text = "0-0.4: she smiles at him\n2-: nobody is seen"
-    prompt["scene"] = node("MultiTalkScene", scene_text=text, tracks=["tracks", 0])
+    prompt["scene"] = node("MultiTalkScene", scene_text=text, audio=["tracks", 0])
     prompt["tracks"]["inputs"]["scene_text"] = text
     prompt["keep"] = node("TestKeepFrames", images=["scene", 1])
     prompt["too"] = node("TestKeepFrames", images=["tracks", 2])

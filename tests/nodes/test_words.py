@@ -41,6 +41,7 @@ SAME_IN_CHINESE = re.compile(
 UNITS = {
     "loudness_lufs": "LUFS",
     "gap": "seconds",
+    "first_seconds": "seconds",
     "offsets": "seconds",
     "boxes": "pixels",
     "width": "pixels",

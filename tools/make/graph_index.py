@@ -84,6 +84,11 @@ INDEX = (
         "last frame, talking lip-sync avatar, no download",
     ),
     Entry(
+        "toy_scene",
+        "Demo, prompts with times",
+        "scene script, prompt schedule, talking lip-sync avatar, no download",
+    ),
+    Entry(
         "toy_shots",
         "Demo, cut to a second shot",
         "several pictures, talking lip-sync avatar, resume, no download",
@@ -185,6 +190,11 @@ INDEX = (
         "multitalk_first_last_frame",
         "First to last frame, talking",
         "end image, FLF2V, talking lip-sync avatar, MultiTalk",
+    ),
+    Entry(
+        "multitalk_scene",
+        "Scene, prompts with times",
+        "directing, prompt schedule, script, talking lip-sync avatar, MultiTalk",
     ),
     Entry(
         "wan_first_last_frame",

@@ -23,6 +23,7 @@ from .graph_parts import (
     Kit,
 )
 from .graph_plain import image_to_video, wan_first_last_frame
+from .graph_prompts import multitalk_scene, toy_scene
 from .graph_real import (
     Plan,
     multitalk_dialogue,
@@ -83,6 +84,7 @@ GRAPHS = (
     toy_recording(),
     toy_long_video(),
     toy_end_image(),
+    toy_scene(),
     toy_shots(),
     toy_still(),
     toy_dub(),
@@ -141,6 +143,7 @@ GRAPHS = (
     one_speaker(
         Plan(name="multitalk_first_last_frame", kit=MULTITALK_FLF, change=END_CHANGE_NOTE, end=True)
     ),
+    multitalk_scene(Kit(audio_part=MULTITALK, lora=LIGHTX2V)),
     wan_first_last_frame(MULTITALK_FLF),
     text_to_talking(MULTITALK_FULL),
     image_to_video(MULTITALK_FULL),

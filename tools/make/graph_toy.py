@@ -197,7 +197,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
                 boxes=boxes,
                 detections=None if typed else ("example", "boxes"),
             ),
-            *toy_loaders((C[0], 200), (C[0], 525), (B[0], 910)),
+            *toy_loaders((C[0], 200), (C[0], 525), (B[0], 930)),
             speech((C[0], 740), ("tracks", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),

@@ -50,6 +50,21 @@ place in the last 4 frames, and the network finds a way there.
 The mp4 is saved in `output/video`.
 """
 
+TOY_SCENE_NOTE = """\
+Nothing to download: press **Run**.
+
+**MultiTalk Scene** holds a line for each part of the video: from, to, a colon, what is seen. Its \
+picture shows the lines below the voice, and the report of the sampler says which line each \
+window used. The toy reads no text, so its picture does not change; a released model follows the \
+lines.
+
+**Try**
+- other times in *scene_text*
+- *first_seconds* of the sampler: a first look
+
+The mp4 is saved in `output/video`.
+"""
+
 TOY_SHOTS_NOTE = """\
 Nothing to download: press **Run**.
 
@@ -185,6 +200,17 @@ ends on that frame where the voice ends.
 3. This base was trained with a first and a last frame, the audio part on another base: the two \
 together are **experimental**.
 4. Any other base of these graphs takes *end_image* too, also experimental.
+
+Press **Run**. The mp4 is saved in `output/video`.
+"""
+
+SCENE_CHANGE_NOTE = """\
+1. Choose **picture** and **voice**. The sound gives the length.
+2. **What happens when**: a line for each part: from, to, a colon, what is seen. What stays, such \
+as place and light, goes into *throughout*.
+3. **Positive prompt** counts where no line does.
+4. A window uses the line that covers most of its new frames, 2 to 3 seconds; the sampler's \
+report says which.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """

@@ -188,7 +188,7 @@ def _upright(frame: Any, longest_side: int) -> Tensor:
     else:
         array = frame.to_ndarray(format="rgb24")
     turns = round(getattr(frame, "rotation", 0) / QUARTER_TURN)
-    return torch.from_numpy(np.ascontiguousarray(np.rot90(array, turns)))
+    return torch.from_numpy(np.ascontiguousarray(np.rot90(array, k=turns)))
 
 
 def frames_in_memory(images: Tensor, rate: Fraction, *, longest_side: int = 0) -> SourceFrames:
@@ -228,6 +228,7 @@ def read_sound(source: Source, cut: Cut, zero_s: Fraction, length_s: Fraction) -
         if cut.start_s > 0:
             container.seek(int(zero_s * av.time_base))
         parts: list[tuple[int, np.ndarray]] = []
+        rate = 0
         for begin_s, rate, part in _timed_sound(container, heard[-1], zero_s):
             parts.append((round(begin_s * rate), part))
             if begin_s > length_s:

@@ -152,7 +152,8 @@ class _Reader:
     def _keep(self) -> None:
         picture = _upright(self._waiting, self._longest_side)
         self._kept[len(self._starts) - 1] = picture
-        self._check(*picture.shape[:2], len(self._kept))
+        height, width = picture.shape[:2]
+        self._check(height, width, len(self._kept))
 
 
 def _timed_frames(

@@ -182,7 +182,7 @@ def _detected(value: Any, size: tuple[int, int], num_frames: int) -> list[Tensor
 
 def _boxes_of_frames(value: Any) -> list[Sequence[Mapping[str, Any]]]:
     """A host BOUNDING_BOX as boxes of each frame: one box, a list of them, or a list per frame."""
-    items = [value] if isinstance(value, Mapping) else value
+    items: Any = [value] if isinstance(value, Mapping) else value
     listed = isinstance(items, list | tuple)
     if listed and items and all(isinstance(item, Mapping) for item in items):
         items = [items]

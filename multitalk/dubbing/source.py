@@ -152,7 +152,8 @@ class _Reader:
     def _keep(self) -> None:
         picture = _upright(self._waiting, self._longest_side)
         self._kept[len(self._starts) - 1] = picture
-        self._check(*picture.shape[:2], len(self._kept))
+        height, width = picture.shape[:2]
+        self._check(height, width, len(self._kept))
 
 
 def _timed_frames(
@@ -188,7 +189,7 @@ def _upright(frame: Any, longest_side: int) -> Tensor:
     else:
         array = frame.to_ndarray(format="rgb24")
     turns = round(getattr(frame, "rotation", 0) / QUARTER_TURN)
-    return torch.from_numpy(np.ascontiguousarray(np.rot90(array, turns)))
+    return torch.from_numpy(np.ascontiguousarray(np.rot90(array, k=turns)))
 
 
 def frames_in_memory(images: Tensor, rate: Fraction, *, longest_side: int = 0) -> SourceFrames:
@@ -228,6 +229,7 @@ def read_sound(source: Source, cut: Cut, zero_s: Fraction, length_s: Fraction) -
         if cut.start_s > 0:
             container.seek(int(zero_s * av.time_base))
         parts: list[tuple[int, np.ndarray]] = []
+        rate = 0
         for begin_s, rate, part in _timed_sound(container, heard[-1], zero_s):
             parts.append((round(begin_s * rate), part))
             if begin_s > length_s:

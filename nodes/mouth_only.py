@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..multitalk.finite import check_finite
 from ..multitalk.speakers import boxes_from_items, masks_from_boxes, parse_boxes, resize_masks
+from ..multitalk.words import count
 from .host import GIB, free_memory
 from .pictures import read_pictures
 from .sockets import BoxSocket, to_masks
@@ -162,8 +163,8 @@ def _read_regions(
 def _check_number(way: str, given: int, num_frames: int) -> None:
     if 1 < given < num_frames:
         raise ValueError(
-            f"{way} holds {given} frames, and talking {num_frames}; give one region per frame, or "
-            "one for all. Make them from the same frames as source."
+            f"{way} holds {count(given, 'frame')}, and talking {num_frames}; give one region per "
+            "frame, or one for all. Make them from the same frames as source."
         )
 
 

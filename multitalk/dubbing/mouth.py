@@ -178,8 +178,8 @@ def describe_laid(laid: Laid, talking: int) -> str:
     whole = laid.frames[..., 0].numel()
     lines = [
         f"{count(talking, 'frame')} of {len(laid.frames)} with new mouths",
-        f"{laid.untouched} of {whole} pixels ({laid.untouched / whole:.2%}) are the source's own, "
-        "bit for bit",
+        f"of {count(whole, 'pixel')} {laid.untouched} ({laid.untouched / whole:.2%}) are the "
+        "source's own, bit for bit",
     ]
     if laid.color_shift:
         lines.append(f"colours inside were moved by {laid.color_shift * 255:.1f} of 255 on average")

@@ -60,7 +60,7 @@ def open_source(source: Source) -> Iterator[Any]:
             yield container
     except (FFmpegError, OSError) as error:
         raise ValueError(
-            f"video cannot be read ({type(error).__name__}); it takes a video file that plays. "
+            f"video cannot be read ({error}); it takes a video file that plays. "
             "Choose another file, or convert it to mp4 (H.264)."
         ) from error
 

@@ -109,8 +109,8 @@ def parse_turns(text: str) -> list[Turn]:
     """
     if len(text) > MAX_TIMES_CHARACTERS:
         raise ValueError(
-            f"times has {len(text)} characters; up to {MAX_TIMES_CHARACTERS} are possible. Split "
-            "the recording."
+            f"times has {len(text)} characters; up to {MAX_TIMES_CHARACTERS} are possible. Cut "
+            "the recording into shorter ones."
         )
     turns: list[Turn] = []
     for entry in filter(None, (part.strip() for part in _ENTRY.split(text))):

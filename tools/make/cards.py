@@ -223,6 +223,7 @@ CARDS = {
     "multitalk_dialogue": Card(
         room=STUDY, people=pair(LENA, JON), over=script_below(SCRIPT), voices=(0, 1)
     ),
+    "multitalk_smooth": Card(room=LOUNGE, people=(MIRA_HERE,), over=quality_over),
     "multitalk_recording": Card(
         room=LOUNGE, people=pair(RUBY, JON), over=tracks_below, voices=(0, 1)
     ),

@@ -28,6 +28,27 @@ TIMES = 2
 VIDEO_Y = 260
 
 
+def _loaders() -> tuple[Node, ...]:
+    return (
+        Node(
+            key="frame model",
+            kind="FrameInterpolationModelLoader",
+            at=(0, 0),
+            width=LOADER_PX,
+            values={"model_name": FRAME_MODEL.name},
+            models=(FRAME_MODEL,),
+        ),
+        Node(
+            key="upscale model",
+            kind="UpscaleModelLoader",
+            at=(0, 140),
+            width=LOADER_PX,
+            values={"model_name": UPSCALE_MODEL.name},
+            models=(UPSCALE_MODEL,),
+        ),
+    )
+
+
 def after_frames() -> Subgraph:
     """More frames between those there are, and larger ones."""
     return Subgraph(
@@ -37,22 +58,7 @@ def after_frames() -> Subgraph:
         "frames per second.",
         inputs=("images",),
         nodes=(
-            Node(
-                key="frame model",
-                kind="FrameInterpolationModelLoader",
-                at=(0, 0),
-                width=LOADER_PX,
-                values={"model_name": FRAME_MODEL.name},
-                models=(FRAME_MODEL,),
-            ),
-            Node(
-                key="upscale model",
-                kind="UpscaleModelLoader",
-                at=(0, 140),
-                width=LOADER_PX,
-                values={"model_name": UPSCALE_MODEL.name},
-                models=(UPSCALE_MODEL,),
-            ),
+            *_loaders(),
             Node(
                 key="between",
                 kind="FrameInterpolate",

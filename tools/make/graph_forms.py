@@ -20,6 +20,8 @@ Extra = tuple[str, str, Any]
 
 ENTRY = ""
 """Key of what a subgraph is given: a link from it comes through the left border."""
+LINE_CHARACTERS = 120
+"""Of what is written on one line."""
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
@@ -335,7 +337,7 @@ def inner_start(graph: Graph) -> int:
 
 
 def to_json(value: object) -> str:
-    """Write JSON as it is committed.
+    """Write JSON as it is committed, indented.
 
     Args:
         value: Any.
@@ -344,3 +346,28 @@ def to_json(value: object) -> str:
         The text, with a new line at its end.
     """
     return json.dumps(value, indent=2) + "\n"
+
+
+def to_lines(value: object) -> str:
+    """Write JSON as it is committed, what is short on one line: graphs have many small parts.
+
+    Args:
+        value: Any.
+
+    Returns:
+        The text, with a new line at its end.
+    """
+    return _lines(value, "") + "\n"
+
+
+def _lines(value: object, indent: str) -> str:
+    short = json.dumps(value)
+    if len(indent) + len(short) <= LINE_CHARACTERS or not isinstance(value, dict | list):
+        return short
+    deeper = f"{indent} "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}: {_lines(part, deeper)}" for key, part in value.items()]
+    else:
+        parts = [_lines(part, deeper) for part in value]
+    opened, closed = "{}" if isinstance(value, dict) else "[]"
+    return f"{opened}\n{deeper}" + f",\n{deeper}".join(parts) + f"\n{indent}{closed}"

@@ -169,7 +169,7 @@ INDEX = (
     Entry(
         "multitalk_smooth",
         "Smoother and larger, 50 fps",
-        "frame interpolation, upscale, FILM, RIFE, talking lip-sync avatar, MultiTalk",
+        "frame interpolation, upscale, RIFE, talking lip-sync avatar",
     ),
     Entry(
         "infinitetalk_low_memory",

@@ -42,7 +42,7 @@ WRITER_PX, WRITTEN_PX = 340, 137
 """The node that writes a prompt, and the one that shows it."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
-SAMPLER_PX, TOY_SAMPLER_PX = 732, 876
+SAMPLER_PX, TOY_SAMPLER_PX = 844, 988
 """Heights of the sampler: with a preset, and the toy's with custom settings."""
 CUSTOM_PX = 94
 """The four rows that preset custom shows."""

@@ -46,8 +46,8 @@ TOY_MOUTH = "94, 84, 100, 62"
 MOUTH_PX = 290
 """The node Mouth Only, whose text may grow."""
 MOUTH_BENDS = {
-    ("mouth", "source"): ((608, 720), (640, 905), (1300, 905), (1328, 720)),
-    ("video", "audio"): ((604, 740), (636, 925), (1300, 925), (1326, 860), (1332, 80)),
+    ("mouth", "source"): ((608, 720), (640, 1040), (1300, 1040), (1328, 720)),
+    ("video", "audio"): ((604, 740), (636, 1060), (1300, 1060), (1326, 860), (1332, 80)),
     ("video", "images"): ((1684, 424), (1345, 424), (1331, 380), (1333, 60)),
 }
 """Frames and sound of the source run below the sampler."""

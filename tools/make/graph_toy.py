@@ -236,7 +236,7 @@ def toy_recording() -> Graph:
             ),
             recording(572, ("recording", "mix"), "Anna 0-5.5, Ben 5.5-"),
             speakers((B[0], 125), SPEAKERS_PX, IMAGE, boxes=typed_boxes()),
-            *toy_loaders((C[0], 200), (A[0], 0), (B[0], 910)),
+            *toy_loaders((C[0], 200), (A[0], 0), (B[0], 950)),
             speech((C[0], 846), ("tracks", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),

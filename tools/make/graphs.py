@@ -33,7 +33,7 @@ def render(schemas: Mapping[str, Any]) -> dict[Path, str]:
         Texts by path.
     """
     from pack.tools.make.graph_editor import blueprint_form, editor_form
-    from pack.tools.make.graph_forms import api_form, to_json
+    from pack.tools.make.graph_forms import api_form, to_json, to_lines
     from pack.tools.make.graph_index import BLUEPRINT_WORDS, blueprint_path, graph_path
     from pack.tools.make.graph_list import BLUEPRINTS, GRAPHS
     from pack.tools.make.prompt_schema import prompt_schema
@@ -41,14 +41,14 @@ def render(schemas: Mapping[str, Any]) -> dict[Path, str]:
     files: dict[Path, str] = {}
     prompts = {graph.name: api_form(schemas, graph) for graph in GRAPHS}
     for graph in GRAPHS:
-        files[graph_path(graph.name)] = to_json(editor_form(schemas, graph))
+        files[graph_path(graph.name)] = to_lines(editor_form(schemas, graph))
         files[ROOT / "workflows" / "api" / f"{graph.name}.json"] = to_json(prompts[graph.name])
     schema = prompt_schema(schemas, prompts.values())
     files[ROOT / "workflows" / "api" / "prompts.schema.json"] = to_json(schema)
     for blueprint in BLUEPRINTS:
         form = blueprint_form(schemas, blueprint)
         form["extra"]["BlueprintSearchAliases"] = list(BLUEPRINT_WORDS[blueprint.name])
-        files[blueprint_path(blueprint.name)] = to_json(form)
+        files[blueprint_path(blueprint.name)] = to_lines(form)
     return files
 
 

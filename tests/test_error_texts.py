@@ -42,6 +42,7 @@ FRAGMENTS = {
     "kokoro/config.py": r"(X (is|has) X, not|it has|vocab|resblock_dilation_sizes) ?.*[^.]|broken",
     "kokoro/network/model.py": r"X: X",
     "kokoro/network/files.py": r"X X",
+    "multitalk/spans.py": r"Line X X\. X\. The line is: X|Line X .* overlap; .* X\.",
     "multitalk/finite.py": r"(X: X of X values are|Window X of X stops) .* X",
     "multitalk/runs/files.py": r"The run folder X X \(X\)\. X",
     "multitalk/video/mp4.py": r"The video file X could not be written: X\. X\. X and run again\.",

@@ -116,7 +116,7 @@ def parse_turns(text: str) -> list[Turn]:
     for entry in filter(None, (part.strip() for part in _ENTRY.split(text))):
         turns += _read_entry(entry, turns[-1].speaker if turns else "")
     if not turns:
-        raise ValueError(f"times is empty. Write who speaks when, for example: {_EXAMPLE}")
+        raise ValueError(f"times is empty. Write who speaks when, for example: {_EXAMPLE}.")
     for name in dict.fromkeys(turn.speaker for turn in turns):
         _check_apart(name, [turn for turn in turns if turn.speaker == name])
     return turns
@@ -142,7 +142,7 @@ def _read_entry(entry: str, before: str) -> list[Turn]:
     if not found or not name or _RANGE.sub("", rest).strip():
         raise ValueError(
             f"times contains {entry[:60]!r}, which is not read as a name and times. Write "
-            f"name, start and end in seconds, for example: {_EXAMPLE}"
+            f"name, start and end in seconds, for example: {_EXAMPLE}."
         )
     return [_turn(name, match) for match in found]
 

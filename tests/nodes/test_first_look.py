@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 def test_whole_goes_on_from_the_windows_of_the_first_look(host, unbroken):
     look = prompt_of(keep_progress=True)
     look["sampler"]["inputs"]["first_seconds"] = 0.5
-    result = run(host, look, cache="classic")
+    result = run(host, look)
     assert result.ok, result.error
     assert torch.equal(host_nodes().SAVED_FRAMES.pop(), unbroken[:13])
     assert windows_begun() == 2

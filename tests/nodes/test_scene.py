@@ -80,7 +80,7 @@ def first_number(text):
 
 
 def test_each_window_gets_the_text_of_its_line_and_every_text_is_read_once(host, texts):
-    result = run(host, staged(throughout="a garden."), cache="classic")
+    result = run(host, staged(throughout="a garden."))
     assert result.ok, result.error
     assert READ == ["a garden. she smiles", "a garden. she turns"]
     generator = torch.Generator().manual_seed(2)
@@ -100,7 +100,7 @@ def test_stopped_run_goes_on_with_the_same_bits_and_another_text_is_another_run(
     fail_in("decode", 3, 1, RuntimeError("stop"))
     assert not run(host, staged(keep_progress=True)).ok
     assert len(list(runs().glob("*/window_*.json"))) == 3
-    other = run(host, staged(LINES.replace("turns", "bows"), keep_progress=True), cache="classic")
+    other = run(host, staged(LINES.replace("turns", "bows"), keep_progress=True))
     assert (
         "a new run: it differs in scene from the unfinished run" in other.outputs["sampler"][2][0]
     )
@@ -109,7 +109,7 @@ def test_stopped_run_goes_on_with_the_same_bits_and_another_text_is_another_run(
 
 
 def test_without_a_text_encoder_the_scene_is_planned_and_not_read(host, texts):
-    result = run(host, staged(clip=False), cache="classic")
+    result = run(host, staged(clip=False))
     assert result.ok, result.error
     report = result.outputs["sampler"][2][0]
     assert "\n  line 1 (0 to 0.36 s), she smiles: window 1\n" in report

@@ -28,17 +28,16 @@ from .graph_real import (
     Plan,
     multitalk_dialogue,
     multitalk_prompt_helper,
-    multitalk_recording,
     one_speaker,
     two_speakers,
 )
+from .graph_recordings import multitalk_recording, toy_recording
 from .graph_scenes import infinitetalk_dub_mouth, multitalk_still, toy_dub, toy_still
 from .graph_toy import (
     toy_dialogue,
     toy_end_image,
     toy_long_video,
     toy_one_speaker,
-    toy_recording,
     toy_shots,
     toy_two_speakers,
 )

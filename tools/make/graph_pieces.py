@@ -50,8 +50,6 @@ SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""
 SPEAKERS_PX = 410
 """Who is who, with the picture that a run adds."""
-RECORDING_PX = 190
-"""Times, and the report that a run adds."""
 DIALOGUE_PX = 600
 """Script, voices, and the time line that a run adds."""
 
@@ -116,19 +114,6 @@ def tracks(y: int, first: Link, second: Link) -> Node:
         width=B[1],
         values=TRACKS,
         links={"speakers.speaker_1": first, "speakers.speaker_2": second},
-    )
-
-
-def recording(y: int, audio: Link, times: str) -> Node:
-    """One recording, cut to tracks where the times say."""
-    return Node(
-        key="tracks",
-        kind="MultiTalkSplitRecording",
-        at=(C[0], y),
-        width=C[1],
-        height=RECORDING_PX,
-        values={"split": "times", "split.times": times},
-        links={"audio": audio},
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
-from .graph_forms import Graph, Link, Node, Note, Value
+from .graph_forms import Graph, Link, Note, Value
 from .graph_parts import (
     FACE_DETECTOR,
     KOKORO,
@@ -35,7 +35,6 @@ from .graph_pieces import (
     prompt_helper,
     prompts,
     real_loaders,
-    recording,
     sampler,
     source_video,
     speakers,
@@ -49,7 +48,6 @@ from .graph_words import (
     DETECTED_CHANGE_NOTE,
     DIALOGUE_CHANGE_NOTE,
     HELPER_CHANGE_NOTE,
-    RECORDING_CHANGE_NOTE,
     SCRIPT_NOTE,
     SPEAKERS_NOTE,
     TYPED_SPEAKERS_NOTE,
@@ -298,66 +296,6 @@ def _detected_speakers(plan: Plan) -> Graph:
             "Video": ("sampler", "video", "Files"),
         },
         bends={("sampler", "image"): ((960, 560),)},
-    )
-
-
-def multitalk_recording(kit: Kit) -> Graph:
-    """Two people whose voices come out of one recording.
-
-    Args:
-        kit: Files for few steps, so that there is no negative prompt.
-
-    Returns:
-        The graph.
-    """
-    plan = Plan(name="multitalk_recording", kit=kit)
-    whole: Link = ("voice 1", "AUDIO")
-    heard = speech((C[0], 650), ("tracks", "tracks"), ENCODER)
-    return Graph(
-        name=plan.name,
-        nodes=(
-            picture(720),
-            real_loaders(plan.kit, 0),
-            *prompts(TWO_PEOPLE, 170, negative=False),
-            voice(1, "Recording", 0),
-            Node(
-                key="voices only",
-                kind="AudioEqualizer3Band",
-                at=(B[0], 430),
-                width=B[1],
-                title="Less music and hiss",
-                values={"low_gain_dB": -24.0, "low_freq": 150, "high_gain_dB": -24.0},
-                links={"audio": whole},
-            ),
-            recording(374, ("voices only", "AUDIO"), "Anna 0-3.2, Ben 3.2-7, Anna 7-"),
-            speakers((C[0], 880), 240, ("image", "IMAGE"), boxes=typed_boxes()),
-            replace(heard, links={**heard.links, "video_sound": whole}),
-            sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
-            combine(),
-        ),
-        notes=(*notes_at_the_end(RECORDING_CHANGE_NOTE, files_note(plan.kit)),),
-        groups={
-            "Recording": ("voice 1",),
-            "For the lips": ("voices only",),
-            "Picture": ("image",),
-            "Models": ("loaders",),
-            "Prompt": plan.prompt_keys,
-            "Speech": ("tracks", "speech"),
-            "Who is who": ("speakers",),
-            "Video": ("sampler", "video", "Files"),
-        },
-        bends={
-            ("speech", "audio"): ((950, 434), (950, 562), (925, 594), (640, 594), (612, 620)),
-            ("speech", "video_sound"): (
-                (270, 200),
-                (272, 340),
-                (310, 374),
-                (580, 374),
-                (608, 420),
-                (606, 640),
-            ),
-            ("sampler", "image"): ((600, 818), (930, 818), (962, 780), (966, 300)),
-        },
     )
 
 

@@ -10,7 +10,6 @@ from .graph_pieces import (
     TOY_LINKS,
     TOY_SAMPLER_PX,
     TOY_SETTINGS,
-    TRACKS,
     A,
     B,
     C,
@@ -18,7 +17,6 @@ from .graph_pieces import (
     combine,
     dialogue,
     file_sampler,
-    recording,
     sampler,
     speakers,
     speech,
@@ -34,7 +32,6 @@ from .graph_words import (
     TOY_LONG_NOTE,
     TOY_NOTE,
     TOY_OWN_NOTE,
-    TOY_RECORDING_NOTE,
     TOY_SHOTS_NOTE,
     TOY_TYPED_SPEAKERS_NOTE,
 )
@@ -212,54 +209,6 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
             "Who is who": ("speakers",),
             "Models": ("model", "vae"),
             "Video": ("sampler", "video"),
-        },
-    )
-
-
-def toy_recording() -> Graph:
-    """Two heads, whose voices come out of one recording."""
-    return Graph(
-        name="toy_recording",
-        nodes=(
-            example("two_speakers", A, 160, 430),
-            Node(
-                key="recording",
-                kind="MultiTalkTracks",
-                at=(B[0], 690),
-                width=B[1],
-                title="One recording",
-                values=TRACKS,
-                links={
-                    "speakers.speaker_1": ("example", "audio 1"),
-                    "speakers.speaker_2": ("example", "audio 2"),
-                },
-            ),
-            recording(572, ("recording", "mix"), "Anna 0-5.5, Ben 5.5-"),
-            speakers((B[0], 125), SPEAKERS_PX, IMAGE, boxes=typed_boxes()),
-            *toy_loaders((C[0], 200), (A[0], 0), (B[0], 950)),
-            speech((C[0], 846), ("tracks", "tracks"), ENCODER),
-            sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
-            combine(),
-        ),
-        notes=(
-            Note(
-                at=(A[0], 680), size=(A[1], 300), title="Who speaks when", text=TOY_RECORDING_NOTE
-            ),
-            Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_NOTE),
-        ),
-        groups={
-            "Picture and voices": ("example",),
-            "Recording": ("recording", "encoder"),
-            "Speech": ("tracks", "speech"),
-            "Who is who": ("speakers",),
-            "VAE": ("vae",),
-            "Model": ("model",),
-            "Video": ("sampler", "video"),
-        },
-        bends={
-            ("sampler", "speech"): ((960, 500),),
-            ("sampler", "image"): ((270, 62), (950, 62)),
-            ("speech", "audio"): ((950, 620), (950, 760), (925, 790), (640, 790), (612, 815)),
         },
     )
 

@@ -67,11 +67,12 @@ class Shots:
                 f"{count(speech.num_speakers, 'voice')}. Write numbers from 1 to "
                 f"{speech.num_speakers}, or 0 where nobody is seen who speaks."
             )
-        step = 1 if len(seen) < 2 else seen[1] - seen[0]
-        row = slice(seen[0], seen[-1] + 1, step)
-        if list(range(speech.num_speakers))[row] == list(seen):  # nothing is copied
-            return replace(speech, features=speech.features[row])
-        return replace(speech, features=speech.features[list(seen)])
+        rows = list(seen)
+        step = 1 if len(rows) < 2 else rows[1] - rows[0]
+        part = slice(rows[0], rows[-1] + 1, step)
+        if list(range(speech.num_speakers))[part] == rows:  # nothing is copied
+            return replace(speech, features=speech.features[part])
+        return replace(speech, features=speech.features[rows])
 
 
 def cut_frame(seconds: float) -> int:

@@ -107,7 +107,7 @@ def _read_line(number: int, line: str) -> PromptSpan:
     shown = line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}..."
 
     def refused(why: str, advice: str) -> ValueError:
-        return ValueError(f"Line {number} ({shown}) {why}. {advice}.")
+        return ValueError(f"Line {number} {why}. {advice}. The line is: {shown}")
 
     if found is None:
         raise refused("does not begin with two times in seconds and a colon", FORM)

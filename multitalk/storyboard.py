@@ -47,8 +47,12 @@ def draw_storyboard(shots: Sequence[Shot]) -> Tensor:
             image.paste(picture, (middle[0] - picture.width // 2, middle[1] - picture.height // 2))
         base = round((HEIGHT_PX - MARGIN_PX - WORDS_PX / 2) * _SCALE)
         begin = time_of(0 if shot is None else shot.begin)
-        draw.text((box[0], base), str(number + 1), font=letters, fill=_INK, anchor="lm")
-        draw.text((box[0] + box[2], base), begin, font=letters, fill=_DIM_INK, anchor="rm")
+        shown = f"{number + 1}  "
+        words = letters.getlength(shown + begin)
+        left_px = middle[0] - words / 2
+        draw.text((left_px, base), shown, font=letters, fill=_INK, anchor="lm")
+        after = left_px + letters.getlength(shown)
+        draw.text((after, base), begin, font=letters, fill=_DIM_INK, anchor="lm")
     return torch.from_numpy(np.array(image.reduce(_SCALE))).float() / 255
 
 

@@ -116,5 +116,6 @@ def describe_rate(times: SourceTimes) -> str:
         return "one frame"
     gaps = [later - sooner for sooner, later in pairwise(starts)]
     varies = max(gaps) > Fraction(3, 2) * min(gaps)
-    rate = f"a rate of {float((len(starts) - 1) / starts[-1]):.5g} per second"
-    return f"{rate} on average, of varying length" if varies else rate
+    rate = (len(starts) - 1) / starts[-1]
+    said = f"{float(rate):.5g} frames per second"
+    return f"{said} on average, of varying length" if varies else said

@@ -153,7 +153,7 @@ def _turn(name: str, match: re.Match[str]) -> Turn:
     if end_s is not None and end_s <= start_s:
         raise ValueError(
             f"times: {name} {written} ends before it begins. Write the earlier time first, for "
-            f"example: {_EXAMPLE}"
+            f"example: {_EXAMPLE}."
         )
     return Turn(speaker=name, start_s=start_s, end_s=end_s, written=written)
 

@@ -56,7 +56,7 @@ def goes_on(prompt, frames=5, **picture):
 @pytest.mark.parametrize("rule", RULES)
 def test_a_shot_begins_at_its_frame_with_its_own_picture(host, rule):
     free = frames_of(host, small(rule=rule))
-    result = run(host, with_shots(small(rule=rule)), cache="classic")
+    result = run(host, with_shots(small(rule=rule)))
     assert result.ok, result.error
     frames, picture = host_nodes().SAVED_FRAMES.pop(), result.outputs["negative_picture"][0][0]
     assert frames.shape == free.shape == (24, 64, 64, 3)
@@ -95,7 +95,7 @@ def host_nodes_module(name):
 @pytest.mark.parametrize("rule", RULES)
 def test_first_window_goes_on_from_the_last_frames_of_the_video(host, pinned, rule):
     flat_encode = host_nodes().flat_encode
-    result = run(host, goes_on(small(rule=rule), frames=8), cache="classic")
+    result = run(host, goes_on(small(rule=rule), frames=8))
     assert result.ok, result.error
     frames, given = host_nodes().SAVED_FRAMES.pop(), result.outputs["earlier"][0][0]
     assert len(frames) == 24  # the new ones alone

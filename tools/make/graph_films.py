@@ -24,7 +24,7 @@ from .graph_pieces import (
 from .graph_real import ENCODER, Plan, notes_at_the_end
 from .graph_words import CONTINUE_CHANGE_NOTE, SHOTS_CHANGE_NOTE
 
-STORYBOARD_PX = 130
+STORYBOARD_PX = 230
 """The shots of a film, that a run adds below."""
 
 

@@ -58,6 +58,7 @@ VALUES = {
 }
 OF_ONE = {
     "MultiTalkAddLoras": {"loras": '{"FusionX.safetensors": 1.0}'},
+    "MultiTalkShots": {"seconds": "4", "voices": "1, 2; 1"},
     "MultiTalkReadFiles": {"weight_dtype": "default", "family": "auto"},
 }
 # What a node shows after a run: node -> graph that is run for it.

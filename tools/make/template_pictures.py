@@ -32,7 +32,7 @@ FEW = ("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth")
 """Later ones, which the size of the pack leaves less room: 30 frames, and coarser."""
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""
-ALONE = ("toy_one_speaker", "toy_long_video", "toy_shots", "toy_still", "toy_dub")
+ALONE = ("toy_one_speaker", "toy_long_video", "toy_scene", "toy_shots", "toy_still", "toy_dub")
 STEP = 2  # every second frame of a film
 RATE_HZ = 16_000
 

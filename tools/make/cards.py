@@ -60,7 +60,7 @@ TOY_BEN_BEGINS = 21
 """Frame of toy_dialogue in which the second line begins, 12.5 per second."""
 PROMPT = (("Text", "A woman in a lounge."), ("Voice", "And now I talk."))
 SCRIPT = (("Lena", "Did you write this?"), ("Jon", "Every word of it."))
-SCENE = (("0-4 s", "She smiles."), ("4- s", "She looks up."))
+SPANS = (("0-4 s", "She smiles."), ("4- s", "She looks up."))
 WRITTEN = (("You", "She talks, calmly."), ("AI", "A woman in a yellow shirt ..."))
 
 Overlay = Callable[[Image.Image, int, Sequence[np.ndarray]], None]
@@ -224,7 +224,7 @@ CARDS = {
     "multitalk_dialogue": Card(
         room=STUDY, people=pair(LENA, JON), over=script_below(SCRIPT), voices=(0, 1)
     ),
-    "multitalk_scene": Card(room=STUDY, people=(RUBY,), over=script_below(SCENE)),
+    "multitalk_scene": Card(room=STUDY, people=(RUBY,), over=script_below(SPANS)),
     "multitalk_smooth": Card(room=LOUNGE, people=(MIRA_HERE,), over=quality_over),
     "multitalk_recording": Card(
         room=LOUNGE, people=pair(RUBY, JON), over=tracks_below, voices=(0, 1)
@@ -268,7 +268,7 @@ TOYS: dict[str, Overlay] = {
     "toy_two_speakers_boxes": boxes_over(_TOY_HEADS),
     "toy_dialogue": script_below(TOY_SCRIPT),
     "toy_recording": tracks_below,
-    "toy_scene": script_below(SCENE),
+    "toy_scene": script_below(SPANS),
     "toy_long_video": windows_below(6, 9.0),
     "toy_end_image": end_over("ends on a picture"),
     "toy_shots": end_over("cut to another picture"),

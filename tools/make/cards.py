@@ -133,6 +133,14 @@ def quality_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) 
     draw_steps(canvas, done, count=40, words="40 steps, no LoRA")
 
 
+def smooth_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """Coarse beside fine, and twice the frames."""
+    draw_coarse_half(canvas, cells=30)
+    draw_badge(canvas, "2 x")
+    done = round(50 * (frame + 1) / len(levels[0]))
+    draw_steps(canvas, done, count=50, words="50 frames per second")
+
+
 def fast_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
     """Four steps."""
     done = 1 + min(3, 4 * frame // len(levels[0]))
@@ -225,7 +233,7 @@ CARDS = {
         room=STUDY, people=pair(LENA, JON), over=script_below(SCRIPT), voices=(0, 1)
     ),
     "multitalk_scene": Card(room=STUDY, people=(RUBY,), over=script_below(SPANS)),
-    "multitalk_smooth": Card(room=LOUNGE, people=(MIRA_HERE,), over=quality_over),
+    "multitalk_smooth": Card(room=LOUNGE, people=(MIRA_HERE,), over=smooth_over),
     "multitalk_recording": Card(
         room=LOUNGE, people=pair(RUBY, JON), over=tracks_below, voices=(0, 1)
     ),

@@ -18,7 +18,9 @@ GROUPS = (
     ("layouts", "host", r"tests/nodes/test_layout"),
     ("studio", "server", r"tests/host/test_(kills|server)\.py"),
 )
-HOST = re.compile(r"tests/(nodes|lab|toy)/|tests/test_goldens\.py|tests/weights/test_host")
+HOST = re.compile(
+    r"tests/(nodes|lab|toy)/|tests/test_goldens\.py|tests/weights/test_(host|large_files)"
+)
 # Single files that take longest, dearest first.
 SLOW = (
     *("tests/test_goldens.py", "tests/nodes/test_sampler.py", "tests/nodes/test_long_video.py"),

@@ -52,6 +52,9 @@ MAX_NODES, MAX_FLAT_NODES, MORE_FOR_TWO = 10, 13, 3
 # Of MultiTalk Load Model, VAE, text encoder, CLIP vision, speech encoder.
 NUM_FILES = 6
 MORE_FILES = {
+    "multitalk_recording": 1,
+    "multitalk_scene": 1,
+    "multitalk_smooth": 3,
     "multitalk_dialogue": 1,  # Kokoro
     "multitalk_fast": 1,  # LoRA
     "infinitetalk_wan22": 2,  # another base and two LoRAs, no CLIP vision
@@ -68,6 +71,13 @@ MORE_NODES = {
     "multitalk_prompt_helper": 1,  # a text model and what it wrote, no negative prompt
     "wan_first_last_frame": 2,  # the host's nodes, which make a window by hand
     "wan_text_to_talking": 2,  # a first picture, and what others do too
+    "infinitetalk_continue": 1,  # another video
+    "infinitetalk_dub_mouth": 1,  # the mouth alone goes into the source
+    "multitalk_recording": 1,  # one recording, taken apart
+    "multitalk_shots": 1,
+    "multitalk_smooth": 3,  # five of the host's in one node
+    "multitalk_still": 1,  # those who are still
+    "toy_dub": 1,
 }
 THUMBNAIL_BYTES = 60_000
 FRAME_RATE = 25
@@ -137,7 +147,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 24
+    assert len(NAMES) == 36
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -224,7 +234,7 @@ def test_graph_has_a_picture(name):
 
 
 def test_every_node_has_a_help_page_that_names_all_inputs_and_outputs(server, own_nodes):
-    assert len(own_nodes) == 19
+    assert len(own_nodes) == 24
     for name, node in own_nodes.items():
         page = get(server, f"/extensions/{PACK_NAME}/docs/{urllib.parse.quote(name)}.md").decode()
         named = [n for part in ("required", "optional") for n in node["input_order"].get(part, [])]

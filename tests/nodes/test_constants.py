@@ -123,7 +123,7 @@ def sample(folder, *, settle=True, voices=2):
         motion=motion,
     )
     if not settle:
-        guider._settle_conds = lambda device: None
+        guider._settle_conds = lambda device, *, several=False: None
     watch = Watch()
 
     def next_step(step, *_):

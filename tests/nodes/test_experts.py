@@ -223,7 +223,7 @@ def test_guidance_of_a_node_behind_the_joining_holds_for_both(bench):
 def test_what_acts_on_one_expert_alone_is_named(bench):
     from pack.nodes.sampling.experts import describe_experts
 
-    settings = SimpleNamespace(sigmas=levels().tolist())
+    settings = SimpleNamespace(sigmas=levels().tolist(), start_strength=1.0)
 
     def notes(model):
         return describe_experts(model, settings)

@@ -68,7 +68,7 @@ def test_speech_is_refused_before_its_encoder_is_loaded(host, memory):
 
 def test_features_count_when_the_encoder_is_there(host, memory):
     module = host.module("nodes.speech_embedding")
-    tracks = module._read_tracks({"waveform": zeros(1, 1, 32000), "sample_rate": 16000})
+    tracks = module.read_tracks({"waveform": zeros(1, 1, 32000), "sample_rate": 16000})
     memory(host.module("multitalk.sound.wav2vec2").embedding_bytes(tracks, 0, 0))
     module._check_length(tracks, None)
     with pytest.raises(ValueError, match="listening to it needs about"):

@@ -54,5 +54,5 @@ def test_loading_the_pack_is_quick_and_silent(host):
     own = [name for name in host.load_modules if name.startswith(host.pack_name)]
     others = {name.split(".")[0] for name in host.load_modules.difference(own)}
     assert others <= sys.stdlib_module_names
-    assert 20 < len(own) < 100
+    assert 20 < len(own) < 120  # six more nodes than when it was 100
     assert host.load_sockets == []

@@ -17,10 +17,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pack.tests.nodes import stops
 from pack.tests.nodes.fork_cards import Template
 from pack.tests.nodes.layout_lora import widgets, write_loras
 from pack.tests.nodes.ranks import velocity
-from pack.tests.nodes.stops import frames_of, prompt_of, run, windows_begun
+from pack.tests.nodes.stops import prompt_of, windows_begun
 from pack.tools.host.prompts import node
 
 pytestmark = [
@@ -30,6 +31,19 @@ pytestmark = [
 GRIDS = {1: (3, 6, 6), 2: (3, 2, 10)}  # latent grids by speakers: 27 and 15 tokens
 WINDOWS = 4
 SIZES = {"dim": 64, "layers": 2, "heads": 4}
+
+
+def run(host, prompt):
+    """Run the sampler with a MODEL of its own, which nothing holds afterwards."""
+    result = stops.run(host, prompt, anew=True)
+    host.kept = None
+    return result
+
+
+def frames_of(host, prompt):
+    result = run(host, prompt)
+    assert result.ok, result.error
+    return stops.host_nodes().SAVED_FRAMES.pop()
 
 
 def room(host, name):

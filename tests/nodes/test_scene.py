@@ -62,6 +62,12 @@ def text_encoder(host, monkeypatch):
     READ.clear()
 
 
+@pytest.fixture(autouse=True)
+def _anew(host):
+    """Nothing of the graph is there already: tests look at what loads and reads texts."""
+    host.kept = None
+
+
 @pytest.fixture
 def texts(monkeypatch):
     """The first number of each text that the network got, call by call."""

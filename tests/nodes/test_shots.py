@@ -73,6 +73,12 @@ def test_a_shot_begins_at_its_frame_with_its_own_picture(host, rule):
     assert result.outputs["shots"][1][0].shape == (1, 320, 960, 3)
 
 
+@pytest.fixture(autouse=True)
+def _anew(host):
+    """Nothing of the graph is there already."""
+    host.kept = None
+
+
 @pytest.fixture
 def pinned(monkeypatch):
     """Clean motion latents of every window, and the condition the network was told."""

@@ -75,7 +75,7 @@ def spans(timings):
 
 def test_tracks_are_silent_where_another_speaks_alone_and_the_mix_is_their_sum(host):
     script = "Anna: Hello there!\nBen: Good morning.\nAnna: [0.5s] Shall we?"
-    tracks, mix, picture, timings = run(host, "MultiTalkDialogue", script=script)
+    tracks, mix, picture, timings, _ = run(host, "MultiTalkDialogue", script=script)
     waveforms = [track.sound.waveform[0] for track in tracks.tracks]
     assert torch.equal(sum(waveforms), mix["waveform"][0, 0])
     assert {len(w) for w in waveforms} == {mix["waveform"].shape[-1]}
@@ -234,7 +234,7 @@ def test_kokoro_mixes_voices_and_says_english(host, kokoro):
 
 def test_kokoro_dialogue_uses_the_first_voices_that_are_there(host, kokoro):
     script = "(s1) Hello. (s2) Hello."
-    tracks, mix, _, timings = run(host, "MultiTalkDialogue", model=kokoro, script=script)
+    tracks, mix, _, timings, _ = run(host, "MultiTalkDialogue", model=kokoro, script=script)
     assert mix["sample_rate"] == 24_000
     assert len(tracks.tracks) == 2
     assert [speaker for _, _, speaker, _ in spans(timings)] == ["s1", "s2"]

@@ -127,7 +127,7 @@ def multitalk_recording(kit: Kit) -> Graph:
                 values={"low_gain_dB": -24.0, "low_freq": 150, "high_gain_dB": -24.0},
                 links={"audio": whole},
             ),
-            recording(374, ("voices only", "AUDIO"), "Anna 0-3.2, Ben 3.2-7, Anna 7-"),
+            recording(374, ("voices only", "AUDIO"), "Anna 0-3.2, Ben 3.2-"),
             speakers((C[0], 880), 240, ("image", "IMAGE"), boxes=typed_boxes()),
             replace(heard, links={**heard.links, "video_sound": whole}),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),

@@ -19,6 +19,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,11 +89,10 @@ class Worker:
         """
         end = time.monotonic() + timeout_s
         while True:
-            try:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            with suppress(queue.Empty):
                 told = self.answers.get(timeout=max(0.0, min(LOOK_S, end - time.monotonic())))
                 break
-            except queue.Empty:
-                comfy.model_management.throw_exception_if_processing_interrupted()
             if time.monotonic() >= end:
                 raise RuntimeError(
                     f"The process of card {self.number} did not answer for {_seconds(timeout_s)}. "

@@ -240,7 +240,7 @@ def test_every_node_has_a_help_page_that_names_all_inputs_and_outputs(server, ow
         named = [n for part in ("required", "optional") for n in node["input_order"].get(part, [])]
         for word in (*named, *node["output_name"]):
             assert f"`{word}`" in page, f"{name}: {word}"
-        assert 20 <= len(page.splitlines()) <= 70, name
+        assert 20 <= len(page.splitlines()) <= 90, name  # the samplers take 36 inputs
         assert page.isascii(), name
 
 

@@ -17,11 +17,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pack.tests.nodes import stops
 from pack.tests.nodes.fork_cards import Template
 from pack.tests.nodes.layout_lora import widgets, write_loras
 from pack.tests.nodes.ranks import velocity
-from pack.tests.nodes.stops import prompt_of, windows_begun
+from pack.tests.nodes.stops import host_nodes, prompt_of, windows_begun
 from pack.tools.host.prompts import node
 
 pytestmark = [
@@ -35,15 +34,16 @@ SIZES = {"dim": 64, "layers": 2, "heads": 4}
 
 def run(host, prompt):
     """Run the sampler with a MODEL of its own, which nothing holds afterwards."""
-    result = stops.run(host, prompt, anew=True)
-    host.kept = None
-    return result
+    host_nodes().CALLS.clear()
+    prompt = {**prompt, "keep": node("TestKeepFrames", images=["sampler", 0])}
+    prompt.pop("video", None)
+    return host.run(prompt, host.executor("none"))
 
 
 def frames_of(host, prompt):
     result = run(host, prompt)
     assert result.ok, result.error
-    return stops.host_nodes().SAVED_FRAMES.pop()
+    return host_nodes().SAVED_FRAMES.pop()
 
 
 def room(host, name):

@@ -146,13 +146,13 @@ def from_bytes(frames: Tensor) -> Tensor:
 def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Tensor]:
     """Frames of a picture or source video [F, H, W, 3] in 0..1, resized when asked for.
 
-    The callable takes a number and gives [1, height, width, 3]; the last frame stands for all that
-    follow.
+    The callable takes a number and gives [1, height, width, 3]; the first frame stands for all
+    before it, where a video goes on from another one, and the last for all that follow.
     """
     first = fit_frames(image[:1], height, width)
 
     def frame(number: int) -> Tensor:
-        index = min(number, len(image) - 1)
+        index = max(0, min(number, len(image) - 1))
         return fit_frames(image[index : index + 1], height, width) if index else first
 
     return frame

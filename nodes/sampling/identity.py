@@ -75,9 +75,8 @@ def run_identity(
     parts |= film_identity(inputs)
     if (still := inputs.get("still")) is not None:
         parts["still places"] = value_digest(still)
-    for row in (OUTSIDE,):  # absent in runs of before them, which can go on
-        if row.read(inputs) != row.default:
-            parts[row.name] = str(row.read(inputs))
+    if (outside := OUTSIDE.read(inputs)) != OUTSIDE.default:  # runs of before it can go on
+        parts[OUTSIDE.name] = str(outside)
     if (sampler := inputs.get("custom_sampler")) is not None:
         made_by = sources.digest(linked.get("custom_sampler"))
         parts["sampler"] = _joined(made_by, value_digest(getattr(sampler, "extra_options", None)))

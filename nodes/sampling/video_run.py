@@ -295,7 +295,7 @@ class VideoRun:
             encode=encode,
             decode=decode,
             embed_picture=lambda frame: embed_picture(inputs.clip_vision, frame),
-            denoise=by_shot(self.plan, of_shots),
+            denoise=by_shot(self._whole, of_shots),
             join_embeddings=join_embeddings if joins_pictures(inputs.model) else None,
             device=inputs.model.load_device,
             base=base_kind(inputs.model),

@@ -16,6 +16,7 @@ from pack.multitalk.frames import (
     fit_masks,
     latent_size,
     pad_with_grey,
+    picture_source,
 )
 
 
@@ -144,3 +145,10 @@ def test_grey_follows_the_known_frames():
 def test_no_grey_when_all_frames_are_known():
     frames = torch.zeros(5, 2, 2, 3)
     assert torch.equal(pad_with_grey(frames, 5), frames)
+
+
+def test_a_source_stands_still_before_its_beginning_and_after_its_end():
+    video = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 16, 16, 3) / 4
+    frame = picture_source(video, 16, 16)
+    shown = [float(frame(number)[0, 0, 0, 0]) for number in (-9, -1, 0, 1, 2, 3)]
+    assert shown == [0.0, 0.0, 0.0, 0.25, 0.5, 0.5]

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from pack.tests.nodes.fork_cards import Template
-from pack.tests.nodes.layout_lora import widgets, write_loras
+from pack.tests.nodes.layout_lora import FILE, widgets, write_loras
 from pack.tests.nodes.ranks import velocity
 from pack.tests.nodes.stops import host_nodes, prompt_of, windows_begun
 from pack.tools.host.prompts import node
@@ -29,6 +29,7 @@ pytestmark = [
 ]
 GRIDS = {1: (3, 6, 6), 2: (3, 2, 10)}  # latent grids by speakers: 27 and 15 tokens
 WINDOWS = 4
+LORA = "cards_lora.safetensors"
 SIZES = {"dim": 64, "layers": 2, "heads": 4}
 
 
@@ -68,6 +69,8 @@ def files(host):
     written = write_ggml(folder, base, metadata, kind="Q8_0")
     (folder / written.file).rename(folder / "cards_base.gguf")
     write_loras(folder / "loras", {**base, **audio})
+    # Under a name of its own: in one process there may be LoRAs of other tests, which come first.
+    (folder / "loras" / FILE).rename(folder / "loras" / LORA)
     for key in ("diffusion_models", "model_patches"):
         folder_paths.add_model_folder_path(key, str(folder))
     folder_paths.add_model_folder_path("loras", str(folder / "loras"))
@@ -97,7 +100,7 @@ def load(host, cards, base="cards_base.safetensors", *, lora=False):
 
     files = {"base": base, "audio_part": "cards_audio.safetensors"}
     prompt = {
-        "loader": node("MultiTalkLoadModel", **files, **(widgets() if lora else {})),
+        "loader": node("MultiTalkLoadModel", **files, **(widgets(LORA) if lora else {})),
         "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards),
         "end": node("TestShowSpeech", speech=["cards", 0]),
     }

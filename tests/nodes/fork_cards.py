@@ -29,12 +29,7 @@ class Forked:
     def poll(self):
         """None while it runs, then 0, whatever it ended with."""
         try:
-            state = (
-                Path(f"/proc/{self.pid}/stat")
-                .read_text(encoding="utf-8")
-                .rpartition(")")[2]
-                .split()[0]
-            )
+            told = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
         except OSError:
             return 0
         return 0 if told.rpartition(")")[2].split()[0] == "Z" else None

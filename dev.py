@@ -250,6 +250,7 @@ def lint(_options: argparse.Namespace, _rest: list[str]) -> int:
 def test(_options: argparse.Namespace, rest: list[str]) -> int:
     """Run everything CI runs; `rest` goes to pytest."""
     from pack.tools.host.environment import prepare
+    from pack.tools.host.forks import can_fork
 
     python, checkout = prepare()
     env = {
@@ -260,7 +261,8 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
         "TRANSFORMERS_OFFLINE": "1",
     }
     # All tests take several processes, each a file at a time; single ones are seen better in one.
-    workers = ["-n", str(min(MAX_WORKERS, os.cpu_count() or 1)), "--dist", "loadfile"]
+    number = str(min(MAX_WORKERS, os.cpu_count() or 1))
+    workers = ["--workers", number] if can_fork() else ["-n", number, "--dist", "loadfile"]
     return run_all(python, [*checks(python), ["pytest", *(rest or workers)]], env)
 
 

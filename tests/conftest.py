@@ -46,6 +46,13 @@ def pytest_configure(config):
 
 def pytest_addoption(parser):
     parser.addoption(
+        "--workers",
+        type=int,
+        default=1,
+        help="run the tests in so many processes, forks of one; not on Windows",
+    )
+
+    parser.addoption(
         "--goldens",
         type=pathlib.Path,
         default=ROOT / "tests" / "goldens",
@@ -78,18 +85,22 @@ def host():
     return start_host(ROOT)
 
 
-@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
-def pytest_xdist_make_scheduler(config, log):
-    from pack.tests.sharing import Sharing
+def pytest_sessionstart(session):
+    number = session.config.getoption("workers")
+    if number > 1:
+        from pack.tests.sharing import Sharing
+        from pack.tests.workers import Workers
 
-    return Sharing(config, log) if config.getoption("dist") == "loadfile" else None
+        session.config.pluginmanager.register(Workers(number, Sharing, warm_up))
 
 
-def pytest_collection_modifyitems(config, items):
-    if hasattr(config, "workerinput"):  # a process among several
-        from pack.tests.sharing import rank
+def warm_up(nodeids):
+    """Import once what tests in several processes import."""
+    from pack.tests.sharing import group_of, need_of
+    from pack.tools.host.inprocess import find_checkout, import_modules
 
-        items.sort(key=lambda item: rank(item.nodeid))
+    if any(need_of(group_of(nodeid)) == "host" for nodeid in nodeids):
+        import_modules(find_checkout(ROOT))
 
 
 def pytest_collection_finish():

@@ -9,8 +9,7 @@ to it. What takes longest begins first, so that no process waits for another at 
 from __future__ import annotations
 
 import re
-
-from xdist.scheduler import LoadFileScheduling
+from collections import OrderedDict
 
 # Groups of files, dearest first: name, what they need, pattern of their test ids.
 GROUPS = (
@@ -41,26 +40,27 @@ def need_of(group: str) -> str:
     return needs.get(group, "host" if HOST.match(group) else "")
 
 
-def rank(nodeid: str) -> tuple[int, int, str]:
+def rank(group: str) -> tuple[int, int, str]:
     """Place in the queue: groups, slow files, what needs the host, the rest."""
-    group = group_of(nodeid)
     dear = [*(name for name, _, _ in GROUPS), *SLOW]
     return dear.index(group) if group in dear else len(dear), not need_of(group), group
 
 
-class Sharing(LoadFileScheduling):
-    """Shares groups, in the order of the collection; a process goes on with what it has started."""
+class Sharing:
+    """Hands out groups, the dearest first; a process goes on with what it has started."""
 
-    def __init__(self, config, log=None) -> None:
-        config.option.loadscopereorder = False
-        super().__init__(config, log)
-        self.started = {}  # by process
+    def __init__(self, nodeids: list[str]) -> None:
+        groups: dict[str, list[int]] = {}
+        for number, nodeid in enumerate(nodeids):
+            groups.setdefault(group_of(nodeid), []).append(number)
+        self.waiting = OrderedDict((group, groups[group]) for group in sorted(groups, key=rank))
+        self.started: dict[int, set[str]] = {}  # by process
 
-    def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
-
-    def _assign_work_unit(self, node) -> None:
-        own = self.started.setdefault(node, {""})
+    def next_group(self, worker: int) -> list[int]:
+        """Numbers of the tests that a process runs next; none when all are handed out."""
+        if not self.waiting:
+            return []
+        own = self.started.setdefault(worker, {""})
         others = set().union(*self.started.values()) - own
         wishes = (
             lambda need: need in own - {""},
@@ -68,7 +68,6 @@ class Sharing(LoadFileScheduling):
             lambda need: need == "",
             lambda need: True,
         )
-        group = next(g for wish in wishes for g in self.workqueue if wish(need_of(g)))
+        group = next(g for wish in wishes for g in self.waiting if wish(need_of(g)))
         own.add(need_of(group))
-        self.workqueue.move_to_end(group, last=False)
-        super()._assign_work_unit(node)
+        return self.waiting.pop(group)

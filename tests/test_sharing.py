@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 
 from pack.tests.layers import ROOT
-from pack.tests.sharing import GROUPS, SLOW, Sharing, group_of, need_of, rank
+from pack.tests.sharing import GROUPS, SLOW, Sharing, group_of, need_of
 
 FILES = [p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "tests").rglob("test_*.py"))]
 
@@ -25,30 +24,21 @@ def test_files_that_use_a_host_are_known():
         assert len(using) > 3
 
 
-class Worker:
-    """A process as the scheduler sees it."""
-
-    def __init__(self):
-        self.sent = []
-
-    def send_runtest_some(self, numbers):
-        self.sent += numbers
-
-
 def test_processes_go_on_with_what_they_have_started():
-    ids = sorted((f"{name}::test_a" for name in FILES), key=rank)
-    sharing, workers = Sharing.__new__(Sharing), (Worker(), Worker())
-    sharing.started, sharing.assigned_work = {}, {}
-    sharing.registered_collections = dict.fromkeys(workers, ids)
-    sharing.workqueue = OrderedDict((group_of(one), {}) for one in ids)
-    for one in ids:
-        sharing.workqueue[group_of(one)][one] = False
-    num_groups = len(sharing.workqueue)
-    for turn in range(num_groups):
-        sharing._assign_work_unit(workers[turn % 2])
-    needs = [[need_of(group_of(ids[number])) for number in worker.sent] for worker in workers]
-    assert sorted(number for worker in workers for number in worker.sent) == list(range(len(ids)))
+    ids = [f"{name}::test_{number}" for name in reversed(FILES) for number in range(2)]
+    sharing, handed = Sharing(ids), {0: [], 1: []}
+    worker = 0
+    while group := sharing.next_group(worker):
+        handed[worker].append(group)
+        worker = 1 - worker
+    assert sharing.next_group(worker) == []
+    numbers = [number for groups in handed.values() for group in groups for number in group]
+    assert sorted(numbers) == list(range(len(ids)))
+    needs = {w: [need_of(group_of(ids[g[0]])) for g in groups] for w, groups in handed.items()}
     assert needs[0][0] == "server"
     assert "server" not in needs[1]
     assert needs[1][0] == "host"
     assert needs[1].index("") > needs[1].count("host") - 1  # first all that needs it
+    for group in handed[0] + handed[1]:
+        assert group == sorted(group)
+        assert len({group_of(ids[number]) for number in group}) == 1

@@ -14,6 +14,7 @@ import tempfile
 import uuid
 import warnings
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -171,25 +172,20 @@ def start_host(root: Path, *, bf16_vae: bool = False) -> Host:
 
 def import_host(checkout: Path, *, bf16_vae: bool = False) -> tuple[Path, Recorder]:
     """Import the host without any pack; its base folder, and what stands for its web server."""
-    assert (checkout / "main.py").is_file(), f"no ComfyUI in {checkout}; run python dev.py test"
     base = Path(tempfile.mkdtemp(prefix="multitalk-host-"))
-    sys.path.insert(0, str(checkout))
+    import_modules(checkout)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the host's own imports
+        warnings.simplefilter("ignore")
         import comfy.cli_args
-
-        comfy.cli_args.args.cpu = True
-        comfy.cli_args.args.use_pytorch_cross_attention = True
-        comfy.cli_args.args.bf16_vae = bf16_vae
         import folder_paths
+        import nodes
+
+        comfy.cli_args.args.bf16_vae = bf16_vae
 
         folder_paths.base_path = str(base)
         for name in ("output", "input", "temp", "user"):
             (base / name).mkdir()
             getattr(folder_paths, f"set_{name}_directory")(str(base / name))
-        import comfy_extras  # noqa: F401
-        import nodes
-
         recorder = Recorder()
         import comfy.utils
         import server
@@ -198,6 +194,21 @@ def import_host(checkout: Path, *, bf16_vae: bool = False) -> tuple[Path, Record
         comfy.utils.set_progress_bar_global_hook(recorder.progress)
         asyncio.run(_load_extras(nodes, checkout))
     return base, recorder
+
+
+@cache
+def import_modules(checkout: Path) -> None:
+    """Import the host's modules, for the CPU; processes forked later need not do it again."""
+    assert (checkout / "main.py").is_file(), f"no ComfyUI in {checkout}; run python dev.py test"
+    sys.path.insert(0, str(checkout))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the host's own imports
+        import comfy.cli_args
+
+        comfy.cli_args.args.cpu = True
+        comfy.cli_args.args.use_pytorch_cross_attention = True
+        import comfy_extras  # noqa: F401
+        import nodes  # noqa: F401
 
 
 async def _load_extras(nodes: Any, checkout: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 PRIMARY, SECONDARY = "ˈ", "ˌ"
@@ -91,8 +92,13 @@ def drop_unsaid(text: str) -> str:
 
     Wide, narrow, bold, circled and joined forms of letters and digits become the plain ones.
     """
-    folded = "".join(c if c.isascii() else _plain_form(c) for c in text)
-    return "".join(map(_said, unicodedata.normalize("NFC", few_marks(folded))))
+    folded = text if text.isascii() else _each(_plain_form, text)
+    return _each(_said, unicodedata.normalize("NFC", few_marks(folded)))
+
+
+def _each(change: Callable[[str], str], text: str) -> str:
+    """A text with each of its characters changed, every kind of them looked at once."""
+    return text.translate({ord(c): change(c) for c in set(text)})
 
 
 def few_marks(text: str) -> str:
@@ -100,7 +106,7 @@ def few_marks(text: str) -> str:
 
     To put marks in order takes the square of their number.
     """
-    if text.isascii():
+    if text.isascii() or len(text) <= _MOST_MARKS:
         return text
     kept, run = [], 0
     for c in text:
@@ -112,7 +118,7 @@ def few_marks(text: str) -> str:
 
 def _plain_form(c: str) -> str:
     # Not raised and small ones: some are symbols of the model, and 2 squared is not 22.
-    if not unicodedata.decomposition(c).startswith(_LOOKS) or c in _OWN_LOOKS:
+    if c.isascii() or not unicodedata.decomposition(c).startswith(_LOOKS) or c in _OWN_LOOKS:
         return c
     plain = unicodedata.normalize("NFKC", c)
     return c if plain[:1].isspace() else plain
@@ -137,6 +143,8 @@ def fold_marks(text: str) -> str:
 
 def keep_symbols(phonemes: str) -> str:
     """Drop what the model has no symbol for; the rest is in decomposed form."""
+    if SYMBOLS.issuperset(phonemes) and len(phonemes) <= _MOST_MARKS:
+        return phonemes
     return "".join(c for c in decompose(phonemes) if c in SYMBOLS)
 
 

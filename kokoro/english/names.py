@@ -83,7 +83,10 @@ def _read_roman(found: re.Match[str]) -> list[str]:
 
 
 def _read_symbol(found: re.Match[str]) -> list[str]:
-    sign, near, following = found[0], before(found), after(found)
+    sign = found[0]
+    if sign not in "#*-~":
+        return SYMBOLS_SAID.get(sign, "").split()
+    near, following = before(found), after(found)
     if sign == "#":
         return _read_hash(near, following)
     if sign == "*":
@@ -92,9 +95,7 @@ def _read_symbol(found: re.Match[str]) -> list[str]:
     if sign == "-":
         minus = near[-1:].isdigit() and re.match(r"\s?\d{1,15}(?:\.\d{1,15})?\s?=", following)
         return ["minus"] * bool(minus)
-    if sign == "~":
-        return ["about"] * following[:1].isdigit()
-    return SYMBOLS_SAID.get(sign, "").split()
+    return ["about"] * following[:1].isdigit()
 
 
 def _read_hash(near: str, following: str) -> list[str]:
@@ -106,7 +107,7 @@ def _read_hash(near: str, following: str) -> list[str]:
 
 def _read_word(found: re.Match[str]) -> list[str]:
     text = found[0]
-    if any("LATIN" in unicodedata.name(c, "") for c in text):
+    if text.isascii() or any("LATIN" in unicodedata.name(c, "") for c in text):
         return [text]
     if len(text) == 1 and unicodedata.name(text, "").startswith("GREEK"):
         return [unicodedata.name(text).split()[-1].lower()]
@@ -170,3 +171,5 @@ FORMS: dict[str, Form] = {
     "mark": (rf"[{re.escape(MARKS)}]", lambda _: []),
     "symbol": (r"[^\w\s]|_", _read_symbol),
 }
+# Those that begin with a letter.
+LETTERED = ("street", "closer", "initials", "abbreviation", "roman", "article", "word")

@@ -62,8 +62,9 @@ class EnglishPhonemes:
 
     def _say(self, words: Sequence[str], tags: Sequence[str]) -> list[str]:
         """Phonemes of words in context, from the last one on, for words hang on the next."""
+        parts = {word: tuple(self._parts(word)) for word in {*words} - {""}}
         guessed = self._guess({
-            part for word in {*words} - {""} for part, known in self._parts(word) if known is None
+            part for pieces in parts.values() for part, known in pieces if known is None
         })  # fmt: skip
         near = ["", *words, ""]
         said: list[str] = []
@@ -76,7 +77,7 @@ class EnglishPhonemes:
                 following=following.lower(),
                 tag=tags[position - 1],
             )
-            said.append(self._in_context(word, context, guessed) if word else "")
+            said.append(self._in_context(word, context, parts[word], guessed) if word else "")
             if said[-1] or not word:
                 after = said[-1]
         return said[::-1]
@@ -161,13 +162,19 @@ class EnglishPhonemes:
         short = len(word) <= 4 or not vowels or word in self.lexicon.gold
         return self.lexicon.spell(word) if short and word.isalpha() else None
 
-    def _in_context(self, word: str, context: _Context, guessed: Mapping[str, str]) -> str:
+    def _in_context(
+        self,
+        word: str,
+        context: _Context,
+        parts: Sequence[tuple[str, str | None]],
+        guessed: Mapping[str, str],
+    ) -> str:
         said = _weak(word, context)
         if isinstance(self.lexicon.gold.get(word.lower()), dict) and not word[1:].isupper():
             said = said or self.lexicon.entry(word, context.uses(word.lower()))
         if said:
             return said
-        for part, known in self._parts(word):
+        for part, known in parts:
             if known == "":
                 said = add_clitic(self.lexicon, said or "", part)
             else:
@@ -194,7 +201,8 @@ class _Context:
 
 def _weak(word: str, context: _Context) -> str | None:
     """The little words that change with the next sound; None for all others."""
-    if not context.after:
+    lower = word.lower()
+    if not context.after or lower not in ("a", "an", "the", "to"):
         return None
     letters = len(context.following) == 1  # a b c
     if not letters and (word == "a" or (word == "A" and not context.before)):
@@ -205,7 +213,7 @@ def _weak(word: str, context: _Context) -> str | None:
         "the": ETH + ("i" if vowel else SCHWA),
         "to": "t" + (SMALL_U if vowel else SCHWA),
     }
-    return weak.get(word.lower())
+    return weak.get(lower)
 
 
 def _shouted(items: Sequence[Item]) -> frozenset[int]:

@@ -55,6 +55,8 @@ def is_year(text: str) -> bool:
 
 def number_in_context(text: str, found: re.Match[str]) -> list[str]:
     """A number that may be a year by what stands around it: in 1066, 476 AD."""
+    if not 3 <= len(text) <= 4:
+        return numbers.decimal(text)
     if re.fullmatch(r"[1-9]\d{2,3}", text) and _ERA.match(after(found)):
         return numbers.year_before_era(int(text))
     if re.fullmatch(r"[12]\d{3}", text):

@@ -110,3 +110,5 @@ FORMS: dict[str, Form] = {
         lambda m: ["per", *RATES[m["per"]].split()],
     ),
 }  # fmt: skip
+# Those that begin with a digit.
+NUMBERED = ("height", "feet_inches", "fraction", "lines", "size", "version")

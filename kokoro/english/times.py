@@ -166,3 +166,8 @@ FORMS: dict[str, Form] = {
         lambda m: numbers.ordinal(int(m[0][:-2].replace(",", ""))),
     ),
 }
+# Those that begin with a digit, and those that begin with a name.
+NUMBERED = (
+    "date", "time", "hour", "compound", "minutes_seconds", "day_month", "decade", "ordinal",
+)  # fmt: skip
+NAMED = ("month_range", "day_range", "month_day", "weekday")

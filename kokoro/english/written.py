@@ -7,7 +7,7 @@ word of capitals with a full stop after each (`U.S.`) is one that is spelled.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from . import amounts, names, sizes, times
@@ -24,8 +24,28 @@ _FORMS = {
     **amounts.FORMS,
     **names.FORMS,
 }
-PATTERN = re.compile("|".join(f"(?P<{name}>{body})" for name, (body, _) in _FORMS.items()))
 READERS = {name: reader for name, (_, reader) in _FORMS.items()}
+# By the first character; where a form cannot begin it is not tried.
+_BEGINNINGS = {
+    "digit": (
+        "address", *times.NUMBERED, *names.PHONES, *sizes.NUMBERED, *amounts.FORMS,
+    ),
+    "letter": ("address", *times.NAMED, *amounts.FORMS, *names.LETTERED),
+    "blank": ("rate",),
+    "sign": (
+        "address", "till", "decade", "phone", "power", "rate", *amounts.FORMS, "word", "mark",
+        "symbol",
+    ),
+}  # fmt: skip
+
+
+def join_forms(chosen: Collection[str] = tuple(_FORMS)) -> re.Pattern[str]:
+    """One expression of forms, each a group with its name."""
+    bodies = {name: body for name, (body, _) in _FORMS.items() if name in chosen}
+    return re.compile("|".join(f"(?P<{name}>{body})" for name, body in bodies.items()))
+
+
+_PATTERNS = {kind: join_forms(forms) for kind, forms in _BEGINNINGS.items()}
 OPENING, CLOSING = "\u201c\u201d"
 _QUOTES = ('"', OPENING, CLOSING)
 _MAY_END = ("initials", "abbreviation", "street", "hour", "time", "day_range")
@@ -45,7 +65,7 @@ def read_text(text: str) -> list[Item]:
     """Items of an English text in order; what nobody says is left out."""
     text = clean(text)
     reader = _Items()
-    for found in PATTERN.finditer(text):
+    for found in find_forms(text):
         kind = str(found.lastgroup)
         blank = not text[found.end() : found.end() + 1].strip()
         if kind == "mark" and reader.is_inches(found):
@@ -61,6 +81,26 @@ def read_text(text: str) -> list[Item]:
             if ends:
                 reader.add_mark(".", blank=blank)
     return reader.items
+
+
+def find_forms(text: str) -> Iterator[re.Match[str]]:
+    """What is written in a cleaned text, in order; the last group of a match is its form."""
+    digits, letters, blanks, signs = (
+        _PATTERNS[kind].match for kind in ("digit", "letter", "blank", "sign")
+    )
+    position = 0
+    while position < len(text):
+        c = text[position]
+        match = (
+            blanks if c.isspace()
+            else signs if not c.isalnum()
+            else digits if c.isdecimal()
+            else letters
+        )  # fmt: skip
+        found = match(text, position)
+        if found:
+            yield found
+        position = found.end() if found else position + 1
 
 
 class _Items:

@@ -42,17 +42,24 @@ def is_third(pair):
     return sum(map(list.index, (BASES, AUDIOS), pair)) % 3 == 0 or pair[1][1] == IN_BASE
 
 
+def news(pair):
+    """What a pair tells: its rows, and two kinds of layers together."""
+    return {*enumerate(pair), tuple(map(kind, pair))}
+
+
 def differing():
-    """Pairs, without those that repeat others."""
-    seen = set()
-    for pair in sorted(PAIRS, key=is_third, reverse=True):
-        news = {*enumerate(pair), tuple(map(kind, pair))}
-        if not news <= seen or (pair[1] in MEETING and is_third(pair)):
-            seen |= news
-            yield pair
+    """The pairs that meet, and those that tell most beside them, until nothing new is left."""
+    chosen = [pair for pair in PAIRS if pair[1] in MEETING and is_third(pair)]
+    seen = set().union(*map(news, chosen))
+    while True:
+        pair = max(PAIRS, key=lambda pair: len(news(pair) - seen))
+        if news(pair) <= seen:
+            return chosen
+        seen |= news(pair)
+        chosen.append(pair)
 
 
-CHOSEN = list(differing())
+CHOSEN = differing()
 BOUNDS = {"base": BASE_BOUNDS, "audio": AUDIO_BOUNDS, "whole": WHOLE_BOUNDS}
 
 

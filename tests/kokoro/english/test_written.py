@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pack.kokoro.english.written import read_text
+from pack.kokoro.english.cleaning import clean
+from pack.kokoro.english.written import find_forms, join_forms, read_text
 
 LINES = Path(__file__).with_name("written_forms.txt").read_text(encoding="utf-8").split("\n")
 FORMS = [line.split(" => ") for line in LINES if line and not line.startswith(("# ", "## "))]
@@ -26,6 +27,16 @@ def test_every_written_form_is_said_as_the_list_has_it():
     } == dict(FORMS)
     for items in read.values():  # no two words are glued
         assert all(a.blank or a.mark or b.mark for a, b in itertools.pairwise(items))
+
+
+def test_no_form_is_missed_by_looking_at_the_first_character():
+    """One expression of all forms, tried at every character, finds the same."""
+    whole, forms = join_forms(), [written for written, _ in FORMS]
+    shuffled = [[a[: len(a) // 2] + b[len(b) // 2 :], b + a] for a, b in itertools.pairwise(forms)]
+    signs = "".join(map(chr, range(0x20, 0x2400)))
+    for text in map(clean, (*forms, *itertools.chain(*shuffled), signs, ". 1".join(signs))):
+        read = [(found.span(), found.lastgroup) for found in find_forms(text)]
+        assert read == [(found.span(), found.lastgroup) for found in whole.finditer(text)]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ def add_jobs(commands: argparse._SubParsersAction) -> None:
     add = one.add_argument
     add("jobs", metavar="JOBS", type=Path, help="folder of jobs, or a JSON list of them")
     add("--hosts", default=LOCAL, metavar="HOST:PORT,...", help=f"ComfyUIs; default: {LOCAL}")
+    words = "give the jobs to a Ray cluster: auto, or HOST:PORT of its head. A job takes one "
+    words += "resource comfyui of a worker; --hosts are then the ComfyUIs as each worker sees them"
+    add("--ray", metavar="ADDRESS", default="", help=words)
     words = "folder for the videos; default: this one. What is done there is not made again"
     add("--output", type=Path, default=Path.cwd(), help=words)
     add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help="for each job")
@@ -53,14 +56,20 @@ def run_jobs(options: argparse.Namespace, make: Maker) -> int:
     jobs = read_jobs(options.jobs, make)
     check_folder(options.output)
     with alone(options.output):
-        lines = None if options.json else HostLines(hosts, len(jobs))
+        lines = None if options.json else HostLines([] if options.ray else hosts, len(jobs))
 
         def reporter(host: str, job: str) -> Report:
             return JsonHostReport(host, job) if lines is None else HostReport(lines, host, job)
 
         place = Place(address="", output=options.output, timeout=options.timeout)
-        spread = Spread(jobs, place, reporter)
-        spread.run(hosts)
+        if options.ray:
+            from .ray_cluster import RayJobs
+
+            spread = RayJobs(jobs, place, reporter)
+            spread.run(options.ray, hosts)
+        else:
+            spread = Spread(jobs, place, reporter)
+            spread.run(hosts)
     return sum_up(len(jobs), spread.skipped, spread.failed, words=lines is not None)
 
 

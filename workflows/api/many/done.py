@@ -124,7 +124,7 @@ def alone(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise write_failure(str(path), error) from error
     with file:
-        if not _locked(file):
+        if not locked(file):
             raise UsageError(
                 f"Another `jobs` is working in {folder}.",
                 field="--output",
@@ -133,7 +133,7 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _locked(file: IO[bytes]) -> bool:
+def locked(file: IO[bytes]) -> bool:
     """Whether the file is ours now; also where the disk knows no locks, as some shares do."""
     try:
         if os.name == "nt":

@@ -238,7 +238,7 @@ def test_each_host_has_one_line_however_long_or_many_they_are(monkeypatch):
     assert "1 of 3 made, 1 failed" in screen.lines
     shown = [line for line in screen.lines if line.startswith("host ")]
     assert len(shown) == 6
-    assert "and 3 more hosts" in screen.lines
+    assert "more hosts: 3" in screen.lines
     assert max(map(len, screen.lines)) < 40
     assert not any("\x1b" in line for line in screen.lines)
 

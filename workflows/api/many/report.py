@@ -64,7 +64,7 @@ class HostLines:
         failed = f", {self._failed} failed" if self._failed else ""
         lines = [shown(f"{host}  {text}") for host, text in self._texts.items()]
         if len(lines) > rows - 3:
-            lines = [*lines[: rows - 4], f"and {len(lines) - rows + 4} more hosts"]
+            lines = [*lines[: rows - 4], f"more hosts: {len(lines) - rows + 4}"]
         lines.append(f"{self._made} of {self._jobs} made{failed}")
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
         cut = "".join(f"\x1b[2K{line[: columns - 1]}\n" for line in lines)

@@ -136,9 +136,7 @@ class RayJobs:
             path = self._place.output / name
             one.files.append(store([message["data"]], path, replace=own))
         else:
-            kind = getattr(failures, message["error"])
-            one.error = kind(message["text"])
-            one.error.hint, one.error.missing = message["hint"], tuple(message["missing"])
+            one.error = _error(message)
 
     def _ended(self, one: Try, hosts: Sequence[str]) -> None:
         error = one.error
@@ -170,6 +168,14 @@ class RayJobs:
                     self._ray.get(next(task))
                 except (StopIteration, self._ray.exceptions.RayError):
                     del self._running[task]
+
+
+def _error(message: Mapping) -> HostError:
+    """The error that a worker tells of."""
+    kind = getattr(failures, message["error"], HostError)
+    error = kind(message["text"])
+    error.hint, error.missing = message["hint"], tuple(message["missing"])
+    return error
 
 
 def _worker() -> Any:

@@ -23,7 +23,6 @@ from .done import locked
 
 WAIT_SECONDS, PROBE_SECONDS = 60.0, 1.0  # for a ComfyUI that starts, or that another job has
 PROGRESS_SECONDS = 1.0  # between two of the messages that a host sends ten times a second
-END = None
 
 
 class Messages(Report):
@@ -86,7 +85,7 @@ def work(job: Mapping) -> Iterator[dict]:
     thread = threading.Thread(target=run.run)
     thread.start()
     try:
-        while (message := run.messages.get()) is not END:
+        while (message := run.messages.get()) is not None:
             yield message
     finally:  # where Ray ends the job before: stop it on the host as well
         run.end()
@@ -122,7 +121,7 @@ class Run:
         except OSError as error:
             self.messages.put(_said(HostError(f"The worker's disk failed: {error.strerror}.")))
         finally:
-            self.messages.put(END)
+            self.messages.put(None)
 
     def _make(self, folder: Path) -> list[Path]:
         job, seconds = self._job, self._job["timeout"]

@@ -181,11 +181,16 @@ def run_in_time(task: Task, place: Place, starter: Starter | None, report: Repor
 def upload(client: HostClient, files: Mapping[str, Path], report: Report) -> None:
     """Upload files; UsageError if one has changed since it was named by its contents."""
     for name, path in files.items():
-        if name.startswith(f"{UPLOADS}/") and upload_name(path, "") != name:
-            raise UsageError(f"{path} has changed since it was read.", hint="Start again.")
+        check_unchanged(name, path)
         folder, _, last = name.rpartition("/")
         client.upload(path, name=last, subfolder=folder)
         report.say("uploaded", f"Uploaded {path}.", file=str(path), name=name)
+
+
+def check_unchanged(name: str, path: Path) -> None:
+    """Refuse a file that is not any more what its name on the host says: UsageError."""
+    if name.startswith(f"{UPLOADS}/") and upload_name(path, "uploads") != name:
+        raise UsageError(f"{path} has changed since it was read.", hint="Start again.")
 
 
 def fetch(client: HostClient, entry: Mapping, task: Task, place: Place) -> list[Path]:

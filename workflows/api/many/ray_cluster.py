@@ -6,8 +6,10 @@ Ray says which worker runs what. The package `ray` is needed here only, and impo
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from .. import failures
 from ..events import Event
 from ..failures import HostError, HostInterruptedError, UnreachableError, UsageError
 from ..report import Report
-from ..run import Place
+from ..run import Place, check_unchanged
 from ..storing import store
 from .board import MOST_TRIES
 from .done import Done
@@ -26,6 +28,7 @@ from .spread import LOOK_SECONDS, Reporter
 
 RESOURCE = "comfyui"
 FOLDER = Path(__file__).resolve().parents[1]  # workers get it, under its own name
+MOST_GIVEN = 64  # jobs that Ray has at a time, with their files
 END_SECONDS = 45.0  # for workers that stop runs
 NO_RESOURCE = (
     f"No worker has the resource {RESOURCE} now; the jobs wait for one. "
@@ -70,10 +73,11 @@ class RayJobs:
         with connected(address) as self._ray:
             if not self._workers():
                 self._reporter("", "").say("note", NO_RESOURCE)
-            for job in self._jobs:
-                self._submit(job, hosts)
+            waiting = deque(self._jobs)
             try:
-                while self._running:
+                while waiting or self._running:
+                    while waiting and len(self._running) < MOST_GIVEN:
+                        self._submit(waiting.popleft(), hosts)
                     self._look(hosts)
             finally:
                 self._end()
@@ -87,6 +91,12 @@ class RayJobs:
         }
 
     def _submit(self, job: NamedTask, hosts: Sequence[str]) -> None:
+        try:
+            for name, path in job.task.uploads.items():
+                check_unchanged(name, path)
+        except UsageError as error:
+            self._fail(job.name, error, self._reporter("", job.name))
+            return
         given = {
             "name": job.name,
             "prompt": job.task.prompt,
@@ -150,11 +160,14 @@ class RayJobs:
         others = self._workers() - self._bad[name].keys()
         final = isinstance(error, UsageError | HostInterruptedError)
         if final or not others or len(self._bad[name]) >= MOST_TRIES:
-            self.failed[name] = error
-            one.report.failure(error)
+            self._fail(name, error, one.report)
             return
         one.report.say("lost", f"{name}: {error} Another worker tries it.")
         self._submit(one.job, hosts)
+
+    def _fail(self, name: str, error: HostError, report: Report) -> None:
+        self.failed[name] = error
+        report.failure(error)
 
     def _end(self) -> None:
         """Stop what still runs, on the hosts too; workers need a while for that."""
@@ -209,6 +222,7 @@ def connected(address: str) -> Iterator[Any]:
             field="--ray",
             hint="Install it in the version that the cluster has: pip install ray",
         ) from error
+    on_end = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=address,
@@ -220,6 +234,8 @@ def connected(address: str) -> Iterator[Any]:
         words = " ".join(str(error).split())[:400]
         text = f"No Ray cluster can be used at {address}: {words}"
         raise UnreachableError(text, hint="See ray status.") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_end)  # Ray puts its own there
     try:
         yield ray
     finally:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import queue
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from ..answers import Deadline
 from ..events import Event
@@ -59,7 +61,7 @@ def free_host(hosts: Sequence[str], ended: threading.Event) -> Iterator[str]:
     patience = Deadline(WAIT_SECONDS)
     while True:
         for host in hosts:
-            with _lock_file(host).open("ab") as file:
+            with _lock_file(host) as file:
                 if locked(file) and ask(host) is not None:
                     yield host
                     return
@@ -70,9 +72,13 @@ def free_host(hosts: Sequence[str], ended: threading.Event) -> Iterator[str]:
             )
 
 
-def _lock_file(host: str) -> Path:
-    name = hashlib.sha256(host.encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir(), f"multitalk_comfyui_{name}.lock")
+def _lock_file(host: str) -> IO[bytes]:
+    """Open this user's file that says who has a ComfyUI; it is no link of somebody else."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    name = hashlib.sha256(f"{user} {host}".encode()).hexdigest()[:12]
+    path = Path(tempfile.gettempdir(), f"multitalk_comfyui_{name}.lock")
+    flags = os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o600), "r+b")
 
 
 def work(job: Mapping) -> Iterator[dict]:

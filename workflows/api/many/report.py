@@ -88,8 +88,10 @@ class HostReport(Report):
     def say(self, kind: str, text: str, **_facts: object) -> None:
         """Tell that a host is lost or does not answer; all else shows in its line."""
         if kind in STAYS:
-            self._lines.tell(shown(f"{self._host}: {text}"), error=True)
-        self._lines.show(self._host, f"{self._job}: {text}" if self._job else text)
+            where = f"{self._host}: " if self._host else ""
+            self._lines.tell(shown(where + text), error=True)
+        if self._host:
+            self._lines.show(self._host, f"{self._job}: {text}" if self._job else text)
 
     def event(self, event: Event) -> None:
         """Show how far a node is."""

@@ -9,11 +9,13 @@ from contextlib import ExitStack
 import pytest
 
 from pack.tests.host.odd_host import history, http, odd_host
-from pack.workflows.api import client, spread
+from pack.workflows.api import client
 from pack.workflows.api import run as api_run
 from pack.workflows.api.command import main
 from pack.workflows.api.failures import UsageError
-from pack.workflows.api.job_list import read_jobs
+from pack.workflows.api.many import board, spread
+from pack.workflows.api.many.done import DONE_FILE
+from pack.workflows.api.many.job_list import read_jobs
 
 OUTSIDE = "no file of the job file's folder"
 
@@ -77,7 +79,7 @@ def test_a_job_of_a_host_that_ends_is_done_once_by_another(tmp_path, capsys):
     assert len(lost) == 1
     assert sorted(done) == list(range(6))
     names = {f"talk {number}.mp4" for number in range(6)}
-    assert {file.name for file in out.iterdir()} == {*names, spread.DONE_FILE}
+    assert {file.name for file in out.iterdir()} == {*names, DONE_FILE}
     said = capsys.readouterr()
     assert sorted(said.out.splitlines()) == sorted(str(out / name) for name in names)
     assert "It goes to the next host." in said.err
@@ -98,7 +100,7 @@ def test_what_is_done_is_not_made_again_and_what_changed_is(tmp_path):
         jobs = json.loads(path.read_text())
         jobs[2]["seed"] = 9
         path.write_text(json.dumps(jobs))
-        with (out / spread.DONE_FILE).open("a") as file:
+        with (out / DONE_FILE).open("a") as file:
             file.write('{"job": "talk 0", "dig')  # a stop in the middle of a line
         assert run_jobs(path, out, host) == 0
         assert sorted(seeds(host)) == [1, 9]
@@ -124,7 +126,7 @@ def test_a_job_that_ends_every_host_is_given_up(tmp_path, capsys):
     path, out = write_jobs(tmp_path / "in", 1), tmp_path / "out"
     with odd_host({"/prompt": b""}) as host:
         assert run_jobs(path, out, host) == 1
-        assert len(seeds(host)) == spread.MOST_TRIES
+        assert len(seeds(host)) == board.MOST_TRIES
     assert "3 hosts ended while they ran it" in capsys.readouterr().err
 
 

@@ -201,6 +201,17 @@ class HostClient:
             raise failures.UnreachableError(text, hint=LOST_RUN)
         return entry
 
+    def knows(self, prompt_id: str) -> bool:
+        """Tell whether a prompt waits, runs or has ended on the host as it is now."""
+        waits = prompt_id in self._waiting_ids()
+        return waits or self.history(prompt_id) is not None  # this order: one may end between
+
+    def _waiting_ids(self) -> list[str]:
+        queue = self._members("/queue")
+        lists = [queue.get(name) for name in ("queue_running", "queue_pending")]
+        items = [item for each in lists if isinstance(each, list) for item in each]
+        return [str(item[1]) for item in items if isinstance(item, list) and len(item) > 1]
+
     def interrupt(self, prompt_id: str | None = None) -> None:
         """Stop this prompt, if it runs; None stops whatever runs."""
         self._request("/interrupt", {} if prompt_id is None else {"prompt_id": prompt_id})
@@ -282,7 +293,6 @@ class HostClient:
 def _check_space(size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free if folder.exists() else size
     if size > free:
-        raise failures.StorageError(
-            f"{folder} has {free >> 20} MiB left; the file has {size >> 20} MiB.",
-            hint="Choose another --output.",
+        raise failures.storage_failure(
+            f"{folder} has {free >> 20} MiB left; the file has {size >> 20} MiB."
         )

@@ -25,18 +25,14 @@ from .failures import (
     UsageError,
     write_failure,
 )
-from .job_list import read_jobs
 from .jobs.flags import add_job_flags
 from .jobs.job import make_job
+from .many.command import FIRST_STOP, add_jobs, run_jobs
+from .option_values import WRONG, seconds, whole
 from .report import JsonReport, Report
-from .run import LOCAL, Place, Starter, Task, check_folder, parse_address, run_task
+from .run import LOCAL, Place, Starter, Task, parse_address, run_task
 from .settings import apply_settings
-from .spread import Spread
-from .spread_report import HostLines, HostReport, JsonHostReport
-from .texts import shown
 
-MOST_FAILED, FIRST_STOP = 100, 100  # of `jobs`: codes above tell what stopped all of them
-WRONG = "(this option)"  # stands for the option's name, which the parser puts before
 _RAW_VALUE = re.compile(r"invalid (\w+) value: ['\"](.*)['\"]")  # the parser's own words
 _TAKES = {"int": "a whole number", "float": "a number", "yes_or_no": "true or false"}
 FILES: Mapping = {"type": Path, "action": "append", "default": []}
@@ -74,7 +70,7 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
         try:
             options = parse(arguments, "python workflows/api" if starter is None else "dev.py")
             if options.command == "jobs":
-                return run_jobs(options)
+                return run_jobs(options, make_task)
             do(options.make(options), options, starter, report)
             return 0
         except HostError as error:
@@ -86,32 +82,6 @@ def main(arguments: Sequence[str], starter: Starter | None = None) -> int:
             failure, report = printing_failed(error), Report()
         report.failure(failure)
         return failure.code + (FIRST_STOP if arguments[:1] == ["jobs"] else 0)
-
-
-def run_jobs(options: argparse.Namespace) -> int:
-    """Run many jobs on many hosts; returns how many failed, at most MOST_FAILED."""
-    hosts = list(dict.fromkeys(parse_address(host) for host in options.hosts.split(",")))
-    jobs = read_jobs(options.jobs, make_task)
-    check_folder(options.output)
-    lines = None if options.json else HostLines(hosts)
-
-    def reporter(host: str, job: str) -> Report:
-        return JsonHostReport(host, job) if lines is None else HostReport(lines, host, job)
-
-    spread = Spread(
-        jobs, Place(address="", output=options.output, timeout=options.timeout), reporter
-    )
-    spread.run(hosts)
-    failed, skipped = len(spread.failed), spread.skipped
-    made = len(jobs) - failed - skipped
-    if lines is None:
-        facts = {"made": made, "there": skipped, "failed": sorted(spread.failed)}
-        print(json.dumps({"event": "jobs", **facts}), flush=True)
-    else:
-        names = f": {', '.join(sorted(spread.failed))}" if failed else ""
-        text = f"{made} made, {skipped} were there already, {failed} failed{names}."
-        print(shown(text), file=sys.stderr, flush=True)
-    return min(failed, MOST_FAILED)
 
 
 def make_task(arguments: Sequence[str]) -> Task:
@@ -207,39 +177,6 @@ def parse(arguments: Sequence[str], program: str = "dev.py") -> argparse.Namespa
     one.set_defaults(make=make_job)
     add_jobs(commands)
     return parser.parse_args(list(arguments))
-
-
-def add_jobs(commands: argparse._SubParsersAction) -> None:
-    """Add the command `jobs`."""
-    codes = f"Exit code: how many jobs failed, at most {MOST_FAILED}; more than that if all ended."
-    one = commands.add_parser("jobs", help="run many jobs on one host or several", epilog=codes)
-    add = one.add_argument
-    add("jobs", metavar="JOBS", type=Path, help="folder of jobs, or a JSON list of them")
-    add("--hosts", default=LOCAL, metavar="HOST:PORT,...", help=f"ComfyUIs; default: {LOCAL}")
-    words = "folder for the videos; default: this one. What is done there is not made again"
-    add("--output", type=Path, default=Path.cwd(), help=words)
-    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help="for each job")
-    add("--json", action="store_true", help="one JSON object per line")
-
-
-def whole(text: str) -> int:
-    """Read a whole number from 0; ArgumentTypeError if it is something else."""
-    if not text.strip().isdecimal():
-        raise _wrong(text, "a whole number from 0 up, for example 7")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """Read a time above 0, or `inf`; ArgumentTypeError if it is something else."""
-    with contextlib.suppress(ValueError):
-        if (value := float(text)) > 0:
-            return value
-    raise _wrong(text, "a time in seconds above 0, for example 600")
-
-
-def _wrong(text: str, takes: str) -> argparse.ArgumentTypeError:
-    """What the parser says of an option, which it puts before this."""
-    return argparse.ArgumentTypeError(f"{WRONG} is {text}; it takes {takes}")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

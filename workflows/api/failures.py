@@ -88,9 +88,16 @@ class RefusedError(HostError):
 
 
 class HostInterruptedError(HostError):
-    """The prompt was stopped by an interruption."""
+    """The prompt was stopped by an interruption; or, if not `stopped`, may go on at the host."""
 
     code, kind = 5, "interrupted"
+
+    def __init__(
+        self, message: str, *, details: Mapping | None = None, stopped: bool = True
+    ) -> None:
+        """Keep the message and whether it has stopped."""
+        super().__init__(message, details=details)
+        self.stopped = stopped
 
 
 class MemoryFullError(HostError):
@@ -100,9 +107,10 @@ class MemoryFullError(HostError):
 
 
 class StorageError(HostError):
-    """A file could not be written."""
+    """A file could not be written: on the host, or `here`, which holds for all that follows."""
 
     code, kind = 7, "cannot write"
+    here = False
 
 
 def mapping(value: object) -> Mapping:
@@ -134,4 +142,11 @@ def write_failure(path: str, error: OSError | ValueError) -> StorageError:
     """Make the error for a file that could not be written here."""
     known = isinstance(error, OSError) and error.errno
     reason = os.strerror(known) if known else str(error)
-    return StorageError(f"{path} could not be written: {reason}.", hint="Choose another --output.")
+    return storage_failure(f"{path} could not be written: {reason}.")
+
+
+def storage_failure(message: str) -> StorageError:
+    """Make the error for this machine's disk."""
+    failure = StorageError(message, hint="Choose another --output.")
+    failure.here = True
+    return failure

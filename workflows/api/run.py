@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from .answers import Answer, Deadline, Question
 from .client import START_HINT, HostClient
-from .edit import Prompt
+from .edit import UPLOADS, Prompt, upload_name
 from .events import files_of
 from .failures import HostError, HostInterruptedError, UnreachableError, UsageError, write_failure
 from .report import Report
@@ -26,6 +26,7 @@ LOCAL = f"127.0.0.1:{PORT}"
 ANSWER_SECONDS = 5.0
 STOP_SECONDS = 30.0
 MOST_FILES = 10_000
+MAY_NOT_STOP = "may still go on at the host, which does not say that it has stopped"
 
 
 class Running(Protocol):
@@ -50,6 +51,19 @@ class Task:
     notes: tuple[str, ...] = ()  # what the user should know
 
 
+class Book:
+    """What is written down of a run, so that a later one can go on; here nothing is."""
+
+    earlier = ""  # id of a prompt for the same, of which nobody saw the end
+
+    def queue(self, prompt_id: str) -> None:
+        """Take the id of the prompt that the host is given next."""
+
+    def claim(self, names: Sequence[str]) -> Collection[str]:
+        """Take the names that the results have here; give those whose files may be replaced."""
+        return names
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where to run and where to put the result."""
@@ -58,6 +72,7 @@ class Place:
     output: Path  # folder for the files
     timeout: float  # seconds that all of it may take
     deadline: Deadline | None = None  # who sets it may move it; None: one of `timeout`
+    book: Book = field(default_factory=Book)
 
 
 def parse_address(text: str) -> str:
@@ -82,6 +97,15 @@ def ask(address: str) -> dict | None:
     except UnreachableError:
         return None
     return system if isinstance(system, dict) else None
+
+
+def has_run(address: str, prompt_id: str) -> bool:
+    """Whether a host answers and has a prompt: it waits there, runs or has ended."""
+    try:
+        with HostClient(address, Deadline(ANSWER_SECONDS)) as client:
+            return bool(prompt_id) and client.knows(prompt_id)
+    except (UnreachableError, TimeoutError):
+        return False
 
 
 @contextlib.contextmanager
@@ -147,26 +171,47 @@ def run_in_time(task: Task, place: Place, starter: Starter | None, report: Repor
     with reach(place.address, starter, task.host_arguments, report) as address:
         deadline = place.deadline or Deadline(place.timeout)  # not for the start of a host
         with HostClient(address, deadline) as client:
-            for name, path in task.uploads.items():
-                folder, _, last = name.rpartition("/")
-                client.upload(path, name=last, subfolder=folder)
-                report.say("uploaded", f"Uploaded {path}.", file=str(path), name=name)
-            entry = run_prompt(client, task.prompt, place.timeout, report)
-            files = [file for file in files_of(entry) if file.get("type") == "output"]
-            if not files:
-                raise HostError(
-                    "The run made no file in the output folder.",
-                    hint="Set save_output of MultiTalk Video Combine to true.",
-                )
-            if len(files) > MOST_FILES:
-                raise HostError(
-                    f"The run made {len(files)} files; up to {MOST_FILES} are copied.",
-                    hint="They are in the host's output folder.",
-                )
-            return [
-                client.download(file, place.output, name, replace=bool(task.save_as))
-                for file, name in zip(files, names_here(task.save_as, files), strict=True)
-            ]
+            entry = earlier_run(client, task, place, report)
+            if entry is None:
+                upload(client, task.uploads, report)
+                entry = run_prompt(client, task.prompt, place, report)
+            return fetch(client, entry, task, place)
+
+
+def upload(client: HostClient, files: Mapping[str, Path], report: Report) -> None:
+    """Upload files; UsageError if one has changed since it was named by its contents."""
+    for name, path in files.items():
+        check_unchanged(name, path)
+        folder, _, last = name.rpartition("/")
+        client.upload(path, name=last, subfolder=folder)
+        report.say("uploaded", f"Uploaded {path}.", file=str(path), name=name)
+
+
+def check_unchanged(name: str, path: Path) -> None:
+    """Refuse a file that is not any more what its name on the host says: UsageError."""
+    if name.startswith(f"{UPLOADS}/") and upload_name(path, "uploads") != name:
+        raise UsageError(f"{path} has changed since it was read.", hint="Start again.")
+
+
+def fetch(client: HostClient, entry: Mapping, task: Task, place: Place) -> list[Path]:
+    """Download what a run made, by its entry in the history, and give the paths."""
+    files = [file for file in files_of(entry) if file.get("type") == "output"]
+    if not files:
+        raise HostError(
+            "The run made no file in the output folder.",
+            hint="Set save_output of MultiTalk Video Combine to true.",
+        )
+    if len(files) > MOST_FILES:
+        raise HostError(
+            f"The run made {len(files)} files; up to {MOST_FILES} are copied.",
+            hint="They are in the host's output folder.",
+        )
+    names = names_here(task.save_as, files)
+    own = place.book.claim(names) if task.save_as else ()
+    return [
+        client.download(file, place.output, name, replace=name in own)
+        for file, name in zip(files, names, strict=True)
+    ]
 
 
 def names_here(save_as: str, files: Sequence[Mapping]) -> list[str]:
@@ -194,21 +239,53 @@ def check_folder(folder: Path) -> None:
         raise write_failure(str(folder), error) from error
 
 
-def run_prompt(client: HostClient, prompt: Prompt, timeout: float, report: Report) -> dict:
+def earlier_run(client: HostClient, task: Task, place: Place, report: Report) -> dict | None:
+    """The entry of a prompt that was queued earlier, once it has ended; None if it must run anew.
+
+    So it is where the connection was lost, or this program ended, and the host went on.
+    """
+    prompt_id = place.book.earlier
+    try:
+        if not prompt_id or not client.knows(prompt_id):
+            return None
+    except UnreachableError:  # a host that is gone is met at once again
+        return None
+    report.begin(task.prompt)
+    report.say("found", f"The host has it already, as {prompt_id}.", prompt_id=prompt_id)
+    with stopping(client, prompt_id, place.timeout):
+        try:
+            return client.wait(prompt_id, report.event, timeout=place.timeout)
+        except UnreachableError:
+            raise
+        except HostError:  # it failed or was stopped
+            return None
+
+
+def run_prompt(client: HostClient, prompt: Prompt, place: Place, report: Report) -> dict:
     """Queue a prompt, wait, and give its entry in the history; Ctrl-C stops it on the host too."""
     prompt_id = str(uuid.uuid4())
     report.begin(prompt)
+    place.book.queue(prompt_id)
+    with stopping(client, prompt_id, place.timeout):
+        queued = client.queue(prompt, prompt_id=prompt_id)
+    if queued != prompt_id:  # an old host chooses for itself
+        place.book.queue(queued)
+    with stopping(client, queued, place.timeout):
+        report.say("queued", f"Queued as {queued}.", prompt_id=queued)
+        return client.wait(queued, report.event, timeout=place.timeout)
+
+
+@contextlib.contextmanager
+def stopping(client: HostClient, prompt_id: str, timeout: float) -> Iterator[None]:
+    """Stop a prompt on the host where the block is interrupted, or takes too long."""
     try:
-        prompt_id = client.queue(prompt, prompt_id=prompt_id)
-        report.say("queued", f"Queued as {prompt_id}.", prompt_id=prompt_id)
-        return client.wait(prompt_id, report.event, timeout=timeout)
+        yield
     except (KeyboardInterrupt, TimeoutError) as error:
         reason = f"The run did not end within {timeout:g} s"
         reason = "Interrupted" if isinstance(error, KeyboardInterrupt) else reason
-        stopped = "was stopped on the host as well"
-        if not stop(client, prompt_id):
-            stopped = "may still go on at the host, which does not say that it has stopped"
-        raise HostInterruptedError(f"{reason}; the run {stopped}.") from error
+        ended = stop(client, prompt_id)
+        how = "was stopped on the host as well" if ended else MAY_NOT_STOP
+        raise HostInterruptedError(f"{reason}; the run {how}.", stopped=ended) from error
 
 
 def stop(client: HostClient, prompt_id: str) -> bool:

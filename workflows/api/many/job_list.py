@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import edit
-from .failures import UsageError
-from .jobs.job import Files
-from .run import Task
-from .texts import brief, plain_name
+from .. import edit
+from ..failures import UsageError
+from ..jobs.job import Files
+from ..run import Task
+from ..texts import brief, plain_name
 
 FIELDS = ("name", "graph", "image", "sound", "prompt", "seed", "set")
 _REFERENCE = {"cond_image", "cond_video", "cond_audio"}  # what tells a job file of the reference
@@ -30,6 +31,7 @@ class NamedTask:
         """The task, with the video called by the name of the job."""
         return replace(self.task, save_as=self.name)
 
+    @functools.cached_property
     def digest(self) -> str:
         """Hex digest of all that the video depends on; uploads are named by their contents."""
         parts = [self.task.prompt, sorted(self.task.uploads)]

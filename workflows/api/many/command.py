@@ -1,0 +1,86 @@
+"""The command `jobs`: its options, and what it prints at the end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+from ..failures import HostError, UsageError
+from ..option_values import seconds
+from ..report import Report
+from ..run import LOCAL, Place, check_folder, parse_address
+from ..texts import shown
+from .done import alone
+from .job_list import Maker, read_jobs
+from .report import HostLines, HostReport, JsonHostReport
+from .spread import Spread
+
+MOST_FAILED, FIRST_STOP = 100, 100  # codes above tell what stopped all of them
+
+
+def add_jobs(commands: argparse._SubParsersAction) -> None:
+    """Add the command `jobs`."""
+    codes = f"Exit code: how many jobs failed, at most {MOST_FAILED}; more than that if all ended."
+    one = commands.add_parser("jobs", help="run many jobs on one host or several", epilog=codes)
+    add = one.add_argument
+    add("jobs", metavar="JOBS", type=Path, help="folder of jobs, or a JSON list of them")
+    add("--hosts", default=LOCAL, metavar="HOST:PORT,...", help=f"ComfyUIs; default: {LOCAL}")
+    words = "give the jobs to a Ray cluster: auto, or HOST:PORT of its head. A job takes one "
+    words += "resource comfyui of a worker; --hosts are then the ComfyUIs as each worker sees them"
+    add("--ray", metavar="ADDRESS", default="", help=words)
+    words = "folder for the videos; default: this one. What is done there is not made again"
+    add("--output", type=Path, default=Path.cwd(), help=words)
+    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help="for each job")
+    add("--json", action="store_true", help="one JSON object per line")
+
+
+def read_hosts(text: str) -> list[str]:
+    """Read addresses with commas between; UsageError if there is none, or one is wrong."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        hosts = list(dict.fromkeys(map(parse_address, parts)))
+    except UsageError as error:
+        text = str(error).replace("--address", "--hosts")
+        raise UsageError(text, field="--hosts", hint="Commas stand between hosts.") from error
+    if not hosts:
+        raise UsageError("--hosts names no host.", field="--hosts", hint=f"For example {LOCAL}.")
+    return hosts
+
+
+def run_jobs(options: argparse.Namespace, make: Maker) -> int:
+    """Run many jobs on many hosts; returns how many failed, at most MOST_FAILED."""
+    hosts = read_hosts(options.hosts)
+    jobs = read_jobs(options.jobs, make)
+    check_folder(options.output)
+    with alone(options.output):
+        lines = None if options.json else HostLines([] if options.ray else hosts, len(jobs))
+
+        def reporter(host: str, job: str) -> Report:
+            return JsonHostReport(host, job) if lines is None else HostReport(lines, host, job)
+
+        place = Place(address="", output=options.output, timeout=options.timeout)
+        if options.ray:
+            from .ray_cluster import RayJobs
+
+            spread = RayJobs(jobs, place, reporter)
+            spread.run(options.ray, hosts)
+        else:
+            spread = Spread(jobs, place, reporter)
+            spread.run(hosts)
+    return sum_up(len(jobs), spread.skipped, spread.failed, words=lines is not None)
+
+
+def sum_up(jobs: int, skipped: int, failed: dict[str, HostError], *, words: bool) -> int:
+    """Say how many jobs were made; the exit code."""
+    made, names = jobs - len(failed) - skipped, sorted(failed)
+    if words:
+        which = f": {', '.join(names)}" if names else ""
+        text = f"{made} made, {skipped} were there already, {len(names)} failed{which}."
+        print(shown(text), file=sys.stderr, flush=True)
+    else:
+        facts = {"event": "jobs", "made": made, "there": skipped, "failed": names}
+        print(json.dumps(facts), flush=True)
+    return min(len(names), MOST_FAILED)

@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
-VIEW = {"width": 1600, "height": 900}
+VIEW = {"width": 1600, "height": 1000}
 THUMBNAIL_PX = (1120, 630)
-MIDDLE = (160, 90, 1440, 810)
-"""What the editor fits a graph into, without its panels."""
+MIDDLE = (104, 109, 1496, 892)
+"""What the editor fits a graph into, with a margin in the shape of the thumbnail."""
+NO_MAP = ".minimap-main-container { visibility: hidden }"
 THUMBNAIL_BYTES = 30_000
 RUN_SECONDS = 1200
 # What a user has who has seen the welcome; nothing that helps a graph to look better.
@@ -248,7 +249,8 @@ def open_graph(host: HostProcess, name: str, report: Report, keep: Path | None) 
 
 
 def take_picture(page: Page, name: str, keep: Path | None) -> None:
-    """Write the thumbnail."""
+    """Write the thumbnail, without the editor's map of the graph."""
+    page.add_style_tag(content=NO_MAP)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,7 @@ def test_archive_holds_what_runs_and_nothing_of_the_workshop(archive):
         *("__init__.py", "pyproject.toml", "requirements.txt", "LICENSE", "README.md"),
         *("CHANGELOG.md", "nodes/__init__.py", "multitalk/generate.py", "kokoro/espeak/child.py"),
         *("locales/en/nodeDefs.json", "locales/zh/main.json", "web/docs/MultiTalkSampler.md"),
-        *(f"workflows/{FILES['toy_one_speaker']}.json", "workflows/pictures/toy_one_speaker.jpg"),
+        *(f"workflows/{FILES['toy_one_speaker']}.json", "workflows/pictures/toy_one_speaker.webp"),
         *("workflows/api/__main__.py", "workflows/api/prompts.schema.json"),
         *("workflows/api/README.md", "workflows/api/toy_one_speaker.json"),
         *("workflows/api/jobs/flags.py", "weights/header.py", "docs/README.md"),

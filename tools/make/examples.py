@@ -209,7 +209,8 @@ def main() -> None:
     (FOLDER / "scenes.json").write_text(json.dumps(scenes, indent=2) + "\n", encoding="utf-8")
     for speech in SPEECHES:
         waveform, sample_rate = speak(speech)
-        soundfile.write(FOLDER / speech.file, waveform, sample_rate, subtype="PCM_16")
+        target = FOLDER / speech.file
+        soundfile.write(target, waveform, sample_rate, subtype="PCM_16", compression_level=1.0)
         print(f"{speech.file}: {len(waveform) / sample_rate:.2f} s at {sample_rate} Hz")
     for path in sorted(FOLDER.iterdir()):
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

@@ -14,7 +14,7 @@ number in the order of a reader, title, words. Everything else knows a graph by 
     workflows/FILE.jpg             its picture on the templates page, square; moving ones are WebP
                                    inside, since the page asks for no other ending
     workflows/api/NAME.json        its twin for programs
-    workflows/pictures/NAME.jpg    the graph itself in the editor, for workflows/README.md
+    workflows/pictures/NAME.webp   the graph itself in the editor, for workflows/README.md
 
 Blueprints are found in the node search by their file name, too: for those of a pack this editor
 throws the file's own list of words (`BlueprintSearchAliases`) away, so the words are in both. It
@@ -253,4 +253,4 @@ def template_picture(name: str) -> Path:
 
 def graph_picture(name: str) -> Path:
     """The graph in the editor, as a picture."""
-    return WORKFLOWS / "pictures" / f"{name}.jpg"
+    return WORKFLOWS / "pictures" / f"{name}.webp"

@@ -44,7 +44,7 @@ def render(schemas: Mapping[str, Any]) -> dict[Path, str]:
         files[graph_path(graph.name)] = to_lines(editor_form(schemas, graph))
         files[ROOT / "workflows" / "api" / f"{graph.name}.json"] = to_json(prompts[graph.name])
     schema = prompt_schema(schemas, prompts.values())
-    files[ROOT / "workflows" / "api" / "prompts.schema.json"] = to_json(schema)
+    files[ROOT / "workflows" / "api" / "prompts.schema.json"] = to_lines(schema)
     for blueprint in BLUEPRINTS:
         form = blueprint_form(schemas, blueprint)
         form["extra"]["BlueprintSearchAliases"] = list(BLUEPRINT_WORDS[blueprint.name])

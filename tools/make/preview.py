@@ -46,6 +46,8 @@ def write_animation(frames: list[Image.Image], rate: float, path: Path) -> None:
         loop=0,
         quality=QUALITY,
         method=6,
+        kmin=0,  # only the first frame is whole
+        kmax=0,
     )
 
 

@@ -26,10 +26,9 @@ pack.__path__ = [str(ROOT)]
 sys.modules["pack"] = pack
 sys.dont_write_bytecode = True
 
-MOST_BYTES = 60_000
-FEWER_BYTES = 22_000
-FEW = ("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth")
-"""Later ones, which the size of the pack leaves less room: 30 frames, and coarser."""
+MOST_BYTES = 42_000
+MOST_BYTES_TOY = 58_000
+"""Of a video of the toy, in which every pixel of every frame is another."""
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""
 ALONE = ("toy_one_speaker", "toy_long_video", "toy_scene", "toy_shots", "toy_still", "toy_dub")
@@ -104,7 +103,7 @@ def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
 
     frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
     data = b""
-    for quality in (74, 60, 50, 40, 30, 22, 16, 10, 5, 1):
+    for quality in (85, 80, 74, 68, 62, 56, 50, 45, 40, 35, 30, 25, 20, 15, 10, 5, 1):
         buffer = io.BytesIO()
         frames[0].save(
             buffer,
@@ -114,7 +113,9 @@ def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
             duration=round(1000 / rate),
             loop=0,
             quality=quality,
-            method=6,
+            method=4,
+            kmin=0,  # only the first frame is whole: a third smaller, and nothing pulses
+            kmax=0,
         )
         data = buffer.getvalue()
         if len(data) <= most:
@@ -122,9 +123,26 @@ def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
     return data
 
 
+def toy_frames(name: str, path: Path) -> list[Any]:
+    """Frames of a toy's picture, from its video."""
+    from cards import NUM_FRAMES, TOY_BEN_BEGINS, TOYS, draw_result
+
+    film, curve = read_film(path)
+    change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
+    if name == "toy_end_image":
+        film, levels = film[-NUM_FRAMES:], [curve[-NUM_FRAMES:]]
+    else:
+        film, levels = piece(film, curve, None if name in ALONE else change, NUM_FRAMES)
+    if name == "toy_still":
+        levels = [*levels, levels[0] * 0]
+    if name == "toy_dub":  # as large as its source; the crop is that of the toy's videos
+        film = [frame.resize((144, 96)) for frame in film]
+    return draw_result(film, TOYS[name], levels)
+
+
 def main() -> None:
     """Draw and write."""
-    from cards import CARDS, NUM_FRAMES, TOY_BEN_BEGINS, TOYS, draw_card, draw_result
+    from cards import CARDS, draw_card
     from graph_index import FILES, template_picture
 
     parser = argparse.ArgumentParser(description="Write the pictures of the templates page.")
@@ -133,34 +151,13 @@ def main() -> None:
     options = parser.parse_args()
     voices = example_voices()
     for name in options.names or FILES:
-        if name in CARDS:
-            frames = draw_card(CARDS[name], voices)
-        elif options.films is None:
-            print(f"{name}: left as it is; it needs --films")
+        drawn = name in CARDS
+        paths = [] if drawn or not options.films else [*(options.films / name).glob("*.mp4")]
+        if not (drawn or paths):
+            print(f"{name}: left as it is; it needs a video in --films")
             continue
-        else:
-            (path,) = (options.films / name).glob("*.mp4")
-            film, curve = read_film(path)
-            change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
-            alone = name in (
-                "toy_one_speaker",
-                "toy_long_video",
-                "toy_shots",
-                "toy_still",
-                "toy_dub",
-            )
-            if name == "toy_end_image":
-                film, levels = film[-NUM_FRAMES:], [curve[-NUM_FRAMES:]]
-            else:
-                film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
-            if name == "toy_still":
-                levels = [*levels, levels[0] * 0]
-            if name == "toy_dub":  # as large as its source; the crop is that of the toy's videos
-                film = [frame.resize((144, 96)) for frame in film]
-            frames = draw_result(film, TOYS[name], levels)
-        few = name in FEW
-        frames = frames[:30] if few else frames
-        data = encode(frames, 25 / STEP, FEWER_BYTES if few else MOST_BYTES)
+        frames = draw_card(CARDS[name], voices) if drawn else toy_frames(name, paths[0])
+        data = encode(frames, 25 / STEP, MOST_BYTES if drawn else MOST_BYTES_TOY)
         template_picture(name).write_bytes(data)
         print(f"{name}: {len(frames)} frames, {len(data) / 1000:.0f} kB", flush=True)
 

@@ -36,7 +36,7 @@ def main() -> None:
         voice = track[:length].copy()
         voice[-FADE_SAMPLES:] *= np.linspace(1, 0, FADE_SAMPLES, dtype=np.float32)
         path = VOICES / f"voice_{number:02}.flac"
-        soundfile.write(path, voice, SAMPLE_RATE_HZ, subtype="PCM_16")
+        soundfile.write(path, voice, SAMPLE_RATE_HZ, subtype="PCM_16", compression_level=1.0)
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -23,7 +23,7 @@ from pack.workflows.api.failures import EXIT_CODES
 pytestmark = pytest.mark.host
 PICTURE, VOICE = EXAMPLES / "two_speakers.png", EXAMPLES / "voice_1.flac"
 SMALL = [
-    *("--set", "sampler.size.width=64", "--set", "sampler.size.height=64"),
+    *("--set", "sampler.size.width=48", "--set", "sampler.size.height=32"),
     *("--set", "sampler.window=17", "--set", "sampler.overlap=5"),
     *("--set", "sampler.preset.steps=1"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,20 +12,35 @@ import torch
 pytestmark = pytest.mark.host
 CPU = torch.device("cpu")
 WIDTH = 4  # of the VAE, a fourth of the shipped one's: a sixteenth of the computing
+BATCH, CELLS = 2, 4  # of all trainings, and the side of the decoder's crops in latent cells
+PACE = 4  # frames for which a drawing stays
+MINUTES = (0.005, 0.02)  # of the two trainings of the denoiser, together
 
 
 @pytest.fixture(scope="module")
-def narrow():
-    from pack.tools.toy import frozen_vae, vae_train
+def small():
+    """Every stage with little to compute."""
+    from pack.tools.toy import decoder_train, denoiser_train, frozen_vae, vae_train
+    from pack.tools.toy.world import Scene
+
+    film = Scene.film
+
+    def jerky(scene, openings, *, start=0):
+        drawn = film(scene, openings[:, ::PACE], start=start)
+        return np.repeat(drawn, PACE, 0)[: openings.shape[1]]
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (vae_train, frozen_vae):
             patch.setattr(module, "DIM", WIDTH)
+        patch.setattr(vae_train, "IMAGES", replace(vae_train.IMAGES, batch=BATCH))
+        patch.setattr(decoder_train, "CELLS", CELLS)
+        patch.setattr(denoiser_train, "BATCH", BATCH)
+        patch.setattr(Scene, "film", jerky)
         yield
 
 
 @pytest.fixture(scope="module")
-def trained(host, narrow, tmp_path_factory):
+def trained(host, small, tmp_path_factory):
     import comfy.model_management
 
     from pack.tools.lab.cast import load_voices
@@ -44,12 +60,12 @@ def trained(host, narrow, tmp_path_factory):
     shipped = host.root / "assets" / "toy" / FILES["encoder"]
     (folder / "encoder.safetensors").write_bytes(shipped.read_bytes())
     draw_clips(folder, seed=0, count=4, processes=1)
-    train_vae(folder, seed=0, minutes=0.02, device=CPU)
+    train_vae(folder, seed=0, minutes=0.01, device=CPU)
     freeze_vae(folder)
     encode_clips(folder, seed=0, processes=1)
-    polish_decoder(folder, seed=0, minutes=0.02, device=CPU)
+    polish_decoder(folder, seed=0, minutes=0.005, device=CPU)
     comfy.model_management.in_training = True
-    for minutes in (0.01, 0.04):  # the second call goes on where the first one stopped
+    for minutes in MINUTES:  # the second call goes on where the first one stopped
         train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
     comfy.model_management.in_training = False
     export_toy(folder, out, seed=0, metrics={"one_face_r": 0.5})
@@ -89,6 +105,6 @@ def test_latents_have_unit_deviation_and_motion_where_a_window_is_continued(trai
 def test_training_goes_on_and_is_logged(trained):
     state = torch.load(trained[0] / "denoiser_0.pt", weights_only=True)
     assert state["step"] >= 2
-    assert state["seconds"] >= 0.04 * 60
+    assert state["seconds"] >= MINUTES[1] * 60
     losses = [json.loads(line) for line in (trained[0] / "denoiser_0.log").read_text().splitlines()]
     assert losses[-1]["step"] == state["step"]

@@ -40,11 +40,7 @@ def add_jobs(commands: argparse._SubParsersAction) -> None:
 def read_hosts(text: str) -> list[str]:
     """Read addresses with commas between; UsageError if there is none, or one is wrong."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        hosts = list(dict.fromkeys(map(parse_address, parts)))
-    except UsageError as error:
-        text = str(error).replace("--address", "--hosts")
-        raise UsageError(text, field="--hosts", hint="Commas stand between hosts.") from error
+    hosts = list(dict.fromkeys(parse_address(part, "--hosts") for part in parts))
     if not hosts:
         raise UsageError("--hosts names no host.", field="--hosts", hint=f"For example {LOCAL}.")
     return hosts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from collections import defaultdict, deque
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import failures
+from ..answers import split_address
 from ..events import Event
 from ..failures import HostError, HostInterruptedError, UnreachableError, UsageError
 from ..report import Report
-from ..run import Place, check_unchanged
+from ..run import Place, check_unchanged, parse_address
 from ..storing import store
 from .board import MOST_TRIES
 from .done import Done
@@ -29,6 +31,7 @@ from .spread import LOOK_SECONDS, Reporter
 RESOURCE = "comfyui"
 FOLDER = Path(__file__).resolve().parents[1]  # workers get it, under its own name
 MOST_GIVEN = 64  # jobs that Ray has at a time, with their files
+SEE_SECONDS = 5.0
 END_SECONDS = 45.0  # for workers that stop runs
 NO_RESOURCE = (
     f"No worker has the resource {RESOURCE} now; the jobs wait for one. "
@@ -222,6 +225,8 @@ def connected(address: str) -> Iterator[Any]:
             field="--ray",
             hint="Install it in the version that the cluster has: pip install ray",
         ) from error
+    if address != "auto":
+        _see(address)
     on_end = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -240,3 +245,13 @@ def connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _see(address: str) -> None:
+    """Look whether anybody is at the address of a cluster; Ray itself would wait for minutes."""
+    host, port = split_address(parse_address(address, "--ray"))
+    try:
+        socket.create_connection((host, port), timeout=SEE_SECONDS).close()
+    except OSError as error:
+        text = f"No Ray cluster answers at {address} ({error})."
+        raise UnreachableError(text, hint="Its head tells the address with ray status.") from error

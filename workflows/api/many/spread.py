@@ -55,7 +55,7 @@ class Spread:
         self._done = Done(place.output)
         self._jobs = {job.name: job for job in jobs if not self._done.has(job)}
         self.skipped = len(jobs) - len(self._jobs)
-        self._board = Board([], {})
+        self._board = Board([], [], {})
         self._known: set[str] = set()  # hosts that have answered
         self._running: dict[str, Deadline] = {}  # by job
         self._fault: BaseException | None = None
@@ -72,7 +72,7 @@ class Spread:
             StorageError: If this machine cannot store the videos; then nothing goes on.
         """
         holders = {name: self._done.holder(job, hosts) for name, job in self._jobs.items()}
-        self._board = Board(list(self._jobs), holders)
+        self._board = Board(list(self._jobs), hosts, holders)
         threads = [threading.Thread(target=self._serve, args=(host,)) for host in hosts]
         for thread in threads:
             thread.start()
@@ -111,7 +111,7 @@ class Spread:
             self._stop()
             return
         finally:
-            self._board.go(host)
+            self._board.retire(host)
         report.say("left", "No more jobs here.")
 
     def _find(self, host: str, report: Report) -> bool:

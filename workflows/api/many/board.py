@@ -58,10 +58,11 @@ class Board:
             self.stopped = True
             self._change.notify_all()
 
-    def pause(self, seconds: float) -> None:
-        """Wait, but not longer than there are jobs."""
+    def pause(self, host: str, seconds: float) -> None:
+        """Wait, but not longer than there are jobs, or than another host answers."""
         with self._change:
-            self._change.wait_for(lambda: self.is_over, seconds)
+            alone = self.is_last(host)
+            self._change.wait_for(lambda: self.is_over or self.is_last(host) > alone, seconds)
 
     @property
     def is_over(self) -> bool:

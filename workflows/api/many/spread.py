@@ -128,9 +128,10 @@ class Spread:
             if not told:
                 report.say("away", "It does not answer; it is asked again from time to time.")
                 told = True
-            if patience.is_over() and self._board.is_last(host):
+            alone = self._board.is_last(host)
+            if alone and patience.is_over():
                 return False
-            self._board.pause(seconds)
+            self._board.pause(host, PROBE_SECONDS if alone else seconds)
             seconds = min(2 * seconds, LONGEST_PROBE_SECONDS)
         return False
 

@@ -14,9 +14,10 @@ from ..report import Report
 from ..run import LOCAL, Place, check_folder, parse_address
 from ..texts import shown
 from .done import alone
-from .job_list import Maker, read_jobs
+from .job_list import Maker, NamedTask, read_jobs
+from .ray_cluster import RayJobs
 from .report import HostLines, HostReport, JsonHostReport
-from .spread import Spread
+from .spread import Reporter, Spread
 
 MOST_FAILED, FIRST_STOP = 100, 100  # codes above tell what stopped all of them
 
@@ -57,16 +58,20 @@ def run_jobs(options: argparse.Namespace, make: Maker) -> int:
         def reporter(host: str, job: str) -> Report:
             return JsonHostReport(host, job) if lines is None else HostReport(lines, host, job)
 
-        place = Place(address="", output=options.output, timeout=options.timeout)
-        if options.ray:
-            from .ray_cluster import RayJobs
-
-            spread = RayJobs(jobs, place, reporter)
-            spread.run(options.ray, hosts)
-        else:
-            spread = Spread(jobs, place, reporter)
-            spread.run(hosts)
+        spread = _spread(options, hosts, jobs, reporter)
+        if lines is not None:
+            lines.skip(spread.skipped)
+        spread.run(hosts)
     return sum_up(len(jobs), spread.skipped, spread.failed, words=lines is not None)
+
+
+def _spread(
+    options: argparse.Namespace, hosts: list[str], jobs: list[NamedTask], reporter: Reporter
+) -> Spread | RayJobs:
+    place = Place(address="", output=options.output, timeout=options.timeout)
+    if options.ray:
+        return RayJobs(jobs, place, reporter, options.ray)
+    return Spread(jobs, place, reporter)
 
 
 def sum_up(jobs: int, skipped: int, failed: dict[str, HostError], *, words: bool) -> int:

@@ -23,6 +23,7 @@ from ..failures import HostError, HostInterruptedError, UnreachableError, UsageE
 from ..report import Report
 from ..run import Place, check_unchanged, parse_address
 from ..storing import store
+from ..texts import sentence
 from .board import MOST_TRIES
 from .done import Done
 from .job_list import NamedTask
@@ -54,8 +55,11 @@ class Try:
 class RayJobs:
     """Jobs on their way to a Ray cluster."""
 
-    def __init__(self, jobs: Sequence[NamedTask], place: Place, reporter: Reporter) -> None:
-        """Take the jobs that are not done in the folder of `place`."""
+    def __init__(
+        self, jobs: Sequence[NamedTask], place: Place, reporter: Reporter, address: str
+    ) -> None:
+        """Take the jobs that are not done in the folder of `place`, and where the cluster is."""
+        self._address = address
         self._place, self._reporter = place, reporter
         self._done = Done(place.output)
         self._jobs = [job for job in jobs if not self._done.has(job)]
@@ -65,15 +69,15 @@ class RayJobs:
         self._running: dict[Any, Try] = {}  # by what Ray gives for a task
         self._ray: Any = None
 
-    def run(self, address: str, hosts: Sequence[str]) -> None:
-        """Run all jobs on a cluster; `hosts` are the ComfyUIs as each worker sees them.
+    def run(self, hosts: Sequence[str]) -> None:
+        """Run all jobs; `hosts` are the ComfyUIs as each worker sees them.
 
         Raises:
             UsageError: If the package `ray` is missing, or the address is none that serves.
             UnreachableError: If there is no cluster, or one of another version of Ray or Python.
             StorageError: If this machine cannot store the videos; then nothing goes on.
         """
-        with connected(address) as self._ray:
+        with connected(self._address) as self._ray:
             if not self._workers():
                 self._reporter("", "").say("note", NO_RESOURCE)
             waiting = deque(self._jobs)
@@ -165,7 +169,7 @@ class RayJobs:
         if final or not others or len(self._bad[name]) >= MOST_TRIES:
             self._fail(name, error, one.report)
             return
-        one.report.say("lost", f"{name}: {error} Another worker tries it.")
+        one.report.say("lost", f"{name}: {sentence(error)} Another worker tries it.")
         self._submit(one.job, hosts)
 
     def _fail(self, name: str, error: HostError, report: Report) -> None:

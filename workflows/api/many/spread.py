@@ -18,6 +18,7 @@ from ..failures import (
 )
 from ..report import Report
 from ..run import Book, Place, ask, has_run, run_in_time
+from ..texts import sentence
 from .board import MOST_TRIES, Board
 from .done import Done
 from .job_list import NamedTask
@@ -180,7 +181,7 @@ class Spread:
         kept = not hangs and has_run(host, self._done.queued(job, host))
         if self._board.lose(job.name, host, given_up, kept=kept):
             where = "The host goes on with it." if kept else "It goes to the next host."
-            report.say("lost", f"{job.name}: {error} {where}")
+            report.say("lost", f"{job.name}: {sentence(error)} {where}")
         elif not self._board.stopped:
             report.failure(given_up)
 
@@ -188,6 +189,6 @@ class Spread:
         """Let another host try what may be this host's fault."""
         elsewhere = not isinstance(error, UsageError | HostInterruptedError)
         if self._board.fail(job.name, host, error, elsewhere=elsewhere):
-            report.say("lost", f"{job.name}: {error} Another host tries it.")
+            report.say("lost", f"{job.name}: {sentence(error)} Another host tries it.")
         elif not self._board.stopped:
             report.failure(error)

@@ -24,7 +24,9 @@ MOST_FAILED, FIRST_STOP = 100, 100  # codes above tell what stopped all of them
 
 def add_jobs(commands: argparse._SubParsersAction) -> None:
     """Add the command `jobs`."""
-    codes = f"Exit code: how many jobs failed, at most {MOST_FAILED}; more than that if all ended."
+    codes = (
+        f"Exit code: how many jobs failed, at most {MOST_FAILED}; above that if all was stopped."
+    )
     one = commands.add_parser("jobs", help="run many jobs on one host or several", epilog=codes)
     add = one.add_argument
     add("jobs", metavar="JOBS", type=Path, help="folder of jobs, or a JSON list of them")
@@ -34,7 +36,8 @@ def add_jobs(commands: argparse._SubParsersAction) -> None:
     add("--ray", metavar="ADDRESS", default="", help=words)
     words = "folder for the videos; default: this one. What is done there is not made again"
     add("--output", type=Path, default=Path.cwd(), help=words)
-    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help="for each job")
+    words = "for each job; its run is stopped on the host then"
+    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help=words)
     add("--json", action="store_true", help="one JSON object per line")
 
 

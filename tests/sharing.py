@@ -13,7 +13,11 @@ from collections import OrderedDict
 
 # Groups of files, dearest first: name, what they need, pattern of their test ids.
 GROUPS = (
-    ("server", "server", r"tests/host/test_(api_run|blueprints|graphs|mutations)\.py"),
+    (
+        "server",
+        "server",
+        r"tests/host/test_(api_jobs_hosts|api_run|blueprints|graphs|mutations)\.py",
+    ),
     ("layouts", "host", r"tests/nodes/test_layout"),
     ("studio", "server", r"tests/host/test_(kills|server)\.py"),
 )

@@ -23,6 +23,7 @@ _LOADERS = {
     "VHS_LoadVideoFFmpeg": ("video", "force_rate", ""),
     "VHS_LoadVideoFFmpegPath": ("video", "force_rate", ""),
 }
+_BY_TIME = "MultiTalkDubSource"  # brings frames to 25 per second itself
 
 
 def describe_source(num_source: int, num_frames: int, hidden: Any) -> list[str]:
@@ -54,6 +55,8 @@ def describe_source(num_source: int, num_frames: int, hidden: Any) -> list[str]:
 def _loaded_rate(hidden: Any) -> Fraction | None:
     """Frames per second of the nearest video file that leads to the image, if one can be read."""
     for kind, inputs in upstream(hidden.dynprompt, hidden.unique_id, "image"):
+        if kind == _BY_TIME:
+            return None
         if kind in _LOADERS:
             return _rate_of(inputs, *_LOADERS[kind])
     return None

@@ -15,6 +15,7 @@ from pack.tests.host.jobs import write_sound
 from pack.tools.host.client import HostClient, HostProcess, HostSettings
 from pack.tools.host.environment import ROOT
 from pack.workflows.api.command import main
+from pack.workflows.api.many import spread
 
 pytestmark = pytest.mark.host
 SMALL = [
@@ -60,7 +61,10 @@ def watch(client, until):
     raise AssertionError("the client ended by itself")
 
 
-def test_every_job_is_done_once_though_a_host_and_the_client_are_killed(three, tmp_path, capsys):
+def test_every_job_is_done_once_though_a_host_and_the_client_are_killed(
+    three, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(spread, "PROBE_SECONDS", 0.1)  # of the host that is gone
     first, second, third = three
     path, out = write_jobs(tmp_path / "in"), tmp_path / "out"
     hosts = ",".join(host.address for host in three)

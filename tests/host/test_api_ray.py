@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from contextlib import ExitStack
 
 import pytest
@@ -93,10 +95,17 @@ def test_what_is_stopped_on_a_worker_is_stopped_on_its_host(monkeypatch):
         assert any("POST /interrupt" in line for line, _ in host.asked)
 
 
-def test_without_a_cluster_nothing_runs_and_the_code_says_so(tmp_path, capsys):
+def test_without_a_cluster_nothing_runs_and_the_code_says_so(tmp_path, capsys, monkeypatch):
     path = write_jobs(tmp_path / "in", 1)
-    assert main(["jobs", str(path), "--ray", "ray://a:1", "--output", str(tmp_path / "out")]) == 102
+    place = ["--output", str(tmp_path / "out")]
+    assert main(["jobs", str(path), "--ray", "ray://a:1", *place]) == 102
     assert "ray job submit" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "ray", types.ModuleType("ray"))  # nothing of it is called
+    assert main(["jobs", str(path), "--ray", "127.0.0.1:1", *place]) == 103
+    assert "No Ray cluster answers at 127.0.0.1:1" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["jobs", str(path), "--ray", "auto", *place]) == 102
+    assert "pip install ray" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,18 @@ def test_a_bad_host_fails_no_job_that_another_makes_and_soon_gets_no_more(fault,
     assert "5 made, 0 were there already, 0 failed." in said.err
 
 
+def test_a_job_waits_for_hosts_that_were_not_asked_yet():
+    board = Board(["job"], ["quick", "slow"], {})
+    board.come("quick")
+    assert board.take("quick") == "job"
+    assert board.fail("job", "quick", failures.HostError("no"), elsewhere=True)
+    assert board.take("quick") is None
+    board.come("slow")
+    assert board.take("slow") == "job"
+    board.end("job", "slow")
+    assert (board.failed, board.is_over) == ({}, True)
+
+
 def test_a_job_that_fails_everywhere_is_told_once_and_counted(tmp_path, capsys):
     path, out = write_jobs(tmp_path / "in", 1), tmp_path / "out"
     with odd_host(fails(ERROR)) as one, odd_host(fails(ERROR)) as two:
@@ -245,7 +257,7 @@ def test_each_host_has_one_line_however_long_or_many_they_are(monkeypatch):
 
 def test_no_job_is_lost_or_given_twice_whatever_threads_do():
     names = [f"job {number}" for number in range(60)]
-    board, made, lock = Board(names, {"job 3": "c"}), [], threading.Lock()
+    board, made, lock = Board(names, "abc", {"job 3": "c"}), [], threading.Lock()
     error = failures.HostError("no")
 
     def serve(host, every):
@@ -262,7 +274,7 @@ def test_no_job_is_lost_or_given_twice_whatever_threads_do():
                 board.end(job, host)
                 with lock:
                     made.append(job)
-        board.go(host)
+        board.retire(host)
 
     threads = [threading.Thread(target=serve, args=each) for each in (("a", 0), ("b", 5), ("c", 3))]
     for thread in threads:

@@ -75,7 +75,7 @@ class Place:
     book: Book = field(default_factory=Book)
 
 
-def parse_address(text: str) -> str:
+def parse_address(text: str, option: str = "--address") -> str:
     """Read host and port from a host, `host:port` or an http address; UsageError if it is none."""
     plain = text.removeprefix("http://").rstrip("/")
     name, colon, port = plain.rpartition(":")
@@ -84,7 +84,7 @@ def parse_address(text: str) -> str:
     is_port = port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 1 << 16
     if not name or not is_port or "/" in name or not name.isprintable() or " " in name:
         takes = f"it takes HOST:PORT, for example {LOCAL}."
-        raise UsageError(f"--address is {text}; {takes}", field="--address")
+        raise UsageError(f"{option} is {text}; {takes}", field=option)
     return f"{name}:{port}"
 
 

@@ -33,6 +33,12 @@ def brief(text: object, most: int) -> str:
     return plain if len(plain) <= most else plain[: most - 4] + " ..."
 
 
+def sentence(text: object) -> str:
+    """End a text with a full stop, if nothing ends it: another sentence follows."""
+    plain = str(text).rstrip()
+    return plain if plain.endswith((".", "!", "?")) else f"{plain}."
+
+
 def plain_name(text: str) -> str:
     """Make a file name, valid on every system and never hidden, of what may be a path.
 

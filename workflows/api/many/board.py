@@ -16,15 +16,18 @@ MOST_STRIKES = 2  # jobs that failed on a host, and were made by another one
 class Board:
     """Jobs by name, hosts by address. A job has one place at a time: waits, runs, made, failed."""
 
-    def __init__(self, jobs: Sequence[str], holders: Mapping[str, str]) -> None:
-        """Take the jobs, and which hosts may have some of them already."""
+    def __init__(
+        self, jobs: Sequence[str], hosts: Sequence[str], holders: Mapping[str, str]
+    ) -> None:
+        """Take jobs and hosts, and which hosts may have some jobs already."""
         self.failed: dict[str, HostError] = {}
         self.stopped = False
         self.made = 0
         self._waiting = list(jobs)
         self._running: set[str] = set()
         self._holders = dict(holders)
-        self._up: set[str] = set()
+        self._up: set[str] = set()  # hosts that answer
+        self._asked = set(hosts)  # hosts that answer, or that are asked from time to time
         self._errors: defaultdict[str, dict[str, HostError]] = defaultdict(dict)  # by job, host
         self._lost: defaultdict[str, list[str]] = defaultdict(list)  # hosts by job
         self._tries: Counter[str] = Counter()
@@ -43,16 +46,23 @@ class Board:
             self._up.discard(host)
             self._change.notify_all()
 
+    def retire(self, host: str) -> None:
+        """Note that a host gets nothing any more."""
+        with self._change:
+            self._asked.discard(host)
+        self.go(host)
+
     def stop(self) -> None:
         """Give out no more jobs."""
         with self._change:
             self.stopped = True
             self._change.notify_all()
 
-    def pause(self, seconds: float) -> None:
-        """Wait, but not longer than there are jobs."""
+    def pause(self, host: str, seconds: float) -> None:
+        """Wait, but not longer than there are jobs, or than another host answers."""
         with self._change:
-            self._change.wait_for(lambda: self.is_over, seconds)
+            alone = self.is_last(host)
+            self._change.wait_for(lambda: self.is_over or self.is_last(host) > alone, seconds)
 
     @property
     def is_over(self) -> bool:
@@ -124,7 +134,7 @@ class Board:
         with self._change:
             self._errors[job][host] = error
             self._holders.pop(job, None)
-            left = self._up - self._errors[job].keys()
+            left = self._asked - self._errors[job].keys()
             if not elsewhere or not left or len(self._errors[job]) >= MOST_TRIES:
                 return self._end_badly(job, error)
             return self._back(job)

@@ -14,16 +14,19 @@ from ..report import Report
 from ..run import LOCAL, Place, check_folder, parse_address
 from ..texts import shown
 from .done import alone
-from .job_list import Maker, read_jobs
+from .job_list import Maker, NamedTask, read_jobs
+from .ray_cluster import RayJobs
 from .report import HostLines, HostReport, JsonHostReport
-from .spread import Spread
+from .spread import Reporter, Spread
 
 MOST_FAILED, FIRST_STOP = 100, 100  # codes above tell what stopped all of them
 
 
 def add_jobs(commands: argparse._SubParsersAction) -> None:
     """Add the command `jobs`."""
-    codes = f"Exit code: how many jobs failed, at most {MOST_FAILED}; more than that if all ended."
+    codes = (
+        f"Exit code: how many jobs failed, at most {MOST_FAILED}; above that if all was stopped."
+    )
     one = commands.add_parser("jobs", help="run many jobs on one host or several", epilog=codes)
     add = one.add_argument
     add("jobs", metavar="JOBS", type=Path, help="folder of jobs, or a JSON list of them")
@@ -33,18 +36,15 @@ def add_jobs(commands: argparse._SubParsersAction) -> None:
     add("--ray", metavar="ADDRESS", default="", help=words)
     words = "folder for the videos; default: this one. What is done there is not made again"
     add("--output", type=Path, default=Path.cwd(), help=words)
-    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help="for each job")
+    words = "for each job; its run is stopped on the host then"
+    add("--timeout", type=seconds, default=math.inf, metavar="SECONDS", help=words)
     add("--json", action="store_true", help="one JSON object per line")
 
 
 def read_hosts(text: str) -> list[str]:
     """Read addresses with commas between; UsageError if there is none, or one is wrong."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        hosts = list(dict.fromkeys(map(parse_address, parts)))
-    except UsageError as error:
-        text = str(error).replace("--address", "--hosts")
-        raise UsageError(text, field="--hosts", hint="Commas stand between hosts.") from error
+    hosts = list(dict.fromkeys(parse_address(part, "--hosts") for part in parts))
     if not hosts:
         raise UsageError("--hosts names no host.", field="--hosts", hint=f"For example {LOCAL}.")
     return hosts
@@ -61,16 +61,20 @@ def run_jobs(options: argparse.Namespace, make: Maker) -> int:
         def reporter(host: str, job: str) -> Report:
             return JsonHostReport(host, job) if lines is None else HostReport(lines, host, job)
 
-        place = Place(address="", output=options.output, timeout=options.timeout)
-        if options.ray:
-            from .ray_cluster import RayJobs
-
-            spread = RayJobs(jobs, place, reporter)
-            spread.run(options.ray, hosts)
-        else:
-            spread = Spread(jobs, place, reporter)
-            spread.run(hosts)
+        spread = _spread(options, hosts, jobs, reporter)
+        if lines is not None:
+            lines.skip(spread.skipped)
+        spread.run(hosts)
     return sum_up(len(jobs), spread.skipped, spread.failed, words=lines is not None)
+
+
+def _spread(
+    options: argparse.Namespace, hosts: list[str], jobs: list[NamedTask], reporter: Reporter
+) -> Spread | RayJobs:
+    place = Place(address="", output=options.output, timeout=options.timeout)
+    if options.ray:
+        return RayJobs(jobs, place, reporter, options.ray)
+    return Spread(jobs, place, reporter)
 
 
 def sum_up(jobs: int, skipped: int, failed: dict[str, HostError], *, words: bool) -> int:

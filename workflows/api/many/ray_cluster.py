@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from collections import defaultdict, deque
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import failures
+from ..answers import split_address
 from ..events import Event
 from ..failures import HostError, HostInterruptedError, UnreachableError, UsageError
 from ..report import Report
-from ..run import Place, check_unchanged
+from ..run import Place, check_unchanged, parse_address
 from ..storing import store
+from ..texts import sentence
 from .board import MOST_TRIES
 from .done import Done
 from .job_list import NamedTask
@@ -29,6 +32,7 @@ from .spread import LOOK_SECONDS, Reporter
 RESOURCE = "comfyui"
 FOLDER = Path(__file__).resolve().parents[1]  # workers get it, under its own name
 MOST_GIVEN = 64  # jobs that Ray has at a time, with their files
+SEE_SECONDS = 5.0
 END_SECONDS = 45.0  # for workers that stop runs
 NO_RESOURCE = (
     f"No worker has the resource {RESOURCE} now; the jobs wait for one. "
@@ -51,8 +55,11 @@ class Try:
 class RayJobs:
     """Jobs on their way to a Ray cluster."""
 
-    def __init__(self, jobs: Sequence[NamedTask], place: Place, reporter: Reporter) -> None:
-        """Take the jobs that are not done in the folder of `place`."""
+    def __init__(
+        self, jobs: Sequence[NamedTask], place: Place, reporter: Reporter, address: str
+    ) -> None:
+        """Take the jobs that are not done in the folder of `place`, and where the cluster is."""
+        self._address = address
         self._place, self._reporter = place, reporter
         self._done = Done(place.output)
         self._jobs = [job for job in jobs if not self._done.has(job)]
@@ -62,15 +69,15 @@ class RayJobs:
         self._running: dict[Any, Try] = {}  # by what Ray gives for a task
         self._ray: Any = None
 
-    def run(self, address: str, hosts: Sequence[str]) -> None:
-        """Run all jobs on a cluster; `hosts` are the ComfyUIs as each worker sees them.
+    def run(self, hosts: Sequence[str]) -> None:
+        """Run all jobs; `hosts` are the ComfyUIs as each worker sees them.
 
         Raises:
             UsageError: If the package `ray` is missing, or the address is none that serves.
             UnreachableError: If there is no cluster, or one of another version of Ray or Python.
             StorageError: If this machine cannot store the videos; then nothing goes on.
         """
-        with connected(address) as self._ray:
+        with connected(self._address) as self._ray:
             if not self._workers():
                 self._reporter("", "").say("note", NO_RESOURCE)
             waiting = deque(self._jobs)
@@ -162,7 +169,7 @@ class RayJobs:
         if final or not others or len(self._bad[name]) >= MOST_TRIES:
             self._fail(name, error, one.report)
             return
-        one.report.say("lost", f"{name}: {error} Another worker tries it.")
+        one.report.say("lost", f"{name}: {sentence(error)} Another worker tries it.")
         self._submit(one.job, hosts)
 
     def _fail(self, name: str, error: HostError, report: Report) -> None:
@@ -222,6 +229,8 @@ def connected(address: str) -> Iterator[Any]:
             field="--ray",
             hint="Install it in the version that the cluster has: pip install ray",
         ) from error
+    if address != "auto":
+        _see(address)
     on_end = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -240,3 +249,13 @@ def connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _see(address: str) -> None:
+    """Look whether anybody is at the address of a cluster; Ray itself would wait for minutes."""
+    host, port = split_address(parse_address(address, "--ray"))
+    try:
+        socket.create_connection((host, port), timeout=SEE_SECONDS).close()
+    except OSError as error:
+        text = f"No Ray cluster answers at {address} ({error})."
+        raise UnreachableError(text, hint="Its head tells the address with ray status.") from error

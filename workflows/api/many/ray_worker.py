@@ -24,6 +24,7 @@ from ..run import Place, Task, ask, run_in_time
 from .done import locked
 
 WAIT_SECONDS, PROBE_SECONDS = 60.0, 1.0  # for a ComfyUI that starts, or that another job has
+LOOK_SECONDS = 0.2  # between looks for the end
 PROGRESS_SECONDS = 1.0  # between two of the messages that a host sends ten times a second
 
 
@@ -91,8 +92,7 @@ def work(job: Mapping) -> Iterator[dict]:
     thread = threading.Thread(target=run.run)
     thread.start()
     try:
-        while (message := run.messages.get()) is not None:
-            yield message
+        yield from run.told()
     finally:  # where Ray ends the job before: stop it on the host as well
         run.end()
         thread.join()
@@ -107,6 +107,15 @@ class Run:
         self._job = job
         self._ended = threading.Event()
         self._deadline = Deadline()
+
+    def told(self) -> Iterator[dict]:
+        """What happens, until the end. Waits in pieces: Ray can end nothing that waits long."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                message = self.messages.get(timeout=LOOK_SECONDS)
+                if message is None:
+                    return
+                yield message
 
     def end(self) -> None:
         """Stop the run on the host."""

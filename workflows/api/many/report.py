@@ -13,7 +13,7 @@ from ..events import Event
 from ..failures import HostError
 from ..refusals import list_missing
 from ..report import JsonReport, Report, bar
-from ..texts import shown
+from ..texts import sentence, shown
 
 STAYS = ("lost", "away", "note")  # kinds that are printed as lines of their own
 
@@ -29,6 +29,10 @@ class HostLines:
         self._drawn = 0  # lines
         # Consoles of older Windows do not obey what moves the cursor.
         self._live = sys.stdout.isatty() and (os.name != "nt" or "WT_SESSION" in os.environ)
+
+    def skip(self, jobs: int) -> None:
+        """Leave out of the counts what was there already."""
+        self._jobs -= jobs
 
     def show(self, host: str, text: str) -> None:
         """Change the line of a host; nothing where the output is no terminal."""
@@ -109,7 +113,7 @@ class HostReport(Report):
 
     def failure(self, error: HostError) -> None:
         """Say what went wrong with the job."""
-        text = f"{self._job}: {error} {error.hint}".strip()
+        text = f"{self._job}: {sentence(error)} {error.hint}".strip()
         self._lines.ended([shown(text), *list_missing(error.missing)], failed=True)
 
 

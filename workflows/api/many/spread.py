@@ -18,6 +18,7 @@ from ..failures import (
 )
 from ..report import Report
 from ..run import Book, Place, ask, has_run, run_in_time
+from ..texts import sentence
 from .board import MOST_TRIES, Board
 from .done import Done
 from .job_list import NamedTask
@@ -55,7 +56,7 @@ class Spread:
         self._done = Done(place.output)
         self._jobs = {job.name: job for job in jobs if not self._done.has(job)}
         self.skipped = len(jobs) - len(self._jobs)
-        self._board = Board([], {})
+        self._board = Board([], [], {})
         self._known: set[str] = set()  # hosts that have answered
         self._running: dict[str, Deadline] = {}  # by job
         self._fault: BaseException | None = None
@@ -72,7 +73,7 @@ class Spread:
             StorageError: If this machine cannot store the videos; then nothing goes on.
         """
         holders = {name: self._done.holder(job, hosts) for name, job in self._jobs.items()}
-        self._board = Board(list(self._jobs), holders)
+        self._board = Board(list(self._jobs), hosts, holders)
         threads = [threading.Thread(target=self._serve, args=(host,)) for host in hosts]
         for thread in threads:
             thread.start()
@@ -111,7 +112,7 @@ class Spread:
             self._stop()
             return
         finally:
-            self._board.go(host)
+            self._board.retire(host)
         report.say("left", "No more jobs here.")
 
     def _find(self, host: str, report: Report) -> bool:
@@ -128,9 +129,10 @@ class Spread:
             if not told:
                 report.say("away", "It does not answer; it is asked again from time to time.")
                 told = True
-            if patience.is_over() and self._board.is_last(host):
+            alone = self._board.is_last(host)
+            if alone and patience.is_over():
                 return False
-            self._board.pause(seconds)
+            self._board.pause(host, PROBE_SECONDS if alone else seconds)
             seconds = min(2 * seconds, LONGEST_PROBE_SECONDS)
         return False
 
@@ -179,7 +181,7 @@ class Spread:
         kept = not hangs and has_run(host, self._done.queued(job, host))
         if self._board.lose(job.name, host, given_up, kept=kept):
             where = "The host goes on with it." if kept else "It goes to the next host."
-            report.say("lost", f"{job.name}: {error} {where}")
+            report.say("lost", f"{job.name}: {sentence(error)} {where}")
         elif not self._board.stopped:
             report.failure(given_up)
 
@@ -187,6 +189,6 @@ class Spread:
         """Let another host try what may be this host's fault."""
         elsewhere = not isinstance(error, UsageError | HostInterruptedError)
         if self._board.fail(job.name, host, error, elsewhere=elsewhere):
-            report.say("lost", f"{job.name}: {error} Another host tries it.")
+            report.say("lost", f"{job.name}: {sentence(error)} Another host tries it.")
         elif not self._board.stopped:
             report.failure(error)

@@ -43,7 +43,9 @@ def search(page, words):
 
 def test_every_graph_has_a_title_and_a_square_picture(templates):
     page = templates
-    page.set_viewport_size({"width": 1600, "height": 2600})  # pictures are fetched in view
+    for card in page.locator("[data-testid^=template-workflow-]").all():
+        card.scroll_into_view_if_needed()  # pictures are fetched in view
+        card.locator("img").wait_for()
     page.wait_for_function(f"() => ({CARDS})().every(card => card.natural > 0)")
     cards = page.evaluate(CARDS)
     assert {card["file"] for card in cards} == set(FILES.values())

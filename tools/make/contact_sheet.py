@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 VIEW = {"width": 1600, "height": 1000}
 CROP = (160, 90, 1440, 910)
 """What the editor fits a graph into, without most of its panels."""
-COLUMNS, TITLE_PX = 3, 40
-SCALE = 0.6
-SHEET_BYTES = 400_000
+COLUMNS, TITLE_PX = 6, 30
+SCALE = 0.4
+SHEET_BYTES = 150_000
 
 
 def take(page: Page, name: str) -> Image.Image:
@@ -54,10 +54,10 @@ def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
     width, height = (int(SCALE * (CROP[i + 2] - CROP[i])) for i in (0, 1))
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * width, rows * (height + TITLE_PX)), "#101010")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(24)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for index, (name, picture) in enumerate(pictures.items()):
         x, y = index % COLUMNS * width, index // COLUMNS * (height + TITLE_PX)
-        draw.text((x + 20, y + 6), name, fill="#ffffff", font=font)
+        draw.text((x + 12, y + 4), name, fill="#ffffff", font=font)
         small = picture.resize((width, height), Image.Resampling.LANCZOS)
         sheet.paste(small, (x, y + TITLE_PX))
     return sheet

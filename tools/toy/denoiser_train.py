@@ -36,6 +36,7 @@ class Batch:
     speech: Tensor  # [B, S, 33, 5, M, E]
     masks: Tensor | None  # [B, 3, n]
     mouths: Tensor  # [B, 1, 1, h, w]
+    numbers: tuple[int, ...]
 
 
 class Batches:
@@ -59,10 +60,14 @@ class Batches:
             for people, high in ((False, False), (True, False), (False, True))
         ]
 
-    def batch(self, random: np.random.Generator) -> Batch:
-        """A random batch; half of them show one person."""
+    def choose(self, random: np.random.Generator) -> int:
+        """A random group; half of all clips show one person."""
         sizes = np.array([len(group) for group in self.groups], float)
-        group = int(random.choice(3, p=sizes / sizes.sum()))
+        return int(random.choice(3, p=sizes / sizes.sum()))
+
+    def batch(self, random: np.random.Generator, group: int | None = None) -> Batch:
+        """A random batch of a group, or of a random one."""
+        group = self.choose(random) if group is None else group
         numbers = np.sort(random.choice(self.groups[group], BATCH))
         shape = (18, 12) if group == 2 else (12, 18)
         people = 2 if group == 1 else 1
@@ -83,6 +88,7 @@ class Batches:
             speech=torch.from_numpy(bank.speech[numbers][:, :people].astype(np.float32)),
             masks=torch.from_numpy(bank.masks[numbers]).float() if people == 2 else None,
             mouths=torch.from_numpy(bank.mouths[numbers])[:, None, None].unflatten(-1, shape),
+            numbers=tuple(numbers.tolist()),
         )
 
 

@@ -13,17 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pack.multitalk.config import LATENT_CHANNELS
 from pack.tools.toy.clips import open_clips
 from pack.tools.toy.continued import Pool
 from pack.tools.toy.denoiser import Denoiser
 from pack.tools.toy.denoiser_train import BATCH, Batch, Batches, to_device, velocity_loss
+from pack.tools.toy.disturbed import disturb
 from pack.tools.toy.frozen_vae import FOLDED, POLISHED, load_folded
 from pack.tools.toy.latents import KINDS, OVERLAP_LATENTS, mouth_cells
-from pack.tools.toy.training import falling, start_run, train
+from pack.tools.toy.training import falling, note, start_run, train
 
 RATE = 4e-4
 EMA = 0.995
-POOL = 96
+POOL = 64
 """Clips that are continued."""
 OWN = 4
 """Clips of a batch that are from the pool; the others are those of the training before."""
@@ -73,23 +75,25 @@ class Mixed:
             shown = random.random() < SHOWN_SHARE
             self._pool.go_on(self._own, behind[:BATCH], random, shown=shown)
 
+    def facts(self) -> dict[str, float]:
+        """How deep the clips of the pool are, and how far off their motion frames."""
+        begun = np.flatnonzero(self._pool.depths.numpy() >= 0)
+        depths, errors = self._pool.depths[begun].float(), self._pool.errors(begun)
+        return {"depth": round(float(depths.mean()), 2), "error": round(float(errors.mean()), 4)}
+
     def batch(self, random: np.random.Generator) -> Batch:
-        """A batch of one group."""
+        """A batch of one group; its first clips go on from what the network made."""
         group = self._batches.choose(random)
-        batch = self._batches.batch(random, group)
-        rows = self._begun(group)
-        if len(rows):
-            batch = self._with_own(batch, random.choice(rows, OWN))
-        return replace(batch, mouths=self._louder(batch))
+        rows = self._rows(group)
+        rows = rows[self._pool.depths[rows].numpy() >= 0]
+        own = random.choice(rows, OWN) if len(rows) else rows
+        others = random.choice(self._batches.groups[group], BATCH - len(own))
+        batch = self._batches.of(np.concatenate((self._pool.numbers[own], others)), group)
+        return self._continued(replace(batch, mouths=self._louder(batch)), own, random)
 
     def _rows(self, group: int) -> np.ndarray:
         """Rows of the pool that belong to a group."""
         return np.flatnonzero(np.isin(self._pool.numbers, self._batches.groups[group]))
-
-    def _begun(self, group: int) -> np.ndarray:
-        """Those of them that have motion frames."""
-        rows = self._rows(group)
-        return rows[self._pool.depths[rows].numpy() >= 0]
 
     def _louder(self, batch: Batch) -> Tensor:
         """Weights in which the mouths of those who are silent count more."""
@@ -101,40 +105,22 @@ class Mixed:
                     mouths[row, 0, 0][mouth_cells(area)] *= SILENT_WEIGHT
         return mouths
 
-    def _with_own(self, batch: Batch, rows: np.ndarray) -> Batch:
-        """Put clips of the pool in place of the first ones."""
-        pool, shape = self._pool, batch.target.shape[-2:]
-        people = batch.speech.shape[1]
-        count = len(rows)
-        target, condition, speech = batch.target.clone(), batch.condition.clone(), batch.speech
-        motion, mouths, speech = batch.motion.clone(), batch.mouths.clone(), speech.clone()
-        masks = None if batch.masks is None else batch.masks.clone()
-        condition[:count, :4] = 0
-        condition[:count, :4, :OVERLAP_LATENTS] = 1
-        for i, row in enumerate(rows.tolist()):
-            number = int(pool.numbers[row])
-            target[i] = pool.target(row).unflatten(-1, shape)
-            condition[i, 4:] = pool.conditions[row].float().unflatten(-1, shape)
-            heard = self._batches.bank.speech[number, :people].astype(np.float32)
-            speech[i] = torch.from_numpy(heard)
-            if masks is not None:
-                masks[i] = torch.from_numpy(self._batches.bank.masks[number]).float()
-            mouths[i, 0, 0] = torch.from_numpy(self._batches.bank.mouths[number]).unflatten(
-                0, shape
-            )
-        motion[:count] = condition[:count, 4:, :OVERLAP_LATENTS]
+    def _continued(self, batch: Batch, own: np.ndarray, random: np.random.Generator) -> Batch:
+        """Let the first clips of a batch begin with the motion frames of their rows.
+
+        Those of every second row are disturbed further: a pool of few clips has not seen all.
+        """
+        count = len(own)
+        condition, motion = batch.condition.clone(), batch.motion.clone()
+        latents = self._pool.conditions[own].float().unflatten(-1, condition.shape[-2:])
+        for row in range(0, count, 2):
+            motion_frames = latents[row, :, :OVERLAP_LATENTS]
+            latents[row, :, :OVERLAP_LATENTS] = disturb(motion_frames, random)
+        condition[:count, :-LATENT_CHANNELS, :OVERLAP_LATENTS] = 1
+        condition[:count, -LATENT_CHANNELS:] = latents
+        motion[:count] = latents[:, :, :OVERLAP_LATENTS]
         kinds = (KINDS.index("multitalk"),) * count + batch.kinds[count:]
-        return replace(
-            batch,
-            target=target,
-            condition=condition,
-            motion=motion,
-            speech=speech,
-            masks=masks,
-            mouths=mouths,
-            kinds=kinds,
-            numbers=(*(int(pool.numbers[row]) for row in rows), *batch.numbers[count:]),
-        )
+        return replace(batch, condition=condition, motion=motion, kinds=kinds)
 
 
 def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch.device) -> None:
@@ -161,4 +147,8 @@ def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch
     def rate(spent: float) -> float:
         return RATE * falling(spent)
 
-    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA, saved=mixed.save)
+    def saved() -> None:
+        mixed.save()
+        note(run, **mixed.facts())
+
+    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA, saved=saved)

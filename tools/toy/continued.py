@@ -81,6 +81,12 @@ class Pool:
         """Film of a clip, normalized latents [16, 9, h*w]."""
         return torch.from_numpy(self._bank.target[self.numbers[row]].astype(np.float32))
 
+    def errors(self, rows: np.ndarray) -> Tensor:
+        """Deviation of the motion frames of some clips from their films, [rows]."""
+        begins = self.conditions[rows, :, :OVERLAP_LATENTS].float()
+        films = torch.stack([self.target(row)[:, :OVERLAP_LATENTS] for row in rows.tolist()])
+        return (begins - films).square().mean((1, 2, 3)).sqrt()
+
     def begin(self, row: int) -> None:
         """Let a clip begin with its own film."""
         self.depths[row] = 0

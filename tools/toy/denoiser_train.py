@@ -65,10 +65,13 @@ class Batches:
         sizes = np.array([len(group) for group in self.groups], float)
         return int(random.choice(3, p=sizes / sizes.sum()))
 
-    def batch(self, random: np.random.Generator, group: int | None = None) -> Batch:
-        """A random batch of a group, or of a random one."""
-        group = self.choose(random) if group is None else group
-        numbers = np.sort(random.choice(self.groups[group], BATCH))
+    def batch(self, random: np.random.Generator) -> Batch:
+        """A random batch; half of them show one person."""
+        group = self.choose(random)
+        return self.of(np.sort(random.choice(self.groups[group], BATCH)), group)
+
+    def of(self, numbers: np.ndarray, group: int) -> Batch:
+        """The batch of some clips of a group."""
         shape = (18, 12) if group == 2 else (12, 18)
         people = 2 if group == 1 else 1
         bank = self.bank
@@ -77,7 +80,7 @@ class Batches:
             return torch.from_numpy(array[numbers].astype(np.float32)).unflatten(-1, shape)
 
         kinds = tuple(int(k) for k in bank.kind[numbers])
-        known = torch.zeros(BATCH, 4, LATENT_FRAMES, *shape)
+        known = torch.zeros(len(numbers), 4, LATENT_FRAMES, *shape)
         for row, kind in enumerate(kinds):
             known[row, :, : KNOWN[KINDS[kind]]] = 1
         return Batch(

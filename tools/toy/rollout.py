@@ -9,6 +9,7 @@ bob and blink as in the film, and everything else is the network's own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -72,7 +73,7 @@ def sample_window(model: Denoiser, begin: Beginning, film: Tensor | None = None)
         levels = levels[levels < BEGIN_BELOW]
         x = (1 - levels[0]) * film + levels[0] * noise
     heard = torch.ones(len(x), dtype=torch.bool)
-    for level, lower in zip(levels[:-1], levels[1:], strict=True):
+    for level, lower in pairwise(levels):
         pinned = (1 - level) * begin.motion + level * torch.randn_like(begin.motion)
         x[:, :, :OVERLAP_LATENTS] = pinned
         given = torch.cat((x, begin.known), 1)

@@ -27,11 +27,11 @@ RATE = 4e-4
 EMA = 0.995
 POOL = 64
 """Clips that are continued."""
-OWN = 4
+OWN = 6
 """Clips of a batch that are from the pool; the others are those of the training before."""
-EVERY = 6
+EVERY = 12
 """Steps of training between two steps of the pool."""
-SHOWN_SHARE = 0.25
+SHOWN_SHARE = 0.2
 """Steps of the pool that take the way through frames."""
 SILENT, SILENT_WEIGHT = 0.02, 3.0
 """Widest opening of a mouth that stays shut, and how much more it counts."""

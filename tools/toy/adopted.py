@@ -10,12 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pack.multitalk.model.naming import read_model_header
 from pack.tools.toy.export import FILES
 from pack.tools.toy.frozen_vae import FOLDED, POLISHED
 
 
 def adopt_toy(shipped: Path, folder: Path, *, seed: int, seconds: float) -> None:
     """Write encoder, VAE and denoiser of a toy into a work folder.
+
+    A training of the denoiser that went on from it would begin its optimiser anew.
 
     Args:
         shipped: Folder of the toy, assets/toy in the repository.
@@ -32,5 +35,11 @@ def adopt_toy(shipped: Path, folder: Path, *, seed: int, seconds: float) -> None
     for name in (FOLDED, POLISHED):
         save_file(read("vae"), folder / name)
     weights = {f"{part}.{k}": v for part in ("base", "audio") for k, v in read(part).items()}
-    state = {"model": weights, "average": weights, "seconds": seconds, "step": 0}
+    known = read_model_header(shipped / FILES["base"]).settings["multitalk"]
+    state = {
+        "model": weights,
+        "average": weights,
+        "seconds": seconds,
+        "step": known.get("training_steps", 0),
+    }
     torch.save(state, folder / f"denoiser_{seed}.pt")

@@ -53,7 +53,8 @@ def trained(host, narrow, tmp_path_factory):
     for minutes in (0.01, 0.04):  # the second call goes on where the first one stopped
         train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(continue_train, "EVERY", 1)
+        for name, value in {"EVERY": 1, "BATCH": 2, "OWN": 1, "DEEP": 2}.items():
+            patch.setattr(continue_train, name, value)
         for share, minutes in ((0.0, 0.01), (1.0, 0.05)):
             patch.setattr(continue_train, "SHOWN_SHARE", share)
             continue_train.train_continuation(folder, seed=0, minutes=minutes, device=CPU)
@@ -117,6 +118,15 @@ def test_continuation_learns_from_what_it_handed_on_itself(trained):
         begin = pool["conditions"][row, :, :3].float()
         error = (begin - torch.from_numpy(films[row, :, :3].astype(np.float32))).abs().mean()
         assert error > 0.05 or not pool["depths"][row]  # a hardly trained network errs
+
+
+def test_continuation_tells_how_far_off_it_gets_before_and_after(trained):
+    log = (trained[0] / "continued_0.log").read_text().splitlines()
+    rows = [row for line in log if "window" in (row := json.loads(line))]
+    for name in ("error_before", "error_after"):
+        found = [(row["window"], row[name]) for row in rows if name in row][-2:]
+        assert [window for window, _ in found] == [1, 2]
+        assert all(error > 0.05 for _, error in found)
 
 
 def test_exported_weights_are_those_of_the_last_training(trained):

@@ -33,6 +33,8 @@ EVERY = 12
 """Steps of training between two steps of the pool."""
 SHOWN_SHARE = 0.2
 """Steps of the pool that take the way through frames."""
+TWO_FACES, DEEP = 1, 8
+"""Group of clips, and windows, that are looked at in the end."""
 SILENT, SILENT_WEIGHT = 0.02, 3.0
 """Widest opening of a mouth that stays shut, and how much more it counts."""
 
@@ -49,10 +51,10 @@ class Mixed:
         self._batches = Batches(folder)
         self._clips, _ = open_clips(folder)
         polished = (folder / POLISHED).is_file()
-        vae = load_folded(folder, POLISHED if polished else FOLDED)
+        self._folder, self._vae = folder, load_folded(folder, POLISHED if polished else FOLDED)
         random = np.random.default_rng([seed, 2])
         chosen = np.sort(random.permutation(np.concatenate(self._batches.groups))[:POOL])
-        self._pool = Pool(folder, vae, self._batches.bank, chosen)
+        self._pool = Pool(folder, self._vae, self._batches.bank, chosen)
         self._file = run_file(folder, seed).with_suffix(".pool")
         if self._file.is_file():
             self._pool.load_state(torch.load(self._file, weights_only=True))
@@ -90,6 +92,22 @@ class Mixed:
         others = random.choice(self._batches.groups[group], BATCH - len(own))
         batch = self._batches.of(np.concatenate((self._pool.numbers[own], others)), group)
         return self._continued(replace(batch, mouths=self._louder(batch)), own, random)
+
+    def deep_errors(self, weights: dict[str, Tensor], random: np.random.Generator) -> list[float]:
+        """How far off motion frames of some clips are after 1, 2, ... windows of a network.
+
+        The windows are made in latents alone, from the films' own first frames on.
+        """
+        numbers = np.sort(random.choice(self._batches.groups[TWO_FACES], BATCH))
+        pool = Pool(self._folder, self._vae, self._batches.bank, numbers)
+        rows = np.arange(BATCH)
+        pool.begin_missing(rows)
+        self._own.load_state_dict(weights)
+        errors = []
+        for _ in range(DEEP):
+            pool.go_on(self._own, rows, random, shown=False, anew=0.0)
+            errors.append(round(float(pool.errors(rows).mean()), 4))
+        return errors
 
     def _rows(self, group: int) -> np.ndarray:
         """Rows of the pool that belong to a group."""
@@ -152,3 +170,9 @@ def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch
         note(run, **mixed.facts())
 
     train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA, saved=saved)
+    for name, weights in (("before", before), ("after", run.average)):
+        found = mixed.deep_errors(
+            {key: value.cpu() for key, value in weights.items()}, np.random.default_rng([seed, 3])
+        )
+        for window, error in enumerate(found, start=1):
+            note(run, window=window, **{f"error_{name}": error})

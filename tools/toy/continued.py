@@ -99,7 +99,13 @@ class Pool:
                 self.begin(row)
 
     def go_on(
-        self, model: Denoiser, rows: np.ndarray, random: np.random.Generator, *, shown: bool
+        self,
+        model: Denoiser,
+        rows: np.ndarray,
+        random: np.random.Generator,
+        *,
+        shown: bool,
+        anew: float = ANEW_SHARE,
     ) -> None:
         """Make the next window of some clips of the same shape and number of people.
 
@@ -110,6 +116,7 @@ class Pool:
             shown: Whether windows are decoded, their colors matched, and what is handed on encoded
                 again, as in a run; else latents are handed on as they are, in a quarter of the
                 time.
+            anew: Share of clips that begin anew instead.
         """
         numbers, shape = self.numbers[rows], self.shape(int(rows[0]))
         speech = torch.from_numpy(self._bank.speech[numbers].astype(np.float32))
@@ -123,7 +130,7 @@ class Pool:
         latents = sample_window(model, beginning, films)
         for row, film, window in zip(rows.tolist(), films, latents, strict=True):
             self.made[row] += 1
-            if random.random() < ANEW_SHARE:
+            if random.random() < anew:
                 self.begin(row)
                 continue
             self.depths[row] += 1

@@ -122,10 +122,10 @@ def noisy_latents(batch: Batch, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def velocity_loss(model: Denoiser, batch: Batch, random: np.random.Generator) -> Tensor:
     """Weighted squared error of the velocity."""
-    device = batch.target.device
-    u = torch.from_numpy(random.random(BATCH).astype(np.float32)).to(device)
+    device, count = batch.target.device, len(batch.target)
+    u = torch.from_numpy(random.random(count).astype(np.float32)).to(device)
     sigma = SHIFT * u / (1 + (SHIFT - 1) * u)
-    heard = torch.from_numpy(random.random(BATCH) >= DEAF_SHARE).to(device)
+    heard = torch.from_numpy(random.random(count) >= DEAF_SHARE).to(device)
     noisy, velocity, weight = noisy_latents(batch, sigma)
     x = torch.cat((noisy, batch.condition), 1)
     out = model(x, sigma, batch.speech, batch.masks, heard)

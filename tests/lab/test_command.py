@@ -17,7 +17,7 @@ def test_every_setting_is_an_option():
     options, settings = parse_arguments(
         ["--clips", "6", "--steps", "4", "--apg", "--masks", "swapped", "--audio-guidance", "3"]
     )
-    assert (options.clips, options.long, options.json) == (6, False, False)
+    assert (options.clips, options.long, options.json, options.dub) == (6, False, False, False)
     assert settings == toy_settings(steps=4, apg=True, masks="swapped", audio_guidance=3.0)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pack.tools.lab.cast import make_clip
+from pack.tools.lab.dubbing import make_dub, summarise_dubs
 from pack.tools.lab.measures import Take, amplitude, binding, own_minus_other, own_r, silent_ratio
 from pack.tools.lab.run import Lab, has_bf16, toy_settings
 from pack.tools.toy.reading import pearson
@@ -60,7 +61,11 @@ def film(host):
             clip, settings = make_clip(kind, number), toy_settings(steps=STEPS, **dict(changes))
             return Take(clip=clip, frames=lab.video(clip, settings))
 
-        yield lambda clips, **changes: [make(*clip, tuple(changes.items())) for clip in clips]
+        def films(clips, **changes):
+            return [make(*clip, tuple(changes.items())) for clip in clips]
+
+        films.lab = lab
+        yield films
 
 
 def mean(values):
@@ -89,6 +94,13 @@ def test_swapped_masks_swap_the_mouths(film):
 
 def test_silent_listener_stays_still(film):
     assert silent_ratio(film(TURNS + LISTENER)) < SILENT_RATIO
+
+
+def test_a_dubbed_face_follows_its_new_voice_and_the_rest_stays(film):
+    dubbed = film.lab.dub(make_dub(*ONE_FACE[0]), toy_settings(steps=STEPS), strength=0.8)
+    numbers = summarise_dubs([dubbed])
+    assert numbers["dub_r"] > ONE_FACE_R > numbers["dub_old_voice_r"]
+    assert numbers["dub_identical"] == 1
 
 
 def test_perfect_lips_5_frames_late_would_not_do():

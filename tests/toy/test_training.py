@@ -44,6 +44,7 @@ def trained(host, small, tmp_path_factory):
     import comfy.model_management
 
     from pack.tools.lab.cast import load_voices
+    from pack.tools.toy import continue_train
     from pack.tools.toy.clips import draw_clips
     from pack.tools.toy.decoder_train import polish_decoder
     from pack.tools.toy.denoiser_train import train_denoiser
@@ -67,6 +68,12 @@ def trained(host, small, tmp_path_factory):
     comfy.model_management.in_training = True
     for minutes in MINUTES:  # the second call goes on where the first one stopped
         train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"EVERY": 1, "BATCH": 2, "OWN": 1, "DEEP": 2}.items():
+            patch.setattr(continue_train, name, value)
+        for share, minutes in ((0.0, 0.01), (1.0, 0.05)):
+            patch.setattr(continue_train, "SHOWN_SHARE", share)
+            continue_train.train_continuation(folder, seed=0, minutes=minutes, device=CPU)
     comfy.model_management.in_training = False
     export_toy(folder, out, seed=0, metrics={"one_face_r": 0.5})
     return folder, out
@@ -108,3 +115,57 @@ def test_training_goes_on_and_is_logged(trained):
     assert state["seconds"] >= MINUTES[1] * 60
     losses = [json.loads(line) for line in (trained[0] / "denoiser_0.log").read_text().splitlines()]
     assert losses[-1]["step"] == state["step"]
+
+
+def test_continuation_learns_from_what_it_handed_on_itself(trained):
+    from pack.tools.toy.latents import open_latents
+
+    folder = trained[0]
+    before, after = (
+        torch.load(folder / f"{name}_0.pt", weights_only=True)["average"]
+        for name in ("denoiser", "continued")
+    )
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    pool = torch.load(folder / "continued_0.pool", weights_only=True)
+    begun = (pool["made"] > 0).nonzero().flatten().tolist()
+    assert begun
+    films = open_latents(folder)[0].target[pool["numbers"].numpy()]
+    for row in begun:
+        begin = pool["conditions"][row, :, :3].float()
+        error = (begin - torch.from_numpy(films[row, :, :3].astype(np.float32))).abs().mean()
+        assert error > 0.05 or not pool["depths"][row]  # a hardly trained network errs
+
+
+def test_continuation_tells_how_far_off_it_gets_before_and_after(trained):
+    log = (trained[0] / "continued_0.log").read_text().splitlines()
+    rows = [row for line in log if "window" in (row := json.loads(line))]
+    for name in ("error_before", "error_after"):
+        found = [(row["window"], row[name]) for row in rows if name in row][-2:]
+        assert [window for window, _ in found] == [1, 2]
+        assert all(error > 0.05 for _, error in found)
+
+
+def test_exported_weights_are_those_of_the_last_training(trained):
+    from pack.tools.toy.export import trained_weights
+
+    states = [
+        torch.load(trained[0] / f"{name}_0.pt", weights_only=True)
+        for name in ("denoiser", "continued")
+    ]
+    average, steps = trained_weights(trained[0], 0)
+    assert steps == sum(state["step"] for state in states)
+    assert all(torch.equal(average[name], states[1]["average"][name]) for name in average)
+
+
+def test_shipped_toy_can_be_gone_on_from(host, tmp_path):
+    from pack.tools.toy.adopted import adopt_toy
+    from pack.tools.toy.export import trained_weights
+    from pack.tools.toy.frozen_vae import POLISHED
+
+    adopt_toy(host.root / "assets" / "toy", tmp_path, seed=3, seconds=60.0)
+    average, steps = trained_weights(tmp_path, 3)
+    assert steps > 1000
+    assert all(value.dtype == torch.float32 for value in average.values())
+    assert {name.partition(".")[0] for name in average} == {"base", "audio"}
+    assert (tmp_path / POLISHED).is_file()
+    assert (tmp_path / "encoder.safetensors").is_file()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pack.multitalk.config import FRAME_RATE
 from pack.tools.lab.cast import Clip, make_cast, make_dialogue
+from pack.tools.lab.dubbing import CAST, STRENGTHS, make_dub, summarise_dubs
 from pack.tools.lab.measures import Take, summarise, summarise_long, summarise_vae
 from pack.tools.lab.report import draw_curves, draw_long_sheet, draw_sheet, table
 from pack.tools.lab.run import ROOT, Lab, Settings, start_lab, toy_settings
@@ -27,6 +28,7 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, Settings]
     parser = argparse.ArgumentParser(prog="dev.py lab", description="Measure the toy.")
     parser.add_argument("--clips", type=int, default=24, help="a third of them show one face")
     parser.add_argument("--long", action="store_true", help="also a dialogue of one minute")
+    parser.add_argument("--dub", action="store_true", help="also films with new mouths")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--output", type=Path, default=ROOT / ".work" / "lab", help="folder")
     default = toy_settings()
@@ -77,6 +79,19 @@ def measure_dialogue(lab: Lab, options: argparse.Namespace, settings: Settings) 
     return summarise_long(take)
 
 
+def measure_dubbing(lab: Lab, settings: Settings) -> dict[str, float]:
+    """Numbers of films in which only mouths are new, by the strength that sampling begins with."""
+    say(f"{len(CAST)} films with other voices ...")
+    dubs = [make_dub(kind, number) for kind, number in CAST]
+    numbers: dict[str, float] = {}
+    for strength in STRENGTHS:
+        takes = [lab.dub(dub, settings, strength) for dub in dubs]
+        found = summarise_dubs(takes)
+        say(f"start_strength {strength:g}: {found}")
+        numbers |= {f"{name}_{strength:g}": value for name, value in found.items()}
+    return numbers
+
+
 def main(arguments: list[str]) -> None:
     """Measure and write.
 
@@ -90,6 +105,8 @@ def main(arguments: list[str]) -> None:
     numbers = measure_clips(lab, options, settings)
     if options.long:
         numbers |= measure_dialogue(lab, options, settings)
+    if options.dub:
+        numbers |= measure_dubbing(lab, settings)
     (options.output / "numbers.md").write_text(
         f"{settings}\n\n{table(numbers)}\n", encoding="ascii"
     )

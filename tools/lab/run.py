@@ -13,6 +13,7 @@ from pack.multitalk.config import FRAME_RATE, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from pack.multitalk.model.naming import read_model_header
 from pack.tools.host.prompts import TOY, node, sampler_inputs
 from pack.tools.lab.cast import Clip, Line
+from pack.tools.lab.dubbing import FEATHER_PX, Dub, Dubbed
 
 if TYPE_CHECKING:
     from pack.tools.host.inprocess import Host
@@ -110,6 +111,39 @@ class Lab:
         assert result.ok, result.error
         self.model = result.outputs["model"][0][0]
         return to_bytes(_keeper().SAVED_FRAMES.pop())
+
+    def dub(self, dub: Dub, settings: Settings, strength: float) -> Dubbed:
+        """Let the nodes dub a film: only the regions of the mouths become new.
+
+        Args:
+            dub: The film, the new voices and the regions.
+            settings: How.
+            strength: start_strength of the sampler.
+        """
+        import torch
+
+        frames = torch.from_numpy(dub.source).float() / 255
+        _keeper().GIVEN_FRAMES[dub.clip.name] = frames
+        prompt = self._prompt(dub.clip, settings)
+        prompt["film"] = node("TestFrames", name=dub.clip.name)
+        prompt["sampler"]["inputs"] |= {"image": ["film", 0], "start_strength": strength}
+        prompt["mouths"] = node(
+            "MultiTalkMouthOnly",
+            source=["film", 0],
+            talking=["sampler", 0],
+            boxes="\n".join(", ".join(map(str, box)) for box in dub.boxes),
+            feather=FEATHER_PX,
+        )
+        prompt["keep_mouths"] = node("TestKeepFrames", images=["mouths", 0])
+        result = self.host.run(prompt, self._executor)
+        assert result.ok, result.error
+        kept = _keeper().SAVED_FRAMES
+        laid, talking = kept.pop(), kept.pop()
+        if result.executed.index("keep") > result.executed.index("keep_mouths"):
+            laid, talking = talking, laid
+        return Dubbed(
+            dub=dub, talking=to_bytes(talking), source=frames.numpy(), laid=laid.cpu().numpy()
+        )
 
     def rebuild(self, frames: np.ndarray) -> np.ndarray:
         """Encode and decode frames with the host's VAE nodes.

@@ -36,6 +36,7 @@ class Batch:
     speech: Tensor  # [B, S, 33, 5, M, E]
     masks: Tensor | None  # [B, 3, n]
     mouths: Tensor  # [B, 1, 1, h, w]
+    numbers: tuple[int, ...]
 
 
 class Batches:
@@ -59,11 +60,18 @@ class Batches:
             for people, high in ((False, False), (True, False), (False, True))
         ]
 
+    def choose(self, random: np.random.Generator) -> int:
+        """A random group; half of all clips show one person."""
+        sizes = np.array([len(group) for group in self.groups], float)
+        return int(random.choice(3, p=sizes / sizes.sum()))
+
     def batch(self, random: np.random.Generator) -> Batch:
         """A random batch; half of them show one person."""
-        sizes = np.array([len(group) for group in self.groups], float)
-        group = int(random.choice(3, p=sizes / sizes.sum()))
-        numbers = np.sort(random.choice(self.groups[group], BATCH))
+        group = self.choose(random)
+        return self.of(np.sort(random.choice(self.groups[group], BATCH)), group)
+
+    def of(self, numbers: np.ndarray, group: int) -> Batch:
+        """The batch of some clips of a group."""
         shape = (18, 12) if group == 2 else (12, 18)
         people = 2 if group == 1 else 1
         bank = self.bank
@@ -72,7 +80,7 @@ class Batches:
             return torch.from_numpy(array[numbers].astype(np.float32)).unflatten(-1, shape)
 
         kinds = tuple(int(k) for k in bank.kind[numbers])
-        known = torch.zeros(BATCH, 4, LATENT_FRAMES, *shape)
+        known = torch.zeros(len(numbers), 4, LATENT_FRAMES, *shape)
         for row, kind in enumerate(kinds):
             known[row, :, : KNOWN[KINDS[kind]]] = 1
         return Batch(
@@ -83,6 +91,7 @@ class Batches:
             speech=torch.from_numpy(bank.speech[numbers][:, :people].astype(np.float32)),
             masks=torch.from_numpy(bank.masks[numbers]).float() if people == 2 else None,
             mouths=torch.from_numpy(bank.mouths[numbers])[:, None, None].unflatten(-1, shape),
+            numbers=tuple(numbers.tolist()),
         )
 
 
@@ -113,10 +122,10 @@ def noisy_latents(batch: Batch, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def velocity_loss(model: Denoiser, batch: Batch, random: np.random.Generator) -> Tensor:
     """Weighted squared error of the velocity."""
-    device = batch.target.device
-    u = torch.from_numpy(random.random(BATCH).astype(np.float32)).to(device)
+    device, count = batch.target.device, len(batch.target)
+    u = torch.from_numpy(random.random(count).astype(np.float32)).to(device)
     sigma = SHIFT * u / (1 + (SHIFT - 1) * u)
-    heard = torch.from_numpy(random.random(BATCH) >= DEAF_SHARE).to(device)
+    heard = torch.from_numpy(random.random(count) >= DEAF_SHARE).to(device)
     noisy, velocity, weight = noisy_latents(batch, sigma)
     x = torch.cat((noisy, batch.condition), 1)
     out = model(x, sigma, batch.speech, batch.masks, heard)

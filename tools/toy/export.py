@@ -46,6 +46,16 @@ def split(average: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     }
 
 
+def trained_weights(folder: Path, seed: int) -> tuple[dict[str, Tensor], int]:
+    """Weights of the last training of the denoiser, and the steps of all of them."""
+    steps, average = 0, {}
+    for name in (f"denoiser_{seed}.pt", f"continued_{seed}.pt"):
+        if (folder / name).is_file() or not average:
+            state = torch.load(folder / name, map_location="cpu", weights_only=True)
+            average, steps = state["average"], steps + state["step"]
+    return average, steps
+
+
 def export_toy(folder: Path, out: Path, *, seed: int, metrics: dict[str, float]) -> None:
     """Write the files.
 
@@ -55,12 +65,12 @@ def export_toy(folder: Path, out: Path, *, seed: int, metrics: dict[str, float])
         seed: Seed of the denoiser that is exported.
         metrics: What the laboratory measured, put into the metadata.
     """
-    state = torch.load(folder / f"denoiser_{seed}.pt", map_location="cpu", weights_only=True)
+    average, steps = trained_weights(folder, seed)
     facts = {
         "trained": True,
         "training_commit": training_commit(Path(__file__).resolve().parents[2]),
         "training_seed": seed,
-        "training_steps": state["step"],
+        "training_steps": steps,
         "metrics": metrics,
     }
     base = json.loads(build_base()[1]["config"])
@@ -74,8 +84,8 @@ def export_toy(folder: Path, out: Path, *, seed: int, metrics: dict[str, float])
     }
     plain = {name: json.dumps(value) for name, value in facts.items() if name != "training_steps"}
     made = {
-        "base": (split(state["average"], "base"), {"config": json.dumps(base)}),
-        "audio": (split(state["average"], "audio"), {"config": json.dumps(audio)}),
+        "base": (split(average, "base"), {"config": json.dumps(base)}),
+        "audio": (split(average, "audio"), {"config": json.dumps(audio)}),
         "vae": (vae, {"licence": LICENCE, **plain}),
     }
     for file in FILES.values():

@@ -112,6 +112,30 @@ def with_grey(frames: Tensor) -> Tensor:
     return torch.nn.functional.pad(frames, (0, 0, 0, 0, 0, WINDOW - frames.shape[2]))
 
 
+GREY_FRAMES = 8
+"""Grey frames that a quick encoding still sees behind the known ones."""
+
+
+def encode_quickly(vae: VideoVae, frames: Tensor) -> Tensor:
+    """Raw latents [1, 16, 9, h, w] of known frames before grey, in half the time.
+
+    Known frames and two latent frames of grey are exact. What follows is that of a wholly grey
+    film, from which it differs by 0.15 of a deviation and then less.
+
+    Args:
+        vae: The VAE.
+        frames: [1, 3, F, H, W] in -1..1, F of 4n+1.
+    """
+    seen = torch.nn.functional.pad(frames, (0, 0, 0, 0, 0, GREY_FRAMES))
+    begin, grey = encode(vae, seen), _grey(vae, *frames.shape[-2:])
+    return torch.cat((begin, grey[:, :, begin.shape[2] :]), 2)
+
+
+@functools.lru_cache(maxsize=4)
+def _grey(vae: VideoVae, height: int, width: int) -> Tensor:
+    return encode(vae, torch.zeros(1, 3, WINDOW, height, width))
+
+
 def encode_clip(
     vae: VideoVae, clips: ClipBank, number: int, kind: Kind, random: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,10 +174,15 @@ def mouth_weights(clips: ClipBank, number: int) -> np.ndarray:
     """1, and more on latent cells under a mouth, [h*w]."""
     width, height = TALL if clips.tall[number] else WIDE
     weights = np.ones((height // 8, width // 8), np.float32)
-    for top, bottom, left, right in clips.areas[number]:
-        if bottom:
-            weights[top // 8 : -(-bottom // 8), left // 8 : -(-right // 8)] = MOUTH_WEIGHT
+    for area in clips.areas[number]:
+        weights[mouth_cells(area)] = MOUTH_WEIGHT
     return weights.reshape(-1)
+
+
+def mouth_cells(area: np.ndarray) -> tuple[slice, slice]:
+    """Latent cells under a mouth's area, none if it is all zeros."""
+    top, bottom, left, right = map(int, area)
+    return slice(top // 8, -(-bottom // 8)), slice(left // 8, -(-right // 8))
 
 
 def clip_speech(folder: Path, *, seed: int, number: int) -> Tensor:

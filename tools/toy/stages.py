@@ -14,7 +14,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets" / "toy"
-VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES = 47.0, 12.0, 42.0
+VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES, CONTINUE_MINUTES = 47.0, 12.0, 42.0, 40.0
 """CPU time of the long stages."""
 ADVICE = "Run those before it first; speech needs espeak-ng (apt install espeak-ng)."
 
@@ -93,6 +93,28 @@ def denoiser(options: argparse.Namespace) -> None:
     )
 
 
+def continue_(options: argparse.Namespace) -> None:
+    """Train the denoiser on windows that begin with its own."""
+    from pack.tools.toy.continue_train import train_continuation
+    from pack.tools.toy.denoiser import import_host
+
+    device = prepare_torch(options)
+    import_host(options.host)
+    train_continuation(
+        options.folder,
+        seed=options.second or options.seed,
+        minutes=options.minutes or CONTINUE_MINUTES,
+        device=device,
+    )
+
+
+def adopt(options: argparse.Namespace) -> None:
+    """Take the shipped toy as the result of all long stages, to go on from there."""
+    from pack.tools.toy.adopted import adopt_toy
+
+    adopt_toy(ASSETS, options.folder, seed=options.seed, seconds=60 * DENOISER_MINUTES)
+
+
 def export(options: argparse.Namespace) -> None:
     """Write the files of the toy, without figures; `evaluate` adds them."""
     write_toy(options, options.out, {})
@@ -126,9 +148,14 @@ def prepare_torch(options: argparse.Namespace) -> torch.device:
 
 
 STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
-    stage.__name__: stage
-    for stage in (speech, encoder, draw, vae, freeze, latents, decoder, denoiser, export, evaluate)
+    stage.__name__.rstrip("_"): stage
+    for stage in (
+        *(speech, encoder, draw, vae, freeze, latents, decoder, denoiser, continue_),
+        *(export, evaluate),
+    )
 }
+MORE = {"adopt": adopt}
+"""Stages that `all` does without."""
 
 
 def run_stages(options: argparse.Namespace) -> int:
@@ -143,9 +170,10 @@ def run_stages(options: argparse.Namespace) -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     options.out = options.out or ASSETS
     for name in STAGES if options.stage == "all" else (options.stage,):
-        print(f"== {name}: {STAGES[name].__doc__}", flush=True)
+        stage = MORE.get(name) or STAGES[name]
+        print(f"== {name}: {stage.__doc__}", flush=True)
         try:
-            STAGES[name](options)
+            stage(options)
         except FileNotFoundError as error:
             known = f"The stages in order: {', '.join(STAGES)}."
             print(f"dev.py train {name}: {error}. {known} {ADVICE}", file=sys.stderr)

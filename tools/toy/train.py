@@ -43,6 +43,6 @@ def parse_arguments(stages: list[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    from pack.tools.toy.stages import STAGES, run_stages
+    from pack.tools.toy.stages import MORE, STAGES, run_stages
 
-    sys.exit(run_stages(parse_arguments(list(STAGES))))
+    sys.exit(run_stages(parse_arguments([*STAGES, *MORE])))

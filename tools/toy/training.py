@@ -79,7 +79,8 @@ def start_run(
     if path.is_file():
         state = torch.load(path, map_location=run.device, weights_only=True)
         model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:  # not in a run that was made of shipped weights
+            optimiser.load_state_dict(state["optimiser"])
         run.average, run.seconds, run.step = state["average"], state["seconds"], state["step"]
     return run
 

@@ -28,7 +28,14 @@ sys.dont_write_bytecode = True
 
 MOST_BYTES = 60_000
 FEWER_BYTES = 22_000
-FEW = ("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth")
+FEW = (
+    "toy_still",
+    "toy_dub",
+    "multitalk_still",
+    "infinitetalk_dub_mouth",
+    "multitalk_two_gpus",
+    "multitalk_parallel",
+)
 """Later ones, which the size of the pack leaves less room: 30 frames, and coarser."""
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""

@@ -15,7 +15,15 @@ from torch import Tensor
 
 from ...multitalk.model.audio_attention import AudioPart, SpeakerAxis
 from ...multitalk.parallel.exchange import Exchange, TokenSplit
-from ..loading.audio_hooks import CALL, IMAGE_TOKENS, RUN, AudioCall, AudioRun, Routing
+from ..loading.audio_hooks import (
+    CALL,
+    IMAGE_TOKENS,
+    RUN,
+    AudioCall,
+    AudioRun,
+    Routing,
+    of_device,
+)
 from ..sampling.lean_block import ONE_BEGINNING
 from .split_blocks import run_stretch
 
@@ -106,6 +114,8 @@ def _describe_audio(call: AudioCall, run: AudioRun) -> tuple[Header, dict[str, T
         }
         tensors["token_masks"] = call.routing.token_masks
         tensors["key_rotation"] = call.routing.key_rotation
+    if run.gates:
+        tensors["gate"] = of_device(run.gates, call.tokens.device)
     return plain, tensors
 
 
@@ -130,6 +140,7 @@ def _audio_of(plain: Header, tensors: Mapping[str, Tensor], replica: Replica) ->
             parts={device: replica.part},
             routings={} if routing is None else {device: routing},
             strength=plain["strength"],
+            gates={device: tensors["gate"]} if "gate" in tensors else {},
         ),
         CALL: AudioCall(part=replica.part, tokens=tensors["audio_tokens"], routing=routing),
     }

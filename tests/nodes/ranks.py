@@ -117,7 +117,7 @@ def routing_of(part, speakers, grid):
     return Routing(token_masks=masks, key_rotation=rotation(keys, width), axis=axis)
 
 
-def velocity(model, *, speakers, grid, ranks=None, batch=1, picture=True):
+def velocity(model, *, speakers, grid, ranks=None, batch=1, picture=True, gate=None):
     """One forward of the host's network with sound, of random inputs."""
     from pack.nodes.loading import audio_hooks
 
@@ -129,6 +129,7 @@ def velocity(model, *, speakers, grid, ranks=None, batch=1, picture=True):
             parts={CPU: part},
             routings={CPU: routing_of(part, speakers, grid)} if speakers > 1 else {},
             strength=0.8,
+            gates={} if gate is None else {CPU: gate},
         ),
     }
     replaced = model.model_options["transformer_options"].get("patches_replace", {})

@@ -279,7 +279,10 @@ CARDS = {
     ),
     "wan_text_to_talking": Card(room=LOUNGE, people=(RUBY,), over=script_below(PROMPT)),
     "multitalk_two_gpus": Card(
-        room=STUDY, people=(JON,), over=cards_over("three passes of a step, two cards", 3), voices=(1,)
+        room=STUDY,
+        people=(JON,),
+        over=cards_over("three passes of a step, two cards", 3),
+        voices=(1,),
     ),
     "multitalk_parallel": Card(
         room=OFFICE, people=(RUBY,), over=cards_over("one pass on both cards", 4)

@@ -94,14 +94,14 @@ def started(host, files, start_process):
     template.close()
 
 
-def load(host, cards, base="cards_base.safetensors", *, lora=False):
+def load(host, cards, base="cards_base.safetensors", *, lora=False, weights="copies"):
     """A MODEL from the loader, on so many cards."""
     import comfy.model_management
 
     files = {"base": base, "audio_part": "cards_audio.safetensors"}
     prompt = {
         "loader": node("MultiTalkLoadModel", **files, **(widgets(LORA) if lora else {})),
-        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards),
+        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards, weights=weights),
         "end": node("TestShowSpeech", speech=["cards", 0]),
     }
     result = host.run(prompt)
@@ -136,10 +136,16 @@ def ended(processes, seconds=10.0):
 @pytest.mark.usefixtures("started")
 @pytest.mark.parametrize("cards", [2, 4])
 @pytest.mark.parametrize(
-    ("base", "lora"), [("cards_base.safetensors", True), ("cards_base.gguf", True)]
+    ("base", "weights"),
+    [
+        ("cards_base.safetensors", "copies"),
+        ("cards_base.gguf", "auto"),
+        ("cards_base.safetensors", "shards"),
+    ],
 )
-def test_processes_give_what_one_gives(host, cards, base, lora):
-    one, several = (load(host, count, base, lora=lora) for count in (1, cards))
+def test_processes_give_what_one_gives(host, cards, base, weights):
+    one = load(host, 1, base, lora=True)
+    several = load(host, cards, base, lora=True, weights=weights)
     found = []
     for speakers, grid in GRIDS.items():
         # Of the tokens of a frame some hear nothing, and one a part.
@@ -150,6 +156,21 @@ def test_processes_give_what_one_gives(host, cards, base, lora):
             found.append(expected)
             assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
         assert not torch.equal(*found[-2:])
+    check_shares(one, several, cards if weights == "shards" else 0)
+
+
+def check_shares(one, several, cards):
+    """Each card holds its share of the blocks, and the host none of them."""
+    held = several.attachments["multitalk_parallel"].shard_bytes
+    if not cards:
+        assert held == []
+        return
+    blocks = one.model.diffusion_model.blocks
+    whole = sum(p.nbytes for p in blocks.parameters())
+    assert len(held) == cards
+    for share in held:  # a row of `modulation` cannot be divided
+        assert abs(share - whole / cards) <= sum(b.modulation.nbytes for b in blocks)
+    assert several.model_size() == one.model_size() - whole
 
 
 @pytest.fixture

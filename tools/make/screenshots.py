@@ -47,7 +47,7 @@ THUMBNAIL_PX = (1120, 630)
 MIDDLE = (160, 90, 1440, 810)
 """What the editor fits a graph into, without its panels."""
 THUMBNAIL_BYTES = 40_000
-FEWER_BYTES = 24_000
+FEWER_BYTES, FEWER_PX = 24_000, (960, 540)
 FEW = ("multitalk_two_gpus", "multitalk_parallel")
 """Later ones, which the size of the pack leaves less room."""
 RUN_SECONDS = 1200
@@ -256,11 +256,12 @@ def take_picture(page: Page, name: str, keep: Path | None) -> None:
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         picture.save(keep / f"{name}.png")
-    small = picture.crop(MIDDLE).resize(THUMBNAIL_PX, Image.Resampling.LANCZOS)
+    pixels, most = (FEWER_PX, FEWER_BYTES) if name in FEW else (THUMBNAIL_PX, THUMBNAIL_BYTES)
+    small = picture.crop(MIDDLE).resize(pixels, Image.Resampling.LANCZOS)
     for quality in range(90, 20, -5):
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
-        if buffer.tell() < (FEWER_BYTES if name in FEW else THUMBNAIL_BYTES):
+        if buffer.tell() < most:
             break
     graph_picture(name).write_bytes(buffer.getvalue())
     print(f"  {name}.jpg: {buffer.tell() / 1000:.0f} kB, quality {quality}", flush=True)

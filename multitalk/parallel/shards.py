@@ -29,10 +29,7 @@ class _Gathering:
     def allocate(self, size: Any, *, dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.empty(*size, dtype=dtype, device=device)
 
-    def __call__(
-        self, output_tensor: Tensor, input_tensor: Tensor, group: Any, async_op: bool = False
-    ) -> None:
-        del group, async_op
+    def __call__(self, output_tensor: Tensor, input_tensor: Tensor, **_more: Any) -> None:
         self._exchange.collect(input_tensor, output_tensor)
 
 

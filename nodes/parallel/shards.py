@@ -89,7 +89,7 @@ def drop_blocks(model: ModelPatcher) -> None:
 
 
 def give_back(model: ModelPatcher) -> None:
-    """Have the host put the weights of a MODEL back as they are in its files, if it changed them."""
+    """Have the host put the weights of a MODEL back as in its files, if it changed them."""
     if model.model.current_weight_patches_uuid is not None:
         comfy.model_management.unload_model_and_clones(model, unload_additional_models=False)
 
@@ -182,11 +182,7 @@ def _shell(module: nn.Module, *, keep: bool = False, without: nn.Module | None =
     if module is without:
         return nn.ModuleList(HollowBlock() for _ in module.children())
     shell: Any = copy.copy(module)
-    for name, value in list(vars(shell).items()):
-        if name.startswith(_PAGING) or name.endswith("_lowvram_function"):
-            delattr(shell, name)
-        elif isinstance(value, dict):
-            setattr(shell, name, copy.copy(value))  # hooks of one are none of the other
+    _forget(shell)
     shell._parameters = {
         name: nn.Parameter(p.data, requires_grad=False) if keep and p is not None else None
         for name, p in module._parameters.items()
@@ -195,7 +191,15 @@ def _shell(module: nn.Module, *, keep: bool = False, without: nn.Module | None =
         name: None if part is None else _shell(part, keep=keep, without=without)
         for name, part in module._modules.items()
     }
-    for name in _CHANGES:
-        if name in vars(shell):
-            setattr(shell, name, [])
     return shell
+
+
+def _forget(shell: nn.Module) -> None:
+    """Take out of a copy what is the original's: notes of the host, changes, tables of hooks."""
+    for name, value in list(vars(shell).items()):
+        if name.startswith(_PAGING) or name.endswith("_lowvram_function"):
+            delattr(shell, name)
+        elif name in _CHANGES:
+            setattr(shell, name, [])
+        elif isinstance(value, dict):
+            setattr(shell, name, copy.copy(value))

@@ -392,26 +392,3 @@ moves: *detections* or *frame_masks* of a face detector.
 
 Press **Run**. Only InfiniteTalk can dub.
 """
-
-TWO_GPUS_CHANGE_NOTE = """\
-1. Choose **picture** and **voice**. The sound gives the length.
-2. *full* has **three passes** in each step, and MultiGPU CFG Split deals them out. Reckoned: \
-*max_gpus* 2 is 1.5 times as fast, 3 is 3 times; *lightx2v* and *FusionX* have two passes, 2 times \
-with 2. *FlashTalk* has one: **nothing is gained**, see `multitalk_parallel`.
-3. Each card holds the model, and main memory holds it twice.
-4. One card, or Windows shows one: nothing changes, and the log says so. Start ComfyUI with \
-`--cuda-device 0,1`.
-
-Press **Run**. The mp4 is saved in `output/video`.
-"""
-
-PARALLEL_CHANGE_NOTE = """\
-1. Choose **picture** and **voice**. The sound gives the length.
-2. *FlashTalk* has one pass in each step, and **all cards share it**. Reckoned: 1.8 to 2 times as \
-fast with *cards* 2, 3.3 to 3.9 times with 4.
-3. Presets of two or three passes on as many cards: `multitalk_two_gpus` sends less between them.
-4. One card: leave MultiTalk Parallel out, or *cards* 1. On Windows everything goes through main \
-memory, which is slow.
-
-Press **Run**. The mp4 is saved in `output/video`.
-"""

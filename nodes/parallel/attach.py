@@ -19,7 +19,9 @@ from torch import Tensor
 
 from ...multitalk.parallel.exchange import Exchange, Traffic
 from ...multitalk.parallel.groups import Backend, join_group
+from ...multitalk.words import count
 from ..loading.audio_hooks import IMAGE_TOKENS
+from ..progress import Waiting
 from ..sampling.lean_block import PARALLEL
 from .calls import lead_call
 from .cards import find_cards
@@ -27,6 +29,7 @@ from .checks import changes_of, check_changes
 from .facts import facts_of
 from .recipe import Recipe, host_facts
 from .shards import Shards, hollow_model
+from .watch import Watch
 from .workers import LOAD_S, Workers, environments
 
 logger = logging.getLogger("multitalk.nodes")
@@ -59,7 +62,9 @@ class Cards:
             RuntimeError: If a process fails, or made another model than this one.
         """
         if self.workers is None or not self.workers.alive or self.exchange is None:
-            self._start()
+            others = count(self.count - 1, "other card")
+            with Waiting(f"starting {others}, where the model is read too", f"started {others}"):
+                self._start()
         assert self.workers is not None, "started above"
         begun = time.monotonic()
         told = self.workers.ask(
@@ -154,10 +159,14 @@ class Cards:
             workers.tell({"do": "blocks", "header": header}, self.count)
 
         blocks = network.blocks if self.shards is None else self.shards.blocks
+        watch = Watch(workers, self.patience_s)
         try:
-            return lead_call(blocks, args, exchange, announce)
+            with watch:
+                return lead_call(blocks, args, exchange, announce)
         except BaseException as error:
             self.exchange = self.shards = None
+            if watch.cancelled:
+                comfy.model_management.throw_exception_if_processing_interrupted()
             if not isinstance(error, RuntimeError) or comfy.model_management.is_oom(error):
                 workers.close()  # they wait for what does not come
                 raise

@@ -18,6 +18,16 @@ CARDS = Widget(
     default=2,
     limits=(1, MOST_CARDS, 1),
 )
+WEIGHTS = Widget(
+    "weights",
+    "What each card holds. copies: the whole model. shards: a share of the blocks, collected block "
+    "by block in each pass; less memory, more is sent; 16 and 32 bit files. auto: shards where the "
+    "model is too large for the first card and can be shared out.",
+    default="auto",
+    choices=("auto", "copies", "shards"),
+    absent="copies",
+    optional=True,
+)
 
 
 class MultiTalkParallel(io.ComfyNode):
@@ -30,8 +40,8 @@ class MultiTalkParallel(io.ComfyNode):
             "MultiTalk Parallel",
             "loaders",
             "Each pass of the network on several cards of this machine at once: every card holds "
-            "the whole model and takes a part of the video. Put it last, right before the sampler; "
-            "it works with every sampler node.",
+            "the whole model, or a share of it, and takes a part of the video. Put it last, right "
+            "before the sampler; it works with every sampler node.",
             search_aliases=["multi gpu", "sequence parallel", "ulysses", "several cards"],
             inputs=[
                 io.Model.Input(
@@ -39,6 +49,7 @@ class MultiTalkParallel(io.ComfyNode):
                     tooltip="WAN 2.1 I2V or T2V with all LoRAs, with an audio part or without.",
                 ),
                 CARDS,
+                WEIGHTS,
             ],
             outputs=[(io.Model, "model", "The same model; only how fast it runs is another.")],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
@@ -46,20 +57,27 @@ class MultiTalkParallel(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model: comfy.model_patcher.ModelPatcher, cards: int = 2, **unknown: Any
+        cls,
+        model: comfy.model_patcher.ModelPatcher,
+        cards: int = 2,
+        weights: str | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         """Check model and cards; processes start when something is sampled."""
         check_names(unknown)
         check_inputs({"model": model}, "model")
         count = CARDS.read({"cards": cards})
+        choice = WEIGHTS.read({"weights": weights})
         if count == 1:
             return io.NodeOutput(model)
-        from .parallel.attach import cards_for, split_model
+        from .parallel.attach import on_cards
         from .parallel.cards import find_cards
         from .parallel.checks import check_model
         from .parallel.recipe import recipe_of
+        from .parallel.shards import wants_shards
 
         check_model(model, count)
         find_cards(count)
         recipe = recipe_of(cls.hidden.dynprompt, cls.hidden.unique_id, "model")
-        return io.NodeOutput(split_model(model, cards_for(model, count, recipe)))
+        shards = wants_shards(model, choice)
+        return io.NodeOutput(on_cards(model, count, recipe, shards=shards))

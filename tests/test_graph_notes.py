@@ -13,6 +13,7 @@ REAL = [name for name in NAMES if not name.startswith("toy_")]
 SMALL_FILES = (
     "multitalk_fast", "multitalk_prompt_helper", "multitalk_two_speakers_detector",
     "infinitetalk_low_memory", "infinitetalk_wan22", "multitalk_recording", "multitalk_smooth",
+    "multitalk_two_gpus",
 )  # fmt: skip
 SMALL = re.compile(r"fp8|Q4_K|int8")
 SIZE = r"\) [\d.]+ (GB|MB|kB)"

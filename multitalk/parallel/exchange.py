@@ -80,6 +80,15 @@ class Exchange:
         incoming = list(sizes) if self.rank == 0 else nothing
         return self._swap(stretch.transpose(0, 1), outgoing, incoming, what).transpose(0, 1)
 
+    def collect(self, own: Tensor, out: Tensor, *, what: str = "weights") -> None:
+        """As many values of every rank, one rank after another, into `out` on all of them."""
+        # Bytes travel, because gloo knows fewer dtypes; shares may lie in `out` already.
+        source, target = (self._to_wire(x.view(torch.uint8)) for x in (own, out))
+        self._group._allgather_base(target, source).wait()
+        if target.data_ptr() != out.data_ptr():
+            out.view(torch.uint8).copy_(target)
+        self.traffic.add(what, own.nbytes * (self.ranks - 1))
+
     def attend(
         self,
         q: Tensor,

@@ -33,6 +33,7 @@ from ...multitalk.model.audio_attention import (
     AudioPart,
     SpeakerAxis,
     join_speakers,
+    own_tokens,
     rotation,
     speaker_map,
     speaker_positions,
@@ -42,6 +43,7 @@ from .folded_audio import can_fold, folded_audio
 
 if TYPE_CHECKING:
     from ...multitalk.parallel.exchange import TokenSplit
+    from ...multitalk.parallel.slices import Stretch
 
 T = TypeVar("T")
 KEY = "multitalk"  # attachment, additional model and wrapper
@@ -284,9 +286,17 @@ def add_audio(args: dict[str, Any]) -> Tensor:
         )
     run: AudioRun = options[RUN]
     if (gate := run.gates.get(x.device)) is not None:
-        residual = residual.unflatten(1, (-1, len(gate))).mul_(gate).flatten(1, 2)
+        residual = _gated(residual, gate, stretch)
     heard = torch.add(heard, residual, alpha=run.strength)
     return torch.cat([x[:, :first], heard], dim=1) if first else heard
+
+
+def _gated(residual: Tensor, gate: Tensor, stretch: Stretch | None) -> Tensor:
+    """A residual [B, L, dim], which is changed, by a gate [n, 1] of the tokens of a frame."""
+    if stretch is None:
+        return residual.unflatten(1, (-1, len(gate))).mul_(gate).flatten(1, 2)
+    frames = stretch.frames.stop - stretch.frames.start
+    return residual.mul_(own_tokens(gate.repeat(frames, 1)[None], stretch))
 
 
 def check_model(model: ModelPatcher, config: AudioPartConfig, name: str) -> None:

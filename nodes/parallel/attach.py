@@ -19,19 +19,24 @@ from torch import Tensor
 
 from ...multitalk.parallel.exchange import Exchange, Traffic
 from ...multitalk.parallel.groups import Backend, join_group
+from ...multitalk.words import count
 from ..loading.audio_hooks import IMAGE_TOKENS
+from ..progress import Waiting
 from ..sampling.lean_block import PARALLEL
 from .calls import lead_call
 from .cards import find_cards
 from .checks import changes_of, check_changes
 from .facts import facts_of
 from .recipe import Recipe, host_facts
+from .shards import Shards, hollow_model
+from .watch import Watch
 from .workers import LOAD_S, Workers, environments
 
 logger = logging.getLogger("multitalk.nodes")
 
 PATIENCE_S = 300.0  # seconds that a rank may take within a forward
 JOIN_S = 120.0
+GIB = 1 << 30
 
 
 @dataclass
@@ -43,6 +48,9 @@ class Cards:
     facts: dict[str, Any]
     changes: tuple[Any, ...]  # what the MODEL's weights were when the node made it
     patience_s: float  # that a rank may take within a forward
+    whole: ModelPatcher | None = None  # with blocks, where these are in shards
+    shards: Shards | None = None
+    shard_bytes: list[int] = field(default_factory=list)  # of the blocks, on each card
     workers: Workers | None = None
     exchange: Exchange | None = None
     started: dict[str, float] = field(default_factory=dict)  # seconds, by what was done
@@ -54,19 +62,38 @@ class Cards:
             RuntimeError: If a process fails, or made another model than this one.
         """
         if self.workers is None or not self.workers.alive or self.exchange is None:
-            self._start()
+            others = count(self.count - 1, "other card")
+            with Waiting(f"starting {others}, where the model is read too", f"started {others}"):
+                self._start()
         assert self.workers is not None, "started above"
         begun = time.monotonic()
-        self.workers.ask(
-            {"do": "prepare", "shape": shape, "ranks": self.count},
+        told = self.workers.ask(
+            {
+                "do": "prepare",
+                "shape": shape,
+                "ranks": self.count,
+                "shards": self.whole is not None,
+            },
             timeout_s=LOAD_S,
             ranks=self.count,
         )
+        if self.whole is not None:
+            self._share_out(self.whole, [answer["shard bytes"] for answer in told])
         self.started["prepare"] = time.monotonic() - begun
+
+    def _share_out(self, whole: ModelPatcher, others: list[int]) -> None:
+        """This rank's shards, on its card; `others` hold so many bytes."""
+        assert self.exchange is not None, "started above"
+        if self.shards is None:
+            self.shards = Shards(whole, self.exchange, whole.load_device)
+            self.shard_bytes = [self.shards.resident_bytes, *others]
+            shares = ", ".join(f"{held / GIB:.2f}" for held in self.shard_bytes)
+            logger.info("[MultiTalk] blocks in shards: %s GiB on the cards", shares)
+        self.shards.begin()
 
     def _start(self) -> None:
         """Start processes, let them load the model, and meet them."""
-        self.exchange = None
+        self.exchange = self.shards = None
         others = find_cards(self.count)
         backend: Backend = "gloo" if others.staged else "nccl"
         if self.workers is None or not self.workers.alive:
@@ -131,10 +158,15 @@ class Cards:
         def announce(header: dict[str, Any]) -> None:
             workers.tell({"do": "blocks", "header": header}, self.count)
 
+        blocks = network.blocks if self.shards is None else self.shards.blocks
+        watch = Watch(workers, self.patience_s)
         try:
-            return lead_call(network, args, exchange, announce)
+            with watch:
+                return lead_call(blocks, args, exchange, announce)
         except BaseException as error:
-            self.exchange = None
+            self.exchange = self.shards = None
+            if watch.cancelled:
+                comfy.model_management.throw_exception_if_processing_interrupted()
             if not isinstance(error, RuntimeError) or comfy.model_management.is_oom(error):
                 workers.close()  # they wait for what does not come
                 raise
@@ -143,6 +175,8 @@ class Cards:
 
     def rest(self) -> None:
         """Sampling is over: let the ranks give back what it held."""
+        if self.shards is not None and self.whole is not None:
+            self.shards.rest(self.whole.offload_device)
         if self.workers is not None and self.workers.alive and self.exchange is not None:
             self.workers.ask({"do": "rest"}, timeout_s=JOIN_S, ranks=self.count)
 
@@ -197,15 +231,18 @@ def note_picture(
     return executor(x, timestep, context, clip_fea, time_dim_concat, options, **kwargs)
 
 
-def cards_for(model: ModelPatcher, count: int, recipe: Recipe) -> Cards:
-    """The cards of a MODEL that `check_model` accepts."""
-    return Cards(
+def on_cards(model: ModelPatcher, count: int, recipe: Recipe, *, shards: bool) -> ModelPatcher:
+    """A MODEL that `check_model` accepts on several cards, each with all weights or a share."""
+    held = hollow_model(model) if shards else model
+    cards = Cards(
         count=count,
         recipe=recipe,
         facts=facts_of(model),
-        changes=changes_of(model),
+        changes=changes_of(held),
         patience_s=PATIENCE_S,
+        whole=model if shards else None,
     )
+    return split_model(held, cards)
 
 
 def _other_model(number: int, ours: dict[str, Any], theirs: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ follow; these go through the process group. Nothing that runs as code ever trave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,17 @@ from torch import Tensor
 
 from ...multitalk.model.audio_attention import AudioPart, SpeakerAxis
 from ...multitalk.parallel.exchange import Exchange, TokenSplit
-from ..loading.audio_hooks import CALL, IMAGE_TOKENS, RUN, AudioCall, AudioRun, Routing
+from ..loading.audio_hooks import (
+    CALL,
+    IMAGE_TOKENS,
+    OVERRIDE,
+    RUN,
+    AudioCall,
+    AudioRun,
+    Routing,
+    of_device,
+)
+from ..sampling.attention_choice import ChosenAttention, chosen_attention
 from ..sampling.lean_block import ONE_BEGINNING
 from .split_blocks import run_stretch
 
@@ -28,19 +38,22 @@ _TIMES = ("sigmas", "sample_sigmas")  # attention kernels of other nodes may loo
 class Replica:
     """The model of one rank, loaded."""
 
-    network: Any  # the host's WAN transformer
+    blocks: Sequence[Any]  # of the host's WAN transformer, or ours in shards
     part: AudioPart | None
     options: Mapping[str, Any]  # the MODEL's own transformer_options
     device: torch.device
 
 
 def lead_call(
-    network: Any, args: dict[str, Any], exchange: Exchange, announce: Callable[[Header], None]
+    blocks: Sequence[Any],
+    args: dict[str, Any],
+    exchange: Exchange,
+    announce: Callable[[Header], None],
 ) -> Tensor:
     """All blocks on all ranks, from the first one: tokens [B, L, dim].
 
     Args:
-        network: The host's WAN transformer.
+        blocks: Those of the host's WAN transformer, or ours in shards.
         args: What the host gives the first block: img [B, L, dim], txt, vec, pe and
             transformer_options.
         exchange: Its rank is 0.
@@ -56,6 +69,8 @@ def lead_call(
         "frames": options["grid_sizes"][0],
         "plain": {name: options[name] for name in _PLAIN if name in options},
     }
+    if isinstance(chosen := options.get(OVERRIDE), ChosenAttention):
+        header["attention"] = chosen.name
     if call is not None:
         header["audio"], heard = _describe_audio(call, options[RUN])
         shared |= heard
@@ -68,7 +83,7 @@ def lead_call(
     own = {**args, "pe": exchange.scatter(args["pe"], sizes, what="positions")}
     stretch = exchange.scatter(tokens, sizes)
     split = TokenSplit(exchange=exchange, sizes=sizes, frames=header["frames"])
-    out = run_stretch(network, stretch, own, split, options)
+    out = run_stretch(blocks, stretch, own, split, options)
     return exchange.gather(out, sizes)
 
 
@@ -85,11 +100,13 @@ def join_call(replica: Replica, header: Header, exchange: Exchange) -> None:
     }
     options = {**replica.options, **header["plain"]}
     options |= {name: shared[name] for name in _TIMES if name in shared}
+    if "attention" in header:
+        options[OVERRIDE] = chosen_attention(header["attention"])
     if "audio" in header:
         options |= _audio_of(header["audio"], shared, replica)
     args = {"txt": shared["txt"], "vec": shared["vec"], "pe": parts["pe"]}
     split = TokenSplit(exchange=exchange, sizes=sizes, frames=header["frames"])
-    out = run_stretch(replica.network, parts.pop("img"), args, split, options)
+    out = run_stretch(replica.blocks, parts.pop("img"), args, split, options)
     exchange.gather(out, sizes)
 
 
@@ -106,6 +123,8 @@ def _describe_audio(call: AudioCall, run: AudioRun) -> tuple[Header, dict[str, T
         }
         tensors["token_masks"] = call.routing.token_masks
         tensors["key_rotation"] = call.routing.key_rotation
+    if run.gates:
+        tensors["gate"] = of_device(run.gates, call.tokens.device)
     return plain, tensors
 
 
@@ -130,6 +149,7 @@ def _audio_of(plain: Header, tensors: Mapping[str, Tensor], replica: Replica) ->
             parts={device: replica.part},
             routings={} if routing is None else {device: routing},
             strength=plain["strength"],
+            gates={device: tensors["gate"]} if "gate" in tensors else {},
         ),
         CALL: AudioCall(part=replica.part, tokens=tensors["audio_tokens"], routing=routing),
     }

@@ -20,6 +20,7 @@ from ...multitalk.parallel.groups import join_group
 from ..loading.audio_hooks import KEY
 from .calls import Replica, join_call
 from .facts import facts_of
+from .shards import Shards, drop_blocks, hollow_model
 
 TAKE = "MultiTalkParallelTake"
 _CACHES = {"lru": 0, "ram": 0, "ram_inactive": 0}
@@ -50,6 +51,8 @@ class Server:
         self._model: ModelPatcher | None = None
         self._replica: Replica | None = None
         self._exchange: Exchange | None = None
+        self._hollow: ModelPatcher | None = None
+        self._shards: Shards | None = None
         self._loaded_modules: set[str] = set()
         self._executor = execution.PromptExecutor(
             server.PromptServer.instance,
@@ -91,24 +94,38 @@ class Server:
             words = told[0].get("exception_message", "").strip() if told else "no model came"
             raise RuntimeError(words)
         self._model, self._replica = taken[0], None
+        self._hollow = self._shards = None
         self._answer({"done": "load", "facts": facts_of(self._model)})
 
     def prepare(self, request: Request) -> None:
         """Bring the model onto the card, for latents of this shape."""
         model = self._model
         assert model is not None, "prepare before load"
+        shards = self._share_out(model) if request["shards"] else None
+        if self._hollow is not None:
+            model = self._hollow
         share = model.memory_required(request["shape"]) / request["ranks"]
         others = model.get_nested_additional_models()
         comfy.model_management.load_models_gpu([model, *others], memory_required=share)
         model.pre_run()
         parts = model.get_additional_models_with_key(KEY)
         self._replica = Replica(
-            network=model.model.diffusion_model,
+            blocks=model.model.diffusion_model.blocks if shards is None else shards.blocks,
             part=parts[0].model if parts else None,
             options=model.model_options["transformer_options"],
             device=model.load_device,
         )
-        self._answer({"done": "prepare"})
+        held = 0 if shards is None else shards.resident_bytes
+        self._answer({"done": "prepare", "shard bytes": held})
+
+    def _share_out(self, model: ModelPatcher) -> Shards:
+        """Shards of the blocks, once, and the rest of the model for the host."""
+        if self._shards is None:
+            assert self._exchange is not None, "shards before join"
+            self._hollow = hollow_model(model)
+            self._shards = Shards(model, self._exchange, model.load_device)
+            drop_blocks(model)
+        return self._shards
 
     def blocks(self, request: Request) -> None:
         """One forward; its answer is its share of the tokens."""
@@ -118,8 +135,9 @@ class Server:
 
     def rest(self, _request: Request) -> None:
         """Sampling is over."""
-        if self._model is not None:
-            self._model.cleanup()
+        used = self._hollow or self._model
+        if used is not None:
+            used.cleanup()
         self._replica = None
         self._answer({"done": "rest"})
 

@@ -7,12 +7,13 @@ what stands around the blocks (the step cache) sees whole tokens and asks nobody
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
 
 from ...multitalk.parallel.exchange import TokenSplit
+from ...multitalk.parallel.shards import whole_weights
 from ..loading.audio_hooks import CALL, IMAGE_TOKENS, OVERRIDE, AudioCall
 from ..sampling.lean_block import lean_block
 
@@ -52,7 +53,7 @@ class SharedAttention:
 
 
 def run_stretch(
-    network: Any,
+    blocks: Iterable[Any],
     tokens: Tensor,
     args: dict[str, Any],
     split: TokenSplit,
@@ -61,7 +62,7 @@ def run_stretch(
     """This rank's tokens [B, l, dim] through all blocks.
 
     Args:
-        network: The host's WAN transformer.
+        blocks: The host's of a WAN transformer, or ours in shards.
         tokens: Embedded; they are changed.
         args: txt [B, text, dim], vec [B, 1, 6, dim], pe [1, l, 1, D/2, 2, 2].
         split: Which tokens these are.
@@ -73,7 +74,7 @@ def run_stretch(
     own = {**options, OVERRIDE: shared}
     if call is not None:
         call.split = split
-    for index, block in enumerate(network.blocks):
+    for index, block in enumerate(blocks):
         own["block_index"] = index
         shared.at_self = True
 
@@ -91,5 +92,6 @@ def run_stretch(
         given = {**args, "img": tokens, "transformer_options": own}
         del tokens
         lean = lean_block({given["img"].device: block}, first=index == 0)
-        tokens = lean(given, {"original_block": whole})["img"]
+        with whole_weights(block):
+            tokens = lean(given, {"original_block": whole})["img"]
     return tokens

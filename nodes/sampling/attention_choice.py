@@ -41,13 +41,28 @@ class ChosenAttention:
 
     exact = True  # our exact calls may take it too
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+    def __init__(self, kernel: Kernel, name: str) -> None:
+        self._kernel, self.name = kernel, name
 
     def __call__(self, usual: Kernel, *args: Any, **kwargs: Any) -> Tensor:
         """The chosen kernel; the usual one for calls with a mask."""
         mask = args[4] if len(args) > 4 else kwargs.get("mask")
         return (usual if mask is not None else self._kernel)(*args, **kwargs)
+
+
+def chosen_attention(name: str) -> ChosenAttention:
+    """What another process chose, by its name.
+
+    Raises:
+        RuntimeError: If that kernel is not here.
+    """
+    kernel = kernels_offered()[1].get(name)
+    if kernel is None:
+        raise RuntimeError(
+            f"the first card chose the attention kernel {name}, which is not there; start ComfyUI "
+            "with --use-pytorch-cross-attention"
+        )
+    return ChosenAttention(kernel, name)
 
 
 class AttentionChoice:
@@ -56,7 +71,7 @@ class AttentionChoice:
     def __init__(self, folder: Path | None, note: Callable[[str], None]) -> None:
         """`folder` may hold the choice of the run that goes on; `note` adds to the report."""
         self._folder, self._note = folder, note
-        self._decided, self._kernel = False, None
+        self._decided, self._chosen = False, None
 
     def install(self, model_options: dict[str, Any], shape: tuple[int, int], like: Tensor) -> None:
         """Put the chosen kernel into the options of a window.
@@ -70,11 +85,11 @@ class AttentionChoice:
         if like.device.type != "cuda" or OVERRIDE in options:
             return
         if not self._decided:
-            self._decided, self._kernel = True, self._choose(shape, like)
-        if self._kernel is not None:
-            options[OVERRIDE] = ChosenAttention(self._kernel)
+            self._decided, self._chosen = True, self._choose(shape, like)
+        if self._chosen is not None:
+            options[OVERRIDE] = self._chosen
 
-    def _choose(self, shape: tuple[int, int], like: Tensor) -> Kernel | None:
+    def _choose(self, shape: tuple[int, int], like: Tensor) -> ChosenAttention | None:
         usual, kernels = kernels_offered()
         if usual not in kernels:
             self._note(f"attention: {usual}, as ComfyUI was started")
@@ -94,7 +109,7 @@ class AttentionChoice:
             self._note(f"attention: {name} ({told} for {HEADS} heads)")
             if self._folder is not None:
                 write_json(self._folder / CHOICE_FILE, {"kernel": name})
-        return None if name == usual else kernels[name]
+        return None if name == usual else ChosenAttention(kernels[name], name)
 
     def _remembered(self) -> str | None:
         """The kernel that the windows in the run folder were made with."""

@@ -39,7 +39,6 @@ from .end_image import check_end_image, describe_end
 from .experts import check_experts, check_two, describe_experts
 from .film import describe_film, read_film
 from .finite import check_media, check_vae
-from .lean_block import PARALLEL
 from .other_nodes import check_other_nodes, follow_sampling
 from .pass_cards import describe_cards_of_run
 from .scene import check_prompts
@@ -142,7 +141,6 @@ def prepare_run(inputs: dict[str, Any], hidden: Any, *, to_file: bool = False) -
     check_experts(model, settings)
     video = settings.height, settings.width
     cast = cast_of(inputs, hidden, video)
-    _check_split(model, cast)
     plan, shots, before = read_film(settings, inputs, hidden)
     kind, end = base_kind(model), inputs.get("end_image")
     others += check_kind(kind, settings, inputs)
@@ -188,20 +186,6 @@ def _run_inputs(inputs: dict[str, Any], **made: Any) -> RunInputs:
         scene=inputs.get("scene"),
         **made,
     )
-
-
-def _check_split(model: Any, cast: Cast) -> None:
-    """Refuse a gate where blocks run on several cards: these know nothing of it.
-
-    Raises:
-        ValueError: With what to do.
-    """
-    if cast.gate is not None and PARALLEL in model.attachments:
-        raise ValueError(
-            "outside_speakers is no audio, and MultiTalk Parallel splits the model over several "
-            "cards, which cannot do that. Set outside_speakers to as trained, or take MultiTalk "
-            "Parallel out."
-        )
 
 
 def _identity(

@@ -55,6 +55,7 @@ MORE_FILES = {
     "multitalk_recording": 1,
     "multitalk_scene": 1,
     "multitalk_smooth": 3,
+    "multitalk_parallel": 2,  # as flashtalk_one_speaker
     "multitalk_dialogue": 1,  # Kokoro
     "multitalk_fast": 1,  # LoRA
     "infinitetalk_wan22": 2,  # another base and two LoRAs, no CLIP vision
@@ -74,6 +75,8 @@ MORE_NODES = {
     "infinitetalk_continue": 1,  # another video
     "infinitetalk_dub_mouth": 1,  # the mouth alone goes into the source
     "multitalk_recording": 1,  # one recording, taken apart
+    "multitalk_two_gpus": 1,  # the host's node for the cards
+    "multitalk_parallel": 1,
     "multitalk_shots": 1,
     "multitalk_smooth": 3,  # five of the host's in one node
     "multitalk_still": 1,  # those who are still
@@ -147,7 +150,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 36
+    assert len(NAMES) == 38
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,7 +26,7 @@ def replica_of(model):
 
     parts = model.get_additional_models_with_key(KEY)
     return Replica(
-        network=model.model.diffusion_model,
+        blocks=model.model.diffusion_model.blocks,
         part=parts[0].model if parts else None,
         options=model.model_options["transformer_options"],
         device=CPU,
@@ -81,7 +81,7 @@ class Ranks:
                 waiting.put((model, json.dumps(header)))
 
         def run(args, _extra):
-            return {"img": lead_call(network, args, self.exchange, announce)}
+            return {"img": lead_call(network.blocks, args, self.exchange, announce)}
 
         def pass_on(args, _extra):
             return {"img": args["img"]}
@@ -117,7 +117,9 @@ def routing_of(part, speakers, grid):
     return Routing(token_masks=masks, key_rotation=rotation(keys, width), axis=axis)
 
 
-def velocity(model, *, speakers, grid, ranks=None, batch=1, picture=True):
+def velocity(
+    model, *, speakers, grid, ranks=None, batch=1, picture=True, gate=None, attention=None
+):
     """One forward of the host's network with sound, of random inputs."""
     from pack.nodes.loading import audio_hooks
 
@@ -129,8 +131,11 @@ def velocity(model, *, speakers, grid, ranks=None, batch=1, picture=True):
             parts={CPU: part},
             routings={CPU: routing_of(part, speakers, grid)} if speakers > 1 else {},
             strength=0.8,
+            gates={} if gate is None else {CPU: gate},
         ),
     }
+    if attention is not None:
+        options[audio_hooks.OVERRIDE] = attention
     replaced = model.model_options["transformer_options"].get("patches_replace", {})
     replaced = dict(replaced) if ranks is None else {"dit": ranks.blocks(model)}
     options["patches_replace"] = replaced

@@ -94,14 +94,14 @@ def started(host, files, start_process):
     template.close()
 
 
-def load(host, cards, base="cards_base.safetensors", *, lora=False):
+def load(host, cards, base="cards_base.safetensors", *, lora=False, weights="copies"):
     """A MODEL from the loader, on so many cards."""
     import comfy.model_management
 
     files = {"base": base, "audio_part": "cards_audio.safetensors"}
     prompt = {
         "loader": node("MultiTalkLoadModel", **files, **(widgets(LORA) if lora else {})),
-        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards),
+        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards, weights=weights),
         "end": node("TestShowSpeech", speech=["cards", 0]),
     }
     result = host.run(prompt)
@@ -136,14 +136,41 @@ def ended(processes, seconds=10.0):
 @pytest.mark.usefixtures("started")
 @pytest.mark.parametrize("cards", [2, 4])
 @pytest.mark.parametrize(
-    ("base", "lora"), [("cards_base.safetensors", True), ("cards_base.gguf", True)]
+    ("base", "weights"),
+    [
+        ("cards_base.safetensors", "copies"),
+        ("cards_base.gguf", "auto"),
+        ("cards_base.safetensors", "shards"),
+    ],
 )
-def test_processes_give_what_one_gives(host, cards, base, lora):
-    one, several = (load(host, count, base, lora=lora) for count in (1, cards))
+def test_processes_give_what_one_gives(host, cards, base, weights):
+    one = load(host, 1, base, lora=True)
+    several = load(host, cards, base, lora=True, weights=weights)
+    found = []
     for speakers, grid in GRIDS.items():
-        expected = velocity(one, picture=False, speakers=speakers, grid=grid)
-        out = split_velocity(several, speakers=speakers, grid=grid)
-        assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+        # Of the tokens of a frame some hear nothing, and one a part.
+        gate = torch.linspace(-1, 2, grid[1] * grid[2] // 4).clamp(0, 1)[:, None]
+        for how in ({}, {"gate": gate}):
+            expected = velocity(one, picture=False, speakers=speakers, grid=grid, **how)
+            out = split_velocity(several, speakers=speakers, grid=grid, **how)
+            found.append(expected)
+            assert float((out - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+        assert not torch.equal(*found[-2:])
+    check_shares(one, several, cards if weights == "shards" else 0)
+
+
+def check_shares(one, several, cards):
+    """Each card holds its share of the blocks, and the host none of them."""
+    held = several.attachments["multitalk_parallel"].shard_bytes
+    if not cards:
+        assert held == []
+        return
+    blocks = one.model.diffusion_model.blocks
+    whole = sum(p.nbytes for p in blocks.parameters())
+    assert len(held) == cards
+    for share in held:  # a row of `modulation` cannot be divided
+        assert abs(share - whole / cards) <= sum(b.modulation.nbytes for b in blocks)
+    assert several.model_size() == one.model_size() - whole
 
 
 @pytest.fixture
@@ -274,22 +301,66 @@ def test_a_user_can_cancel_while_processes_load(host, watched):
     assert ended(watched.processes)
 
 
+def test_a_user_is_told_of_a_card_that_hangs_and_can_cancel(host, watched, monkeypatch):
+    import comfy.model_management
+
+    told = []
+
+    def tell(text, _node_id):
+        told.append(text)
+        comfy.model_management.interrupt_current_processing(value=True)
+
+    model = load(host, 2)
+    watched.before[1] = lambda: os.kill(watched.processes[0], signal.SIGSTOP)
+    monkeypatch.setattr(room(host, "watch"), "NOTICE_S", 0.2)
+    monkeypatch.setattr(room(host, "watch"), "send_text", tell)
+    begun = time.monotonic()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        split_velocity(model, speakers=1, grid=GRIDS[1])
+    assert time.monotonic() - begun < room(host, "attach").PATIENCE_S / 2
+    (words,) = told
+    assert words.endswith("without an answer the run ends after 300 seconds. You may cancel it.")
+
+
 @pytest.mark.usefixtures("started")
 def test_the_hosts_own_sampler_runs_on_two_cards(host):
+    """In shards; the MODEL that they were made of stays what it was, loaded before or after."""
     import comfy.sample
 
-    def sampled(cards):
-        model = load(host, cards, lora=True)
-        random = torch.Generator().manual_seed(0)
-        noise = torch.randn(1, 16, 3, 6, 6, generator=random)
-        text = [[torch.randn(1, 5, 64, generator=random), {}]]
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 16, 3, 6, 6, generator=random)
+    text = [[torch.randn(1, 5, 64, generator=random), {}]]
+
+    def sampled(model):
         return comfy.sample.sample(
             model, noise, 2, 1.0, "euler", "simple", text, text, torch.zeros_like(noise),
             disable_pbar=True, seed=1,
         )  # fmt: skip
 
-    one = sampled(1)
-    assert float((sampled(2) - one).abs().max()) <= 1e-6 * float(one.abs().max())
+    shared = load(host, 2, lora=True, weights="shards")
+    whole = shared.attachments["multitalk_parallel"].whole
+    one = sampled(whole)
+    first = sampled(shared)
+    assert float((first - one).abs().max()) <= 1e-6 * float(one.abs().max())
+    assert torch.equal(sampled(whole), one)
+    assert torch.equal(sampled(shared), first)
+
+
+def test_shards_of_quantized_weights_are_refused(host, started, files):
+    shards, model = room(host, "shards"), load(host, 1, "cards_base.gguf")
+    assert not shards.wants_shards(model, "auto")
+    with pytest.raises(ValueError, match=r"quantized .*Set weights to copies, or take files in 16"):
+        shards.wants_shards(model, "shards")
+    plain = load(host, 1)
+    assert not shards.wants_shards(plain, "auto")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "_fits", lambda _model: False)
+        assert shards.wants_shards(plain, "auto")
+        assert not shards.wants_shards(plain, "copies")
+        assert not shards.wants_shards(model, "auto")
+        plain = plain.clone()
+        plain.add_weight_wrapper("diffusion_model.blocks.0.ffn.0.weight", lambda weight: weight)
+        assert not shards.wants_shards(plain, "auto")
 
 
 def test_a_change_of_weights_after_the_node_is_refused(host, started):

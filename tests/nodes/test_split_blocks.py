@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 
@@ -39,6 +41,25 @@ def near(out, expected):
 def test_ranks_together_give_what_one_gives(talking, ranks, speakers, grid):
     how = {"speakers": speakers, "grid": grid}
     near(velocity(talking, ranks=ranks, **how), velocity(talking, **how))
+
+
+def test_all_ranks_take_the_kernel_that_the_first_chose(talking, ranks, monkeypatch):
+    from comfy.ldm.modules import attention
+
+    from pack.nodes.sampling.attention_choice import chosen_attention
+
+    used, how = set(), {"speakers": 1, "grid": (3, 8, 12)}
+
+    def kernel(*args, **options):
+        used.add(threading.get_ident())
+        return attention.attention_pytorch(*args, **options)
+
+    monkeypatch.setitem(attention.REGISTERED_ATTENTION_FUNCTIONS, "flash", kernel)
+    chosen = chosen_attention("flash")
+    near(velocity(talking, ranks=ranks, attention=chosen, **how), velocity(talking, **how))
+    assert len(used) == ranks.exchange.ranks
+    with pytest.raises(RuntimeError, match="chose the attention kernel sage, which is not there"):
+        chosen_attention("sage")
 
 
 @pytest.mark.parametrize("speakers", [1, 2])

@@ -66,12 +66,16 @@ def model(base):
 
 
 def split(model):
-    """As the host's node MultiGPU CFG Split, which trips over loaded models that are gone."""
+    """As the host's node MultiGPU CFG Split, which trips over loaded models that are gone.
+
+    Those that are there are held meanwhile: Python may look for circles at any moment.
+    """
     import comfy.model_management
     import comfy.multigpu
 
     loaded = comfy.model_management.current_loaded_models
-    loaded[:] = [entry for entry in loaded if entry.model is not None]
+    held = [(entry, entry.model) for entry in loaded]
+    loaded[:] = [entry for entry, there in held if there is not None]
     return comfy.multigpu.create_multigpu_deepclones(model, 2, reuse_loaded=True)
 
 

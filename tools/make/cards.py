@@ -160,6 +160,17 @@ def experts_over(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) 
     draw_steps(canvas, done, count=4, words="4 steps of two models")
 
 
+def cards_over(words: str, count: int) -> Overlay:
+    """That two cards work, and how they share the steps."""
+
+    def draw(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+        draw_badge(canvas, "2 cards")
+        done = 1 + min(count - 1, count * frame // len(levels[0]))
+        draw_steps(canvas, done, count=count, words=words)
+
+    return draw
+
+
 def end_over(words: str) -> Overlay:
     """That the end is known, and below the sound, or without one how far it is to there."""
 
@@ -267,6 +278,15 @@ CARDS = {
         room=OFFICE, people=(LENA,), over=end_over("first + last frame"), silent=True
     ),
     "wan_text_to_talking": Card(room=LOUNGE, people=(RUBY,), over=script_below(PROMPT)),
+    "multitalk_two_gpus": Card(
+        room=STUDY,
+        people=(JON,),
+        over=cards_over("three passes of a step, two cards", 3),
+        voices=(1,),
+    ),
+    "multitalk_parallel": Card(
+        room=OFFICE, people=(RUBY,), over=cards_over("one pass on both cards", 4)
+    ),
     "wan_image_to_video": Card(room=LOFT, people=(MIRA_HERE,), over=plain_over, silent=True),
 }
 _TOY_HEADS = [[SIDE / 128 * v for v in (x - TOY_CROP[0], y, w, h)] for x, y, w, h in TOY_BOXES]

@@ -216,6 +216,16 @@ INDEX = (
         "Prompt written for you",
         "prompt help, caption, LLM, Qwen, talking lip-sync avatar, MultiTalk",
     ),
+    Entry(
+        "multitalk_two_gpus",
+        "Two cards, passes shared out",
+        "multi GPU, faster, talking lip-sync avatar, MultiTalk",
+    ),
+    Entry(
+        "multitalk_parallel",
+        "Two cards, one pass on both",
+        "multi GPU, sequence parallel, talking lip-sync avatar, FlashTalk",
+    ),
 )
 
 FILES = {entry.name: entry.file_name(number) for number, entry in enumerate(INDEX, start=1)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .graph_after import multitalk_smooth
+from .graph_cards import multitalk_parallel, multitalk_two_gpus
 from .graph_films import infinitetalk_continue, multitalk_shots
 from .graph_from_text import text_to_talking
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
@@ -148,4 +149,6 @@ GRAPHS = (
     image_to_video(MULTITALK_FULL),
     multitalk_prompt_helper(MULTITALK_FAST),
     multitalk_smooth(MULTITALK_FAST),
+    multitalk_two_gpus(Kit(base=BASE_FP8, audio_part=MULTITALK)),
+    multitalk_parallel(FLASHTALK_KIT),
 )

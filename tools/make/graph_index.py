@@ -94,6 +94,11 @@ INDEX = (
         "several pictures, talking lip-sync avatar, resume, no download",
     ),
     Entry(
+        "toy_continue",
+        "Demo, goes on with a video",
+        "continue, extend, talking lip-sync avatar, no download",
+    ),
+    Entry(
         "toy_still",
         "Demo, one talks, one listens",
         "still face, talking lip-sync avatar, no download",

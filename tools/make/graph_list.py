@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .graph_after import multitalk_smooth
+from .graph_continue import toy_continue
 from .graph_films import infinitetalk_continue, multitalk_shots
 from .graph_from_text import text_to_talking
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
@@ -85,6 +86,7 @@ GRAPHS = (
     toy_end_image(),
     toy_scene(),
     toy_shots(),
+    toy_continue(),
     toy_still(),
     toy_dub(),
     one_speaker(Plan(name="multitalk_one_speaker", kit=MULTITALK_FULL)),

@@ -151,9 +151,7 @@ def toy_continue() -> Graph:
             sampler(TOY_SAMPLER_PX, links, TOY_SETTINGS),
             *_joined(),
         ),
-        notes=(
-            Note(at=(A[0], 560), size=(A[1] - 25, 400), title="What you see", text=NOTE),
-        ),
+        notes=(Note(at=(A[0], 560), size=(A[1] - 25, 400), title="What you see", text=NOTE),),
         groups={
             "Picture and voice": ("example",),
             "Speech encoder": ("encoder",),

@@ -105,6 +105,16 @@ INDEX = (
     ),
     Entry("toy_dub", "Demo, dub only the mouth", "dubbing, talking lip-sync avatar, no download"),
     Entry(
+        "toy_first_look",
+        "Demo, first look",
+        "preview, try settings, talking lip-sync avatar, no download",
+    ),
+    Entry(
+        "toy_smooth",
+        "Demo, smoother and larger",
+        "50 fps, frame interpolation, upscale, talking lip-sync avatar, no download",
+    ),
+    Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
         "talking head, portrait photo, voice to video, lip-sync",
@@ -168,6 +178,11 @@ INDEX = (
         "multitalk_shots",
         "Cuts, several pictures",
         "shots, storyboard, scene, talking lip-sync avatar, MultiTalk",
+    ),
+    Entry(
+        "multitalk_first_look",
+        "First look, then the whole",
+        "preview, try settings, talking lip-sync avatar, MultiTalk",
     ),
     Entry("multitalk_fast", "Fast, 4 steps", "talking lip-sync avatar, lightx2v, MultiTalk"),
     Entry("multitalk_quality", "Best quality, 720p", "talking lip-sync avatar, MultiTalk"),

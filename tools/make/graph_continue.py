@@ -37,8 +37,8 @@ _STEP_PX = 360
 _BENDS = {
     ("sampler", "image"): ((290, 40), (930, 40)),
     ("sampler", "vae"): ((608, 150), (632, 132), (930, 110)),
-    ("first", "image"): ((262, 300), (268, 726), (604, 740)),
-    ("first", "audio"): ((254, 320), (258, 740), (610, 752)),
+    ("first", "picture"): ((262, 300), (268, 726), (604, 740)),
+    ("first", "voice"): ((254, 320), (258, 740), (610, 752)),
     ("speech", "speech_encoder"): ((618, 700), (616, 330)),
     ("frames", "images.image0"): ((960, 1030), (1312, 1030), (1320, 40)),
     ("sound", "audio1"): ((946, 1050), (1326, 1050), (1334, 180)),
@@ -48,9 +48,9 @@ _BENDS = {
 _ENTRIES: dict[str, Link] = {
     "model": ("model", "model"),
     "vae": ("vae", "VAE"),
-    "image": IMAGE,
-    "audio": ("example", "audio 1"),
-    "encoder": ENCODER,
+    "picture": IMAGE,
+    "voice": ("example", "audio 1"),
+    "speech encoder": ENCODER,
 }
 
 
@@ -74,13 +74,13 @@ def _first_part() -> Subgraph:
         "one to go on with. Any frames at 25 per second can take its place.",
         inputs=tuple(_ENTRIES),
         nodes=(
-            _cut("first voice", (0, 0), (ENTRY, "audio"), 0.0, FIRST_S),
+            _cut("first voice", (0, 0), (ENTRY, "voice"), 0.0, FIRST_S),
             Node(
                 key="first speech",
                 kind="MultiTalkSpeechEmbedding",
                 at=(_STEP_PX, 0),
                 width=C[1],
-                links={"audio": ("first voice", "AUDIO"), "speech_encoder": (ENTRY, "encoder")},
+                links={"audio": ("first voice", "AUDIO"), "speech_encoder": (ENTRY, "speech encoder")},
             ),
             Node(
                 key="first sampler",
@@ -91,7 +91,7 @@ def _first_part() -> Subgraph:
                 links={
                     "model": (ENTRY, "model"),
                     "vae": (ENTRY, "vae"),
-                    "image": (ENTRY, "image"),
+                    "image": (ENTRY, "picture"),
                     "speech": ("first speech", "speech"),
                 },
             ),

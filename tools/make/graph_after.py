@@ -42,7 +42,7 @@ Nothing to download: press **Run**.
 makes each twice as wide and high. The sound stays in step: *multiplier* 2 belongs to *fps* 50.
 
 The toy's frame model mixes both neighbors. Trained ones, RIFE or FILM, know how things move: the \
-graph *Smoother and larger, 50 fps* downloads one.
+graph `multitalk_smooth` downloads one.
 
 The mp4 is saved in `output/video`.
 """

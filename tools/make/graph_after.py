@@ -38,11 +38,12 @@ TOY_FRAME_MODEL = "multitalk_toy_frames.safetensors"
 TOY_NOTE = """\
 Nothing to download: press **Run**.
 
-*Smoother and larger* puts a frame between every two, so the head moves at **50 frames per second**, and \
-makes each twice as wide and high. The sound stays in step: *multiplier* 2 belongs to *fps* 50.
+*Smoother and larger* puts a frame between every two, so the head moves at \
+**50 frames per second**, and makes each twice as wide and high. The sound stays in step: \
+*multiplier* 2 belongs to *fps* 50.
 
-The toy's frame model mixes both neighbors. Trained ones, RIFE or FILM, know how things move: the \
-graph `multitalk_smooth` downloads one.
+The toy's frame model mixes both neighbors. Trained ones, RIFE or FILM, know how things move: \
+the graph `multitalk_smooth` downloads one.
 
 The mp4 is saved in `output/video`.
 """

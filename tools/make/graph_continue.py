@@ -80,7 +80,10 @@ def _first_part() -> Subgraph:
                 kind="MultiTalkSpeechEmbedding",
                 at=(_STEP_PX, 0),
                 width=C[1],
-                links={"audio": ("first voice", "AUDIO"), "speech_encoder": (ENTRY, "speech encoder")},
+                links={
+                    "audio": ("first voice", "AUDIO"),
+                    "speech_encoder": (ENTRY, "speech encoder"),
+                },
             ),
             Node(
                 key="first sampler",

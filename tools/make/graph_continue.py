@@ -28,7 +28,7 @@ it**: the new part begins from its last frames and says what comes next. Both ar
 nothing jumps where they meet.
 
 **Try**
-- other frames, 25 per second, at *continue_from*: those of Load Video, by Get Video Components
+- a video of your own at *continue_from*: Load Video, of any frame rate
 - other times in *New voice*
 
 The mp4 is saved in `output/video`.

@@ -28,11 +28,17 @@ sys.dont_write_bytecode = True
 
 MOST_BYTES = 60_000
 FEWER_BYTES = 22_000
-FEW = ("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth")
+FEW = (
+    *("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth"),
+    *("toy_continue", "toy_first_look", "toy_smooth", "multitalk_first_look"),
+)
 """Later ones, which the size of the pack leaves less room: 30 frames, and coarser."""
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""
-ALONE = ("toy_one_speaker", "toy_long_video", "toy_scene", "toy_shots", "toy_still", "toy_dub")
+ALONE = (
+    *("toy_one_speaker", "toy_long_video", "toy_scene", "toy_shots", "toy_still", "toy_dub"),
+    *("toy_continue", "toy_first_look", "toy_smooth"),
+)
 STEP = 2  # every second frame of a film
 RATE_HZ = 16_000
 
@@ -99,7 +105,7 @@ def piece(
 
 
 def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
-    """A moving WebP picture of at most so many bytes, if that can be."""
+    """A moving WebP picture of at most so many bytes: coarser, or shorter if that is not enough."""
     from PIL import Image
 
     frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
@@ -118,8 +124,8 @@ def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
         )
         data = buffer.getvalue()
         if len(data) <= most:
-            break
-    return data
+            return data
+    return encode(frames[: len(frames) * most // len(data)], rate, most)
 
 
 def main() -> None:
@@ -142,20 +148,17 @@ def main() -> None:
             (path,) = (options.films / name).glob("*.mp4")
             film, curve = read_film(path)
             change = TOY_BEN_BEGINS if name == "toy_dialogue" else second_begins(curve)
-            alone = name in (
-                "toy_one_speaker",
-                "toy_long_video",
-                "toy_shots",
-                "toy_still",
-                "toy_dub",
-            )
+            alone = name in ALONE
             if name == "toy_end_image":
                 film, levels = film[-NUM_FRAMES:], [curve[-NUM_FRAMES:]]
             else:
                 film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
             if name == "toy_still":
                 levels = [*levels, levels[0] * 0]
-            if name == "toy_dub":  # as large as its source; the crop is that of the toy's videos
+            if name == "toy_smooth":  # of 50 frames per second
+                film = film[::2]
+                levels = [level[: len(film)] for level in levels]
+            if name in ("toy_dub", "toy_smooth"):  # the crop is that of the toy's other videos
                 film = [frame.resize((144, 96)) for frame in film]
             frames = draw_result(film, TOYS[name], levels)
         few = name in FEW

@@ -59,12 +59,13 @@ def _film_inputs() -> list[Any]:
             tooltip="From MultiTalk Shots: cuts to other pictures. image is the first shot. Not "
             "connected: one picture for the whole video.",
         ),
-        io.Image.Input(
+        io.MultiType.Input(
             "continue_from",
+            types=[io.Image, io.Video],
             optional=True,
-            tooltip="Frames of a video at 25 per second that this one goes on from: it begins "
-            "after the last of them, and holds the new frames alone. As many are used as windows "
-            "overlap. image still gives look and colours.",
+            tooltip="A video that this one goes on from, or its last frames at 25 per second: it "
+            "begins after the last of them, and holds the new frames alone. As many are used as "
+            "windows overlap. image still gives look and colours.",
         ),
     ]
 

@@ -167,7 +167,7 @@ def _read_source(
     from ..multitalk.dubbing import source
 
     if isinstance(video, InputImpl.VideoFromFile):
-        file, cut = video.get_stream_source(), _cut_of(video)
+        file, cut = video.get_stream_source(), cut_of(video)
         frames = source.read_frames(
             file, cut, limit=limit, loops=loops, longest_side=longest_side, check=_check_memory
         )
@@ -180,7 +180,7 @@ def _read_source(
     return source.frames_in_memory(images, rate, longest_side=longest_side), sound
 
 
-def _cut_of(video: Any) -> Cut:
+def cut_of(video: Any) -> Cut:
     """The part of a file that the host's Video Slice chose."""
     from ..multitalk.dubbing.source import Cut
 

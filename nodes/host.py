@@ -38,7 +38,10 @@ MODEL_SUFFIXES = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 
 def register_folders() -> None:
     """Make known to the host: the toy's folders, GGUF files, folders of other packs."""
-    for key in ("diffusion_models", "model_patches", "vae", "audio_encoders"):
+    for key in (
+        *("diffusion_models", "model_patches", "vae", "audio_encoders"),
+        "frame_interpolation",
+    ):
         folder_paths.add_model_folder_path(key, str(ASSETS / "toy" / key))
     for key in ("wav2vec2", "transformers"):  # other packs keep the speech encoder there
         if key not in folder_paths.folder_names_and_paths:

@@ -15,8 +15,8 @@ WHITE = {torch.uint8: 255, torch.uint16: 65535, torch.bool: 1}
 ADVICE = {
     "image": "it takes a picture; connect for example Load Image.",
     "end_image": "it takes a picture; connect for example Load Image, or leave it free.",
-    "continue_from": "it takes the frames of a video; connect for example Get Video Components, or "
-    "leave it free.",
+    "continue_from": "it takes a video or its frames; connect for example Load Video, or leave it "
+    "free.",
     "images": "it takes frames; connect MultiTalk Sampler.",
     "source": "it takes frames of a video; connect MultiTalk Dub Source.",
     "talking": "it takes frames; connect MultiTalk Sampler.",

@@ -9,7 +9,7 @@ from comfy_api.v0_0_2 import io
 
 from .host import preview_picture
 from .progress import Waiting
-from .sockets import Scene, SceneScript, Tracks
+from .sockets import Scene, SceneScript, ShotList, Tracks
 from .sounds import read_tracks
 from .values import check_inputs, check_names, missing_lazy, read_scene
 from .widgets import Widget, schema
@@ -70,6 +70,12 @@ class MultiTalkScene(io.ComfyNode):
                     tooltip="One speaker's voice (AUDIO), or several on a time line (tracks): the "
                     "picture shows them above the scene, and times beyond the sound are said.",
                 ),
+                ShotList.Input(
+                    "shots",
+                    optional=True,
+                    tooltip="From MultiTalk Shots, for the picture alone: where cuts are. The "
+                    "sampler takes its own link.",
+                ),
             ],
             outputs=[
                 (Scene, "scene", "For MultiTalk Sampler or MultiTalk Sample To Video."),
@@ -96,11 +102,12 @@ class MultiTalkScene(io.ComfyNode):
         clip: Any = None,
         throughout: str = "",
         audio: Any = None,
+        shots: Any = None,
         **unknown: Any,
     ) -> io.NodeOutput:
         """Encode every text once, and draw the time line."""
         check_names(unknown)
-        check_inputs({"clip": clip})
+        check_inputs({"clip": clip, "shots": shots})
         tracks = None if audio is None else read_tracks(audio)
         spans = read_scene(scene_text)
         texts = [joined(throughout, span.text) for span in spans]
@@ -113,7 +120,7 @@ class MultiTalkScene(io.ComfyNode):
         scene = SceneScript(spans=spans, conditionings=tuple(encoded[text] for text in texts))
         report = _report(spans, len(encoded), tracks, read=clip is not None)
         logger.info("[MultiTalk] %s", "; ".join(report))
-        picture = _draw(spans, tracks)[None]
+        picture = _draw(spans, tracks, () if shots is None else shots.cuts)[None]
         shown = preview_picture(picture, cls.hidden)
         return io.NodeOutput(scene, picture, "\n".join(report), ui=shown)
 
@@ -143,11 +150,15 @@ def _report(
     return facts
 
 
-def _draw(spans: tuple[PromptSpan, ...], tracks: SoundTracks | None) -> Tensor:
-    """The picture [H, W, 3] of the voices, if they are known, and the scene."""
+def _draw(
+    spans: tuple[PromptSpan, ...], tracks: SoundTracks | None, cuts: tuple[int, ...]
+) -> Tensor:
+    """The picture [H, W, 3] of the voices, if they are known, the cuts and the scene."""
+    from ..multitalk.config import FRAME_RATE
     from ..multitalk.sound.timeline import draw_scene, draw_tracks
 
     if tracks is not None:
-        return draw_tracks(tracks, spans)
+        return draw_tracks(tracks, spans, cuts)
     ends = [float(span.start_s + 1 if span.end_s is None else span.end_s) for span in spans]
-    return draw_scene(spans, max(ends, default=1.0))
+    ends += [cut / FRAME_RATE + 1 for cut in cuts[-1:]]
+    return draw_scene(spans, max(ends, default=1.0), cuts)

@@ -70,7 +70,7 @@ SOCKETS: Mapping[str, _Socket] = {
     "image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
     "end_image": _Socket(lambda _: True, "a picture; connect for example Load Image"),
     "continue_from": _Socket(
-        lambda _: True, "frames of a video; connect for example Get Video Components"
+        lambda _: True, "a video or its frames; connect for example Load Video"
     ),
     "images": _Socket(lambda _: True, "frames; connect MultiTalk Sampler"),
     "source": _Socket(lambda _: True, "frames of a video; connect MultiTalk Dub Source"),

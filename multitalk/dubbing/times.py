@@ -103,6 +103,17 @@ def frames_wanted(num_voice: int | None, longer: Longer) -> int | None:
     return num_voice if longer == "cut" else None
 
 
+def ending_frames(times: SourceTimes, count: int) -> list[int]:
+    """Source frames that are seen at the last `count` times, 1/25 s apart, counted from the end.
+
+    The last of these times is 1/25 s before it, so what comes next goes on at the end. Fewer where
+    the source is shorter, at least one.
+    """
+    back = (times.end - Fraction(number, FRAME_RATE) for number in range(count, 0, -1))
+    seen = [times.shown_at(time_s) for time_s in back if time_s >= -times.tick / 2]
+    return seen or [len(times.starts) - 1]
+
+
 def even_times(count: int, rate: Fraction) -> SourceTimes:
     """Times of frames that lie evenly, at `rate` per second."""
     starts = tuple(Fraction(number) / rate for number in range(count))

@@ -1,6 +1,7 @@
 """Pictures of the time line: who speaks when, in the colors of the who-is-who picture.
 
-Below the voices stands the scene, if there is one: which text counts when.
+Below the voices stand the shots of a film, if there are cuts, and the scene, if there is one: which
+picture is seen and which text counts when.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ WORDS_PX = MARGIN_PX + 64  # where names begin
 MIN_BAR_PX = 2
 NAME_PX, SMALL_PX = 30, 23  # letters; names are smaller where rows are
 STRIP_PX = 88  # of the scene, which makes the picture so much higher
+SHOTS_PX = 52  # of the shots, likewise
 MAX_STEPS = 6  # on the axis
 SCALE = 2  # drawn larger and reduced, for smooth edges
 
@@ -43,12 +45,14 @@ GRID = (62, 66, 74)
 INK = (228, 231, 235)
 DIM_INK = (158, 164, 172)
 DARK_INK = (20, 22, 26)
-SCENE_COLORS = (112, 121, 134), (84, 92, 104)  # of texts in turn
+SCENE_COLORS = (112, 121, 134), (84, 92, 104)  # of texts in turn, and of shots
+CUT_COLOR = (240, 242, 245)
 BRIGHT = 135  # bars with a luma from here on carry dark words
 QUIET = 0.4  # share of the speaker's color where nobody speaks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Color = tuple[int, int, int]
+Cuts = Sequence[int]  # first frames of the shots after the first
 
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _MAX_SHOWN = 200  # characters
@@ -101,14 +105,15 @@ def draw_timeline(
     return _finish(image)
 
 
-def draw_tracks(tracks: Tracks, scene: Sequence[PromptSpan] = ()) -> Tensor:
+def draw_tracks(tracks: Tracks, scene: Sequence[PromptSpan] = (), cuts: Cuts = ()) -> Tensor:
     """Draw how loud every speaker is over time, bright where there is speech.
 
     A bar from the middle of the row up and down: nothing at -60 dB, the full height at 0 dB of
-    full scale. Beside it the loudness and the time of speech. The shape is that of `draw_timeline`.
+    full scale. Beside it the loudness and the time of speech. The shape is that of `draw_timeline`;
+    `cuts`, the first frames of shots, add `SHOTS_PX`.
     """
     length_s = float(max(track.end_s for track in tracks.tracks))
-    image, draw, _, _ = _canvas(len(tracks.tracks), length_s, scene)
+    image, draw, _, _ = _canvas(len(tracks.tracks), length_s, scene, cuts)
     num_rows = len(tracks.tracks)
     for index, track in enumerate(tracks.tracks):
         levels = frame_levels(track, tracks.num_frames)
@@ -121,33 +126,63 @@ def draw_tracks(tracks: Tracks, scene: Sequence[PromptSpan] = ()) -> Tensor:
         _write(draw, (WORDS_PX, middle - apart), _loudness_words(track), letters, INK, "lm")
         words = f"speech {_clock(speech_s, length_s)}"
         _write(draw, (WORDS_PX, middle + apart), words, letters, DIM_INK, "lm")
+    _draw_cuts(draw, cuts, length_s, MARGIN_PX + ROWS_PX)
     return _finish(image)
 
 
-def draw_scene(scene: Sequence[PromptSpan], length_s: float) -> Tensor:
+def draw_scene(scene: Sequence[PromptSpan], length_s: float, cuts: Cuts = ()) -> Tensor:
     """Draw which text counts when, with no voices: [H, WIDTH_PX, 3] float32 in 0..1."""
-    return _finish(_canvas(0, length_s, scene)[0])
+    return _finish(_canvas(0, length_s, scene, cuts)[0])
 
 
 def _canvas(
-    num_rows: int, length_s: float, scene: Sequence[PromptSpan]
+    num_rows: int, length_s: float, scene: Sequence[PromptSpan], cuts: Cuts = ()
 ) -> tuple[Image.Image, ImageDraw.ImageDraw, Font, Font]:
-    """Rows, scene and axis, and the fonts for names and for small words."""
+    """Rows, shots, scene and axis, and the fonts for names and for small words."""
     strip_px, rows_px = STRIP_PX if scene else 0, ROWS_PX if num_rows else 0
-    bottom = MARGIN_PX + rows_px + strip_px
+    top = MARGIN_PX + rows_px
+    bottom = top + strip_px + (SHOTS_PX if cuts else 0)
     image = Image.new("RGB", (WIDTH_PX * SCALE, (bottom + AXIS_PX) * SCALE), BACKGROUND)
     draw = ImageDraw.Draw(image)
     font, small = _font(min(NAME_PX, 0.7 * ROWS_PX / max(1, num_rows))), _font(SMALL_PX)
     for index in range(num_rows):
         _draw_row(draw, _Row(index, num_rows), font)
     if scene:
-        band = MARGIN_PX, MARGIN_PX + rows_px + 3, WIDTH_PX - MARGIN_PX, bottom - 3
-        _box(draw, band, ROW, 8)
-        _write(draw, (MARGIN_PX + 14, bottom - strip_px / 2), "scene", _font(NAME_PX), INK, "lm")
+        _draw_band(draw, bottom - strip_px, bottom, "scene")
     _draw_axis(draw, length_s, small, bottom)
+    if cuts:
+        _draw_shots(draw, cuts, length_s, top)
     for index, line in enumerate(scene):
         _draw_line(draw, line, length_s, bottom, SCENE_COLORS[index % len(SCENE_COLORS)])
     return image, draw, font, small
+
+
+def _draw_band(draw: ImageDraw.ImageDraw, top: int, bottom: int, name: str) -> None:
+    """The room below the voices for what is seen or said, with its name."""
+    _box(draw, (MARGIN_PX, top + 3, WIDTH_PX - MARGIN_PX, bottom - 3), ROW, 8)
+    _write(draw, (MARGIN_PX + 14, (top + bottom) / 2), name, _font(NAME_PX), INK, "lm")
+
+
+def _draw_shots(draw: ImageDraw.ImageDraw, cuts: Cuts, length_s: float, top: int) -> None:
+    """Every shot with its number, from its cut to the next; none that begins after the sound."""
+    _draw_band(draw, top, top + SHOTS_PX, "shots")
+    begins = [0.0, *(cut / FRAME_RATE for cut in cuts if cut < length_s * FRAME_RATE)]
+    for index, (start_s, end_s) in enumerate(zip(begins, [*begins[1:], length_s], strict=True)):
+        left, right = time_px(start_s, length_s) + 1, time_px(end_s, length_s) - 1
+        color, place = SCENE_COLORS[index % len(SCENE_COLORS)], (left + right) / 2
+        if right > left:
+            radius = min(8, (right - left) / 3)
+            _box(draw, (left, top + 8, right, top + SHOTS_PX - 8), color, radius)
+            shown = _shorten(str(index + 1), _font(SMALL_PX), right - left, whole_words=False)
+            _write(draw, (place, top + SHOTS_PX / 2), shown, _font(SMALL_PX), _ink_on(color), "mm")
+
+
+def _draw_cuts(draw: ImageDraw.ImageDraw, cuts: Cuts, length_s: float, bottom: int) -> None:
+    """A line through the voices where the picture changes."""
+    for cut in cuts:
+        if cut < length_s * FRAME_RATE:
+            x = time_px(cut / FRAME_RATE, length_s)
+            _box(draw, (x - 1, MARGIN_PX + 3, x + 1, bottom), CUT_COLOR, 0)
 
 
 def _font(height_px: float) -> Font:

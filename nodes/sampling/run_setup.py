@@ -25,6 +25,7 @@ from ...multitalk.solvers import check_levels, choose_schedule
 from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
+from ..continuation import read_continuation
 from ..directing import FIRST_SECONDS, OUTSIDE, START_STRENGTH
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
@@ -205,9 +206,13 @@ def _with_pictures(inputs: dict[str, Any], hidden: Any) -> dict[str, Any]:
     given = {name: inputs[name] for name in names if inputs.get(name) is not None}
     key = ("pictures", hidden.unique_id, *map(id, given.values()))
 
+    def read(name: str, value: object) -> Tensor:
+        video = name == "continue_from"
+        return read_continuation(value, inputs) if video else read_pictures(value, name)
+
     def make() -> tuple[dict[str, Tensor], object]:
         # What came in is kept too: an id tells things apart only while they live.
-        return {name: read_pictures(value, name) for name, value in given.items()}, given
+        return {name: read(name, value) for name, value in given.items()}, given
 
     return {**inputs, **once(hidden.dynprompt, key, make)[0]}
 

@@ -147,6 +147,16 @@ def test_voices_stand_above_the_scene_and_times_beyond_them_are_said(host):
     assert torch.equal(one, other)
 
 
+def test_picture_of_a_scene_shows_the_cuts_of_its_shots(host):
+    picture = node("TestPicture", width=32, height=32, frames=1)
+    shots = node("MultiTalkShots", **{"images.image_2": ["picture", 0]}, seconds="0.6")
+    scene = node("MultiTalkScene", scene_text="0-: she smiles", shots=["shots", 0])
+    keep = node("TestKeepFrames", images=["scene", 1])
+    result = host.run({"picture": picture, "shots": shots, "scene": scene, "keep": keep})
+    assert result.ok, result.error
+    assert host_nodes().SAVED_FRAMES.pop().shape == (1, 168 + 52, 960, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

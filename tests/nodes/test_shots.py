@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-import sys
+from fractions import Fraction
 
 import av
+import numpy as np
 import pytest
 import torch
 
+from pack.multitalk.dubbing.source import Cut, read_frames
 from pack.tests.nodes.small import SMALL
 from pack.tests.nodes.stops import (
     fail_in,
@@ -80,9 +83,9 @@ def _anew(host):
 
 
 @pytest.fixture
-def pinned(monkeypatch):
+def pinned(host, monkeypatch):
     """Clean motion latents of every window, and the condition the network was told."""
-    guider = host_nodes_module("talk_guider").TalkGuider
+    guider = host_nodes_module(host, "sampling.talk_guider").TalkGuider
     seen, begin = [], guider.__init__
 
     def note(self, model, positive, negative, audio, *args, motion=None, **kwargs):
@@ -94,8 +97,8 @@ def pinned(monkeypatch):
     return seen
 
 
-def host_nodes_module(name):
-    return next(m for n, m in sys.modules.items() if n.endswith(f".nodes.sampling.{name}"))
+def host_nodes_module(host, name):
+    return importlib.import_module(f"{host.pack_name}.nodes.{name}")
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -119,6 +122,40 @@ def test_first_window_goes_on_from_the_last_frames_of_the_video(host, pinned, ru
     assert result.outputs["sampler"][1][0]["waveform"].shape[-1] == round(SECONDS * 16000)
     report = result.outputs["sampler"][2][0]
     assert "\ncontinue_from: the first window goes on from the last 5 frames; " in report
+
+
+def test_a_video_of_another_rate_is_gone_on_with_by_time(host, pinned):
+    prompt = goes_on(small(rule="multitalk"), frames=20)
+    prompt["film"] = node("CreateVideo", images=["earlier", 0], fps=50.0)
+    prompt["sampler"]["inputs"]["continue_from"] = ["film", 0]
+    frames = frames_of(host, prompt)
+    given = host.run({**prompt, "keep": node("TestKeepFrames", images=["earlier", 0])})
+    assert given.ok, given.error
+    earlier = host_nodes().SAVED_FRAMES.pop()
+    tail = (earlier[10:20:2] * 255).round() / 255  # 0.04 s apart, the last 0.04 s before the end
+    wanted = host_nodes().flat_encode(tail)
+    torch.testing.assert_close(pinned[0][0], wanted, rtol=0, atol=1e-5)
+    assert len(frames) == 24
+
+
+@pytest.mark.parametrize(("rate", "sliced"), [(30, False), (24, True)])
+def test_of_a_video_file_its_last_frames_are_read_by_time(host, tmp_path, rate, sliced):
+    from comfy_api.latest import InputImpl
+
+    path, module = tmp_path / "long.mp4", host_nodes_module(host, "continuation")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.width = stream.height = 16
+        for number in range(5 * rate):
+            picture = np.full((16, 16, 3), number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    video = InputImpl.VideoFromFile(str(path), **({"duration": 4} if sliced else {}))
+    read = module.read_continuation(video, {"overlap": 9})
+    end = 4 if sliced else 5
+    numbers = [int(rate * (end - Fraction(back, 25))) for back in range(25, 0, -1)]
+    whole = read_frames(str(path), Cut(), loops=True).kept
+    assert torch.equal(read, torch.stack([whole[number] for number in numbers]) / 255)
 
 
 def test_stopped_run_with_shots_and_a_continuation_goes_on_with_the_same_bits(host):

@@ -3,7 +3,9 @@
 Each run of the toy (two speakers, 6 windows, MultiTalk Sample To Video with keep_progress) is
 killed with SIGKILL at a random moment, the host is started anew and the same prompt queued again.
 Compared with a run without a stop: checksums of every window's frames and state, and the bytes of
-the video. Prints a line per run and a summary; `--json FILE` keeps them.
+the video. `--directed` adds three prompts in time, a cut and a video to go on from;
+`--directed frames` makes that with MultiTalk Sampler. Prints a line per run and a summary;
+`--json FILE` keeps them.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ sys.modules["pack"] = pack
 
 def main() -> int:
     """Run the command line; 1 if any run differs or repeats more than one window."""
-    from pack.tools.bench.kills import Studio, one_kill
+    from pack.tools.bench.kills import Studio, directed_prompt, one_kill
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--directed", nargs="?", const="file", choices=("file", "frames"))
     options = parser.parse_args()
     random_numbers = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(Path(folder))
+        if options.directed:
+            studio.prompt = directed_prompt(to_file=options.directed == "file")
         expected = studio.finish()
         print(f"without a stop: {expected.made} windows", flush=True)
         runs = []

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from pack.tools.host.client import Event, HostClient
-from pack.tools.host.environment import has_bf16
+from pack.tools.host.environment import ROOT, has_bf16
 from pack.tools.host.process import HostProcess, HostSettings, Start, begin
 from pack.tools.host.prompts import TOY, node, sampler_inputs
 
 WINDOWS, STEPS = 6, 2
-SAMPLER = "sampler"
+SAMPLER, VIDEO = "sampler", "video"
+TEST_NODES = ROOT / "tools" / "host" / "nodes_for_tests.py"  # for the text encoder
 ARGUMENTS = ("--cache-none", "--verbose", "INFO")  # a prompt that ended runs again when queued
 
 
@@ -70,6 +71,46 @@ def killed_prompt() -> dict[str, Any]:
     }
 
 
+def directed_prompt(*, to_file: bool = True) -> dict[str, Any]:
+    """The same two speakers, who go on with a video, with three prompts in time and one cut.
+
+    Args:
+        to_file: By MultiTalk Sample To Video; else by MultiTalk Sampler, whose frames become a
+            video behind it.
+
+    Returns:
+        The prompt: WINDOWS windows, of which those of one shot have prompts of their own, too.
+    """
+    prompt = killed_prompt() | {
+        "earlier": node("RepeatImageBatch", image=["example", 0], amount=5),
+        "other": node("ImageInvert", image=["example", 0]),
+        "shots": node(
+            "MultiTalkShots", **{"images.image_2": ["other", 0]}, seconds="0.6", voices="1, 2; 2"
+        ),
+        "clip": node("TestTextEncoder"),
+        "scene": node(
+            "MultiTalkScene",
+            clip=["clip", 0],
+            scene_text="0-0.3: she smiles\n0.3-0.8: she turns\n0.8-: she nods",
+        ),
+    }
+    inputs = prompt[SAMPLER]["inputs"]
+    links = {"continue_from": "earlier", "shots": "shots", "scene": "scene"}
+    inputs |= {name: [to, 0] for name, to in links.items()}
+    if not to_file:
+        prefix = inputs.pop("filename_prefix")
+        prompt[SAMPLER]["class_type"] = "MultiTalkSampler"
+        prompt[VIDEO] = node(
+            "MultiTalkVideoCombine",
+            images=[SAMPLER, 0],
+            audio=[SAMPLER, 1],
+            fps=25.0,
+            filename_prefix=prefix,
+            save_output=True,
+        )
+    return prompt
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
     """What a finished run left, as digests."""
@@ -94,13 +135,18 @@ class Studio:
         self.base, self._start, self._host = base, start, None
         self._bf16 = has_bf16(Path(sys.executable))
         self.prompt = killed_prompt()
+        """What is queued; another one may take its place."""
 
     def host(self) -> HostProcess:
         """The running host, started if there is none."""
         if self._host is None or not self._host.is_running():
             self._host = HostProcess(
                 HostSettings(
-                    base=self.base, arguments=ARGUMENTS, bf16_vae=self._bf16, start=self._start
+                    base=self.base,
+                    packs=(ROOT, TEST_NODES),
+                    arguments=ARGUMENTS,
+                    bf16_vae=self._bf16,
+                    start=self._start,
                 )
             )
             self._host.start()
@@ -123,7 +169,8 @@ class Studio:
         """Queue the prompt, wait for its end, read and remove what it left."""
         with HostClient(self.host().address) as client:
             entry = client.run(self.prompt)
-            (shown,) = entry["outputs"][SAMPLER]["images"]
+            shower = VIDEO if VIDEO in self.prompt else SAMPLER
+            (shown,) = entry["outputs"][shower]["images"]
             video = client.view(shown)
         log = self.host().log_text()
         (folder,) = self.folders()
@@ -174,7 +221,8 @@ def one_kill(studio: Studio, expected: Finished, random_numbers: random.Random) 
     Returns:
         Moment, windows kept, windows made after, and whether all bits are equal.
     """
-    steps = random_numbers.randrange(1, WINDOWS * STEPS + 1)
+    num_windows = expected.made
+    steps = random_numbers.randrange(1, num_windows * STEPS + 1)
     seconds = random_numbers.uniform(0.0, 0.8)  # one or two windows
     running = studio.kill_after(steps, seconds)
     kept = studio.kept_windows()
@@ -187,5 +235,5 @@ def one_kill(studio: Studio, expected: Finished, random_numbers: random.Random) 
         "made": again.made,
         "equal": again.windows == expected.windows,
         "same file": again.video == expected.video,
-        "twice": kept + again.made - WINDOWS,
+        "twice": kept + again.made - num_windows,
     }

@@ -96,6 +96,12 @@ def windows_below(count: int, seconds: float) -> Overlay:
     return draw
 
 
+def look_below(canvas: Image.Image, frame: int, levels: Sequence[np.ndarray]) -> None:
+    """The first windows of a video, and no more."""
+    share = 0.25 * (frame + 1) / len(levels[0])
+    draw_windows(canvas, share, count=8, words="first look: 2 of 8 windows")
+
+
 def boxes_over(boxes: Sequence[Sequence[float]], *, corners: bool = False) -> Overlay:
     """A numbered box around everybody, and the sound below."""
 
@@ -263,6 +269,7 @@ CARDS = {
         voices=(0, 1),
         then=(TOM_HERE,),
     ),
+    "multitalk_first_look": Card(room=LOFT, people=(ANNA_HERE,), over=look_below),
     "multitalk_fast": Card(room=STUDY, people=(MIRA_HERE,), over=fast_over),
     "multitalk_prompt_helper": Card(
         room=STUDY, people=(RUBY,), over=script_below(WRITTEN), voices=(0,)
@@ -300,8 +307,11 @@ TOYS: dict[str, Overlay] = {
     "toy_long_video": windows_below(6, 9.0),
     "toy_end_image": end_over("ends on a picture"),
     "toy_shots": end_over("cut to another picture"),
+    "toy_continue": end_over("goes on with a video"),
     "toy_still": boxes_over(_TOY_HEADS),
     "toy_dub": mouth_over,
+    "toy_first_look": look_below,
+    "toy_smooth": smooth_over,
 }
 
 

@@ -96,7 +96,7 @@ def infinitetalk_continue(kit: Kit) -> Graph:
     links: dict[str, Link] = {
         **plan.sampler_links,
         "image": ("image", "IMAGE"),
-        "continue_from": ("frames", "images"),
+        "continue_from": ("file", "VIDEO"),
     }
     file, frames = source_video("Video to go on with", "frames")
     return Graph(
@@ -113,10 +113,10 @@ def infinitetalk_continue(kit: Kit) -> Graph:
                 values={"batch_index": 0, "length": 1},
                 links={"image": ("frames", "images")},
             ),
-            real_loaders(kit, 190),
-            *prompts(POSITIVE, 305, negative=not kit.one_text),
+            real_loaders(kit, 235),
+            *prompts(POSITIVE, 330, negative=not kit.one_text),
             voice(1, "Voice", 540),
-            speech((C[0], 660), ("voice 1", "AUDIO"), ENCODER),
+            speech((C[0], 690), ("voice 1", "AUDIO"), ENCODER),
             sampler(SAMPLER_PX, links, plan.sampler_values),
             combine(),
         ),
@@ -130,8 +130,14 @@ def infinitetalk_continue(kit: Kit) -> Graph:
             "Video": ("sampler", "video", "Files"),
         },
         bends={
-            ("sampler", "continue_from"): ((610, 158), (950, 160)),
-            ("sampler", "model"): ((640, 178), (930, 118)),
-            ("sampler", "vae"): ((640, 192), (930, 132)),
+            ("sampler", "continue_from"): (
+                (272, 104),
+                (312, 124),
+                (600, 130),
+                (640, 168),
+                (940, 190),
+            ),
+            ("sampler", "model"): ((625, 232), (645, 204), (925, 132)),
+            ("sampler", "vae"): ((630, 246), (650, 218), (933, 150)),
         },
     )

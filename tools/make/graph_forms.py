@@ -221,11 +221,19 @@ def _expand(
 def _grow(node: Node, name: str, template: Mapping[str, Any]) -> Iterator[Socket]:
     """Sockets of a growing input: all that are linked, and a free one."""
     kind = next(spec[0] for part in template["input"].values() for spec in part.values())
-    linked = [inner for inner in template["names"] if f"{name}.{inner}" in node.links]
-    for index, inner in enumerate(template["names"][: len(linked) + 1]):
+    names = growing_names(template)
+    linked = [inner for inner in names if f"{name}.{inner}" in node.links]
+    for index, inner in enumerate(names[: len(linked) + 1]):
         yield Socket(
             name=f"{name}.{inner}", label=inner, type=kind, optional=index >= template["min"]
         )
+
+
+def growing_names(template: Mapping[str, Any]) -> list[str]:
+    """Names of all sockets of a growing input, given one by one or by a prefix."""
+    if "names" in template:
+        return list(template["names"])
+    return [f"{template['prefix']}{number}" for number in range(template["max"])]
 
 
 def _extra_widgets(options: Mapping[str, Any], *, optional: bool) -> tuple[Extra, ...]:

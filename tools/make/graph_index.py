@@ -94,11 +94,26 @@ INDEX = (
         "several pictures, talking lip-sync avatar, resume, no download",
     ),
     Entry(
+        "toy_continue",
+        "Demo, goes on with a video",
+        "continue, extend, talking lip-sync avatar, no download",
+    ),
+    Entry(
         "toy_still",
         "Demo, one talks, one listens",
         "still face, talking lip-sync avatar, no download",
     ),
     Entry("toy_dub", "Demo, dub only the mouth", "dubbing, talking lip-sync avatar, no download"),
+    Entry(
+        "toy_first_look",
+        "Demo, first look",
+        "preview, try settings, talking lip-sync avatar, no download",
+    ),
+    Entry(
+        "toy_smooth",
+        "Demo, smoother and larger",
+        "50 fps, frame interpolation, upscale, talking lip-sync avatar, no download",
+    ),
     Entry(
         "multitalk_one_speaker",
         "Talking avatar, MultiTalk",
@@ -163,6 +178,11 @@ INDEX = (
         "multitalk_shots",
         "Cuts, several pictures",
         "shots, storyboard, scene, talking lip-sync avatar, MultiTalk",
+    ),
+    Entry(
+        "multitalk_first_look",
+        "First look, then the whole",
+        "preview, try settings, talking lip-sync avatar, MultiTalk",
     ),
     Entry("multitalk_fast", "Fast, 4 steps", "talking lip-sync avatar, lightx2v, MultiTalk"),
     Entry("multitalk_quality", "Best quality, 720p", "talking lip-sync avatar, MultiTalk"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .graph_after import multitalk_smooth
+from .graph_after import multitalk_smooth, toy_smooth
 from .graph_cards import multitalk_parallel, multitalk_two_gpus
+from .graph_continue import toy_continue
 from .graph_films import infinitetalk_continue, multitalk_shots
 from .graph_from_text import text_to_talking
 from .graph_loaders import dialogue_blueprint, loaders, one_speaker_blueprint
+from .graph_look import multitalk_first_look, toy_first_look
 from .graph_parts import (
     BASE_720,
     BASE_FLF,
@@ -86,8 +88,11 @@ GRAPHS = (
     toy_end_image(),
     toy_scene(),
     toy_shots(),
+    toy_continue(),
     toy_still(),
     toy_dub(),
+    toy_first_look(),
+    toy_smooth(),
     one_speaker(Plan(name="multitalk_one_speaker", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers", kit=MULTITALK_FULL)),
     two_speakers(Plan(name="multitalk_two_speakers_boxes", kit=MULTITALK_FULL, places="typed")),
@@ -151,4 +156,5 @@ GRAPHS = (
     multitalk_smooth(MULTITALK_FAST),
     multitalk_two_gpus(Kit(base=BASE_FP8, audio_part=MULTITALK)),
     multitalk_parallel(FLASHTALK_KIT),
+    multitalk_first_look(MULTITALK_FULL),
 )

@@ -54,7 +54,18 @@ def example(scene: str, column: tuple[int, int], y: int = 0, height: int = EXAMP
     )
 
 
-def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None = None) -> Graph:
+def one_toy_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None = None) -> Graph:
+    """One head that talks.
+
+    Args:
+        name: Stem of the files.
+        end: Sampler and what is behind it.
+        note: Words for the user.
+        app: As what it opens, if it is an app.
+
+    Returns:
+        The graph.
+    """
     return Graph(
         name=name,
         nodes=(
@@ -77,7 +88,7 @@ def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None =
 
 def toy_one_speaker() -> Graph:
     """The graph that runs anywhere."""
-    return _one_speaker(
+    return one_toy_speaker(
         "toy_one_speaker",
         (sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS), combine()),
         Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_OWN_NOTE),
@@ -162,7 +173,7 @@ def toy_shots() -> Graph:
 
 def toy_long_video() -> Graph:
     """A video that grows window by window, and survives a stop."""
-    return _one_speaker(
+    return one_toy_speaker(
         "toy_long_video",
         (file_sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS),),
         Note(at=(E[0] + 20, 0), size=(E[1] - 20, 290), title="What you see", text=TOY_LONG_NOTE),

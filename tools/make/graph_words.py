@@ -248,12 +248,12 @@ Press **Run**. The mp4 is saved in `output/video`.
 """
 
 CONTINUE_CHANGE_NOTE = """\
-1. Choose the **video** to go on with, 25 frames per second, and the **voice** of the new part.
+1. Choose the **video** to go on with, of any frame rate, and the **voice** of the new part.
 2. Its first frame gives look and colours. A better picture of the person: load it, and link \
 it to *image* instead.
 3. The new video begins after the last frame of the old one and holds **the new part alone**; \
 join both with any video editor.
-4. Long videos: all frames are in memory. Their last seconds are enough.
+4. Long videos: *Frames* holds all of them in memory, for the first one. Load a picture instead.
 
 Press **Run**. The mp4 is saved in `output/video`.
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from pack.tools.host.process import PACK_NAME
 
-from .graph_forms import WIDGET_TYPES, Schemas
+from .graph_forms import WIDGET_TYPES, Schemas, growing_names
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 # The host's own nodes that `dev.py job` and `--image`, `--sound` put into prompts.
@@ -90,7 +90,7 @@ def _add(result: Json, name: str, field: str, spec: Sequence[Any], *, needed: bo
     """One input of a class; dynamic ones become several."""
     kind, options = spec[0], spec[1] if len(spec) > 1 else {}
     if kind == "COMFY_AUTOGROW_V3":
-        for index, inner in enumerate(options["template"]["names"]):
+        for index, inner in enumerate(growing_names(options["template"])):
             result["properties"][f"{field}.{inner}"] = LINK
             if index < options["template"]["min"]:
                 result["required"].append(f"{field}.{inner}")

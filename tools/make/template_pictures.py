@@ -31,7 +31,10 @@ MOST_BYTES_TOY = 58_000
 """Of a video of the toy, in which every pixel of every frame is another."""
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""
-ALONE = ("toy_one_speaker", "toy_long_video", "toy_scene", "toy_shots", "toy_still", "toy_dub")
+ALONE = (
+    *("toy_one_speaker", "toy_long_video", "toy_scene", "toy_shots", "toy_still", "toy_dub"),
+    *("toy_continue", "toy_first_look", "toy_smooth"),
+)
 STEP = 2  # every second frame of a film
 RATE_HZ = 16_000
 
@@ -98,7 +101,7 @@ def piece(
 
 
 def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
-    """A moving WebP picture of at most so many bytes, if that can be."""
+    """A moving WebP picture of at most so many bytes: coarser, or shorter if that is not enough."""
     from PIL import Image
 
     frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
@@ -119,8 +122,8 @@ def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
         )
         data = buffer.getvalue()
         if len(data) <= most:
-            break
-    return data
+            return data
+    return encode(frames[: len(frames) * most // len(data)], rate, most)
 
 
 def toy_frames(name: str, path: Path) -> list[Any]:
@@ -135,7 +138,10 @@ def toy_frames(name: str, path: Path) -> list[Any]:
         film, levels = piece(film, curve, None if name in ALONE else change, NUM_FRAMES)
     if name == "toy_still":
         levels = [*levels, levels[0] * 0]
-    if name == "toy_dub":  # as large as its source; the crop is that of the toy's videos
+    if name == "toy_smooth":  # of 50 frames per second
+        film = film[::2]
+        levels = [level[: len(film)] for level in levels]
+    if name in ("toy_dub", "toy_smooth"):  # the crop is that of the toy's other videos
         film = [frame.resize((144, 96)) for frame in film]
     return draw_result(film, TOYS[name], levels)
 

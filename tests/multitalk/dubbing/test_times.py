@@ -4,10 +4,13 @@ from fractions import Fraction
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pack.multitalk.dubbing.times import (
     SourceTimes,
     describe_rate,
+    ending_frames,
     even_times,
     plan_dub,
     waiting_frames,
@@ -46,6 +49,29 @@ def test_a_frame_is_seen_from_its_time_stamp_on_but_for_what_that_is_rounded_by(
     assert waiting_frames(1, Fraction(1, 5), Fraction(0), None) == range(1, 5)
     assert waiting_frames(1, Fraction(1, 5), Fraction(0), 3) == range(1, 3)
     assert len(waiting_frames(3, Fraction(1, 25), Fraction(0), None)) == 0
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
+@given(
+    lengths=st.lists(st.integers(1, 90), min_size=1, max_size=60),
+    count=st.integers(1, 30),
+    even=st.booleans(),
+)
+def test_a_video_is_gone_on_with_from_what_is_seen_before_its_end(lengths, count, even):
+    if even:  # the video's own frames, where it has 25 per second
+        lengths = [40] * len(lengths)
+    starts = [Fraction(sum(lengths[:number]), 1000) for number in range(len(lengths) + 1)]
+    times = SourceTimes(starts=tuple(starts[:-1]), end=starts[-1])
+    found = ending_frames(times, count)
+    wanted = []
+    for back in range(1, count + 1):
+        time_s = starts[-1] - Fraction(back, 25)
+        if time_s >= 0:
+            seen = [n for n in range(len(lengths)) if starts[n] <= time_s < starts[n + 1]]
+            wanted = [*seen, *wanted]
+    assert found == (wanted or [len(lengths) - 1])
+    if even:
+        assert found == list(range(len(lengths)))[-count:]
 
 
 def test_rates_are_said_as_people_say_them():

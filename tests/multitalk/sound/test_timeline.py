@@ -255,3 +255,19 @@ def test_loudness_and_time_of_speech_are_written():
 def test_same_tracks_give_the_same_picture():
     waves = voice(2, channels=2), voice(1, channels=6)
     assert torch.equal(draw_tracks(tracks_of(*waves)), draw_tracks(tracks_of(*waves)))
+
+
+def test_cuts_run_through_the_voices_and_number_the_shots_below():
+    sound = Sound(waveform=torch.zeros(1, 16_000 * 4), sample_rate=16_000)
+    tracks = place_tracks([sound, sound], [Fraction(0), Fraction(0)])
+    free, cut = draw_tracks(tracks), draw_tracks(tracks, (), [25, 60, 500])
+    bottom = timeline.MARGIN_PX + timeline.ROWS_PX
+    assert cut.shape == (free.shape[0] + timeline.SHOTS_PX, 960, 3)
+    voices = slice(bottom - 4)  # ticks go on to the axis
+    drawn = (cut[voices] != free[voices]).any(-1).any(0).nonzero().flatten().tolist()
+    columns = [round(time_px(time_s, 4.0)) for time_s in (1.0, 2.4)]  # 20 s is beyond the sound
+    assert drawn == [column + step for column in columns for step in (-1, 0)]
+    middle = bottom + timeline.SHOTS_PX // 2
+    for time_s, index in ((0.2, 0), (1.2, 1), (3.9, 0)):
+        pixel = cut[middle, round(time_px(time_s, 4.0))] * 255
+        assert tuple(pixel.round().int().tolist()) == timeline.SCENE_COLORS[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from ..symbols import drop_unsaid, fold_marks
 
@@ -11,7 +12,7 @@ MAX_WORD = 100  # letters; a longer run is no word and is said in pieces
 _RAISED = {
     c: str(unicodedata.digit(c)) for c in "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079"
 } | {"\u207b": "-"}
-_NUMBERS = ("Nd", "No", "Nl")  # categories of characters
+_NUMBERS = frozenset(["Nd", "No", "Nl"])  # categories of characters
 _AMOUNT_END = r"(?:(?<=[\d%\u00b0])|(?<=[ap]m)|(?<=[AP]M)|(?<=[ap]\.m\.))"
 _STEPS = (
     (r"\u2116\s?|\bN[\u00ba\u00b0]\s?(?=\d)", "No. "),
@@ -36,7 +37,10 @@ _FOLDED_STEPS = (
 
 def clean(text: str) -> str:
     """A text with plain digits, fractions as 1/2, powers as ^2, and the speech model's marks."""
-    text = _plain_numbers(drop_unsaid(text))
+    text = drop_unsaid(text)
+    kinds = {c: unicodedata.category(c) for c in set(text) if not c.isascii()}
+    if not _NUMBERS.isdisjoint(kinds.values()):
+        text = _plain_numbers(text, kinds)
     for pattern, put in _STEPS:
         text = re.sub(pattern, put, text)
     text = fold_marks(text)
@@ -45,10 +49,7 @@ def clean(text: str) -> str:
     return text
 
 
-def _plain_numbers(text: str) -> str:
-    kinds = {c: unicodedata.category(c) for c in set(text) if not c.isascii()}
-    if not any(kind in _NUMBERS for kind in kinds.values()):
-        return text
+def _plain_numbers(text: str, kinds: Mapping[str, str]) -> str:
     plain: list[str] = []
     power = False
     for c in text:

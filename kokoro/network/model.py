@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ...weights.blank import without_numbers
 from ..config import KokoroConfig, read_config
 from .decoder import Decoder, draw_noise
 from .files import KokoroFiles, check_names, check_numbers, flatten, plain_weights, read_weights
@@ -224,7 +225,7 @@ def load_kokoro(state: Mapping[str, Tensor | Mapping[str, Tensor]], config: Koko
     Raises:
         ValueError: If names or shapes do not fit, or values are no numbers, with the first of them.
     """
-    with torch.device("meta"):
+    with without_numbers():
         model = Kokoro(config)
     tensors = plain_weights(flatten(state, "The state"))
     expected = model.state_dict()

@@ -9,6 +9,7 @@ A backslash before a mark or bracket makes it words.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 import unicodedata
@@ -128,6 +129,7 @@ def parse_pause(inside: str, place: Place) -> Fraction | None:
     return seconds if found["sign"] in (None, "+") else -seconds
 
 
+@functools.lru_cache(maxsize=64)
 def _seconds(number: str, unit: str) -> Fraction:
     """Seconds of a number with a decimal point or comma, before or after which digits may lack."""
     whole, _, decimals = number.replace(",", ".").partition(".")

@@ -227,7 +227,9 @@ class _Reader:
         self._end_part()
         self.cue, self.exact = place, True
         self.together = self.together or together
-        self.pause_s += pause_s or 0
+        if not pause_s:
+            return True
+        self.pause_s += pause_s
         most = notation.MAX_PAUSE_S
         if abs(self.pause_s) > most:
             raise place.error(f"The pauses here add up to more than {most} s. Remove one.")
@@ -317,7 +319,7 @@ class _Reader:
 
 def _move(place: Place, position: int) -> Place:
     """Another position, from 0, in the same line."""
-    return dataclasses.replace(place, column=position + 1)
+    return Place(line=place.line, column=position + 1, text=place.text)
 
 
 def _skip_blanks(text: str, position: int) -> int:

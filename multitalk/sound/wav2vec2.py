@@ -16,6 +16,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ...weights.blank import without_numbers
 from ...weights.strict import find_misfit, tensor_shapes
 from ..config import FRAME_RATE, SAMPLE_RATE_HZ
 from ..frames import count_frames
@@ -93,7 +94,7 @@ def build_encoder(config: Mapping[str, object], state: Mapping[str, Tensor]) -> 
 
     model_config = Wav2Vec2Config.from_dict(dict(config))
     model_config._attn_implementation = "sdpa"  # memory linear in length
-    with torch.device("meta"):
+    with without_numbers():
         model = Wav2Vec2Model(model_config)
     tensors = _fit_tensors(clean_keys(state), model.state_dict())
     model.load_state_dict(tensors, strict=True, assign=True)

@@ -95,22 +95,24 @@ def boxes(data):
 
 
 def main():
-    root, path, windows = sys.argv[1:]
+    root, *files = sys.argv[1:]
     package = types.ModuleType("pack")
     package.__path__ = [root]
     sys.modules["pack"] = package
     from pack.multitalk.sound.audio import Sound
     from pack.multitalk.video.mp4 import VideoFile
 
-    sizes = [int(size) for size in windows.split(",")]
-    sound = Sound(waveform=clicks(sum(sizes), 16000), sample_rate=16000)
     shape = {"height": 96, "width": 160}
-    with VideoFile(Path(path), **shape, sound=sound, num_frames=sum(sizes), metadata=GRAPH) as file:
-        for size in sizes:
-            sys.stdin.readline()
-            file.write(pictures(file.frames_written, size, **shape))
-            print("written", flush=True)
-        file.finish()
+    for path, windows in zip(files[::2], files[1::2], strict=True):
+        sizes = [int(size) for size in windows.split(",")]
+        sound = Sound(waveform=clicks(sum(sizes), 16000), sample_rate=16000)
+        facts = {"sound": sound, "num_frames": sum(sizes), "metadata": GRAPH}
+        with VideoFile(Path(path), **shape, **facts) as file:
+            for size in sizes:
+                sys.stdin.readline()
+                file.write(pictures(file.frames_written, size, **shape))
+                print("written", flush=True)
+            file.finish()
 
 
 if __name__ == "__main__":

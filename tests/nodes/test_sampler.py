@@ -253,8 +253,10 @@ def test_interrupt_is_honoured_within_one_pass(host):
 )
 def test_options_run_and_change_the_result(quick, settings, voices):
     steps = {"preset__steps": settings.get("preset__steps", 2)}
-    plain = frames_of(quick(prompts.talk(seconds=0.8, voices=voices, **steps)))
-    changed = frames_of(quick(prompts.talk(seconds=0.8, voices=voices, **settings)))
+    # The small model is random, of no rule's own, and its steps are too unlike to be reused.
+    graph = prompts.talk if {"step_cache", "rule"} & settings.keys() else talk
+    plain = frames_of(quick(graph(seconds=0.8, voices=voices, **steps)))
+    changed = frames_of(quick(graph(seconds=0.8, voices=voices, **settings)))
     assert changed.shape == plain.shape
     assert torch.isfinite(changed).all()
     assert not torch.equal(changed, plain)

@@ -13,8 +13,8 @@ from pack.multitalk.settings import DriftControl
 from pack.multitalk.windows import plan_exact
 from pack.tests.multitalk.stand_ins import Painter
 
-SIZE = WindowSize(window=17, overlap=5)
-NUM_FRAMES = 70
+SIZE = WindowSize(window=13, overlap=5)
+NUM_FRAMES = 53  # six windows
 IDENTITY = {"picture": "a", "seed": "1", "settings": "b"}
 
 

@@ -190,22 +190,26 @@ def read_damaged(path):
     return np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
 
 
-def start_child(path, windows, **environment):
-    return subprocess.Popen(
-        [sys.executable, clips.__file__, str(ROOT), str(path), windows],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
-
-
-def test_same_frames_give_the_same_bytes_in_other_processes(tmp_path):
+@pytest.fixture(scope="module")
+def other_process(tmp_path_factory):
+    """A whole file of another process, and one that it wrote two of three windows of."""
+    folder = tmp_path_factory.mktemp("other")
+    whole, killed = folder / "whole.mp4", folder / "killed.mp4"
+    command = [sys.executable, clips.__file__, ROOT, whole, "30,20", killed, "10,10,10"]
     # What memory holds that nobody has written: 85 there, 170 here.
-    there, here = tmp_path / "there.mp4", tmp_path / "here.mp4"
-    with start_child(there, "30,20", MALLOC_PERTURB_="85") as child:
-        child.communicate("\n\n")
-    assert child.returncode == 0
+    environment = {**os.environ, "MALLOC_PERTURB_": "85"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(map(str, command), env=environment, **pipes) as child:
+        for _ in range(4):
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "written\n"
+        child.kill()
+    return whole, killed
+
+
+def test_same_frames_give_the_same_bytes_in_other_processes(tmp_path, other_process):
+    there, here = other_process[0], tmp_path / "here.mp4"
     shape = {"height": 96, "width": 160}
     with unwritten_memory(170), video(here, 50, **shape) as file:
         for size in (30, 20):
@@ -214,15 +218,8 @@ def test_same_frames_give_the_same_bytes_in_other_processes(tmp_path):
     assert there.read_bytes() == here.read_bytes()
 
 
-def test_killed_process_leaves_a_file_that_plays(tmp_path):
-    path = tmp_path / "a.mp4"
-    with start_child(path, "10,10,10") as child:
-        for _ in range(2):
-            child.stdin.write("\n")
-            child.stdin.flush()
-            assert child.stdout.readline() == "written\n"
-        child.kill()
-    contents = clips.read(path)
+def test_killed_process_leaves_a_file_that_plays(other_process):
+    contents = clips.read(other_process[1])
     assert len(contents.frames) == 20
     assert clips.lag(contents.waveform, clips.clicks(20, 16000)) == 0
 

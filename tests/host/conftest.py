@@ -13,13 +13,19 @@ from pack.tools.host.process import Start, begin
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Begins hosts; they share the imports of libraries where the system can do that."""
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery | None]:
+    """A process with the libraries that can be forked, where the system can do that."""
     if not can_fork():
-        yield begin
+        yield None
         return
-    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
-        yield nursery.start
+    with Nursery(tmp_path_factory.mktemp("nursery")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def start(nursery: Nursery | None) -> Start:
+    """Begins hosts; they share the imports of libraries where the system can do that."""
+    return nursery.start if nursery else begin
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,18 @@ def host():
     return start_host(ROOT)
 
 
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory):
+    """A process with the libraries that can be forked, where the system can do that, or None."""
+    from pack.tools.host.forks import Nursery, can_fork
+
+    if not can_fork():
+        yield None
+        return
+    with Nursery(tmp_path_factory.mktemp("nursery")) as made:
+        yield made
+
+
 def pytest_sessionstart(session):
     number = session.config.getoption("workers")
     if number > 1:

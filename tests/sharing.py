@@ -1,8 +1,9 @@
 """Which tests run in one process when several share the suite, and what begins first.
 
-The libraries of ComfyUI cost 10 seconds of computing. Files that ask a running ComfyUI over HTTP, or
-read the same random models, stay together; a process that has the host inside, or that forks hosts
-from one with the libraries, takes other files that need it, and one that has not leaves them to it. What takes longest begins first, so that no process waits for another at the end.
+The libraries of ComfyUI cost 10 seconds of computing. Files that ask a running ComfyUI over HTTP,
+or read the same random models, stay together; a process that has the host inside, or that forks
+hosts from one with the libraries, takes other files that need it, and one that has not leaves them
+to it. What takes longest begins first, so that no process waits for another at the end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ GROUPS = (
     ("layouts", "host", r"tests/nodes/test_layout"),
     ("studio", "server", r"tests/host/test_(kills|server|api_jobs_hosts)\.py"),
     ("install", "server", r"tests/host/test_install_paths\.py"),
+    ("cards", "server", r"tests/nodes/test_parallel\.py"),  # has the host inside too
 )
 HOST = re.compile(
     r"tests/(nodes|lab|toy)/|tests/test_goldens\.py|tests/weights/test_(host|large_files)"

@@ -8,18 +8,8 @@ import pytest
 
 from pack.tools.bench.kills import Studio
 from pack.tools.host.client import HostProcess, HostSettings
-from pack.tools.host.forks import Nursery, can_fork
+from pack.tools.host.forks import Nursery
 from pack.tools.host.process import Start, begin
-
-
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery | None]:
-    """A process with the libraries that can be forked, where the system can do that."""
-    if not can_fork():
-        yield None
-        return
-    with Nursery(tmp_path_factory.mktemp("nursery")) as made:
-        yield made
 
 
 @pytest.fixture(scope="session")

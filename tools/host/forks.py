@@ -159,6 +159,7 @@ def _become(request: bytes, stdin: int, log: int) -> None:
         vars(sys)[name] = vars(sys)[f"__{name}__"] = stream  # ComfyUI wraps the first alone
     if script := told.get("script"):
         sys.argv = [script, *told["arguments"]]
+        sys.path[0] = str(Path(script).parent)
         runpy.run_path(script, run_name="__main__")
     else:
         main(told["arguments"])

@@ -113,6 +113,7 @@ def warm_up(nodeids):
 
     if any(need_of(group_of(nodeid)) == "host" for nodeid in nodeids):
         import_modules(find_checkout(ROOT))
+    gc.freeze()
 
 
 def pytest_collection_finish():

@@ -85,6 +85,18 @@ def host():
     return start_host(ROOT)
 
 
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory):
+    """A process with the libraries that can be forked, where the system can do that, or None."""
+    from pack.tools.host.forks import Nursery, can_fork
+
+    if not can_fork():
+        yield None
+        return
+    with Nursery(tmp_path_factory.mktemp("nursery")) as made:
+        yield made
+
+
 def pytest_sessionstart(session):
     number = session.config.getoption("workers")
     if number > 1:
@@ -101,6 +113,7 @@ def warm_up(nodeids):
 
     if any(need_of(group_of(nodeid)) == "host" for nodeid in nodeids):
         import_modules(find_checkout(ROOT))
+    gc.freeze()
 
 
 def pytest_collection_finish():

@@ -1,6 +1,6 @@
 """Which tests run in one process when several share the suite, and what begins first.
 
-A start of ComfyUI costs 10 to 20 seconds of computing. Files that ask a running ComfyUI over HTTP,
+The libraries of ComfyUI cost 10 seconds of computing. Files that ask a running ComfyUI over HTTP,
 or read the same random models, stay together; a process that has the host inside, or that forks
 hosts from one with the libraries, takes other files that need it, and one that has not leaves them
 to it. What takes longest begins first, so that no process waits for another at the end.
@@ -19,7 +19,9 @@ GROUPS = (
         r"tests/host/test_(api_jobs_hosts|api_run|blueprints|graphs|mutations)\.py",
     ),
     ("layouts", "host", r"tests/nodes/test_layout"),
-    ("studio", "server", r"tests/host/test_(kills|server)\.py"),
+    ("studio", "server", r"tests/host/test_(kills|server|api_jobs_hosts)\.py"),
+    ("install", "server", r"tests/host/test_install_paths\.py"),
+    ("cards", "server", r"tests/nodes/test_parallel\.py"),  # has the host inside too
 )
 HOST = re.compile(
     r"tests/(nodes|lab|toy)/|tests/test_goldens\.py|tests/weights/test_(host|large_files)"
@@ -27,7 +29,7 @@ HOST = re.compile(
 # Single files that take longest, dearest first.
 SLOW = (
     *("tests/test_goldens.py", "tests/nodes/test_sampler.py", "tests/nodes/test_long_video.py"),
-    *("tests/lab/test_sync.py", "tests/toy/test_training.py", "tests/host/test_install_paths.py"),
+    *("tests/lab/test_sync.py", "tests/toy/test_training.py"),
     *("tests/kokoro/test_phonemes.py", "tests/weights/test_damaged_files.py"),
 )
 

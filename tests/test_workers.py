@@ -85,7 +85,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
     "line",
     [
         "2 failed, 5 passed, 1 skipped, 1 warning, 1 error in",
-        "Worker 0 died in this test; its exit code: 7.",
+        " died in this test; its exit code: 7.",
         "FAILED test_a.py::test_dies",
         "FAILED test_b.py::test_fails - assert [1, 2] == [1, 3]",
         "heard with it",

@@ -1,7 +1,8 @@
 """Several processes for the tests, forked from the one that has collected them: `--workers 2`.
 
-To collect costs 20 seconds of computing and to import ComfyUI ten more. Here one process does it
-and the workers have it all from the start; they ask it for one group of tests after another and
+To collect costs 20 seconds of computing and to import ComfyUI ten more, and each process of
+pytest-xdist does all of it again, with no switch that shares it. Here one process does it and the
+workers have it all from the start; they ask it for one group of tests after another and
 tell it what came of them. A worker that dies fails the test it was at, and another goes on with
 what it had left. Nothing of the pack is imported here.
 """

@@ -6,20 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from pack.tools.bench import kills
 from pack.tools.bench.kills import Studio
 from pack.tools.host.client import HostProcess, HostSettings
-from pack.tools.host.forks import Nursery, can_fork
+from pack.tools.host.forks import Nursery
 from pack.tools.host.process import Start, begin
+from pack.tools.lab.run import has_bf16
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def start(nursery: Nursery | None) -> Start:
     """Begins hosts; they share the imports of libraries where the system can do that."""
-    if not can_fork():
-        yield begin
-        return
-    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
-        yield nursery.start
+    return nursery.start if nursery else begin
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +35,8 @@ def server(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
 @pytest.fixture(scope="session")
 def studio(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A host without a cache, which one file kills and another uses as it is then."""
-    made = Studio(tmp_path_factory.mktemp("studio"), start)
+    with pytest.MonkeyPatch.context() as patch:  # it would ask a process with a torch of its own
+        patch.setattr(kills, "has_bf16", lambda _python: has_bf16())
+        made = Studio(tmp_path_factory.mktemp("studio"), start)
     yield made
     made.stop()

@@ -2,6 +2,8 @@
 
 python -X warn_default_encoding install_child.py ANSWER.json PACK ...
 
+It may be a fork of a process with the libraries: forks.py.
+
 A copy that is loaded later takes the place of the nodes of the earlier ones, so each is looked at
 before the next one comes.
 """
@@ -9,6 +11,7 @@ before the next one comes.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 import types
@@ -63,6 +66,10 @@ def look(pack, base, recorder):
 
 
 def main(answer, *packs):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", EncodingWarning)
+        io.text_encoding(None)
+    assert seen
     pack = types.ModuleType("pack")
     pack.__path__ = [str(ROOT)]
     sys.modules["pack"] = pack

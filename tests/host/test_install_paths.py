@@ -22,6 +22,7 @@ import tomllib
 
 from pack.tests.archive import git, is_repository, unpack
 from pack.tools.host.client import HostClient, HostProcess, HostSettings
+from pack.tools.host.forks import NOTICE_ENCODINGS
 from pack.tools.make.graph_index import FILES
 
 pytestmark = [
@@ -65,25 +66,30 @@ def archive(tmp_path_factory):
     return unpack(tmp_path_factory.mktemp("archive") / "pack")
 
 
+def run_child(nursery, arguments, log):
+    """Run CHILD in a process of its own, which says where files are opened without encoding."""
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    if nursery:
+        child = nursery.run(CHILD, arguments, env, log)
+        child.stdin.close()
+        child.wait(PATIENCE_SECONDS)
+        return
+    command = [sys.executable, *NOTICE_ENCODINGS, str(CHILD), *arguments]
+    subprocess.run(command, env=env, stderr=log, timeout=PATIENCE_SECONDS, check=False)
+
+
 @pytest.fixture(scope="module")
-def installed(archive, tmp_path_factory):
+def installed(archive, nursery, tmp_path_factory):
     """Folders by case, and what a host says of each."""
     top = tmp_path_factory.mktemp("install")
     folders = {case: install(case, top / f"{i} {ODD}", archive) for i, case in enumerate(CASES)}
     before = {case: contents(folder) for case, folder in folders.items()}
     answer = top / "answer.json"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-X", "warn_default_encoding", str(CHILD), str(answer)),
-            *map(str, folders.values()),
-        ],
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    log = done.stderr.decode("utf-8", errors="replace")
-    assert done.returncode == 0, log[-3000:]
+    said = top / "log.txt"
+    with said.open("wb") as file:
+        run_child(nursery, [str(answer), *map(str, folders.values())], file)
+    log = said.read_text(encoding="utf-8", errors="replace")
+    assert answer.is_file(), log[-3000:]
     seen = dict(zip(CASES, json.loads(answer.read_text(encoding="ascii")), strict=True))
     changed = {case: contents(folder) != before[case] for case, folder in folders.items()}
     return folders, seen, changed, log
@@ -131,11 +137,11 @@ def test_host_reads_the_registrys_fields(installed):
 
 
 @pytest.fixture(scope="module")
-def running(archive, tmp_path_factory):
+def running(archive, start, tmp_path_factory):
     """A whole host over HTTP in a folder with blanks and letters."""
     base = tmp_path_factory.mktemp("http") / ODD
     pack = install("dot", base, archive)
-    with HostProcess(HostSettings(base=base, packs=(pack,))) as process:
+    with HostProcess(HostSettings(base=base, packs=(pack,), start=start)) as process:
         yield process, pack
 
 

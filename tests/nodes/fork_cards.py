@@ -1,8 +1,9 @@
 """Processes of other cards as forks of one that has imported the host: a start in no time.
 
-    python fork_cards.py
+    python fork_cards.py ANSWERS
 
-The first line is what the host is; after it each line names three pipes for one more process.
+The first line is what the host is; after it each line names three pipes for one more process. What
+it says goes into the pipe ANSWERS.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -47,21 +47,19 @@ class Forked:
 class Template:
     """The process that is forked."""
 
-    def __init__(self, facts):
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(STAND_INS), "OMP_NUM_THREADS": "1"},
-            text=True,
-        )
+    def __init__(self, facts, nursery):
+        environment = {**os.environ, "PYTHONPATH": str(STAND_INS), "OMP_NUM_THREADS": "1"}
+        with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("wb") as nothing:
+            answers = Path(folder, "answers")
+            os.mkfifo(answers)
+            self._process = nursery.run(Path(__file__), [str(answers)], environment, nothing)
+            self._answers = answers.open(encoding="ascii")
         self._ask(facts)
 
     def _ask(self, told):
-        self._process.stdin.write(json.dumps(told) + "\n")
+        self._process.stdin.write(json.dumps(told).encode() + b"\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        return int(self._answers.readline())
 
     def start(self, _environment):
         """In the place of `start_process`."""
@@ -76,7 +74,7 @@ class Template:
     def close(self):
         self._process.stdin.close()
         self._process.wait()
-        self._process.stdout.close()
+        self._answers.close()
 
 
 def _become_fork(names, child, room):
@@ -89,13 +87,12 @@ def _become_fork(names, child, room):
     child.main(lambda _facts: room)
 
 
-def main():
+def main(name):
+    answers = Path(name).open("w", encoding="ascii")  # noqa: SIM115 - as long as this runs
     sys.path[0] = str(CARDS)
     import child
 
     sys.modules["multitalk_child"] = sys.modules.pop("child")
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     room = child.become_host(json.loads(sys.stdin.readline()))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print(os.getpid(), file=answers, flush=True)
@@ -108,4 +105,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

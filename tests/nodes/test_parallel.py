@@ -85,9 +85,9 @@ def start_process(host):
 
 
 @pytest.fixture(scope="module")
-def started(host, files, start_process):
+def started(host, files, start_process, nursery):
     """Processes are forks of one that has imported the host."""
-    template = Template(room(host, "recipe").host_facts())
+    template = Template(room(host, "recipe").host_facts(), nursery)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room(host, "workers"), "start_process", template.start)
         yield

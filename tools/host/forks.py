@@ -6,8 +6,10 @@ only, and nothing but the standard library on this side.
 
     with Nursery(folder) as nursery:
         HostProcess(HostSettings(base=base, start=nursery.start))
+        nursery.run(script, arguments, environment, log)
 
-The same file is the script that the nursery runs:
+Files opened without an encoding can be noticed in all forks: Python's `-X warn_default_encoding` is
+on, with a filter that ignores the warning. The same file is the script that the nursery runs:
 
     python forks.py SOCKET
 """
@@ -19,13 +21,14 @@ import contextlib
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 LIBRARIES = (
     *("torch", "torch._dynamo", "torchvision", "torchaudio", "transformers", "comfy_kitchen"),
@@ -33,6 +36,7 @@ LIBRARIES = (
     *("aiohttp.web", "sqlalchemy.orm", "alembic.command", "pydantic_settings"),
 )
 """What ComfyUI imports and what takes long; none of them looks at ComfyUI's arguments."""
+NOTICE_ENCODINGS = ("-X", "warn_default_encoding", "-W", "ignore::EncodingWarning")
 MAX_REQUEST = 1 << 20
 
 
@@ -106,11 +110,21 @@ class Nursery:
             environment: All its variables.
             log: Where its output goes.
         """
+        return self._ask({"arguments": command[2:], "environment": environment}, log)
+
+    def run(
+        self, script: Path, arguments: list[str], environment: dict[str, str], log: IO[bytes]
+    ) -> Fork:
+        """Run another script that needs the libraries, as `python SCRIPT ARGUMENTS` would."""
+        told = {"script": str(script), "arguments": arguments, "environment": environment}
+        return self._ask(told, log)
+
+    def _ask(self, request: dict[str, Any], log: IO[bytes]) -> Fork:
+        environment = request["environment"]
         if self._socket is None:
             self._begin(environment | {"HOME": str(self.home)})
         assert self._socket is not None
         reader, writer = os.pipe()
-        request = {"arguments": command[2:], "environment": environment}
         socket.send_fds(self._socket, [json.dumps(request).encode()], [reader, log.fileno()])
         os.close(reader)
         answer = self._socket.recv(64)
@@ -122,15 +136,15 @@ class Nursery:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, *NOTICE_ENCODINGS, __file__, str(theirs.fileno())],
                 env=environment,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
 
 
-def _become_host(request: bytes, stdin: int, log: int) -> None:
-    """Be what `python launch.py ARGUMENTS` would be."""
+def _become(request: bytes, stdin: int, log: int) -> None:
+    """Be what `python launch.py ARGUMENTS`, or another script, would be."""
     from launch import main
 
     told = json.loads(request)
@@ -143,7 +157,12 @@ def _become_host(request: bytes, stdin: int, log: int) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = os.fdopen(number, "w", buffering=1, encoding="utf-8", closefd=False)
         vars(sys)[name] = vars(sys)[f"__{name}__"] = stream  # ComfyUI wraps the first alone
-    main(told["arguments"])
+    if script := told.get("script"):
+        sys.argv = [script, *told["arguments"]]
+        sys.path[0] = str(Path(script).parent)
+        runpy.run_path(script, run_name="__main__")
+    else:
+        main(told["arguments"])
     _end_at_once()
 
 
@@ -178,7 +197,7 @@ def serve(requests: socket.socket) -> None:
         pid = os.fork()
         if pid == 0:
             requests.close()
-            return _become_host(request, *descriptors)
+            return _become(request, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         requests.send(str(pid).encode())

@@ -210,6 +210,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
             "Models": ("model", "vae"),
             "Video": ("sampler", "video"),
         },
+        bends={("sampler", "masks"): ((620, 118), (940, 118))},
     )
 
 

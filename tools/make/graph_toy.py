@@ -59,7 +59,7 @@ def _one_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | None =
         name=name,
         nodes=(
             example("one_speaker", A),
-            *toy_loaders((C[0], 190), (C[0], 510), (A[0], 575)),
+            *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             *end,
         ),

@@ -12,9 +12,8 @@ TOYS = sorted(name for name in FILES if name.startswith("toy_"))
 SMALL = {"size.width": 64, "size.height": 48, "preset.steps": 1}
 QUICK = {"MultiTalkSampler": SMALL, "MultiTalkSampleToVideo": SMALL}
 # The script is of a few words: speech is what this graph waits for.
-SHORT = {
-    "toy_dialogue": QUICK | {"MultiTalkDialogue": {"script": "Anna: Hello, you!\nBen: Yes, Anna?"}}
-}
+SCRIPT = {"script": "Anna: Hello, you!\nBen: Yes, Anna?"}
+SHORT = {"toy_dialogue": QUICK | {"MultiTalkDialogue": SCRIPT}}
 OF_THE_SOURCE = {"toy_dub": 288}
 """Widths of those whose pixels are the source's but for the mouth."""
 

@@ -93,7 +93,7 @@ def toy_recording() -> Graph:
         },
         bends={
             ("sampler", "speech"): ((960, 500),),
-            ("sampler", "image"): ((270, 62), (950, 62)),
+            ("sampler", "image"): ((270, 44), (950, 44)),
             ("speech", "audio"): ((950, 620), (950, 760), (925, 790), (640, 790), (612, 815)),
         },
     )
@@ -121,8 +121,9 @@ def multitalk_recording(kit: Kit) -> Graph:
             Node(
                 key="voices only",
                 kind="AudioEqualizer3Band",
-                at=(B[0], 430),
+                at=(B[0], 462),
                 width=B[1],
+                height=260,
                 title="Less music and hiss",
                 values={"low_gain_dB": -24.0, "low_freq": 150, "high_gain_dB": -24.0},
                 links={"audio": whole},
@@ -149,11 +150,11 @@ def multitalk_recording(kit: Kit) -> Graph:
             ("speech", "video_sound"): (
                 (270, 200),
                 (272, 340),
-                (310, 374),
-                (580, 374),
+                (310, 368),
+                (580, 368),
                 (608, 420),
                 (606, 640),
             ),
-            ("sampler", "image"): ((600, 818), (930, 818), (962, 780), (966, 300)),
+            ("sampler", "image"): ((600, 797), (930, 797), (962, 770), (966, 300)),
         },
     )

@@ -96,6 +96,7 @@ def toy_still() -> Graph:
         bends={
             ("speech", "audio"): ((268, 546), (606, 550)),
             ("speech", "speech_encoder"): ((280, 872), (606, 868)),
+            ("sampler", "masks"): ((620, 118), (940, 118)),
             ("sampler", "still"): ((612, 640), (950, 640)),
         },
     )
@@ -116,7 +117,7 @@ def multitalk_still() -> Graph:
             *prompts(TWO_PEOPLE, 170, negative=True),
             who("speakers", "Who speaks", (B[0], 470), B[1], image, 0),
             who("still", "Who is still", (C[0], 797), C[1], image, 1),
-            speech((C[0], 522), ("voice 1", "AUDIO"), ENCODER),
+            speech((C[0], 546), ("voice 1", "AUDIO"), ENCODER),
             sampler(SAMPLER_PX, links | MASKS | STILL, QUIET),
             combine(),
         ),
@@ -135,10 +136,10 @@ def multitalk_still() -> Graph:
             "Video": ("sampler", "video", "Files"),
         },
         bends={
-            ("sampler", "image"): ((272, 352), (600, 352), (625, 440), (950, 440)),
+            ("sampler", "image"): ((272, 338), (600, 338), (625, 442), (950, 442)),
             ("sampler", "masks"): ((612, 456), (955, 456)),
-            ("speech", "audio"): ((268, 404), (602, 404)),
-            ("still", "image"): ((270, 380), (602, 380), (614, 760)),
+            ("speech", "audio"): ((268, 378), (602, 378)),
+            ("still", "image"): ((270, 358), (602, 358), (614, 760)),
         },
     )
 

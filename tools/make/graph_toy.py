@@ -70,7 +70,7 @@ def one_toy_speaker(name: str, end: tuple[Node, ...], note: Note, app: App | Non
         name=name,
         nodes=(
             example("one_speaker", A),
-            *toy_loaders((C[0], 190), (C[0], 510), (A[0], 575)),
+            *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), ENCODER),
             *end,
         ),
@@ -221,6 +221,7 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
             "Models": ("model", "vae"),
             "Video": ("sampler", "video"),
         },
+        bends={("sampler", "masks"): ((620, 118), (940, 118))},
     )
 
 

@@ -197,10 +197,10 @@ def watched(host, started, monkeypatch):
     assert ended(seen.processes), "orphans"
 
 
-def on_cards(**settings):
+def on_cards(*, weights="copies", **settings):
     """A small graph of four windows whose MODEL runs on two cards."""
     prompt = prompt_of(seconds=0.8, **settings)
-    prompt["cards"] = node("MultiTalkParallel", model=["model", 0], cards=2)
+    prompt["cards"] = node("MultiTalkParallel", model=["model", 0], cards=2, weights=weights)
     prompt["trouble"]["inputs"]["model"] = ["cards", 0]
     return prompt
 
@@ -219,24 +219,29 @@ def test_a_video_of_two_speakers_is_the_same_on_two_cards(host, watched, unbroke
 
 
 @pytest.mark.parametrize(
-    ("sign", "words"),
+    ("weights", "sign", "words"),
     [
-        (signal.SIGKILL, "The process of card 2 ended with code 0 and gave no reason."),
         (
+            "shards",
+            signal.SIGKILL,
+            "The process of card 2 ended with code 0 and gave no reason.",
+        ),
+        (
+            "copies",
             signal.SIGSTOP,
             "The cards did not answer each other for 1 second, or lost each other (Timed",
         ),
     ],
 )
 def test_a_run_goes_on_after_a_process_died_or_hung(
-    host, watched, monkeypatch, unbroken, sign, words
+    host, watched, monkeypatch, unbroken, weights, sign, words
 ):
     monkeypatch.setattr(room(host, "attach"), "PATIENCE_S", 1.0)
     watched.before[5] = lambda: os.kill(watched.processes[0], sign)
-    result = run(host, on_cards(keep_progress=True))
+    result = run(host, on_cards(weights=weights, keep_progress=True))
     assert result.error["exception_message"].startswith(words)
     assert ended(watched.processes)
-    frames = frames_of(host, on_cards(keep_progress=True))
+    frames = frames_of(host, on_cards(weights=weights, keep_progress=True))
     assert float((frames - unbroken).abs().max()) <= 1e-6
     assert windows_begun() < WINDOWS
 
@@ -344,6 +349,40 @@ def test_the_hosts_own_sampler_runs_on_two_cards(host):
     assert float((first - one).abs().max()) <= 1e-6 * float(one.abs().max())
     assert torch.equal(sampled(whole), one)
     assert torch.equal(sampled(shared), first)
+
+
+def test_a_run_in_shards_is_told_by_the_weights_of_its_blocks(host, started):
+    from pack.nodes.sampling.contents import model_digest
+    from pack.nodes.sampling.lean_block import PARALLEL
+
+    shared = load(host, 2, weights="shards")
+    cards = shared.attachments[PARALLEL]
+    before = model_digest(shared, lambda: None)
+    block = cards.whole.model.diffusion_model.blocks[1]
+    assert cards.share_bytes == sum(p.nbytes for p in block.parameters()) * 2
+    kept = block.modulation.data
+    with torch.inference_mode():
+        block.modulation.data = kept + 1
+    assert model_digest(shared, lambda: None) != before
+    block.modulation.data = kept
+
+
+def test_where_cards_cannot_exchange_tensors_it_says_so(host, monkeypatch):
+    import comfy.model_management
+
+    cards, there = room(host, "cards"), []
+    monkeypatch.setattr(comfy.model_management, "get_torch_device", lambda: there[-1])
+    there.append(torch.device("mps"))
+    with pytest.raises(ValueError, match=r"^ComfyUI runs on mps; .*NVIDIA.*Leave the node out\.$"):
+        cards.find_cards(2)
+    there.append(torch.device("cuda", 1))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=r"^cards is 4; ComfyUI sees 2 cards\. Use fewer"):
+        cards.find_cards(4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert cards.find_cards(2) == cards.OtherCards(names=("3",), staged=False)
+    monkeypatch.setattr(cards.sys, "platform", "win32")
+    assert cards.find_cards(2).staged
 
 
 def test_shards_of_quantized_weights_are_refused(host, started, files):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -15,22 +14,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
+from pack.tests.nodes.cards_bench import files, load, on_cards, room
 from pack.tests.nodes.fork_cards import Template
-from pack.tests.nodes.layout_lora import FILE, widgets, write_loras
 from pack.tests.nodes.ranks import velocity
-from pack.tests.nodes.stops import host_nodes, prompt_of, windows_begun
+from pack.tests.nodes.stops import host_nodes, windows_begun
 from pack.tools.host.prompts import node
 
+__all__ = ["files"]
 pytestmark = [
     pytest.mark.host,
     pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc are Linux's"),
 ]
 GRIDS = {1: (3, 6, 6), 2: (3, 2, 10)}  # latent grids by speakers: 27 and 15 tokens
 WINDOWS = 4
-LORA = "cards_lora.safetensors"
-SIZES = {"dim": 64, "layers": 2, "heads": 4}
 
 
 def run(host, prompt):
@@ -47,37 +44,6 @@ def frames_of(host, prompt):
     return host_nodes().SAVED_FRAMES.pop()
 
 
-def room(host, name):
-    return importlib.import_module(f"{host.pack_name}.nodes.parallel.{name}")
-
-
-@pytest.fixture(scope="module")
-def files(host):
-    """A float32 model with four heads, the same as GGUF, an audio part and a LoRA."""
-    import folder_paths
-    from layout_writers import write_ggml
-    from toy import build_audio, build_base
-
-    folder = host.base / "cards"
-    folder.mkdir()
-    base, metadata = build_base(ffn=128, dtype=torch.float32, **SIZES)
-    audio, settings = build_audio(
-        encoder_layers=2, tokens=4, width=32, dtype=torch.float32, **SIZES
-    )
-    save_file(base, folder / "cards_base.safetensors", metadata)
-    save_file(audio, folder / "cards_audio.safetensors", settings)
-    written = write_ggml(folder, base, metadata, kind="Q8_0")
-    (folder / written.file).rename(folder / "cards_base.gguf")
-    write_loras(folder / "loras", {**base, **audio})
-    # Under a name of its own: in one process there may be LoRAs of other tests, which come first.
-    (folder / "loras" / FILE).rename(folder / "loras" / LORA)
-    for key in ("diffusion_models", "model_patches"):
-        folder_paths.add_model_folder_path(key, str(folder))
-    folder_paths.add_model_folder_path("loras", str(folder / "loras"))
-    folder_paths.filename_list_cache.clear()
-    return folder
-
-
 @pytest.fixture(scope="module")
 def start_process(host):
     """What starts a process where no test has put a fork in its place."""
@@ -92,23 +58,6 @@ def started(host, files, start_process):
         patch.setattr(room(host, "workers"), "start_process", template.start)
         yield
     template.close()
-
-
-def load(host, cards, base="cards_base.safetensors", *, lora=False, weights="copies"):
-    """A MODEL from the loader, on so many cards."""
-    import comfy.model_management
-
-    files = {"base": base, "audio_part": "cards_audio.safetensors"}
-    prompt = {
-        "loader": node("MultiTalkLoadModel", **files, **(widgets(LORA) if lora else {})),
-        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards, weights=weights),
-        "end": node("TestShowSpeech", speech=["cards", 0]),
-    }
-    result = host.run(prompt)
-    assert result.ok, result.error
-    model = result.outputs["cards"][0][0]
-    comfy.model_management.load_models_gpu([model, *model.get_nested_additional_models()])
-    return model
 
 
 def split_velocity(model, **how):
@@ -195,14 +144,6 @@ def watched(host, started, monkeypatch):
     monkeypatch.setattr(attach, "Workers", workers)
     yield seen
     assert ended(seen.processes), "orphans"
-
-
-def on_cards(*, weights="copies", **settings):
-    """A small graph of four windows whose MODEL runs on two cards."""
-    prompt = prompt_of(seconds=0.8, **settings)
-    prompt["cards"] = node("MultiTalkParallel", model=["model", 0], cards=2, weights=weights)
-    prompt["trouble"]["inputs"]["model"] = ["cards", 0]
-    return prompt
 
 
 @pytest.fixture(scope="module")
@@ -349,108 +290,6 @@ def test_the_hosts_own_sampler_runs_on_two_cards(host):
     assert float((first - one).abs().max()) <= 1e-6 * float(one.abs().max())
     assert torch.equal(sampled(whole), one)
     assert torch.equal(sampled(shared), first)
-
-
-def test_a_run_in_shards_is_told_by_the_weights_of_its_blocks(host, started):
-    from pack.nodes.sampling.contents import model_digest
-    from pack.nodes.sampling.lean_block import PARALLEL
-
-    shared = load(host, 2, weights="shards")
-    cards = shared.attachments[PARALLEL]
-    before = model_digest(shared, lambda: None)
-    block = cards.whole.model.diffusion_model.blocks[1]
-    assert cards.share_bytes == sum(p.nbytes for p in block.parameters()) * 2
-    kept = block.modulation.data
-    with torch.inference_mode():
-        block.modulation.data = kept + 1
-    assert model_digest(shared, lambda: None) != before
-    block.modulation.data = kept
-
-
-def test_where_cards_cannot_exchange_tensors_it_says_so(host, monkeypatch):
-    import comfy.model_management
-
-    cards, there = room(host, "cards"), []
-    monkeypatch.setattr(comfy.model_management, "get_torch_device", lambda: there[-1])
-    there.append(torch.device("mps"))
-    with pytest.raises(ValueError, match=r"^ComfyUI runs on mps; .*NVIDIA.*Leave the node out\.$"):
-        cards.find_cards(2)
-    there.append(torch.device("cuda", 1))
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(ValueError, match=r"^cards is 4; ComfyUI sees 2 cards\. Use fewer"):
-        cards.find_cards(4)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert cards.find_cards(2) == cards.OtherCards(names=("3",), staged=False)
-    monkeypatch.setattr(cards.sys, "platform", "win32")
-    assert cards.find_cards(2).staged
-
-
-def test_shards_of_quantized_weights_are_refused(host, started, files):
-    shards, model = room(host, "shards"), load(host, 1, "cards_base.gguf")
-    assert not shards.wants_shards(model, "auto")
-    with pytest.raises(ValueError, match=r"quantized .*Set weights to copies, or take files in 16"):
-        shards.wants_shards(model, "shards")
-    plain = load(host, 1)
-    assert not shards.wants_shards(plain, "auto")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "_fits", lambda _model: False)
-        assert shards.wants_shards(plain, "auto")
-        assert not shards.wants_shards(plain, "copies")
-        assert not shards.wants_shards(model, "auto")
-        plain = plain.clone()
-        plain.add_weight_wrapper("diffusion_model.blocks.0.ffn.0.weight", lambda weight: weight)
-        assert not shards.wants_shards(plain, "auto")
-
-
-def test_a_change_of_weights_after_the_node_is_refused(host, started):
-    model = load(host, 2)
-    checks, cards = room(host, "checks"), model.attachments["multitalk_parallel"]
-    clone = model.clone()
-    clone.add_object_patch("model_sampling", model.get_model_object("model_sampling"))
-    checks.check_changes(clone, cards.changes)
-    name = next(iter(dict(model.model.named_parameters())))
-    clone.add_patches({name: (torch.zeros(1),)})
-    with pytest.raises(ValueError, match="Put MultiTalk Parallel last"):
-        checks.check_changes(clone, cards.changes)
-
-
-def test_models_that_cannot_be_split_are_refused(host, started, other_files):
-    check = room(host, "checks").check_model
-    model = load(host, 1)
-    check(model, 2)
-    with pytest.raises(ValueError, match=r"4 attention heads\. Use 1, 2 or 4\.$"):
-        check(model, 3)
-    with pytest.raises(ValueError, match="split over several cards already"):
-        check(load(host, 2), 2)
-    patched = model.clone()
-    patched.set_model_patch(lambda args: args["x"], "attn1_patch")
-    with pytest.raises(ValueError, match="would see a part of the video only"):
-        check(patched, 2)
-    compiled = model.clone()
-    compiled.set_model_patch_replace(
-        lambda args, extra: extra["original_block"](args), "dit", "double_block", 0
-    )
-    with pytest.raises(ValueError, match="would see a part of the video only"):
-        check(compiled, 2)
-    with pytest.raises(ValueError, match="not VACE"):
-        check(host.node("TestCountedModel").execute("test_vace.safetensors").args[0], 2)
-
-
-def test_what_travels_is_plain_and_names_the_modules_of_others_alone(host, files):
-    from comfy_execution.graph import DynamicPrompt
-
-    recipe = room(host, "recipe")
-    prompt = on_cards()
-    made = recipe.recipe_of(DynamicPrompt(prompt), "cards", "model")
-    assert set(made["prompt"]) == {"model", "base"}  # not speech, picture and VAE
-    assert made["output"] == ["model", 0]
-    tests = str(host.root / "tools" / "host" / "nodes_for_tests.py")
-    assert made["modules"] == [["custom_nodes", tests]]  # loaded twice, the pack would be two packs
-    assert recipe.host_facts()["pack"] == str(host.root)
-    assert json.loads(json.dumps(recipe.host_facts())) == recipe.host_facts()
-    prompt["cards"]["inputs"]["model"] = 1
-    with pytest.raises(ValueError, match="Connect it to the loader"):
-        recipe.recipe_of(DynamicPrompt(prompt), "cards", "model")
 
 
 def test_nothing_of_it_is_imported_before_it_is_used(host):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -269,7 +270,7 @@ def test_a_user_is_told_of_a_card_that_hangs_and_can_cancel(host, watched, monke
 
 
 @pytest.mark.usefixtures("started")
-def test_the_hosts_own_sampler_runs_on_two_cards(host):
+def test_the_hosts_own_sampler_runs_on_two_cards(host, monkeypatch):
     """In shards; the MODEL that they were made of stays what it was, loaded before or after."""
     import comfy.sample
 
@@ -284,9 +285,23 @@ def test_the_hosts_own_sampler_runs_on_two_cards(host):
         )  # fmt: skip
 
     shared = load(host, 2, lora=True, weights="shards")
-    whole = shared.attachments["multitalk_parallel"].whole
+    cards = shared.attachments["multitalk_parallel"]
+    whole = cards.whole
+    split_blocks, held = room(host, "split_blocks"), []
+    collect = split_blocks.whole_weights
+
+    @contextlib.contextmanager
+    def collected(block):
+        with collect(block):
+            held.append(cards.shards.resident_bytes)
+            yield
+
+    monkeypatch.setattr(split_blocks, "whole_weights", collected)
     one = sampled(whole)
     first = sampled(shared)
+    # Its share, and one block whole: never more. A row that cannot be divided may be beside it.
+    assert len(held) >= 2 * len(whole.model.diffusion_model.blocks)
+    assert max(held) <= cards.share_bytes + whole.model.diffusion_model.blocks[0].modulation.nbytes
     assert float((first - one).abs().max()) <= 1e-6 * float(one.abs().max())
     assert torch.equal(sampled(whole), one)
     assert torch.equal(sampled(shared), first)

@@ -28,7 +28,7 @@ from .cards import find_cards
 from .checks import changes_of, check_changes
 from .facts import facts_of
 from .recipe import Recipe, host_facts
-from .shards import Shards, hollow_model
+from .shards import Shards, blocks_bytes, hollow_model
 from .watch import Watch
 from .workers import LOAD_S, Workers, environments
 
@@ -54,6 +54,14 @@ class Cards:
     workers: Workers | None = None
     exchange: Exchange | None = None
     started: dict[str, float] = field(default_factory=dict)  # seconds, by what was done
+
+    @property
+    def share_bytes(self) -> int:
+        """Most bytes of blocks in shards that a card holds at a time; 0 for copies."""
+        if self.whole is None:
+            return 0
+        blocks = self.facts["blocks"]
+        return blocks_bytes(self.whole) * (blocks + self.count) // (blocks * self.count)
 
     def begin(self, shape: list[int]) -> None:
         """Have all ranks ready for latents of a shape.

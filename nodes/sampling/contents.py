@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..loading.experts import low_noise_of
+from .lean_block import PARALLEL
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 _SKIPPED = frozenset({"uuid"})  # entries of CONDITIONING that name it anew in every run
@@ -61,7 +62,11 @@ def _companions(patcher: Any) -> list[Any]:
     # Those of "multigpu" are copies of the model itself.
     loaded = [p for key in kinds if key != "multigpu" for p in patcher.additional_models[key]]
     held = low_noise_of(patcher)
-    return loaded if held is None else [*loaded, held.model, *_companions(held.model)]
+    if held is not None:
+        loaded += [held.model, *_companions(held.model)]
+    # Blocks that cards share out are in another MODEL than the one that the host loads.
+    whole = getattr(patcher.attachments.get(PARALLEL), "whole", None)
+    return loaded if whole is None else [*loaded, whole]
 
 
 def _parts(patcher: Any) -> list[object]:

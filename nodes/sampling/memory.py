@@ -37,6 +37,7 @@ def run_size(
     tensors = [tensor for part in parts for tensor in part.model.parameters()]
     values = max(1, sum(tensor.numel() for tensor in tensors))
     weights = sum(part.model_size() for part in parts)
+    weights += getattr(model.attachments.get(PARALLEL), "share_bytes", 0)
     casts = inputs.cast, *(shot.cast for shot in inputs.shots)
     network, speakers = model.model.diffusion_model, max(len(cast.tracks) for cast in casts)
     passes = math.ceil(_largest_group(guidance, model, speakers) / num_cards(model))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import json
 import os
 import signal
@@ -15,22 +15,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
+from pack.tests.nodes.cards_bench import files, load, on_cards, room
 from pack.tests.nodes.fork_cards import Template
-from pack.tests.nodes.layout_lora import FILE, widgets, write_loras
 from pack.tests.nodes.ranks import velocity
-from pack.tests.nodes.stops import host_nodes, prompt_of, windows_begun
+from pack.tests.nodes.stops import host_nodes, windows_begun
 from pack.tools.host.prompts import node
 
+__all__ = ["files"]
 pytestmark = [
     pytest.mark.host,
     pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc are Linux's"),
 ]
 GRIDS = {1: (3, 6, 6), 2: (3, 2, 10)}  # latent grids by speakers: 27 and 15 tokens
 WINDOWS = 4
-LORA = "cards_lora.safetensors"
-SIZES = {"dim": 64, "layers": 2, "heads": 4}
 
 
 def run(host, prompt):
@@ -47,37 +45,6 @@ def frames_of(host, prompt):
     return host_nodes().SAVED_FRAMES.pop()
 
 
-def room(host, name):
-    return importlib.import_module(f"{host.pack_name}.nodes.parallel.{name}")
-
-
-@pytest.fixture(scope="module")
-def files(host):
-    """A float32 model with four heads, the same as GGUF, an audio part and a LoRA."""
-    import folder_paths
-    from layout_writers import write_ggml
-    from toy import build_audio, build_base
-
-    folder = host.base / "cards"
-    folder.mkdir()
-    base, metadata = build_base(ffn=128, dtype=torch.float32, **SIZES)
-    audio, settings = build_audio(
-        encoder_layers=2, tokens=4, width=32, dtype=torch.float32, **SIZES
-    )
-    save_file(base, folder / "cards_base.safetensors", metadata)
-    save_file(audio, folder / "cards_audio.safetensors", settings)
-    written = write_ggml(folder, base, metadata, kind="Q8_0")
-    (folder / written.file).rename(folder / "cards_base.gguf")
-    write_loras(folder / "loras", {**base, **audio})
-    # Under a name of its own: in one process there may be LoRAs of other tests, which come first.
-    (folder / "loras" / FILE).rename(folder / "loras" / LORA)
-    for key in ("diffusion_models", "model_patches"):
-        folder_paths.add_model_folder_path(key, str(folder))
-    folder_paths.add_model_folder_path("loras", str(folder / "loras"))
-    folder_paths.filename_list_cache.clear()
-    return folder
-
-
 @pytest.fixture(scope="module")
 def start_process(host):
     """What starts a process where no test has put a fork in its place."""
@@ -92,23 +59,6 @@ def started(host, files, start_process, nursery):
         patch.setattr(room(host, "workers"), "start_process", template.start)
         yield
     template.close()
-
-
-def load(host, cards, base="cards_base.safetensors", *, lora=False, weights="copies"):
-    """A MODEL from the loader, on so many cards."""
-    import comfy.model_management
-
-    files = {"base": base, "audio_part": "cards_audio.safetensors"}
-    prompt = {
-        "loader": node("MultiTalkLoadModel", **files, **(widgets(LORA) if lora else {})),
-        "cards": node("MultiTalkParallel", model=["loader", 0], cards=cards, weights=weights),
-        "end": node("TestShowSpeech", speech=["cards", 0]),
-    }
-    result = host.run(prompt)
-    assert result.ok, result.error
-    model = result.outputs["cards"][0][0]
-    comfy.model_management.load_models_gpu([model, *model.get_nested_additional_models()])
-    return model
 
 
 def split_velocity(model, **how):
@@ -197,14 +147,6 @@ def watched(host, started, monkeypatch):
     assert ended(seen.processes), "orphans"
 
 
-def on_cards(**settings):
-    """A small graph of four windows whose MODEL runs on two cards."""
-    prompt = prompt_of(seconds=0.8, **settings)
-    prompt["cards"] = node("MultiTalkParallel", model=["model", 0], cards=2)
-    prompt["trouble"]["inputs"]["model"] = ["cards", 0]
-    return prompt
-
-
 @pytest.fixture(scope="module")
 def unbroken(host):
     """Frames of that graph on one card."""
@@ -219,24 +161,29 @@ def test_a_video_of_two_speakers_is_the_same_on_two_cards(host, watched, unbroke
 
 
 @pytest.mark.parametrize(
-    ("sign", "words"),
+    ("weights", "sign", "words"),
     [
-        (signal.SIGKILL, "The process of card 2 ended with code 0 and gave no reason."),
         (
+            "shards",
+            signal.SIGKILL,
+            "The process of card 2 ended with code 0 and gave no reason.",
+        ),
+        (
+            "copies",
             signal.SIGSTOP,
             "The cards did not answer each other for 1 second, or lost each other (Timed",
         ),
     ],
 )
 def test_a_run_goes_on_after_a_process_died_or_hung(
-    host, watched, monkeypatch, unbroken, sign, words
+    host, watched, monkeypatch, unbroken, weights, sign, words
 ):
     monkeypatch.setattr(room(host, "attach"), "PATIENCE_S", 1.0)
     watched.before[5] = lambda: os.kill(watched.processes[0], sign)
-    result = run(host, on_cards(keep_progress=True))
+    result = run(host, on_cards(weights=weights, keep_progress=True))
     assert result.error["exception_message"].startswith(words)
     assert ended(watched.processes)
-    frames = frames_of(host, on_cards(keep_progress=True))
+    frames = frames_of(host, on_cards(weights=weights, keep_progress=True))
     assert float((frames - unbroken).abs().max()) <= 1e-6
     assert windows_begun() < WINDOWS
 
@@ -323,7 +270,7 @@ def test_a_user_is_told_of_a_card_that_hangs_and_can_cancel(host, watched, monke
 
 
 @pytest.mark.usefixtures("started")
-def test_the_hosts_own_sampler_runs_on_two_cards(host):
+def test_the_hosts_own_sampler_runs_on_two_cards(host, monkeypatch):
     """In shards; the MODEL that they were made of stays what it was, loaded before or after."""
     import comfy.sample
 
@@ -338,80 +285,26 @@ def test_the_hosts_own_sampler_runs_on_two_cards(host):
         )  # fmt: skip
 
     shared = load(host, 2, lora=True, weights="shards")
-    whole = shared.attachments["multitalk_parallel"].whole
+    cards = shared.attachments["multitalk_parallel"]
+    whole = cards.whole
+    split_blocks, held = room(host, "split_blocks"), []
+    collect = split_blocks.whole_weights
+
+    @contextlib.contextmanager
+    def collected(block):
+        with collect(block):
+            held.append(cards.shards.resident_bytes)
+            yield
+
+    monkeypatch.setattr(split_blocks, "whole_weights", collected)
     one = sampled(whole)
     first = sampled(shared)
+    # Its share, and one block whole: never more. A row that cannot be divided may be beside it.
+    assert len(held) >= 2 * len(whole.model.diffusion_model.blocks)
+    assert max(held) <= cards.share_bytes + whole.model.diffusion_model.blocks[0].modulation.nbytes
     assert float((first - one).abs().max()) <= 1e-6 * float(one.abs().max())
     assert torch.equal(sampled(whole), one)
     assert torch.equal(sampled(shared), first)
-
-
-def test_shards_of_quantized_weights_are_refused(host, started, files):
-    shards, model = room(host, "shards"), load(host, 1, "cards_base.gguf")
-    assert not shards.wants_shards(model, "auto")
-    with pytest.raises(ValueError, match=r"quantized .*Set weights to copies, or take files in 16"):
-        shards.wants_shards(model, "shards")
-    plain = load(host, 1)
-    assert not shards.wants_shards(plain, "auto")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "_fits", lambda _model: False)
-        assert shards.wants_shards(plain, "auto")
-        assert not shards.wants_shards(plain, "copies")
-        assert not shards.wants_shards(model, "auto")
-        plain = plain.clone()
-        plain.add_weight_wrapper("diffusion_model.blocks.0.ffn.0.weight", lambda weight: weight)
-        assert not shards.wants_shards(plain, "auto")
-
-
-def test_a_change_of_weights_after_the_node_is_refused(host, started):
-    model = load(host, 2)
-    checks, cards = room(host, "checks"), model.attachments["multitalk_parallel"]
-    clone = model.clone()
-    clone.add_object_patch("model_sampling", model.get_model_object("model_sampling"))
-    checks.check_changes(clone, cards.changes)
-    name = next(iter(dict(model.model.named_parameters())))
-    clone.add_patches({name: (torch.zeros(1),)})
-    with pytest.raises(ValueError, match="Put MultiTalk Parallel last"):
-        checks.check_changes(clone, cards.changes)
-
-
-def test_models_that_cannot_be_split_are_refused(host, started, other_files):
-    check = room(host, "checks").check_model
-    model = load(host, 1)
-    check(model, 2)
-    with pytest.raises(ValueError, match=r"4 attention heads\. Use 1, 2 or 4\.$"):
-        check(model, 3)
-    with pytest.raises(ValueError, match="split over several cards already"):
-        check(load(host, 2), 2)
-    patched = model.clone()
-    patched.set_model_patch(lambda args: args["x"], "attn1_patch")
-    with pytest.raises(ValueError, match="would see a part of the video only"):
-        check(patched, 2)
-    compiled = model.clone()
-    compiled.set_model_patch_replace(
-        lambda args, extra: extra["original_block"](args), "dit", "double_block", 0
-    )
-    with pytest.raises(ValueError, match="would see a part of the video only"):
-        check(compiled, 2)
-    with pytest.raises(ValueError, match="not VACE"):
-        check(host.node("TestCountedModel").execute("test_vace.safetensors").args[0], 2)
-
-
-def test_what_travels_is_plain_and_names_the_modules_of_others_alone(host, files):
-    from comfy_execution.graph import DynamicPrompt
-
-    recipe = room(host, "recipe")
-    prompt = on_cards()
-    made = recipe.recipe_of(DynamicPrompt(prompt), "cards", "model")
-    assert set(made["prompt"]) == {"model", "base"}  # not speech, picture and VAE
-    assert made["output"] == ["model", 0]
-    tests = str(host.root / "tools" / "host" / "nodes_for_tests.py")
-    assert made["modules"] == [["custom_nodes", tests]]  # loaded twice, the pack would be two packs
-    assert recipe.host_facts()["pack"] == str(host.root)
-    assert json.loads(json.dumps(recipe.host_facts())) == recipe.host_facts()
-    prompt["cards"]["inputs"]["model"] = 1
-    with pytest.raises(ValueError, match="Connect it to the loader"):
-        recipe.recipe_of(DynamicPrompt(prompt), "cards", "model")
 
 
 def test_nothing_of_it_is_imported_before_it_is_used(host):

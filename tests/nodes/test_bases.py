@@ -16,6 +16,7 @@ from pack.tests.nodes.desk import lazy
 from pack.tests.nodes.small import SMALL
 from pack.tests.nodes.stops import fail_in, frames_of, host_nodes, run, runs
 from pack.tools.host.prompts import node, talk
+from pack.tools.host.text_for_tests import TestTextEncoder
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 PAGE = Path(__file__).parents[2] / "docs" / "bases.md"
@@ -297,7 +298,12 @@ def directed(base):
 
 
 @pytest.mark.parametrize("base", DIRECTED)
-def test_scenes_shots_and_continuations_run_on_every_kind_of_base(host, executor, base):
+def test_scenes_shots_and_continuations_run_on_every_kind_of_base(
+    host, executor, monkeypatch, base
+):
+    import nodes
+
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "TestTextEncoder", TestTextEncoder)
     prompt, samplers = directed(base)
     if "T2V" in base:  # it shows no picture
         refused = run_cells(host, executor, prompt, {"cut": samplers.pop("cut")})

@@ -28,6 +28,7 @@ sys.dont_write_bytecode = True
 
 MOST_BYTES = 60_000
 FEWER_BYTES = 22_000
+FEW_FRAMES = 30
 FEW = (
     *("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth"),
     *("toy_continue", "toy_first_look", "toy_smooth", "multitalk_first_look"),
@@ -105,7 +106,7 @@ def piece(
 
 
 def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
-    """A moving WebP picture of at most so many bytes: coarser, or shorter if that is not enough."""
+    """A moving WebP picture of at most so many bytes, if that can be."""
     from PIL import Image
 
     frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
@@ -124,8 +125,8 @@ def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
         )
         data = buffer.getvalue()
         if len(data) <= most:
-            return data
-    return encode(frames[: len(frames) * most // len(data)], rate, most)
+            break
+    return data
 
 
 def main() -> None:
@@ -155,6 +156,8 @@ def main() -> None:
                 film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
             if name == "toy_still":
                 levels = [*levels, levels[0] * 0]
+            if len(film) < FEW_FRAMES:  # of a first look
+                film, levels = 3 * film, [np.tile(level, 3) for level in levels]
             if name == "toy_smooth":  # of 50 frames per second
                 film = film[::2]
                 levels = [level[: len(film)] for level in levels]
@@ -162,7 +165,7 @@ def main() -> None:
                 film = [frame.resize((144, 96)) for frame in film]
             frames = draw_result(film, TOYS[name], levels)
         few = name in FEW
-        frames = frames[:30] if few else frames
+        frames = frames[:FEW_FRAMES] if few else frames
         data = encode(frames, 25 / STEP, FEWER_BYTES if few else MOST_BYTES)
         template_picture(name).write_bytes(data)
         print(f"{name}: {len(frames)} frames, {len(data) / 1000:.0f} kB", flush=True)

@@ -15,12 +15,11 @@ from comfy_api.v0_0_2 import InputImpl
 from torch import Tensor
 
 from ..multitalk.config import FRAME_RATE
-from .dub_source import cut_of
 from .pictures import read_pictures
 from .values import naming
 
 if TYPE_CHECKING:
-    from ..multitalk.dubbing.source import SourceFrames
+    from ..multitalk.dubbing.source import Cut, SourceFrames
 
 LEAST_FRAMES = 25  # the longest overlap of those that nobody types
 SPARE_S = Fraction(1)  # read before them, as lengths that files tell are not exact
@@ -65,3 +64,12 @@ def _read_end(video: Any, seconds: Fraction) -> SourceFrames:
             end = source.Cut(start_s=cut.start_s + earlier)
             return source.read_frames(file, end, loops=True)
     return source.read_frames(file, cut, loops=True)
+
+
+def cut_of(video: Any) -> Cut:
+    """The part of a file that the host's Video Slice chose."""
+    from ..multitalk.dubbing.source import Cut
+
+    window = getattr(video, "get_active_trim_window", None)  # of newer hosts
+    start, duration = (0.0, 0.0) if window is None else window()
+    return Cut(start_s=Fraction(start), duration_s=Fraction(duration) if duration else None)

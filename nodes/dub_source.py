@@ -16,6 +16,7 @@ from ..multitalk.dubbing.times import LONGER, SHORTER
 from ..multitalk.sound.audio import Sound, place_tracks
 from ..multitalk.sound.audio import Tracks as SpeakerTracks
 from ..multitalk.words import count
+from .continuation import cut_of
 from .host import GIB, free_memory
 from .pictures import read_pictures
 from .sockets import Tracks
@@ -24,7 +25,7 @@ from .values import check_inputs, check_names, shown
 from .widgets import Widget, schema
 
 if TYPE_CHECKING:
-    from ..multitalk.dubbing.source import Cut, SourceFrames
+    from ..multitalk.dubbing.source import SourceFrames
     from ..multitalk.dubbing.times import DubPlan
 
 logger = logging.getLogger("multitalk.nodes")
@@ -178,15 +179,6 @@ def _read_source(
     sound = None if parts.audio is None or not heard else read_sound(parts.audio, "video")
     rate = Fraction(parts.frame_rate)
     return source.frames_in_memory(images, rate, longest_side=longest_side), sound
-
-
-def cut_of(video: Any) -> Cut:
-    """The part of a file that the host's Video Slice chose."""
-    from ..multitalk.dubbing.source import Cut
-
-    window = getattr(video, "get_active_trim_window", None)  # of newer hosts
-    start, duration = (0.0, 0.0) if window is None else window()
-    return Cut(start_s=Fraction(start), duration_s=Fraction(duration) if duration else None)
 
 
 def _check_memory(height: int, width: int, held: int) -> None:

@@ -50,7 +50,7 @@ NODE_FLOORS = [
     {
         *("sockets", "host", "values", "widgets", "checked"),
         *("sounds", "pictures", "own_files", "video_place", "texts", "progress", "unchosen"),
-        "directing",
+        *("directing", "continuation"),
     },
     {"loading"},
     {"sampling", "voices"},

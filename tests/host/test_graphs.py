@@ -81,6 +81,7 @@ MORE_NODES = {
     "multitalk_smooth": 3,  # five of the host's in one node
     "multitalk_still": 1,  # those who are still
     "toy_dub": 1,
+    "toy_continue": 3,  # two videos, joined
 }
 THUMBNAIL_BYTES = 40_000
 FRAME_RATE = 25
@@ -150,7 +151,7 @@ def test_generator_makes_the_files_that_are_here(schemas):
 def test_all_graphs_are_offered_as_templates(server):
     offered = json.loads(get(server, "/workflow_templates"))[PACK_NAME]
     assert sorted(offered) == sorted(FILES.values())
-    assert len(NAMES) == 38
+    assert len(NAMES) == 42
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -305,6 +306,52 @@ def test_toy_graph_as_shipped_makes_a_video_of_its_size(client, tmp_path):
     speech["inputs"]["audio"] = ["trim", 0]
     rate = soundfile.info(EXAMPLES / "voice_1.flac").samplerate
     check_video(client, prompt, tmp_path, size=(144, 96), seconds=Fraction(3, 5), rate=rate)
+
+
+SHORT = {  # seconds of the voice, frames, frames per second, size
+    "toy_scene": (0.6, 15, 25, (48, 32)),
+    "toy_shots": (1.2, 30, 25, (48, 32)),
+    "toy_continue": (0.8, 20, 25, (48, 32)),
+    "toy_still": (0.6, 15, 25, (48, 32)),
+    "toy_dub": (0.6, 15, 25, (288, 192)),
+    "toy_first_look": (2.0, 25, 25, (48, 32)),
+    "toy_smooth": (0.4, 19, 50, (96, 64)),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_toy_graph_of_directing_makes_its_frames_of_a_short_voice(name, client, tmp_path):
+    import av
+
+    seconds, frames, fps, size = SHORT[name]
+    prompt = shortened(api(name), seconds)
+    entry = client.run(prompt)
+    (file,) = [f for f in files_of(entry) if f["filename"].endswith(".mp4")]
+    with av.open(str(client.download(file, tmp_path))) as video:
+        (picture,), (sound,) = video.streams.video, video.streams.audio
+        assert (picture.frames, picture.average_rate) == (frames, fps)
+        assert (picture.width, picture.height) == size
+        heard = sound.duration * sound.time_base
+        assert abs(heard - Fraction(frames, fps)) <= Fraction(AAC_SAMPLES, sound.sample_rate)
+
+
+def shortened(prompt, seconds):
+    """A prompt whose voice ends soon, with one step and few pixels; a cut comes in its middle."""
+    (voice,) = [key for key, n in prompt.items() if n["class_type"] == "MultiTalkExample"]
+    trim = {"audio": [voice, 1], "start_index": 0.2, "duration": seconds}
+    for node in prompt.values():
+        node["inputs"] |= {k: ["short", 0] for k, v in node["inputs"].items() if v == [voice, 1]}
+        if node["class_type"] in SAMPLERS:
+            node["inputs"] |= SMALL | {"preset.steps": 1}
+        if node["class_type"] == "MultiTalkShots":
+            node["inputs"]["seconds"] = str(seconds / 2)
+        if node["class_type"] == "TrimAudioDuration":  # of two parts
+            later = node["inputs"]["start_index"] > 0
+            node["inputs"] |= {
+                "start_index": seconds / 2 if later else 0.0,
+                "duration": seconds / 2,
+            }
+    return {**prompt, "short": {"class_type": "TrimAudioDuration", "inputs": trim}}
 
 
 def check_video(client, prompt, folder, *, size, seconds, rate):

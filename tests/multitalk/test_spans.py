@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pack.multitalk.config import FAMILIES, WindowSize
-from pack.multitalk.film import FilmPlan
+from pack.multitalk.film import FilmPlan, plan_film
 from pack.multitalk.generate import Models, Scene, SeededNoise, generate
-from pack.multitalk.settings import DriftControl
+from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.spans import choose_spans, describe_spans, read_spans
 from pack.multitalk.windows import end_with_video, plan_exact
 
@@ -136,6 +136,37 @@ def test_every_frame_is_painted_with_the_line_that_covers_most_of_its_window(
         wanted = shares.index(most) / 10 if most else 0.9
         assert torch.equal(window.frames, torch.full_like(window.frames, wanted))
     assert position == frames
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=40)
+@given(
+    lengths=st.lists(st.integers(10, 40), min_size=1, max_size=3),
+    cuts=st.lists(times, min_size=2, max_size=8, unique=True).map(sorted),
+    size=st.sampled_from([(9, 5), (9, 1), (13, 5)]),
+    family=st.sampled_from(FAMILIES),
+    continues=st.booleans(),
+)
+def test_lines_of_a_film_count_by_the_time_of_the_whole_video(
+    lengths, cuts, size, family, continues
+):
+    pairs = list(pairwise(cuts))
+    spans = read_spans("\n".join(f"{float(a)}-{float(b)}: {a}" for a, b in pairs))
+    guidance = GuidanceSettings(steps=1, shift=1.0, text_guidance=1.0, audio_guidance=1.0)
+    chosen = RunSettings(
+        height=16, width=16, guidance=guidance, family=family, seed=0, sampler="euler",
+        size=WindowSize(window=size[0], overlap=size[1]),
+    )  # fmt: skip
+    begins = [sum(lengths[:number]) for number in range(1, len(lengths))]
+    plan = plan_film(chosen, sum(lengths), 1, cuts=begins, continues=continues)
+    position, wanted = 0, []
+    for index in range(plan.num_windows):
+        kept = plan.kept(index)
+        frames = range(position, position + kept.stop - kept.start)
+        position = frames.stop
+        shares = [sum(a <= Fraction(frame, 25) < b for frame in frames) for a, b in pairs]
+        wanted.append(shares.index(max(shares)) if max(shares) else None)
+    assert position == sum(lengths)
+    assert choose_spans(spans, plan) == wanted
 
 
 def test_what_is_said_names_lines_windows_gaps_and_what_lies_beyond_the_sound():

@@ -16,6 +16,7 @@ from pack.tests.nodes.desk import lazy
 from pack.tests.nodes.small import SMALL
 from pack.tests.nodes.stops import fail_in, frames_of, host_nodes, run, runs
 from pack.tools.host.prompts import node, talk
+from pack.tools.host.text_for_tests import TestTextEncoder
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("clean_runs")]
 PAGE = Path(__file__).parents[2] / "docs" / "bases.md"
@@ -267,3 +268,60 @@ def test_a_stopped_run_goes_on_with_the_same_bits(host, executor, base):
     assert not run(host, prompt).ok
     assert len(list(runs().glob("*/window_*.json"))) == 1
     assert torch.equal(frames_of(host, prompt), whole)
+
+
+DIRECTED = {
+    "Wan 2.2 I2V A14B, both experts": "InfiniteTalk",
+    "FlashTalk, audio part inside": "its own",
+    "Wan 2.1 VACE 14B": "MultiTalk",
+    "Wan 2.2 T2V A14B, both experts": "MultiTalk",
+}
+
+
+def directed(base):
+    """A prompt of three windows with a scene, and its sampler three ways."""
+    prompt, sampler = prompt_of(base, DIRECTED[base])
+    prompt["sound_1"]["inputs"]["samples"] = round(0.96 * 16_000)  # 24 frames
+    prompt["clip"], prompt["text"] = node("TestTextEncoder"), node("TestText")
+    prompt["scene"] = node(
+        "MultiTalkScene", clip=["clip", 0], scene_text="0-0.7: she smiles\n0.7-: she turns"
+    )
+    prompt["other"] = node("ImageInvert", image=["image", 0])
+    prompt["shots"] = node("MultiTalkShots", **{"images.image_2": ["other", 0]}, seconds="0.48")
+    prompt["earlier"] = node("TestPicture", width=32, height=32, frames=6)
+    sampler["inputs"] |= {"positive": ["text", 0], "scene": ["scene", 0]}
+    ways = {"free": {}, "cut": {"shots": ["shots", 0]}, "on": {"continue_from": ["earlier", 0]}}
+    samplers = {name: copy.deepcopy(sampler) for name in ways}
+    for name, links in ways.items():
+        samplers[name]["inputs"] |= links
+    return prompt, samplers
+
+
+@pytest.mark.parametrize("base", DIRECTED)
+def test_scenes_shots_and_continuations_run_on_every_kind_of_base(
+    host, executor, monkeypatch, base
+):
+    import nodes
+
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "TestTextEncoder", TestTextEncoder)
+    prompt, samplers = directed(base)
+    if "T2V" in base:  # it shows no picture
+        refused = run_cells(host, executor, prompt, {"cut": samplers.pop("cut")})
+        assert "shots is connected, and a text-to-video base" in refused.error["exception_message"]
+    result = run_cells(host, executor, prompt, samplers)
+    assert result.ok, result.error
+    frames = {name: result.outputs[f"run {name}"][0][0] for name in samplers}
+    assert {tuple(made.shape) for made in frames.values()} == {(24, 32, 32, 3)}
+    for made in frames.values():
+        assert torch.isfinite(made).all()
+    said = {name: result.outputs[f"run {name}"][2][0] for name in samplers}
+    for name, report in said.items():
+        last = 3 if name == "cut" else 2  # one more window, of the second shot
+        assert f"she smiles: windows 1 to {last}\n" in report
+    assert "from the last 1 frame; the video holds the new ones alone" in said["on"]
+    if "FlashTalk" not in base:  # two random blocks show nothing of its one pinned latent frame
+        assert not torch.equal(frames["on"], frames["free"])
+    if "cut" in frames:
+        assert torch.equal(frames["cut"][:12], frames["free"][:12])
+        assert not torch.equal(frames["cut"][12], frames["free"][12])
+        assert "\nshot 2: from 0.48 s, frame 12, in " in said["cut"]

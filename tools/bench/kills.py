@@ -21,7 +21,7 @@ from pack.tools.host.prompts import TOY, node, sampler_inputs
 
 WINDOWS, STEPS = 6, 2
 SAMPLER, VIDEO = "sampler", "video"
-TEST_NODES = ROOT / "tools" / "host" / "nodes_for_tests.py"  # for the text encoder
+TEST_NODES = ROOT / "tools" / "host" / "text_for_tests.py"
 ARGUMENTS = ("--cache-none", "--verbose", "INFO")  # a prompt that ended runs again when queued
 
 

@@ -291,27 +291,6 @@ class TestText(io.ComfyNode):
         return io.NodeOutput([[torch.randn(1, 7, 64, generator=generator), {}]])
 
 
-class TestTextEncoder(io.ComfyNode):
-    """What nodes use of a text encoder, of the toy's text width: other texts, other numbers."""
-
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(node_id="TestTextEncoder", outputs=[io.Clip.Output()])
-
-    @classmethod
-    def execute(cls):
-        return io.NodeOutput(TextEncoder())
-
-
-class TextEncoder:
-    def tokenize(self, text):
-        return text
-
-    def encode_from_tokens_scheduled(self, text):
-        generator = torch.Generator().manual_seed(sum(text.encode()))
-        return [[torch.randn(1, 7, 64, generator=generator), {}]]
-
-
 class TestBadValue(io.ComfyNode):
     """A picture, masks or a text with one value that is no finite number."""
 
@@ -424,7 +403,6 @@ class TestExtension(ComfyExtension):
             TestClipVision,
             TestShowSpeech,
             TestText,
-            TestTextEncoder,
             TestBadValue,
             TestTextOfPicture,
             TestChoice,

@@ -35,7 +35,7 @@ The mp4 is saved in `output/video`.
 """
 _STEP_PX = 360
 _BENDS = {
-    ("sampler", "image"): ((290, 40), (930, 40)),
+    ("sampler", "image"): ((290, 16), (930, 26)),
     ("sampler", "vae"): ((608, 150), (632, 132), (930, 110)),
     ("first", "picture"): ((262, 300), (268, 726), (604, 740)),
     ("first", "voice"): ((254, 320), (258, 740), (610, 752)),

@@ -29,6 +29,7 @@ sys.dont_write_bytecode = True
 MOST_BYTES = 42_000
 MOST_BYTES_TOY = 58_000
 """Of a video of the toy, in which every pixel of every frame is another."""
+LEAST_FRAMES = 30
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""
 ALONE = (
@@ -101,7 +102,7 @@ def piece(
 
 
 def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
-    """A moving WebP picture of at most so many bytes: coarser, or shorter if that is not enough."""
+    """A moving WebP picture of at most so many bytes, if that can be."""
     from PIL import Image
 
     frames = [frame.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS) for frame in frames]
@@ -122,8 +123,8 @@ def encode(frames: list[Any], rate: float, most: int = MOST_BYTES) -> bytes:
         )
         data = buffer.getvalue()
         if len(data) <= most:
-            return data
-    return encode(frames[: len(frames) * most // len(data)], rate, most)
+            break
+    return data
 
 
 def toy_frames(name: str, path: Path) -> list[Any]:
@@ -138,6 +139,8 @@ def toy_frames(name: str, path: Path) -> list[Any]:
         film, levels = piece(film, curve, None if name in ALONE else change, NUM_FRAMES)
     if name == "toy_still":
         levels = [*levels, levels[0] * 0]
+    if len(film) < LEAST_FRAMES:  # of a first look
+        film, levels = 3 * film, [np.tile(level, 3) for level in levels]
     if name == "toy_smooth":  # of 50 frames per second
         film = film[::2]
         levels = [level[: len(film)] for level in levels]

@@ -125,7 +125,7 @@ class Lab:
         frames = torch.from_numpy(dub.source).float() / 255
         _keeper().GIVEN_FRAMES[dub.clip.name] = frames
         prompt = self._prompt(dub.clip, settings)
-        prompt["film"] = node("TestFrames", name=dub.clip.name)
+        prompt["film"] = node("TestPicture", width=0, height=0, frames=0, given=dub.clip.name)
         prompt["sampler"]["inputs"] |= {"image": ["film", 0], "start_strength": strength}
         prompt["mouths"] = node(
             "MultiTalkMouthOnly",

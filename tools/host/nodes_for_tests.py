@@ -12,7 +12,6 @@ from comfy_api.latest import ComfyExtension, io
 
 EXECUTED: list[str] = []  # names of the counted loaders that really ran
 SAVED_FRAMES: list[torch.Tensor] = []
-GIVEN_FRAMES: dict[str, torch.Tensor] = {}  # pictures that TestPicture gives by name
 PASSES: list[int] = []  # rows of every call of the network
 CALLS: list[object] = []
 TROUBLE: dict[str, tuple[int, int, BaseException]] = {}
@@ -57,15 +56,12 @@ class TestPicture(io.ComfyNode):
             inputs=[
                 *(io.Int.Input(name, default=64) for name in ("width", "height")),
                 io.Int.Input("frames", default=1),
-                io.String.Input("given", default="", optional=True),
             ],
             outputs=[io.Image.Output()],
         )
 
     @classmethod
-    def execute(cls, width, height, frames, given=""):
-        if given:
-            return io.NodeOutput(GIVEN_FRAMES[given])
+    def execute(cls, width, height, frames):
         generator = torch.Generator().manual_seed(1)
         return io.NodeOutput(torch.rand(frames, height, width, 3, generator=generator))
 

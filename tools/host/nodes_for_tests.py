@@ -12,7 +12,6 @@ from comfy_api.latest import ComfyExtension, io
 
 EXECUTED: list[str] = []  # names of the counted loaders that really ran
 SAVED_FRAMES: list[torch.Tensor] = []
-GIVEN_FRAMES: dict[str, torch.Tensor] = {}  # what TestFrames gives
 PASSES: list[int] = []  # rows of every call of the network
 CALLS: list[object] = []
 TROUBLE: dict[str, tuple[int, int, BaseException]] = {}
@@ -65,20 +64,6 @@ class TestPicture(io.ComfyNode):
     def execute(cls, width, height, frames):
         generator = torch.Generator().manual_seed(1)
         return io.NodeOutput(torch.rand(frames, height, width, 3, generator=generator))
-
-
-class TestFrames(io.ComfyNode):
-    """Frames [F, H, W, 3] that a test laid down under a name."""
-
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="TestFrames", inputs=[io.String.Input("name")], outputs=[io.Image.Output()]
-        )
-
-    @classmethod
-    def execute(cls, name):
-        return io.NodeOutput(GIVEN_FRAMES[name])
 
 
 class TestMasks(io.ComfyNode):
@@ -394,7 +379,6 @@ class TestExtension(ComfyExtension):
         return [
             TestSound,
             TestPicture,
-            TestFrames,
             TestMasks,
             TestCountedModel,
             TestCountPasses,

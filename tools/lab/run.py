@@ -120,12 +120,9 @@ class Lab:
             settings: How.
             strength: start_strength of the sampler.
         """
-        import torch
-
-        frames = torch.from_numpy(dub.source).float() / 255
-        _keeper().GIVEN_FRAMES[dub.clip.name] = frames
+        name = write_film(self.host.base / "input", dub)
         prompt = self._prompt(dub.clip, settings)
-        prompt["film"] = node("TestFrames", name=dub.clip.name)
+        prompt["film"] = node("LoadImage", image=name)
         prompt["sampler"]["inputs"] |= {"image": ["film", 0], "start_strength": strength}
         prompt["mouths"] = node(
             "MultiTalkMouthOnly",
@@ -141,8 +138,9 @@ class Lab:
         laid, talking = kept.pop(), kept.pop()
         if result.executed.index("keep") > result.executed.index("keep_mouths"):
             laid, talking = talking, laid
+        film = self.host.node("LoadImage")().load_image(name)[0]
         return Dubbed(
-            dub=dub, talking=to_bytes(talking), source=frames.numpy(), laid=laid.cpu().numpy()
+            dub=dub, talking=to_bytes(talking), source=film.cpu().numpy(), laid=laid.cpu().numpy()
         )
 
     def rebuild(self, frames: np.ndarray) -> np.ndarray:
@@ -229,6 +227,16 @@ def write_picture(folder: Path, clip: Clip) -> str:
 
     name = f"{clip.name}.png"
     Image.fromarray(clip.picture).save(folder / name)
+    return name
+
+
+def write_film(folder: Path, dub: Dub) -> str:
+    """Put a film to be dubbed into the host's input folder, lossless; returns its name."""
+    from PIL import Image
+
+    name = f"{dub.clip.name}_film.png"
+    first, *rest = (Image.fromarray(frame) for frame in dub.source)
+    first.save(folder / name, save_all=True, append_images=rest, duration=1000 // FRAME_RATE)
     return name
 
 

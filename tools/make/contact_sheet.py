@@ -1,4 +1,4 @@
-"""Show all graphs as they open: docs/graphs_classic.webp and docs/graphs_nodes2.webp.
+"""Show all graphs as they open: tools/bench/graphs_classic.webp, graphs_nodes2.webp.
 
     /tmp/pw/bin/python tools/make/contact_sheet.py
 
@@ -34,7 +34,7 @@ VIEW = {"width": 1600, "height": 1000}
 CROP = (160, 90, 1440, 910)
 """What the editor fits a graph into, without most of its panels."""
 COLUMNS, TITLE_PX = 6, 30
-SCALE = 0.4
+SCALE = 0.3
 SHEET_BYTES = 150_000
 
 
@@ -66,7 +66,7 @@ def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
 def write(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as fine as the limit allows."""
     quality, data = 90, b""
-    while quality > 30 and not 0 < len(data) < SHEET_BYTES:
+    while quality > 15 and not 0 < len(data) < SHEET_BYTES:
         quality -= 5
         buffer = io.BytesIO()
         sheet.save(buffer, "WEBP", quality=quality, method=5)
@@ -95,7 +95,7 @@ def main() -> int:
             with open_editor(host.address, report, focus=False) as page:
                 page.set_viewport_size(VIEW)
                 pictures = {graph.name: take(page, graph.name) for graph in GRAPHS}
-            write(lay_out(pictures), ROOT / "docs" / f"graphs_{mode}.webp")
+            write(lay_out(pictures), ROOT / "tools" / "bench" / f"graphs_{mode}.webp")
     print("\n".join(report.problems) or "No problems.")
     return 1 if report.problems else 0
 

@@ -94,6 +94,7 @@ def toy_recording() -> Graph:
         bends={
             ("sampler", "speech"): ((960, 500),),
             ("sampler", "image"): ((270, 44), (950, 44)),
+            ("sampler", "masks"): ((620, 118), (940, 118)),
             ("speech", "audio"): ((950, 620), (950, 760), (925, 790), (640, 790), (612, 815)),
         },
     )

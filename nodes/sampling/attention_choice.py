@@ -59,8 +59,8 @@ def chosen_attention(name: str) -> ChosenAttention:
     kernel = kernels_offered()[1].get(name)
     if kernel is None:
         raise RuntimeError(
-            f"the first card chose the attention kernel {name}, which is not there; start ComfyUI "
-            "with --use-pytorch-cross-attention"
+            f"the first card chose the attention kernel {name}, which is not there; use "
+            "--use-pytorch-cross-attention when you start ComfyUI, or leave MultiTalk Parallel out."
         )
     return ChosenAttention(kernel, name)
 

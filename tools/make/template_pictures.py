@@ -139,11 +139,11 @@ def toy_frames(name: str, path: Path) -> list[Any]:
         film, levels = piece(film, curve, None if name in ALONE else change, NUM_FRAMES)
     if name == "toy_still":
         levels = [*levels, levels[0] * 0]
-    if len(film) < LEAST_FRAMES:  # of a first look
-        film, levels = 3 * film, [np.tile(level, 3) for level in levels]
     if name == "toy_smooth":  # of 50 frames per second
         film = film[::2]
         levels = [level[: len(film)] for level in levels]
+    if len(film) < LEAST_FRAMES:  # of a first look
+        film, levels = 3 * film, [np.tile(level, 3) for level in levels]
     if name in ("toy_dub", "toy_smooth"):  # the crop is that of the toy's other videos
         film = [frame.resize((144, 96)) for frame in film]
     return draw_result(film, TOYS[name], levels)

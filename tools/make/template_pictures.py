@@ -156,11 +156,11 @@ def main() -> None:
                 film, levels = piece(film, curve, None if alone else change, NUM_FRAMES)
             if name == "toy_still":
                 levels = [*levels, levels[0] * 0]
-            if len(film) < FEW_FRAMES:  # of a first look
-                film, levels = 3 * film, [np.tile(level, 3) for level in levels]
             if name == "toy_smooth":  # of 50 frames per second
                 film = film[::2]
                 levels = [level[: len(film)] for level in levels]
+            if len(film) < FEW_FRAMES:  # of a first look
+                film, levels = 3 * film, [np.tile(level, 3) for level in levels]
             if name in ("toy_dub", "toy_smooth"):  # the crop is that of the toy's other videos
                 film = [frame.resize((144, 96)) for frame in film]
             frames = draw_result(film, TOYS[name], levels)

@@ -69,10 +69,11 @@ def trained(host, small, tmp_path_factory):
     for minutes in MINUTES:  # the second call goes on where the first one stopped
         train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"EVERY": 1, "BATCH": 2, "OWN": 1, "DEEP": 2}.items():
+        for name, value in {"EVERY": 1, "BATCH": 2, "OWN": 1}.items():
             patch.setattr(continue_train, name, value)
         for share, minutes in ((0.0, 0.01), (1.0, 0.05)):
             patch.setattr(continue_train, "SHOWN_SHARE", share)
+            patch.setattr(continue_train, "DEEP", int(share))
             continue_train.train_continuation(folder, seed=0, minutes=minutes, device=CPU)
     comfy.model_management.in_training = False
     export_toy(folder, out, seed=0, metrics={"one_face_r": 0.5})
@@ -140,8 +141,8 @@ def test_continuation_tells_how_far_off_it_gets_before_and_after(trained):
     log = (trained[0] / "continued_0.log").read_text().splitlines()
     rows = [row for line in log if "window" in (row := json.loads(line))]
     for name in ("error_before", "error_after"):
-        found = [(row["window"], row[name]) for row in rows if name in row][-2:]
-        assert [window for window, _ in found] == [1, 2]
+        found = [(row["window"], row[name]) for row in rows if name in row]
+        assert [window for window, _ in found] == [1]
         assert all(error > 0.05 for _, error in found)
 
 

@@ -150,12 +150,12 @@ def prepare_torch(options: argparse.Namespace) -> torch.device:
 STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     stage.__name__.rstrip("_"): stage
     for stage in (
-        *(speech, encoder, draw, vae, freeze, latents, decoder, denoiser, continue_),
+        *(speech, encoder, draw, vae, freeze, latents, decoder, denoiser),
         *(export, evaluate),
     )
 }
-MORE = {"adopt": adopt}
-"""Stages that `all` does without."""
+MORE = {"continue": continue_, "adopt": adopt}
+"""Stages that `all` does without; the only trial of `continue` made a run worse (tools/bench)."""
 
 
 def run_stages(options: argparse.Namespace) -> int:

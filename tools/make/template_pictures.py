@@ -28,12 +28,12 @@ sys.dont_write_bytecode = True
 
 MOST_BYTES = 60_000
 FEWER_BYTES = 22_000
-FEW_FRAMES = 30
+FEW_FRAMES = 32
 FEW = (
     *("toy_still", "toy_dub", "multitalk_still", "infinitetalk_dub_mouth"),
     *("toy_continue", "toy_first_look", "toy_smooth", "multitalk_first_look"),
 )
-"""Later ones, which the size of the pack leaves less room: 30 frames, and coarser."""
+"""Later ones, which the size of the pack leaves less room: fewer frames, and coarser."""
 PIXELS = 320
 """Along an edge: as large as the page shows a picture."""
 ALONE = (

@@ -319,7 +319,8 @@ def test_scenes_shots_and_continuations_run_on_every_kind_of_base(
         last = 3 if name == "cut" else 2  # one more window, of the second shot
         assert f"she smiles: windows 1 to {last}\n" in report
     assert "from the last 1 frame; the video holds the new ones alone" in said["on"]
-    if "FlashTalk" not in base:  # two random blocks show nothing of its one pinned latent frame
+    # FlashTalk's one pinned latent frame moves the others by 1e-4 here: less than frames of 8 bit.
+    if "FlashTalk" not in base:
         assert not torch.equal(frames["on"], frames["free"])
     if "cut" in frames:
         assert torch.equal(frames["cut"][:12], frames["free"][:12])

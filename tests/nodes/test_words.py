@@ -70,6 +70,7 @@ OTHER_CODE = {
     *("a", "b", "de", "es", "fr", "hi", "it", "ja", "pt", "zh", "f1", "f5", "m1", "m7"),
     *("af_", "am_", "bf_", "bm_", "af_heart", "clip_vision_h", "euler", "lcm", "fixed"),
     *("diffusion_models", "model_patches", "audio_encoders"),
+    *("jobs", "comfyui"),  # a command of dev.py, and what a Ray worker has
 }
 
 

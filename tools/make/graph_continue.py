@@ -112,6 +112,7 @@ def _joined() -> tuple[Node, ...]:
             kind="BatchImagesNode",
             at=(E[0], 0),
             width=E[1],
+            height=88,  # its sockets grow
             title="Frames of both",
             links={"images.image0": ("first", "images"), "images.image1": ("sampler", "images")},
         ),

@@ -80,30 +80,30 @@ def decoder(options: argparse.Namespace) -> None:
 
 def denoiser(options: argparse.Namespace) -> None:
     """Train the denoiser with its audio part; `--second` only changes its own seed."""
-    from pack.tools.toy.denoiser import import_host
     from pack.tools.toy.denoiser_train import train_denoiser
 
-    device = prepare_torch(options)
-    import_host(options.host)
-    train_denoiser(
-        options.folder,
-        seed=options.second or options.seed,
-        minutes=options.minutes or DENOISER_MINUTES,
-        device=device,
-    )
+    _train_in_host(train_denoiser, options, DENOISER_MINUTES)
 
 
 def continue_(options: argparse.Namespace) -> None:
     """Train the denoiser on windows that begin with its own."""
     from pack.tools.toy.continue_train import train_continuation
+
+    _train_in_host(train_continuation, options, CONTINUE_MINUTES)
+
+
+def _train_in_host(
+    train: Callable[..., object], options: argparse.Namespace, minutes: float
+) -> None:
+    """Train what runs in the host's network, for `minutes` where none are given."""
     from pack.tools.toy.denoiser import import_host
 
     device = prepare_torch(options)
     import_host(options.host)
-    train_continuation(
+    train(
         options.folder,
         seed=options.second or options.seed,
-        minutes=options.minutes or CONTINUE_MINUTES,
+        minutes=options.minutes or minutes,
         device=device,
     )
 

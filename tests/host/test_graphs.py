@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pack.tests.host.jobs import write_sound
 from pack.tools.host.client import HostClient, HostError, files_of
 from pack.tools.host.process import PACK_NAME
 from pack.tools.make.clip import write_clip
@@ -46,6 +47,7 @@ SCENES = {
     "toy_long_video": "one_speaker",
     "toy_end_image": "one_speaker",
 }
+WHOLE = ("toy_one_speaker", "toy_long_video")
 REAL = [name for name in NAMES if name not in TOYS]
 # architecture.md section 3: with the loaders in one node, and without.
 MAX_NODES, MAX_FLAT_NODES, MORE_FOR_TWO = 10, 13, 3
@@ -120,7 +122,7 @@ def empty_models(server):
     inputs = server.base / "input"
     shutil.copy(EXAMPLES / "one_speaker.png", inputs / "example.png")
     for number in (1, 2):
-        shutil.copy(EXAMPLES / f"voice_{number}.flac", inputs / f"voice_{number}.wav")
+        write_sound(inputs / f"voice_{number}.wav", f"voice_{number}.flac", 0.5)
     write_clip(EXAMPLES / "one_speaker.png", inputs / "example.mp4")
     yield
     for path in paths:
@@ -249,7 +251,11 @@ def test_every_node_has_a_help_page_that_names_all_inputs_and_outputs(server, ow
 
 
 # A fresh host has no sound and no video, so these graphs name none.
-CHOSEN = {"LoadAudio": {"audio": "voice_1.wav"}, "LoadVideo": {"file": "example.mp4"}}
+CHOSEN = {
+    "LoadAudio": {"audio": "voice_1.wav"},
+    "LoadVideo": {"file": "example.mp4"},
+    "MultiTalkSplitRecording": {"split.times": "Anna 0-0.2, Ben 0.2-"},  # of a short recording
+}
 # The last is the host's own, about the detector.
 EMPTY_FILE = r"is no (safetensors|PyTorch|GGUF) file, or |header too small"
 
@@ -283,14 +289,22 @@ def test_toy_dialogue_makes_a_video_whose_tracks_follow_the_script(client, tmp_p
 
 @pytest.mark.parametrize("name", SCENES)
 def test_toy_graph_makes_a_video_as_long_as_its_sound(name, client, tmp_path):
+    """The first two with all of their sound, the others with the beginnings of the voices."""
     import soundfile
 
     prompt = api(name)
-    sampler_of(prompt)["inputs"] |= SMALL | {"preset.steps": 1}
     scene = json.loads((EXAMPLES / "scenes.json").read_text())[SCENES[name]]
     sounds = [soundfile.info(EXAMPLES / voice) for voice in scene["voices"]]
-    seconds = sum(Fraction(sound.frames, sound.samplerate) for sound in sounds)
-    seconds += Fraction(1, 5) * (len(sounds) - 1)  # the gap
+    spoken = [Fraction(sound.frames, sound.samplerate) for sound in sounds]
+    if name in WHOLE:
+        sampler_of(prompt)["inputs"] |= SMALL | {"preset.steps": 1}
+    else:
+        prompt = shortened(prompt, 0.8)
+        spoken = [Fraction(4, 5)] * len(sounds)
+    for node in prompt.values():
+        if node["class_type"] == "MultiTalkSplitRecording":
+            node["inputs"]["split.times"] = "Anna 0-0.8, Ben 0.8-"
+    seconds = sum(spoken) + Fraction(1, 5) * (len(sounds) - 1)  # the gap
     size = tuple(SMALL.values())
     check_video(client, prompt, tmp_path, size=size, seconds=seconds, rate=sounds[0].samplerate)
 
@@ -338,11 +352,15 @@ def test_toy_graph_of_directing_makes_its_frames_of_a_short_voice(name, client, 
 
 
 def shortened(prompt, seconds):
-    """A prompt whose voice ends soon, with one step and few pixels; a cut comes in its middle."""
-    (voice,) = [key for key, n in prompt.items() if n["class_type"] == "MultiTalkExample"]
-    trim = {"audio": [voice, 1], "start_index": 0.2, "duration": seconds}
+    """A prompt whose voices end soon, with one step and few pixels; a cut comes in its middle."""
+    (example,) = [key for key, n in prompt.items() if n["class_type"] == "MultiTalkExample"]
+    short = {}
     for node in prompt.values():
-        node["inputs"] |= {k: ["short", 0] for k, v in node["inputs"].items() if v == [voice, 1]}
+        for name, link in node["inputs"].items():
+            if link in ([example, 1], [example, 2]):
+                trim = {"audio": link, "start_index": 0.2, "duration": seconds}
+                short[f"short_{link[1]}"] = {"class_type": "TrimAudioDuration", "inputs": trim}
+                node["inputs"][name] = [f"short_{link[1]}", 0]
         if node["class_type"] in SAMPLERS:
             node["inputs"] |= SMALL | {"preset.steps": 1}
         if node["class_type"] == "MultiTalkShots":
@@ -353,7 +371,7 @@ def shortened(prompt, seconds):
                 "start_index": seconds / 2 if later else 0.0,
                 "duration": seconds / 2,
             }
-    return {**prompt, "short": {"class_type": "TrimAudioDuration", "inputs": trim}}
+    return prompt | short
 
 
 def check_video(client, prompt, folder, *, size, seconds, rate):

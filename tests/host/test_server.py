@@ -15,7 +15,7 @@ from pack.tools.host.client import HostClient, HostError, HostInterruptedError
 
 pytestmark = pytest.mark.host
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLER, VIDEO = "6", "7"  # node ids in the shipped prompt
+SPEECH, SAMPLER, VIDEO = "5", "6", "7"  # node ids in the shipped prompt
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,13 @@ def running(studio):
 
 
 def toy(**changes):
-    """The shipped toy prompt at 32 x 32 pixels, in two windows of two steps."""
+    """The shipped toy prompt at 32 x 32 pixels, with 1 second of its voice: two windows."""
     prompt = json.loads((ROOT / "workflows" / "api" / "toy_one_speaker.json").read_text())
-    small = {"size.width": 32, "size.height": 32, "window": 81, "overlap": 25, "preset.steps": 2}
+    small = {"size.width": 32, "size.height": 32, "window": 17, "overlap": 5, "preset.steps": 2}
     prompt[SAMPLER]["inputs"] |= small | changes
+    trim = {"audio": prompt[SPEECH]["inputs"]["audio"], "start_index": 0.2, "duration": 1.0}
+    prompt["trim"] = {"class_type": "TrimAudioDuration", "inputs": trim}
+    prompt[SPEECH]["inputs"]["audio"] = ["trim", 0]
     return prompt
 
 
@@ -74,7 +77,7 @@ def test_a_prompt_runs_with_progress_over_all_windows(running):
     assert entry["status"]["status_str"] == "success"
     values = [e.data["value"] for e in seen if e.kind == "progress" and e.data["node"] == SAMPLER]
     assert values == sorted(values)
-    assert values[-1] == 2 * 2  # 136 frames: two windows of two steps
+    assert values[-1] == 2 * 2  # 25 frames: two windows of two steps
     assert entry["outputs"][VIDEO]["images"][0]["filename"].endswith(".mp4")
 
 

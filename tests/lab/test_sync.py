@@ -27,8 +27,8 @@ SILENT_RATIO = 0.25
 AMPLITUDE = 0.6
 STEPS = 4
 # A sound 5 frames late would lower r of perfect lips to 0.35 or less in these clips.
-ONE_FACE = (("one_face", 0), ("one_face", 2))
-TURNS = (("turns", 0), ("turns", 2))
+ONE_FACE = (("one_face", 0),)
+TURNS = (("turns", 0),)
 LISTENER = (("listener", 0),)
 
 
@@ -89,7 +89,7 @@ def test_mouths_open_as_far_as_they_should(film):
 
 
 def test_swapped_masks_swap_the_mouths(film):
-    assert own_minus_other(binding(film(TURNS[:1], masks="swapped"))) < 0
+    assert own_minus_other(binding(film(TURNS, masks="swapped"))) < 0
 
 
 def test_silent_listener_stays_still(film):
@@ -111,22 +111,21 @@ def test_perfect_lips_5_frames_late_would_not_do():
 
 
 def test_ignored_masks_are_noticed(film):
-    assert not own_minus_other(binding(film(TURNS[:1], masks="none"))) < 0  # not swapped then
+    assert not own_minus_other(binding(film(TURNS, masks="none"))) < 0  # not swapped then
 
 
 def test_late_sound_is_noticed(film):
-    late = film(ONE_FACE[:1] + TURNS[:1], delay=5)
-    assert not mean(own_r(late, ("one_face",))) > ONE_FACE_R
+    late = film(TURNS, delay=5)
     assert not mean(own_r(late, ("turns",))) > OWN_R
 
 
 def test_swapped_speakers_are_noticed(film):
-    swapped = film(TURNS[:1], swap_sounds=True)
+    swapped = film(TURNS, swap_sounds=True)
     assert not mean(own_r(swapped, ("turns",))) > OWN_R
     assert not own_minus_other(binding(swapped)) > OWN_MINUS_OTHER
 
 
 def test_dropped_audio_part_is_noticed(film):
-    mute = film(TURNS[:1], audio_strength=0.0)
+    mute = film(TURNS, audio_strength=0.0)
     assert not amplitude(mute) > AMPLITUDE  # 0.05; r of such small movements is chance
     assert not mean(own_r(mute, ("turns",))) > OWN_R

@@ -30,8 +30,8 @@ def killed_prompt() -> dict[str, Any]:
     example = {"scene": "two_speakers"}
     inputs = sampler_inputs(
         preset__steps=STEPS,
-        size__width=64,
-        size__height=48,
+        size__width=48,
+        size__height=32,
         window=9,
         overlap=5,
         keep_progress=True,
@@ -223,7 +223,7 @@ def one_kill(studio: Studio, expected: Finished, random_numbers: random.Random) 
     """
     num_windows = expected.made
     steps = random_numbers.randrange(1, num_windows * STEPS + 1)
-    seconds = random_numbers.uniform(0.0, 0.8)  # one or two windows
+    seconds = random_numbers.uniform(0.0, 0.4)  # one or two windows
     running = studio.kill_after(steps, seconds)
     kept = studio.kept_windows()
     again = studio.finish()

@@ -44,7 +44,7 @@ def trained(host, small, tmp_path_factory):
     import comfy.model_management
 
     from pack.tools.lab.cast import load_voices
-    from pack.tools.toy import continue_train
+    from pack.tools.toy import continue_train, rollout
     from pack.tools.toy.clips import draw_clips
     from pack.tools.toy.decoder_train import polish_decoder
     from pack.tools.toy.denoiser_train import train_denoiser
@@ -71,6 +71,7 @@ def trained(host, small, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"EVERY": 1, "BATCH": 2, "OWN": 1}.items():
             patch.setattr(continue_train, name, value)
+        patch.setattr(rollout, "STEPS", 3)
         for share, minutes in ((0.0, 0.01), (1.0, 0.05)):
             patch.setattr(continue_train, "SHOWN_SHARE", share)
             patch.setattr(continue_train, "DEEP", int(share))

@@ -145,9 +145,12 @@ class Teller:
 
     def __init__(self, config: pytest.Config, pipe: Connection) -> None:
         self.config, self.pipe = config, pipe
+        self.times = config.option.durations is not None or config.option.xmlpath is not None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Hand a report on."""
+        """Hand a report on; nobody asks for a set-up that went well, but those who want times."""
+        if report.passed and report.when != "call" and not self.times:
+            return
         hook = self.config.hook.pytest_report_to_serializable
         self.pipe.send(("report", hook(config=self.config, report=report)))
 

@@ -20,7 +20,7 @@ GROUPS = (
     ),
     ("layouts", "host", r"tests/nodes/test_layout"),
     ("studio", "server", r"tests/host/test_(kills|server|api_jobs_hosts)\.py"),
-    ("install", "server", r"tests/host/test_install_paths\.py"),
+    ("install", "server", r"tests/(host/test_install_paths|test_real_size)\.py"),
     ("cards", "server", r"tests/nodes/test_parallel\.py"),  # has the host inside too
 )
 HOST = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(compiler() is None, reason="needs g++ to build the device guard"),
 ]
 
-
+PATIENCE_SECONDS = 300
 WIDTH, HIDDEN, TOKENS, FRAMES, KEYS = 5120, 13_824, 33_600, 21, 32
 TEXT = 512 + 257  # rows of text and picture
 SELF = 2 * TOKENS * WIDTH * (4 * WIDTH + 2 * TOKENS)  # self attention of one block
@@ -27,17 +28,22 @@ MAPPED = 4 * TOKENS * WIDTH * (WIDTH + 2 * KEYS + 1600)  # two voices, and who l
 
 
 @pytest.fixture(scope="module")
-def steps():
+def steps(nursery, tmp_path_factory):
     """A step of two blocks and what ran together in it: one speaker, two; and a color match."""
-    options = ("--blocks", "2", "--together", "--speakers", "1", "2", "--colors")
-    ran = subprocess.run(
-        [sys.executable, "tools/bench/real_size.py", "--json", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    one, single, two, pair, silent, match = map(json.loads, ran.stdout.splitlines())
+    program = ROOT / "tools" / "bench" / "real_size.py"
+    options = ["--json", "--blocks", "2", "--together", "--speakers", "1", "2", "--colors"]
+    said = tmp_path_factory.mktemp("real_size") / "said.txt"
+    with said.open("wb") as log:
+        if nursery:  # it has torch
+            child = nursery.run(program, options, dict(os.environ), log)
+            child.stdin.close()
+            child.wait(PATIENCE_SECONDS)
+        else:
+            subprocess.run([sys.executable, str(program), *options], stdout=log, check=True)
+    lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    assert len(found) == 6, lines[-20:]
+    one, single, two, pair, silent, match = found
     return {"one": (one, single), "two": (two, pair, silent), "match": match}
 
 

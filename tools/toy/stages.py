@@ -86,7 +86,7 @@ def denoiser(options: argparse.Namespace) -> None:
 
 
 def continue_(options: argparse.Namespace) -> None:
-    """Train the denoiser on windows that begin with its own."""
+    """Train the denoiser to repair motion frames that are many windows on."""
     from pack.tools.toy.continue_train import train_continuation
 
     _train_in_host(train_continuation, options, CONTINUE_MINUTES)
@@ -155,7 +155,7 @@ STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     )
 }
 MORE = {"continue": continue_, "adopt": adopt}
-"""Stages that `all` does without; the only trial of `continue` made a run worse (tools/bench)."""
+"""Stages that `all` does without; `continue` is in trial (tools/bench)."""
 
 
 def run_stages(options: argparse.Namespace) -> int:

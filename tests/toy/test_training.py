@@ -51,6 +51,7 @@ def trained(host, small, tmp_path_factory):
     from pack.tools.toy.export import FILES, export_toy
     from pack.tools.toy.frozen_vae import freeze_vae
     from pack.tools.toy.latents import encode_clips
+    from pack.tools.toy.returning_train import train_returning
     from pack.tools.toy.vae_train import train_vae
 
     folder, out = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("assets")
@@ -65,6 +66,7 @@ def trained(host, small, tmp_path_factory):
     freeze_vae(folder)
     encode_clips(folder, seed=0, processes=1)
     polish_decoder(folder, seed=0, minutes=0.005, device=CPU)
+    train_returning(folder, seed=0, minutes=0.005, device=CPU)
     comfy.model_management.in_training = True
     for minutes in MINUTES:  # the second call goes on where the first one stopped
         train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
@@ -106,6 +108,20 @@ def test_latents_have_unit_deviation_and_motion_where_a_window_is_continued(trai
     for motion, kind in zip(bank.motion, bank.kind, strict=True):
         moving = np.abs(motion.astype(np.float32)).max((0, 2)) > 0
         assert moving.tolist() == [i < PINNED[KINDS[kind]] for i in range(3)]
+
+
+def test_the_way_back_changes_the_decoder_alone(trained):
+    from pack.tools.toy.frozen_vae import POLISHED, load_folded
+
+    before, after = (
+        torch.load(trained[0] / f"{name}.pt", weights_only=True)["average"]
+        for name in ("decoder", "returning")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert {name.partition(".")[0] for name in changed} <= {"decoder", "conv2"}
+    shipped = load_folded(trained[0], POLISHED).state_dict()
+    assert all(torch.equal(shipped[name], after[name]) for name in after)
 
 
 def test_training_goes_on_and_is_logged(trained):

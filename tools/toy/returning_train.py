@@ -3,6 +3,9 @@
 By MultiTalk's rule the last frames of a window are encoded again for the next one. Whatever that
 way changes is changed in every window at the same places (round_trips.py), and the network passes
 it on. Encoder and latents stay as they are, so nothing else has to be trained anew.
+
+Clips are whole windows: trained on the first 5 frames alone the later ones, which are those that
+are handed on, took on a tint.
 """
 
 from __future__ import annotations
@@ -14,32 +17,35 @@ import torch
 from torch import Tensor
 
 from pack.tools.toy.clips import open_clips
-from pack.tools.toy.frozen_vae import FOLDED, POLISHED, denormalize, load_folded, normalize
+from pack.tools.toy.decoder_train import latent_crop
+from pack.tools.toy.frozen_vae import FOLDED, POLISHED, denormalize, encode, load_folded, normalize
 from pack.tools.toy.latents import open_latents
 from pack.tools.toy.precision import mixed
 from pack.tools.toy.training import falling, start_run, train
 from pack.tools.toy.vae import VideoVae
-from pack.tools.toy.vae_train import note_quality, to_network
+from pack.tools.toy.vae_train import note_quality
 
 RATE, WARM_UP, EMA = 2e-4, 15, 0.95
 RETURN_WEIGHT = 4.0
-VIDEO_SHARE = 0.3
-"""Clips of which 5 frames are taken; of the others only the first one, in a fifth of the time."""
+OVERLAP = 9
+"""Frames at the end of a window that are encoded again."""
 
 
-def returning_loss(vae: VideoVae, latents: Tensor, frames: Tensor) -> Tensor:
-    """Error of decoded frames, and of the latents that they encode to.
+def returning_loss(vae: VideoVae, latents: Tensor, frames: Tensor, weight: Tensor) -> Tensor:
+    """Error of decoded frames, and of the latents that the last ones encode to.
 
     Args:
         vae: Only the decoder learns.
         latents: Normalized, [1, 16, T, h, w].
         frames: The film, [1, 3, 4 * T - 3, H, W] in -1..1.
+        weight: Where the frames count, [1, 1, 1, H, W].
     """
     with mixed(latents.device.type):
         shown = vae.decode(denormalize(latents)).float()
-        again = normalize(vae.posterior(shown.clamp(-1, 1))[0].float())
-    error = (shown - frames).abs().mean()
-    return error + RETURN_WEIGHT * (again - latents).square().mean()
+        again = vae.posterior(shown[:, :, -OVERLAP:].clamp(-1, 1))[0].float()
+    right = encode(vae, frames[:, :, -OVERLAP:])
+    error = ((shown - frames).abs() * weight).mean() / weight.mean()
+    return error + RETURN_WEIGHT * (normalize(again) - normalize(right)).square().mean()
 
 
 def train_returning(folder: Path, *, seed: int, minutes: float, device: torch.device) -> None:
@@ -64,13 +70,8 @@ def train_returning(folder: Path, *, seed: int, minutes: float, device: torch.de
     usable = np.flatnonzero(done[: clips.num_trained])
 
     def loss_of(random: np.random.Generator) -> Tensor:
-        number = int(random.choice(usable))
-        count = 2 if random.random() < VIDEO_SHARE else 1
-        film = clips.film(number)
-        shape = film.shape[1] // 8, film.shape[2] // 8
-        latents = torch.from_numpy(bank.target[number][None, :, :count].astype(np.float32))
-        frames = to_network(film[None, : 4 * count - 3])
-        return returning_loss(vae, latents.unflatten(-1, shape).to(device), frames.to(device))
+        crop = latent_crop(clips, bank, int(random.choice(usable)), random)
+        return returning_loss(vae, *(part.to(device) for part in crop))
 
     def rate(spent: float) -> float:
         return RATE * falling(spent) * min(1.0, (run.step + 1) / WARM_UP)

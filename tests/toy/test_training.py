@@ -149,11 +149,11 @@ def test_continuation_goes_on_with_the_denoiser_and_tells_what_it_repairs(traine
 
 def test_every_encoded_clip_knows_what_the_vae_changes_in_it(trained):
     from pack.tools.toy.latents import open_latents
-    from pack.tools.toy.round_trips import ARRAYS
+    from pack.tools.toy.round_trips import ARRAYS, changes_folder
     from pack.tools.toy.stored import open_rows
 
     _, encoded = open_latents(trained[0])
-    measured = open_rows(trained[0] / "round_trips", ARRAYS)
+    measured = open_rows(changes_folder(trained[0]), ARRAYS)
     assert measured["done"].tolist() == encoded.tolist()
     assert np.abs(measured["change"].astype(np.float32)).max((1, 2, 3)).min() > 0.01
 

@@ -9,6 +9,7 @@ further on are the clip's own with some times the change.
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,16 @@ def measure_change(vae: VideoVae, latents: Tensor, picture: Tensor) -> Tensor:
     return (again - latents).mean(1, keepdim=True)
 
 
+@functools.cache
+def changes_folder(folder: Path) -> Path:
+    """Where the changes of the present VAE are; those of an earlier one stay apart."""
+    return folder / f"round_trips_{hashlib.sha256(_last_file(folder).read_bytes()).hexdigest()[:8]}"
+
+
+def _last_file(folder: Path) -> Path:
+    return folder / (POLISHED if (folder / POLISHED).is_file() else FOLDED)
+
+
 def measure_clips(folder: Path, *, processes: int) -> np.ndarray:
     """Measure all encoded clips; goes on where it was stopped.
 
@@ -72,10 +83,10 @@ def measure_clips(folder: Path, *, processes: int) -> np.ndarray:
         [N, 16, 1, h*w] float16; zeros of clips that are not encoded.
     """
     _, encoded = open_latents(folder)
-    missing = missing_rows(folder / "round_trips", ARRAYS, len(encoded))
+    missing = missing_rows(changes_folder(folder), ARRAYS, len(encoded))
     tasks = [(folder, 0, int(number)) for number in missing if encoded[number]]
     run_tasks(_measure_one, tasks, processes=processes, name="round trips")
-    return open_rows(folder / "round_trips", ARRAYS)["change"]
+    return open_rows(changes_folder(folder), ARRAYS)["change"]
 
 
 def _measure_one(task: Task) -> None:
@@ -85,7 +96,7 @@ def _measure_one(task: Task) -> None:
     latents = torch.from_numpy(bank.target[number][:, :SEEN_LATENTS].astype(np.float32))
     picture = torch.from_numpy(clips.picture(number) / 255).float()
     change = measure_change(load_last_vae(folder), latents.unflatten(-1, shape), picture)
-    arrays = open_rows(folder / "round_trips", ARRAYS, mode="r+")
+    arrays = open_rows(changes_folder(folder), ARRAYS, mode="r+")
     arrays["change"][number] = change.flatten(-2).half().numpy()
     arrays["done"][number] = True
 
@@ -93,7 +104,7 @@ def _measure_one(task: Task) -> None:
 @functools.cache
 def load_last_vae(folder: Path) -> VideoVae:
     """The VAE that is shipped: with the polished decoder, if there is one."""
-    return load_folded(folder, POLISHED if (folder / POLISHED).is_file() else FOLDED)
+    return load_folded(folder, _last_file(folder).name)
 
 
 @functools.cache

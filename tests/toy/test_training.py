@@ -51,6 +51,7 @@ def trained(host, small, tmp_path_factory):
     from pack.tools.toy.export import FILES, export_toy
     from pack.tools.toy.frozen_vae import freeze_vae
     from pack.tools.toy.latents import encode_clips
+    from pack.tools.toy.returning_train import train_returning
     from pack.tools.toy.vae_train import train_vae
 
     folder, out = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("assets")
@@ -65,16 +66,15 @@ def trained(host, small, tmp_path_factory):
     freeze_vae(folder)
     encode_clips(folder, seed=0, processes=1)
     polish_decoder(folder, seed=0, minutes=0.005, device=CPU)
+    train_returning(folder, seed=0, minutes=0.005, device=CPU)
     comfy.model_management.in_training = True
     for minutes in MINUTES:  # the second call goes on where the first one stopped
         train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"EVERY": 1, "BATCH": 2, "OWN": 1}.items():
+        for name, value in {"BATCH": 2, "FURTHER": 1, "UNMOVED": 1, "LOOKED_AT": 1}.items():
             patch.setattr(continue_train, name, value)
         patch.setattr(rollout, "STEPS", 3)
-        for share, minutes in ((0.0, 0.01), (1.0, 0.05)):
-            patch.setattr(continue_train, "SHOWN_SHARE", share)
-            patch.setattr(continue_train, "DEEP", int(share))
+        for minutes in MINUTES:
             continue_train.train_continuation(folder, seed=0, minutes=minutes, device=CPU)
     comfy.model_management.in_training = False
     export_toy(folder, out, seed=0, metrics={"one_face_r": 0.5})
@@ -111,6 +111,20 @@ def test_latents_have_unit_deviation_and_motion_where_a_window_is_continued(trai
         assert moving.tolist() == [i < PINNED[KINDS[kind]] for i in range(3)]
 
 
+def test_the_way_back_changes_the_decoder_alone(trained):
+    from pack.tools.toy.frozen_vae import POLISHED, load_folded
+
+    before, after = (
+        torch.load(trained[0] / f"{name}.pt", weights_only=True)["average"]
+        for name in ("decoder", "returning")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert {name.partition(".")[0] for name in changed} <= {"decoder", "conv2"}
+    shipped = load_folded(trained[0], POLISHED).state_dict()
+    assert all(torch.equal(shipped[name], after[name]) for name in after)
+
+
 def test_training_goes_on_and_is_logged(trained):
     state = torch.load(trained[0] / "denoiser_0.pt", weights_only=True)
     assert state["step"] >= 2
@@ -119,32 +133,30 @@ def test_training_goes_on_and_is_logged(trained):
     assert losses[-1]["step"] == state["step"]
 
 
-def test_continuation_learns_from_what_it_handed_on_itself(trained):
-    from pack.tools.toy.latents import open_latents
-
-    folder = trained[0]
+def test_continuation_goes_on_with_the_denoiser_and_tells_what_it_repairs(trained):
     before, after = (
-        torch.load(folder / f"{name}_0.pt", weights_only=True)["average"]
+        torch.load(trained[0] / f"{name}_0.pt", weights_only=True)
         for name in ("denoiser", "continued")
     )
-    assert any(not torch.equal(before[name], after[name]) for name in before)
-    pool = torch.load(folder / "continued_0.pool", weights_only=True)
-    begun = (pool["made"] > 0).nonzero().flatten().tolist()
-    assert begun
-    films = open_latents(folder)[0].target[pool["numbers"].numpy()]
-    for row in begun:
-        begin = pool["conditions"][row, :, :3].float()
-        error = (begin - torch.from_numpy(films[row, :, :3].astype(np.float32))).abs().mean()
-        assert error > 0.05 or not pool["depths"][row]  # a hardly trained network errs
+    assert after["step"] >= 2
+    weights = before["average"]
+    moved = max((after["average"][name] - weights[name]).abs().max() for name in weights)
+    assert 0 < moved < 0.01  # few steps at a low rate
+    rows = [json.loads(line) for line in (trained[0] / "continued_0.log").read_text().splitlines()]
+    found = [row for row in rows if "passed_on_before" in row]
+    assert len(found) == len(MINUTES)
+    assert found[0]["passed_on_before"] == found[1]["passed_on_before"]
 
 
-def test_continuation_tells_how_far_off_it_gets_before_and_after(trained):
-    log = (trained[0] / "continued_0.log").read_text().splitlines()
-    rows = [row for line in log if "window" in (row := json.loads(line))]
-    for name in ("error_before", "error_after"):
-        found = [(row["window"], row[name]) for row in rows if name in row]
-        assert [window for window, _ in found] == [1]
-        assert all(error > 0.05 for _, error in found)
+def test_every_encoded_clip_knows_what_the_vae_changes_in_it(trained):
+    from pack.tools.toy.latents import open_latents
+    from pack.tools.toy.round_trips import ARRAYS, changes_folder
+    from pack.tools.toy.stored import open_rows
+
+    _, encoded = open_latents(trained[0])
+    measured = open_rows(changes_folder(trained[0]), ARRAYS)
+    assert measured["done"].tolist() == encoded.tolist()
+    assert np.abs(measured["change"].astype(np.float32)).max((1, 2, 3)).min() > 0.01
 
 
 def test_exported_weights_are_those_of_the_last_training(trained):

@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 
 from pack.multitalk.config import FRAME_RATE
-from pack.tools.lab.cast import Clip, make_cast, make_dialogue
+from pack.tools.lab.cast import Clip, make_cast, make_clip, make_dialogue
 from pack.tools.lab.dubbing import CAST, STRENGTHS, make_dub, summarise_dubs
 from pack.tools.lab.measures import Take, summarise, summarise_long, summarise_vae
 from pack.tools.lab.report import draw_curves, draw_long_sheet, draw_sheet, table
+from pack.tools.lab.round_trips import vae_drift
 from pack.tools.lab.run import ROOT, Lab, Settings, start_lab, toy_settings
 
 MIN_CLIPS = 3  # one of each kind that a number needs
@@ -72,11 +73,12 @@ def measure_clips(lab: Lab, options: argparse.Namespace, settings: Settings) -> 
 
 
 def measure_dialogue(lab: Lab, options: argparse.Namespace, settings: Settings) -> dict[str, float]:
-    """Numbers of a long dialogue, and its contact sheet."""
+    """Numbers of a long dialogue, its contact sheet, and what the VAE alone drifts by."""
     say(f"A dialogue of {LONG_S} s ...")
     (take,) = film_all(lab, [make_dialogue(LONG_S * FRAME_RATE)], settings)
     draw_long_sheet(take, options.output / "dialogue.png")
-    return summarise_long(take)
+    alone = vae_drift(make_clip("turns", 0), lab.rebuild, settings.colour_match)
+    return summarise_long(take) | alone
 
 
 def measure_dubbing(lab: Lab, settings: Settings) -> dict[str, float]:

@@ -1,7 +1,16 @@
-"""Training of the denoiser on windows that begin with its own: what it hands on, it must repair.
+"""Training of the denoiser on motion frames that are many windows on: it must repair them.
+
+By MultiTalk's rule a window knows nothing of the picture but the last frames of the one before.
+The trained denoiser hands all that is wrong with them on to the next window, and the VAE adds its
+change at the same places every time (round_trips.py), so the errors of a long video grow in
+proportion to its windows. Here motion frames bear several times that change and the film to learn
+is clean. What stays wrong for a whole window counts more than what comes and goes.
+
+The network's own windows are not used: where heads bob otherwise than in the film, the two differ
+by much more than what has to be repaired.
 
 Source: Bengio et al. 2015, "Scheduled sampling for sequence prediction with recurrent neural
-networks"; Huang et al. 2025, "Self forcing".
+networks", for the idea that training must show what a run hands on.
 """
 
 from __future__ import annotations
@@ -14,29 +23,26 @@ import torch
 from torch import Tensor
 
 from pack.multitalk.config import LATENT_CHANNELS
-from pack.tools.toy.clips import open_clips
-from pack.tools.toy.continued import Pool
 from pack.tools.toy.denoiser import Denoiser
-from pack.tools.toy.denoiser_train import BATCH, Batch, Batches, to_device, velocity_loss
-from pack.tools.toy.disturbed import disturb
-from pack.tools.toy.frozen_vae import FOLDED, POLISHED, load_folded
-from pack.tools.toy.latents import KINDS, OVERLAP_LATENTS, mouth_cells
+from pack.tools.toy.denoiser_train import BATCH, Batch, Batches, to_device, velocity_error
+from pack.tools.toy.frozen_vae import normalize
+from pack.tools.toy.latents import KINDS, OVERLAP_LATENTS, grey_film
+from pack.tools.toy.rollout import Beginning, passed_on, sample_window
+from pack.tools.toy.round_trips import further_on, load_last_vae, measure_clips
 from pack.tools.toy.training import falling, note, start_run, train
 
-RATE = 4e-4
-EMA = 0.995
-POOL = 64
-"""Clips that are continued."""
-OWN = 6
-"""Clips of a batch that are from the pool; the others are those of the training before."""
-EVERY = 12
-"""Steps of training between two steps of the pool."""
-SHOWN_SHARE = 0.2
-"""Steps of the pool that take the way through frames."""
-TWO_FACES, DEEP = 1, 8
-"""Group of clips, and windows, that are looked at in the end."""
-SILENT, SILENT_WEIGHT = 0.02, 3.0
-"""Widest opening of a mouth that stays shut, and how much more it counts."""
+RATE = 2.5e-4
+"""A sixth of the rate of the training before: more unsettles the network more than it teaches."""
+WARM_UP, UNMOVED = 60, 20
+"""Steps in which the rate rises, and steps at their beginning that only fill the moments."""
+EMA = 0.99
+FURTHER = 5
+"""Clips of a batch that go on from wrong frames; the others are those of the training before."""
+LASTING_WEIGHT = 6.0
+"""How much more an error counts that stays for a whole window."""
+LOOKED_AT, WINDOWS = 4, 3.0
+"""Clips with two faces whose repair is measured, and how many windows on they are."""
+TWO_FACES = 1
 
 
 def run_file(folder: Path, seed: int) -> Path:
@@ -45,100 +51,72 @@ def run_file(folder: Path, seed: int) -> Path:
 
 
 class Mixed:
-    """Batches of which a part begins with what the network itself made."""
+    """Batches of which a part begins with motion frames that are many windows on."""
 
-    def __init__(self, folder: Path, *, seed: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._batches = Batches(folder)
-        self._clips, _ = open_clips(folder)
-        polished = (folder / POLISHED).is_file()
-        self._folder, self._vae = folder, load_folded(folder, POLISHED if polished else FOLDED)
-        random = np.random.default_rng([seed, 2])
-        chosen = np.sort(random.permutation(np.concatenate(self._batches.groups))[:POOL])
-        self._pool = Pool(folder, self._vae, self._batches.bank, chosen)
-        self._file = run_file(folder, seed).with_suffix(".pool")
-        if self._file.is_file():
-            self._pool.load_state(torch.load(self._file, weights_only=True))
-        self._own = Denoiser(seed=seed).requires_grad_(requires_grad=False)
-        """The network that makes the windows of the pool."""
-
-    def save(self) -> None:
-        """Keep the pool beside the run."""
-        new = self._file.with_suffix(".new_pool")
-        torch.save(self._pool.state(), new)
-        new.replace(self._file)
-
-    def go_on(self, weights: dict[str, Tensor], random: np.random.Generator) -> None:
-        """Make the next window of those clips of a group that are behind."""
-        self._own.load_state_dict(weights)
-        rows = self._rows(self._batches.choose(random))
-        behind = rows[np.argsort(self._pool.made[rows].numpy(), kind="stable")]
-        if len(behind):
-            self._pool.begin_missing(behind[:BATCH])
-            shown = random.random() < SHOWN_SHARE
-            self._pool.go_on(self._own, behind[:BATCH], random, shown=shown)
-
-    def facts(self) -> dict[str, float]:
-        """How deep the clips of the pool are, and how far off their motion frames."""
-        begun = np.flatnonzero(self._pool.depths.numpy() >= 0)
-        depths, errors = self._pool.depths[begun].float(), self._pool.errors(begun)
-        return {"depth": round(float(depths.mean()), 2), "error": round(float(errors.mean()), 4)}
+        self._changes = measure_clips(folder, processes=1)
+        vae = load_last_vae(folder)
+        self._grey = {
+            shape: normalize(grey_film(vae, *shape))[:, :, OVERLAP_LATENTS:]
+            for shape in ((96, 144), (144, 96))
+        }
+        looked_at = np.sort(self._batches.groups[TWO_FACES])[:LOOKED_AT]
+        self._looked_at = self._batches.of(looked_at, TWO_FACES)
+        self._batches.groups[TWO_FACES] = np.setdiff1d(self._batches.groups[TWO_FACES], looked_at)
 
     def batch(self, random: np.random.Generator) -> Batch:
-        """A batch of one group; its first clips go on from what the network made."""
+        """A batch of one group; its first clips go on from wrong motion frames."""
         group = self._batches.choose(random)
-        rows = self._rows(group)
-        rows = rows[self._pool.depths[rows].numpy() >= 0]
-        own = random.choice(rows, OWN) if len(rows) else rows
-        others = random.choice(self._batches.groups[group], BATCH - len(own))
-        batch = self._batches.of(np.concatenate((self._pool.numbers[own], others)), group)
-        return self._continued(replace(batch, mouths=self._louder(batch)), own, random)
+        rows = self._batches.groups[group]
+        batch = self._batches.of(random.choice(rows, BATCH), group)
+        target = batch.target[:FURTHER]
+        others = self._change(random.choice(rows, len(target)), target)
+        change = self._change(np.array(batch.numbers[:FURTHER]), target)
+        begin = target[:, :, :OVERLAP_LATENTS]
+        return self._going_on(batch, further_on(begin, change, others, random))
 
-    def deep_errors(self, weights: dict[str, Tensor], random: np.random.Generator) -> list[float]:
-        """How far off motion frames of some clips are after 1, 2, ... windows of a network.
+    def repaired(self, model: Denoiser, weights: dict[str, Tensor]) -> float:
+        """How much of a change some clips, never trained on here, pass on (rollout.passed_on)."""
+        model.load_state_dict(weights)
+        batch = self._looked_at
+        begin = batch.target[:, :, :OVERLAP_LATENTS]
+        change = WINDOWS * self._change(np.array(batch.numbers), batch.target)
+        windows = []
+        for motion in (begin, begin + change):
+            torch.manual_seed(0)
+            going_on = self._going_on(batch, motion).condition[:, -LATENT_CHANNELS:]
+            windows.append(
+                sample_window(
+                    model, Beginning(condition=going_on, speech=batch.speech, masks=batch.masks)
+                )
+            )
+        return round(passed_on(*windows, change), 4)
 
-        The windows are made in latents alone, from the films' own first frames on.
-        """
-        numbers = np.sort(random.choice(self._batches.groups[TWO_FACES], BATCH))
-        pool = Pool(self._folder, self._vae, self._batches.bank, numbers)
-        rows = np.arange(BATCH)
-        pool.begin_missing(rows)
-        self._own.load_state_dict(weights)
-        errors = []
-        for _ in range(DEEP):
-            pool.go_on(self._own, rows, random, shown=False, anew=0.0)
-            errors.append(round(float(pool.errors(rows).mean()), 4))
-        return errors
+    def _change(self, numbers: np.ndarray, like: Tensor) -> Tensor:
+        """What the VAE changes in some clips, [B, 16, 1, h, w]."""
+        changes = torch.from_numpy(self._changes[numbers].astype(np.float32))
+        return changes.unflatten(-1, like.shape[-2:])
 
-    def _rows(self, group: int) -> np.ndarray:
-        """Rows of the pool that belong to a group."""
-        return np.flatnonzero(np.isin(self._pool.numbers, self._batches.groups[group]))
-
-    def _louder(self, batch: Batch) -> Tensor:
-        """Weights in which the mouths of those who are silent count more."""
-        mouths = batch.mouths.clone()
-        for row, number in enumerate(batch.numbers):
-            areas, openings = self._clips.areas[number], self._clips.openings[number]
-            for area, opening in zip(areas, openings, strict=True):
-                if opening.max() < SILENT:
-                    mouths[row, 0, 0][mouth_cells(area)] *= SILENT_WEIGHT
-        return mouths
-
-    def _continued(self, batch: Batch, own: np.ndarray, random: np.random.Generator) -> Batch:
-        """Let the first clips of a batch begin with the motion frames of their rows.
-
-        Those of every second row are disturbed further: a pool of few clips has not seen all.
-        """
-        count = len(own)
-        condition, motion = batch.condition.clone(), batch.motion.clone()
-        latents = self._pool.conditions[own].float().unflatten(-1, condition.shape[-2:])
-        for row in range(0, count, 2):
-            motion_frames = latents[row, :, :OVERLAP_LATENTS]
-            latents[row, :, :OVERLAP_LATENTS] = disturb(motion_frames, random)
+    def _going_on(self, batch: Batch, motion: Tensor) -> Batch:
+        """Let the first clips of a batch begin with motion frames."""
+        count, (height, width) = len(motion), motion.shape[-2:]
+        condition, begins = batch.condition.clone(), batch.motion.clone()
+        condition[:count, :-LATENT_CHANNELS] = 0
         condition[:count, :-LATENT_CHANNELS, :OVERLAP_LATENTS] = 1
-        condition[:count, -LATENT_CHANNELS:] = latents
-        motion[:count] = latents[:, :, :OVERLAP_LATENTS]
+        condition[:count, -LATENT_CHANNELS:, :OVERLAP_LATENTS] = motion
+        condition[:count, -LATENT_CHANNELS:, OVERLAP_LATENTS:] = self._grey[8 * height, 8 * width]
+        begins[:count] = motion
         kinds = (KINDS.index("multitalk"),) * count + batch.kinds[count:]
-        return replace(batch, condition=condition, motion=motion, kinds=kinds)
+        return replace(batch, condition=condition, motion=begins, kinds=kinds)
+
+
+def repair_loss(model: Denoiser, batch: Batch, random: np.random.Generator) -> Tensor:
+    """Weighted squared error of the velocity, and of its mean over the frames that are new."""
+    error, weight = velocity_error(model, batch, random)
+    plain = (error.square() * weight).mean() / weight.mean()
+    lasting = error[:FURTHER, :, OVERLAP_LATENTS:].mean(2).square().mean()
+    return plain + LASTING_WEIGHT * min(FURTHER, len(error)) / len(error) * lasting
 
 
 def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch.device) -> None:
@@ -147,7 +125,7 @@ def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch
     Args:
         folder: Work folder with a trained denoiser.
         seed: Seed of the denoiser, and of noise and order.
-        minutes: Length of this training, windows of the pool included.
+        minutes: Length of this training.
         device: Where to train.
     """
     trained = folder / f"denoiser_{seed}.pt"
@@ -155,24 +133,21 @@ def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch
     model = Denoiser(seed=seed)
     model.load_state_dict(before)
     run = start_run(model.to(device), model.parameters(), run_file(folder, seed), decay=0.01)
-    mixed = Mixed(folder, seed=seed)
+    mixed = Mixed(folder)
 
     def loss_of(random: np.random.Generator) -> Tensor:
-        if run.step % EVERY == 0:
-            mixed.go_on({name: value.cpu() for name, value in run.average.items()}, random)
-        return velocity_loss(model, to_device(mixed.batch(random), device), random)
+        return repair_loss(model, to_device(mixed.batch(random), device), random)
 
     def rate(spent: float) -> float:
-        return RATE * falling(spent)
+        if run.step < UNMOVED:
+            return 0.0
+        return RATE * falling(spent) * min(1.0, run.step / WARM_UP)
 
-    def saved() -> None:
-        mixed.save()
-        note(run, **mixed.facts())
-
-    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA, saved=saved)
-    for name, weights in (("before", before), ("after", run.average)):
-        found = mixed.deep_errors(
-            {key: value.cpu() for key, value in weights.items()}, np.random.default_rng([seed, 3])
-        )
-        for window, error in enumerate(found, start=1):
-            note(run, window=window, **{f"error_{name}": error})
+    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA)
+    own = Denoiser(seed=seed).requires_grad_(requires_grad=False)
+    weights = {name: value.cpu() for name, value in run.average.items()}
+    note(
+        run,
+        passed_on_before=mixed.repaired(own, before),
+        passed_on_after=mixed.repaired(own, weights),
+    )

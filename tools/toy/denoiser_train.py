@@ -120,16 +120,23 @@ def noisy_latents(batch: Batch, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return noisy, noise - batch.target, weight
 
 
-def velocity_loss(model: Denoiser, batch: Batch, random: np.random.Generator) -> Tensor:
-    """Weighted squared error of the velocity."""
+def velocity_error(
+    model: Denoiser, batch: Batch, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Error of the predicted velocity [B, 16, 9, h, w] and where it counts [B, 1, 9, h, w]."""
     device, count = batch.target.device, len(batch.target)
     u = torch.from_numpy(random.random(count).astype(np.float32)).to(device)
     sigma = SHIFT * u / (1 + (SHIFT - 1) * u)
     heard = torch.from_numpy(random.random(count) >= DEAF_SHARE).to(device)
     noisy, velocity, weight = noisy_latents(batch, sigma)
     x = torch.cat((noisy, batch.condition), 1)
-    out = model(x, sigma, batch.speech, batch.masks, heard)
-    return ((out - velocity).square() * weight).mean() / weight.mean()
+    return model(x, sigma, batch.speech, batch.masks, heard) - velocity, weight
+
+
+def velocity_loss(model: Denoiser, batch: Batch, random: np.random.Generator) -> Tensor:
+    """Weighted squared error of the velocity."""
+    error, weight = velocity_error(model, batch, random)
+    return (error.square() * weight).mean() / weight.mean()
 
 
 def train_denoiser(folder: Path, *, seed: int, minutes: float, device: torch.device) -> None:

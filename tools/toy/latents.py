@@ -112,27 +112,8 @@ def with_grey(frames: Tensor) -> Tensor:
     return torch.nn.functional.pad(frames, (0, 0, 0, 0, 0, WINDOW - frames.shape[2]))
 
 
-GREY_FRAMES = 8
-"""Grey frames that a quick encoding still sees behind the known ones."""
-
-
-def encode_quickly(vae: VideoVae, frames: Tensor) -> Tensor:
-    """Raw latents [1, 16, 9, h, w] of known frames before grey, in half the time.
-
-    Known frames and two latent frames of grey are exact. What follows is that of a wholly grey
-    film, from which it differs by 0.15 of a deviation and then less.
-
-    Args:
-        vae: The VAE.
-        frames: [1, 3, F, H, W] in -1..1, F of 4n+1.
-    """
-    seen = torch.nn.functional.pad(frames, (0, 0, 0, 0, 0, GREY_FRAMES))
-    begin, grey = encode(vae, seen), _grey(vae, *frames.shape[-2:])
-    return torch.cat((begin, grey[:, :, begin.shape[2] :]), 2)
-
-
-@functools.lru_cache(maxsize=4)
-def _grey(vae: VideoVae, height: int, width: int) -> Tensor:
+def grey_film(vae: VideoVae, height: int, width: int) -> Tensor:
+    """Raw latents [1, 16, 9, h, w] of mid grey."""
     return encode(vae, torch.zeros(1, 3, WINDOW, height, width))
 
 

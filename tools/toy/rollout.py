@@ -1,9 +1,7 @@
-"""One window of a long video made with a denoiser in training, many clips at once.
+"""One window of a long video made with a denoiser in training, and what it does with errors.
 
-The same steps as in a run: motion frames encoded as they were shown, noise on them before every
-call, audio guidance, decoding, colors matched to the picture. Clips are films that can be compared
-with what is drawn, so a window may begin from the noised film instead of pure noise: then heads
-bob and blink as in the film, and everything else is the network's own.
+The same steps as in a run by MultiTalk's rule: motion frames with noise on them before every call,
+audio guidance, the toy's own settings.
 """
 
 from __future__ import annotations
@@ -14,20 +12,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pack.multitalk.color import color_statistics, match_statistics
 from pack.multitalk.schedule import shifted_sigmas
 from pack.tools.toy.denoiser import Denoiser
-from pack.tools.toy.frozen_vae import decode, denormalize
-from pack.tools.toy.latents import LATENT_FRAMES, OVERLAP_LATENTS
-from pack.tools.toy.vae import VideoVae
+from pack.tools.toy.latents import OVERLAP_LATENTS
 
 STEPS, SHIFT, AUDIO_GUIDANCE = 8, 3.0, 2.0
-BEGIN_BELOW = 0.9
-"""Highest noise level of a window that begins from its film."""
-OVERLAP = 9
-"""Frames that the next window begins with."""
-DECODED = 6
-"""Latent frames at the end of a window that are decoded to see its last 9 frames."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,28 +41,19 @@ class Beginning:
 
 
 @torch.no_grad()
-def sample_window(model: Denoiser, begin: Beginning, film: Tensor | None = None) -> Tensor:
+def sample_window(model: Denoiser, begin: Beginning) -> Tensor:
     """Sample a window with the toy's own settings.
 
     Args:
         model: The network.
         begin: Motion frames, speech and speakers.
-        film: Normalized latents [B, 16, 9, h, w] of the film that the window begins from, or None
-            for pure noise.
 
     Returns:
         Normalized latents [B, 16, 9, h, w].
     """
-    levels = shifted_sigmas(STEPS, SHIFT)
-    noise = torch.randn_like(begin.condition)
-    x = noise
-    if film is not None:
-        # Colors of the film are those that the window before left.
-        film = film + (begin.motion - film[:, :, :OVERLAP_LATENTS]).mean(2, keepdim=True)
-        levels = levels[levels < BEGIN_BELOW]
-        x = (1 - levels[0]) * film + levels[0] * noise
+    x = torch.randn_like(begin.condition)
     heard = torch.ones(len(x), dtype=torch.bool)
-    for level, lower in pairwise(levels):
+    for level, lower in pairwise(shifted_sigmas(STEPS, SHIFT)):
         pinned = (1 - level) * begin.motion + level * torch.randn_like(begin.motion)
         x[:, :, :OVERLAP_LATENTS] = pinned
         given = torch.cat((x, begin.known), 1)
@@ -83,22 +63,19 @@ def sample_window(model: Denoiser, begin: Beginning, film: Tensor | None = None)
         )
         x = x + (lower - level) * (silent + AUDIO_GUIDANCE * (full - silent))
     x[:, :, :OVERLAP_LATENTS] = begin.motion
-    assert x.shape[2] == LATENT_FRAMES
     return x
 
 
-def show_end(vae: VideoVae, latents: Tensor, picture: Tensor) -> Tensor:
-    """Decode the last frames of a window and match their colors, as the sampler does.
+def passed_on(right: Tensor, wrong: Tensor, change: Tensor) -> float:
+    """How much of a change of the motion frames is still there at the end of the window.
 
     Args:
-        vae: The VAE.
-        latents: Normalized, [16, 9, h, w].
-        picture: Where the video began, [H, W, 3] in 0..1.
+        right: Window without the change, [B, 16, 9, h, w].
+        wrong: Window with it, made of the same noise.
+        change: The change [B, 16, 1, h, w], the same in all frames.
 
     Returns:
-        [3, 9, H, W] in -1..1. Frames before them are decoded too as far as they matter.
+        1: all of it; 0: nothing, the window repairs it. Below 1 errors stay bounded.
     """
-    last = denormalize(latents[None, :, -DECODED:])
-    frames = decode(vae, last)[0, :, -OVERLAP:].permute(1, 2, 3, 0) / 2 + 0.5
-    matched = match_statistics(frames, color_statistics(picture[None]), strength=1.0)
-    return matched.permute(3, 0, 1, 2) * 2 - 1
+    left = (wrong - right)[:, :, -OVERLAP_LATENTS:].mean(2, keepdim=True)
+    return float((left * change).sum() / change.square().sum())

@@ -14,7 +14,8 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets" / "toy"
-VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES, CONTINUE_MINUTES = 47.0, 12.0, 42.0, 40.0
+VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES = 47.0, 12.0, 42.0
+RETURNING_MINUTES, CONTINUE_MINUTES = 15.0, 40.0
 """CPU time of the long stages."""
 ADVICE = "Run those before it first; speech needs espeak-ng (apt install espeak-ng)."
 
@@ -78,6 +79,18 @@ def decoder(options: argparse.Namespace) -> None:
     )
 
 
+def returning(options: argparse.Namespace) -> None:
+    """Train the decoder so that its frames encode to the latents they came from."""
+    from pack.tools.toy.returning_train import train_returning
+
+    train_returning(
+        options.folder,
+        seed=options.seed,
+        minutes=options.minutes or RETURNING_MINUTES,
+        device=prepare_torch(options),
+    )
+
+
 def denoiser(options: argparse.Namespace) -> None:
     """Train the denoiser with its audio part; `--second` only changes its own seed."""
     from pack.tools.toy.denoiser_train import train_denoiser
@@ -86,7 +99,7 @@ def denoiser(options: argparse.Namespace) -> None:
 
 
 def continue_(options: argparse.Namespace) -> None:
-    """Train the denoiser on windows that begin with its own."""
+    """Train the denoiser to repair motion frames that are many windows on."""
     from pack.tools.toy.continue_train import train_continuation
 
     _train_in_host(train_continuation, options, CONTINUE_MINUTES)
@@ -154,8 +167,8 @@ STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
         *(export, evaluate),
     )
 }
-MORE = {"continue": continue_, "adopt": adopt}
-"""Stages that `all` does without; the only trial of `continue` made a run worse (tools/bench)."""
+MORE = {"returning": returning, "continue": continue_, "adopt": adopt}
+"""Stages that `all` does without; `returning` and `continue` are in trial (tools/bench)."""
 
 
 def run_stages(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ FIT = 0.75  # of the window, when a template is opened
 FIT_MARGIN_PX = 10
 TEXT_SCALE = 8 / 14  # below it the classic editor draws no text
 MAP_PX = (257, 258)  # the editor's map and tools, from the right and from the bottom of the window
-GROUP_TITLE_PX, GROUP_LETTER_PX = 30, 11
+GROUP_TITLE_PX, GROUP_LETTER_PX = 34, 11
 MAX_SPLINE_PX = 80
 STEPS = 40
 
@@ -47,7 +47,7 @@ def group_box(group: dict[str, Any]) -> Box:
 
 
 def group_title_box(group: dict[str, Any]) -> Box:
-    """The words above a group."""
+    """The words above a group, and what must stay free around them."""
     left, top, *_ = group_box(group)
     return (left, top, left + 8 + GROUP_LETTER_PX * len(group["title"]), top + GROUP_TITLE_PX)
 

@@ -119,7 +119,7 @@ def test_no_link_crosses_the_title_of_a_group(name):
             assert crossing == [], "{} to {} over {}".format(*names, words)
 
 
-@pytest.mark.parametrize("screen", (*SCREENS, (1920, 1080)))
+@pytest.mark.parametrize("screen", [*SCREENS, (1920, 1080)])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_map_of_the_editor_covers_no_node(name, screen):
     graph = read_graph(name)

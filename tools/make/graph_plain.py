@@ -110,9 +110,10 @@ def wan_first_last_frame(kit: Kit) -> Graph:
             ("sampler", "model"): ((884, 22), (894, 120)),
             ("video", "images"): ((1520, 110), (1194, 110)),
             ("start", "vae"): ((586, 42), (592, 150)),
-            ("look last", "clip_vision"): ((276, 140), (276, 610)),
+            ("look first", "clip_vision"): ((274, 130), (275, 480)),
+            ("look last", "clip_vision"): ((270, 140), (271, 600)),
             ("start", "start_image"): ((271, 414), (590, 414)),
-            ("start", "end_image"): ((271, 740), (267, 470), (290, 427), (594, 427)),
+            ("start", "end_image"): ((269, 740), (265, 480), (269, 450), (300, 427), (594, 427)),
         },
     )  # fmt: skip
 

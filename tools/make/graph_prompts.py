@@ -80,7 +80,7 @@ def toy_scene() -> Graph:
             "Speech": ("speech",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "scene"): ((610, 188), (950, 190))},
+        bends={("sampler", "scene"): ((600, 210), (640, 166), (940, 166))},
     )
 
 

@@ -102,6 +102,7 @@ def toy_still() -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={
+            ("still", "image"): ((264, 110), (268, 570)),
             ("speech", "audio"): ((258, 130), (266, 546), (606, 550)),
             ("speech", "speech_encoder"): ((280, 872), (606, 868)),
             ("sampler", "masks"): ((620, 118), (940, 118)),

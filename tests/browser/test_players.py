@@ -19,7 +19,9 @@ OF_THE_SOURCE = {"toy_dub": 288}
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_toy_graph_ends_with_a_player_that_plays(editor, name):
+def test_toy_graph_ends_with_a_player_that_plays(shared_editor, name):
+    editor = shared_editor
+    editor.client.free()  # remembers no result
     editor.load(name, SHORT.get(name, QUICK))
     assert editor.players() == []
     editor.run()
@@ -37,7 +39,9 @@ SAMPLER = "MultiTalkSampleToVideo"
 SLOWER = {SAMPLER: {"size.width": 96, "size.height": 96, "preset.steps": 6, "keep_progress": True}}
 
 
-def test_player_is_there_early_and_stays_after_a_stop_and_from_the_cache(editor):
+def test_player_is_there_early_and_stays_after_a_stop_and_from_the_cache(shared_editor):
+    editor = shared_editor
+    editor.client.free()
     editor.load("toy_long_video", SLOWER)
     editor.press_run()
     editor.wait_for_player()

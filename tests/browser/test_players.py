@@ -14,8 +14,8 @@ QUICK = {"MultiTalkSampler": SMALL, "MultiTalkSampleToVideo": SMALL}
 # The script is of a few words: speech is what this graph waits for.
 SCRIPT = {"script": "Anna: Hello, you!\nBen: Yes, Anna?"}
 SHORT = {"toy_dialogue": QUICK | {"MultiTalkDialogue": SCRIPT}}
-OF_THE_SOURCE = {"toy_dub": 288}
-"""Widths of those whose pixels are the source's but for the mouth."""
+OTHER_PX = {"toy_dub": 288, "toy_continue": 144, "toy_smooth": 128}
+"""Widths: of the source, of the first part with which the new one is joined, and doubled."""
 
 
 @pytest.mark.parametrize("name", TOYS)
@@ -29,7 +29,7 @@ def test_toy_graph_ends_with_a_player_that_plays(shared_editor, name):
     (before,) = editor.players()
     (after,) = editor.play()
     assert before["error"] is None
-    assert before["width"] == OF_THE_SOURCE.get(name, 64)
+    assert before["width"] == OTHER_PX.get(name, 64)
     assert before["seconds"] > 1
     assert not after["paused"]
     assert after["time"] != before["time"]

@@ -112,8 +112,8 @@ def wan_first_last_frame(kit: Kit) -> Graph:
             ("start", "vae"): ((586, 42), (592, 150)),
             ("look first", "clip_vision"): ((274, 130), (275, 480)),
             ("look last", "clip_vision"): ((270, 140), (271, 600)),
-            ("start", "start_image"): ((271, 414), (590, 414)),
-            ("start", "end_image"): ((269, 740), (265, 480), (269, 450), (300, 427), (594, 427)),
+            ("start", "start_image"): ((271, 409), (590, 409)),
+            ("start", "end_image"): ((269, 740), (266, 470), (268, 432), (300, 421), (594, 421)),
         },
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ COVERED = """() => {
     box.x + (pos[0] + size[0] + ds.offset[0]) * ds.scale > map.left
     && box.y + (pos[1] + size[1] + ds.offset[1]) * ds.scale > map.top).map(node => node.title);
 }"""
+VALUES = "() => Object.fromEntries(app.graph.serialize().nodes.map(n => [n.id, n.widgets_values]))"
 # Each link's own path is drawn alone, and must leave the nodes free that it does not connect, and
 # the titles of groups; the nodes that it connects it may touch at their edge.
 HIDDEN = """() => {
@@ -73,6 +74,15 @@ HIDDEN = """() => {
   }
   return found;
 }"""
+
+
+def test_nodes_have_the_values_that_were_saved(editor):
+    for name in NAMES:
+        graph = read_graph(name)
+        editor.page.evaluate(LOAD, [graph, name])
+        values = editor.page.evaluate(VALUES)
+        saved = {str(node["id"]): node["widgets_values"] for node in graph["nodes"]}
+        assert {key: values[key] for key in saved} == saved, name
 
 
 @pytest.mark.parametrize("screen", SCREENS)

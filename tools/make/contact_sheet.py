@@ -69,10 +69,10 @@ def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
 def write(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as fine as the limit allows."""
     quality, data = 90, b""
-    while quality > 15 and not 0 < len(data) < SHEET_BYTES:
+    while quality > 5 and not 0 < len(data) < SHEET_BYTES:
         quality -= 5
         buffer = io.BytesIO()
-        sheet.save(buffer, "WEBP", quality=quality, method=5)
+        sheet.save(buffer, "WEBP", quality=quality, method=6)
         data = buffer.getvalue()
     path.write_bytes(data)
     print(f"{path.name}: {len(data) / 1e6:.2f} MB, quality {quality}", flush=True)

@@ -27,6 +27,18 @@ from .graph_words import CONTINUE_CHANGE_NOTE, SHOTS_CHANGE_NOTE
 
 SHOTS_PX, STORYBOARD_PX = 176, 230
 """The shots of a film, that a run adds below."""
+CONTINUE_BENDS = {
+    ("sampler", "continue_from"): (
+        (272, 104),
+        (312, 124),
+        (600, 130),
+        (640, 168),
+        (940, 190),
+    ),
+    ("sampler", "model"): ((625, 232), (645, 204), (925, 132)),
+    ("sampler", "vae"): ((630, 246), (650, 218), (933, 150)),
+    ("sampler", "clip_vision"): ((604, 290), (616, 258), (660, 236), (940, 172)),
+}
 
 
 def shots(at: tuple[int, int], width: int, pictures: Sequence[Link], seconds: str) -> Node:
@@ -144,16 +156,5 @@ def infinitetalk_continue(kit: Kit) -> Graph:
             "Speech": ("speech",),
             "Video": ("sampler", "video", "What to change"),
         },
-        bends={
-            ("sampler", "continue_from"): (
-                (272, 104),
-                (312, 124),
-                (600, 130),
-                (640, 168),
-                (940, 190),
-            ),
-            ("sampler", "model"): ((625, 232), (645, 204), (925, 132)),
-            ("sampler", "vae"): ((630, 246), (650, 218), (933, 150)),
-            ("sampler", "clip_vision"): ((604, 290), (616, 258), (660, 236), (940, 172)),
-        },
+        bends=CONTINUE_BENDS,
     )

@@ -36,6 +36,19 @@ from .graph_words import RECORDING_CHANGE_NOTE, TOY_NOTE, TOY_RECORDING_NOTE
 
 RECORDING_PX = 200
 """Times, and the report that a run adds."""
+RECORDING_BENDS = {
+    ("speech", "audio"): ((950, 434), (950, 562), (925, 594), (640, 594), (612, 620)),
+    ("speech", "video_sound"): (
+        (270, 200),
+        (272, 340),
+        (310, 368),
+        (580, 368),
+        (608, 420),
+        (606, 640),
+    ),
+    ("speech", "speech_encoder"): ((600, 130), (600, 656)),
+    ("sampler", "image"): ((580, 793), (640, 798), (940, 798), (964, 760), (966, 250)),
+}
 
 
 def recording(y: int, audio: Link, times: str) -> Node:
@@ -152,17 +165,5 @@ def multitalk_recording(kit: Kit) -> Graph:
             "Who is who": ("speakers",),
             "Video": ("sampler", "video", "What to change"),
         },
-        bends={
-            ("speech", "audio"): ((950, 434), (950, 562), (925, 594), (640, 594), (612, 620)),
-            ("speech", "video_sound"): (
-                (270, 200),
-                (272, 340),
-                (310, 368),
-                (580, 368),
-                (608, 420),
-                (606, 640),
-            ),
-            ("speech", "speech_encoder"): ((600, 130), (600, 656)),
-            ("sampler", "image"): ((580, 793), (640, 798), (940, 798), (964, 760), (966, 250)),
-        },
+        bends=RECORDING_BENDS,
     )

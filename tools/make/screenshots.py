@@ -73,6 +73,10 @@ UNKNOWN = (
     ".map(n => n.type)"
 )
 SERIALIZE = "() => app.graph.serialize()"
+IDLE = """async () => {
+  const queue = await (await fetch('/queue')).json();
+  return queue.queue_running.length + queue.queue_pending.length == 0;
+}"""
 
 
 @dataclass
@@ -201,12 +205,13 @@ def check_graph(page: Page, name: str, report: Report) -> None:
 
 
 def run_graph(page: Page, report: Report) -> None:
-    """Queue the open graph and wait for the player."""
+    """Queue the open graph and wait for its end and the player."""
     page.evaluate("async () => { await app.queuePrompt(0, 1) }")
     errors = page.evaluate("() => JSON.stringify(app.lastNodeErrors || {})")
     if errors != "{}":
         report.add(f"refused: {errors}")
         return
+    page.wait_for_function(IDLE, timeout=RUN_SECONDS * 1000, polling=1000)
     page.wait_for_function(
         "() => [...document.querySelectorAll('video')].some(v => v.readyState >= 2)",
         timeout=RUN_SECONDS * 1000,

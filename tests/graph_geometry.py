@@ -15,6 +15,8 @@ TITLE_PX, BADGE_PX, SLOT_PX = 30, 22, 20
 FIT = 0.75  # of the window, when a template is opened
 FIT_MARGIN_PX = 10
 TEXT_SCALE = 8 / 14  # below it the classic editor draws no text
+MAP_PX = (257, 258)  # the editor's map and tools, from the right and from the bottom of the window
+GROUP_TITLE_PX, GROUP_LETTER_PX = 34, 11
 MAX_SPLINE_PX = 80
 STEPS = 40
 
@@ -42,6 +44,12 @@ def node_box(node: dict[str, Any]) -> Box:
 def group_box(group: dict[str, Any]) -> Box:
     x, y, width, height = group["bounding"]
     return (x, y, x + width, y + height)
+
+
+def group_title_box(group: dict[str, Any]) -> Box:
+    """The words above a group, and what must stay free around them."""
+    left, top, *_ = group_box(group)
+    return (left, top, left + 8 + GROUP_LETTER_PX * len(group["title"]), top + GROUP_TITLE_PX)
 
 
 def around(boxes: list[Box]) -> Box:
@@ -72,6 +80,16 @@ def opening_scale(graph: dict[str, Any], width: int, height: int) -> float:
     left, top, right, bottom = around([node_box(node) for node in graph["nodes"]])
     across, down = right - left + 2 * FIT_MARGIN_PX, bottom - top + 2 * FIT_MARGIN_PX
     return FIT * min(width / across, height / down)
+
+
+def map_corner(graph: dict[str, Any], width: int, height: int) -> Point:
+    """Upper left corner of the editor's map, in the graph, when a template is opened."""
+    left, top, right, bottom = around([node_box(node) for node in graph["nodes"]])
+    scale = opening_scale(graph, width, height)
+    return (
+        (left + right) / 2 + (width / 2 - MAP_PX[0]) / scale,
+        (top + bottom) / 2 + (height / 2 - MAP_PX[1]) / scale,
+    )
 
 
 def links(graph: dict[str, Any]) -> Iterator[tuple[int, int, list[Point]]]:

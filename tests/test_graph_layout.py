@@ -19,8 +19,10 @@ from .graph_geometry import (
     TEXT_SCALE,
     around,
     group_box,
+    group_title_box,
     inside,
     links,
+    map_corner,
     node_box,
     opening_scale,
     overlap,
@@ -39,14 +41,12 @@ AFTER_RUN_PX = {
 }
 # Heights of notes as Nodes 2.0 draws them, measured.
 NOTES_PX = {
-    ("multitalk_dialogue", "Files"): 431,
-    ("multitalk_dialogue", "What to change"): 115,
     ("multitalk_two_speakers_detector", "Files"): 323,
     ("infinitetalk_dub_video", "What to change"): 212,
     ("toy_dialogue", "Script"): 192,
 }
 EDGE_PX = 12  # a link may bow this far behind the nodes it connects
-
+BESIDE_PX = 2  # and stays this far from others: both modes draw it a little differently
 
 LEAST_WIDTH_PX = 225  # Nodes 2.0 draws no node narrower, over what stands beside it
 
@@ -97,12 +97,39 @@ def test_no_link_runs_behind_a_node(name):
     boxes = {node["id"]: node_box(node) for node in graph["nodes"]}
     for origin, target, points in links(graph):
         for number, (left, top, right, bottom) in boxes.items():
-            edge = EDGE_PX if number in (origin, target) else 0
+            ends = number in (origin, target)
+            edge, beside = (EDGE_PX, 0) if ends else (-BESIDE_PX, BESIDE_PX)
             hidden = [
-                (x, y) for x, y in points if left + edge < x < right - edge and top < y < bottom
+                (x, y)
+                for x, y in points
+                if left + edge < x < right - edge and top - beside < y < bottom + beside
             ]
             names = [title(graph, key) for key in (origin, target, number)]
             assert hidden == [], "{} to {} behind {}".format(*names)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_link_crosses_the_title_of_a_group(name):
+    graph = read_graph(name)
+    titles = {group["title"]: group_title_box(group) for group in graph["groups"]}
+    for origin, target, points in links(graph):
+        for words, (left, top, right, bottom) in titles.items():
+            crossing = [(x, y) for x, y in points if left < x < right and top < y < bottom]
+            names = title(graph, origin), title(graph, target)
+            assert crossing == [], "{} to {} over {}".format(*names, words)
+
+
+@pytest.mark.parametrize("screen", [*SCREENS, (1920, 1080)])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_map_of_the_editor_covers_no_node(name, screen):
+    graph = read_graph(name)
+    left, top = map_corner(graph, *screen)
+    covered = [
+        title(graph, node["id"])
+        for node in graph["nodes"]
+        if node_box(node)[2] > left and node_box(node)[3] > top
+    ]
+    assert covered == []
 
 
 @pytest.mark.parametrize("name", NAMES)

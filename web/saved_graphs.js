@@ -19,9 +19,30 @@ function keepMeaning(node, before, saved) {
   }
 }
 
+/**
+ * Keep the editor from cutting saved values. It takes them for those of a time when a socket of
+ * text was a widget, if there are as many as widgets and such sockets of a new node; a choice that
+ * brings a widget makes them so many. One value more, which no widget takes, tells them apart.
+ */
+function keepValues(nodeType, definition) {
+  const inputs = Object.entries({ ...definition.input?.required, ...definition.input?.optional });
+  const sockets = inputs.filter(([, [, options]]) => options?.forceInput).map(([name]) => name);
+  if (sockets.length === 0) return;
+  const configure = nodeType.prototype.configure;
+  nodeType.prototype.configure = function (saved) {
+    const names = new Set([...(this.widgets ?? []).map((widget) => widget.name), ...sockets]);
+    const counted = inputs.filter(([name]) => names.has(name)).length;
+    const values = saved.widgets_values;
+    const isCut = Array.isArray(values) && values.length === counted;
+    if (isCut) saved.widgets_values = [...values, null];
+    return configure.call(this, saved);
+  };
+}
+
 app.registerExtension({
   name: "MultiTalk.SavedGraphs",
   beforeRegisterNodeDef(nodeType, definition) {
+    if (definition.name.startsWith("MultiTalk")) keepValues(nodeType, definition);
     const before = BEFORE[definition.name];
     if (!before) return;
     const configured = nodeType.prototype.onConfigure;

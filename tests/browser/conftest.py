@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,20 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def editor(running: HostProcess, mode: str) -> Iterator[Editor]:
     """An opened editor beside a host that remembers no result; errors of the page fail the test."""
+    with opened_editor(running, mode) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=MODES)
+def shared_editor(running: HostProcess, request: pytest.FixtureRequest) -> Iterator[Editor]:
+    """The same, opened once for all tests of a module: an editor takes a quarter of a minute."""
+    with opened_editor(running, request.param) as opened:
+        yield opened
+
+
+@contextmanager
+def opened_editor(running: HostProcess, mode: str) -> Iterator[Editor]:
+    """Open the editor in a mode, as a new user has it."""
     import screenshots
 
     shutil.copy(screenshots.EXAMPLES / "one_speaker.png", running.base / "input" / "example.png")

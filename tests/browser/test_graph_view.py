@@ -22,13 +22,27 @@ SIZES = """() => Object.fromEntries(app.graph._nodes.map(node => {
     : node.size[1];
   return [node.id, [node.size[0], height]];
 }))"""
-# Each link's own path is drawn alone, and must leave the nodes free that it does not connect; those
-# that it connects it may touch at their edge.
+COVERED = """() => {
+  const map = document.querySelector('.minimap-main-container').getBoundingClientRect();
+  const { ds, canvas } = app.canvas, box = canvas.getBoundingClientRect();
+  return app.graph._nodes.filter(({ pos, size }) =>
+    box.x + (pos[0] + size[0] + ds.offset[0]) * ds.scale > map.left
+    && box.y + (pos[1] + size[1] + ds.offset[1]) * ds.scale > map.top).map(node => node.title);
+}"""
+VALUES = "() => Object.fromEntries(app.graph.serialize().nodes.map(n => [n.id, n.widgets_values]))"
+# Each link's own path is drawn alone, and must leave the nodes free that it does not connect, and
+# the titles of groups; the nodes that it connects it may touch at their edge.
 HIDDEN = """() => {
   const edge = 12, title = LiteGraph.NODE_TITLE_HEIGHT, found = [];
   const boxes = app.graph._nodes.map(n => [n, n.pos[0], n.pos[1] - title, n.size[0],
                                            n.size[1] + title]);
-  const left = Math.min(...boxes.map(b => b[1])), top = Math.min(...boxes.map(b => b[2]));
+  const words = new OffscreenCanvas(1, 1).getContext('2d');
+  const titles = app.graph._groups.map(({ title, pos, font_size }) => {
+    words.font = `${font_size}px Arial`;
+    return [title, ...pos, 8 + words.measureText(title).width, 1.25 * font_size];
+  });
+  const left = Math.min(...boxes.map(b => b[1])) - 20;  // a group is larger than its nodes
+  const top = Math.min(...boxes.map(b => b[2])) - 100;
   const canvas = new OffscreenCanvas(1800, 1400);
   const context = canvas.getContext('2d', {willReadFrequently: true});
   for (const link of app.graph._links.values()) {
@@ -51,9 +65,24 @@ HIDDEN = """() => {
       if (pixels.some((value, index) => index % 4 == 3 && value > 60))
         found.push(`link ${link.origin_id} to ${link.target_id} behind ${node.title}`);
     }
+    for (const [title, x, y, width, height] of titles) {
+      const pixels = context.getImageData(Math.round(x - left), Math.round(y - top),
+                                          Math.round(width), Math.round(height)).data;
+      if (pixels.some((value, index) => index % 4 == 3 && value > 60))
+        found.push(`link ${link.origin_id} to ${link.target_id} over ${title}`);
+    }
   }
   return found;
 }"""
+
+
+def test_nodes_have_the_values_that_were_saved(editor):
+    for name in NAMES:
+        graph = read_graph(name)
+        editor.page.evaluate(LOAD, [graph, name])
+        values = editor.page.evaluate(VALUES)
+        saved = {str(node["id"]): node["widgets_values"] for node in graph["nodes"]}
+        assert {key: values[key] for key in saved} == saved, name
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -64,17 +93,20 @@ def test_every_graph_opens_with_text_to_read(editor, screen):
         view = editor.page.evaluate(SCALE)
         assert not view["boxes"], (name, view)
         assert view["scale"] > TEXT_SCALE, (name, view)
+        assert editor.page.evaluate(COVERED) == [], name
 
 
 def test_nodes_are_no_larger_than_saved_and_links_run_beside_them(editor):
+    larger, hidden = [], []
     for name in NAMES:
         graph = read_graph(name)
         editor.page.evaluate(LOAD, [graph, name])
         editor.page.wait_for_timeout(700)
         sizes = editor.page.evaluate(SIZES)
         for node in graph["nodes"]:
-            width, height = sizes[str(node["id"])]
-            saved = node["size"]
-            assert width <= saved[0] + 1, (name, node["type"], width, saved)
-            assert height <= saved[1] + 1, (name, node["type"], height, saved)
-        assert editor.page.evaluate(HIDDEN) == [], name
+            drawn, saved = sizes[str(node["id"])], node["size"]
+            if any(now > then + 1 for now, then in zip(drawn, saved, strict=True)):
+                larger.append((name, node["type"], drawn, saved))
+        hidden += [(name, link) for link in editor.page.evaluate(HIDDEN)]
+    assert larger == []
+    assert hidden == []

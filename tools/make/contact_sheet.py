@@ -1,6 +1,6 @@
 """Show all graphs as they open: tools/bench/graphs_classic.webp, graphs_nodes2.webp.
 
-    /tmp/pw/bin/python tools/make/contact_sheet.py
+    /tmp/pw/bin/python tools/make/contact_sheet.py          # or name a mode: nodes2
 
 It needs what screenshots.py needs. One sheet for each mode of the editor, with the settings that
 the editor has by itself; no graph is run.
@@ -8,6 +8,7 @@ the editor has by itself; no graph is run.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import sys
@@ -15,6 +16,7 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graph_index import FILES, graph_path
 from PIL import Image, ImageDraw, ImageFont
 from screenshots import (
     LOAD,
@@ -22,6 +24,7 @@ from screenshots import (
     ROOT,
     SETTINGS,
     Report,
+    choose_example,
     open_editor,
     running_host,
     write_settings,
@@ -29,6 +32,8 @@ from screenshots import (
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+    from pack.tools.host.client import HostProcess
 
 VIEW = {"width": 1600, "height": 1000}
 CROP = (160, 90, 1440, 910)
@@ -38,14 +43,12 @@ SCALE = 0.3
 SHEET_BYTES = 150_000
 
 
-def take(page: Page, name: str) -> Image.Image:
+def take(host: HostProcess, page: Page, name: str) -> Image.Image:
     """Open a graph as the templates page does, and take its picture."""
-    from pack.tools.make.graph_editor import graph_id
-
-    texts = [path.read_text(encoding="ascii") for path in (ROOT / "workflows").glob("*.json")]
-    (graph,) = [json.loads(text) for text in texts if f'"id": "{graph_id(name)}"' in text]
+    choose_example(host, name)
+    graph = json.loads(graph_path(name).read_text(encoding="ascii"))
     page.evaluate(LOAD, [graph, name])
-    page.wait_for_timeout(1800)
+    page.wait_for_timeout(1500)
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop(CROP)
 
 
@@ -66,35 +69,36 @@ def lay_out(pictures: dict[str, Image.Image]) -> Image.Image:
 def write(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as fine as the limit allows."""
     quality, data = 90, b""
-    while quality > 15 and not 0 < len(data) < SHEET_BYTES:
+    while quality > 5 and not 0 < len(data) < SHEET_BYTES:
         quality -= 5
         buffer = io.BytesIO()
-        sheet.save(buffer, "WEBP", quality=quality, method=5)
+        sheet.save(buffer, "WEBP", quality=quality, method=6)
         data = buffer.getvalue()
     path.write_bytes(data)
     print(f"{path.name}: {len(data) / 1e6:.2f} MB, quality {quality}", flush=True)
 
 
 def main() -> int:
-    """Write both sheets.
+    """Write both sheets, or one.
 
     Returns:
         Exit code.
     """
+    parser = argparse.ArgumentParser(description="Show all graphs as they open.")
+    parser.add_argument("modes", nargs="*", help=f"of {', '.join(MODES)}; default: both")
+    modes = parser.parse_args().modes or [*MODES]
     pack = types.ModuleType("pack")
     pack.__path__ = [str(ROOT)]
     sys.modules["pack"] = pack
     sys.dont_write_bytecode = True
-    from pack.tools.make.graph_list import GRAPHS
-
     report = Report()
     with running_host(with_models=True) as host:
-        for mode, nodes2 in MODES.items():
+        for mode in modes:
             report.name = mode
-            write_settings(host.base, SETTINGS | {"Comfy.VueNodes.Enabled": nodes2})
+            write_settings(host.base, SETTINGS | {"Comfy.VueNodes.Enabled": MODES[mode]})
             with open_editor(host.address, report, focus=False) as page:
                 page.set_viewport_size(VIEW)
-                pictures = {graph.name: take(page, graph.name) for graph in GRAPHS}
+                pictures = {name: take(host, page, name) for name in FILES}
             write(lay_out(pictures), ROOT / "tools" / "bench" / f"graphs_{mode}.webp")
     print("\n".join(report.problems) or "No problems.")
     return 1 if report.problems else 0

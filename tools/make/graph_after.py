@@ -176,16 +176,12 @@ def toy_smooth() -> Graph:
         name="toy_smooth",
         nodes=(
             example("one_speaker", A),
-            *toy_loaders((C[0], 190), (C[0], 510), (A[0], 575)),
+            *toy_loaders((C[0], 262), (C[0], 587), (A[0], 575)),
             speech((B[0], 130), ("example", "audio 1"), TOY_ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS),
             *_after(toy_after_frames(), TOY_VIDEO_Y),
         ),
-        notes=(
-            Note(
-                at=(E[0], TOY_VIDEO_Y + 470), size=(E[1], 330), title="What you see", text=TOY_NOTE
-            ),
-        ),
+        notes=(Note(at=(B[0], 340), size=(B[1], 240), title="What you see", text=TOY_NOTE),),
         groups={
             "Picture and voice": ("example",),
             "Speech encoder": ("encoder",),
@@ -212,14 +208,14 @@ def multitalk_smooth(kit: Kit) -> Graph:
         nodes=(
             picture(0),
             real_loaders(kit, 110),
-            *prompts(POSITIVE, 225, negative=not kit.one_text),
+            *prompts(POSITIVE, 264, negative=not kit.one_text),
             voice(1, "Voice", 460),
             speech((C[0], 580), ("voice 1", "AUDIO"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values),
             *_after(after_frames(), VIDEO_Y),
         ),
         notes=(
-            one_note("What to change", SMOOTH_CHANGE_NOTE, E, VIDEO_Y + 470, 200),
+            one_note("What to change", SMOOTH_CHANGE_NOTE, C, 772),
             one_note(
                 "Files", files_note(kit, FRAME_MODEL, UPSCALE_MODEL), (A[0], C[0] - 60), 700, 250
             ),

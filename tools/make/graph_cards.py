@@ -23,6 +23,7 @@ from .graph_real import ENCODER, NOTE_Y, Plan, one_note
 PROMPT_Y, SPEECH_Y, FILES_Y = 312, 655, 690
 """Lower than in other graphs: above them is the node of the cards, and three links below that."""
 PAST_CARDS = {
+    ("speech", "speech_encoder"): ((604, 250), (606, 630)),
     ("sampler", "vae"): ((620, 187), (950, 187)),
     ("sampler", "image"): ((600, 16), (625, 167), (950, 167)),
     ("sampler", "clip_vision"): ((620, 207), (950, 207)),

@@ -39,6 +39,7 @@ _BENDS = {
     ("sampler", "vae"): ((608, 150), (632, 132), (930, 110)),
     ("first", "picture"): ((262, 300), (268, 726), (604, 740)),
     ("first", "voice"): ((254, 320), (258, 740), (610, 752)),
+    ("first", "model"): ((603, 180), (603, 500)),
     ("speech", "speech_encoder"): ((618, 700), (616, 330)),
     ("frames", "images.image0"): ((960, 1030), (1312, 1030), (1320, 40)),
     ("sound", "audio1"): ((946, 1050), (1326, 1050), (1334, 180)),
@@ -142,7 +143,7 @@ def toy_continue() -> Graph:
         name="toy_continue",
         nodes=(
             example("one_speaker", A),
-            *toy_loaders((B[0], 110), (B[0], 440), (B[0], 850)),
+            *toy_loaders((B[0], 110), (B[0], 440), (B[0], 875)),
             _cut("rest", (B[0], 604), ("example", "audio 1"), FIRST_S, SECOND_S),
             speech((C[0], 230), ("rest", "AUDIO"), ENCODER),
             Use(

@@ -11,6 +11,7 @@ from .graph_pieces import (
     A,
     B,
     C,
+    E,
     combine,
     more_picture,
     picture,
@@ -21,11 +22,23 @@ from .graph_pieces import (
     speech,
     voice,
 )
-from .graph_real import ENCODER, Plan, notes_at_the_end
+from .graph_real import ENCODER, NOTE_Y, Plan, one_note
 from .graph_words import CONTINUE_CHANGE_NOTE, SHOTS_CHANGE_NOTE
 
-STORYBOARD_PX = 230
+SHOTS_PX, STORYBOARD_PX = 176, 230
 """The shots of a film, that a run adds below."""
+CONTINUE_BENDS = {
+    ("sampler", "continue_from"): (
+        (272, 104),
+        (312, 124),
+        (600, 130),
+        (640, 168),
+        (940, 190),
+    ),
+    ("sampler", "model"): ((625, 232), (645, 204), (925, 132)),
+    ("sampler", "vae"): ((630, 246), (650, 218), (933, 150)),
+    ("sampler", "clip_vision"): ((604, 290), (616, 258), (660, 236), (940, 172)),
+}
 
 
 def shots(at: tuple[int, int], width: int, pictures: Sequence[Link], seconds: str) -> Node:
@@ -35,6 +48,7 @@ def shots(at: tuple[int, int], width: int, pictures: Sequence[Link], seconds: st
         kind="MultiTalkShots",
         at=at,
         width=width,
+        height=SHOTS_PX,
         room=STORYBOARD_PX,
         values={"seconds": seconds},
         links={f"images.image_{number}": link for number, link in enumerate(pictures, start=2)},
@@ -57,15 +71,18 @@ def multitalk_shots(kit: Kit) -> Graph:
         nodes=(
             picture(0),
             real_loaders(kit, 110),
-            *prompts(POSITIVE, 225, negative=not kit.one_text),
+            *prompts(POSITIVE, 264, negative=not kit.one_text),
             more_picture((A[0], 440), A[1], "second picture", "Second picture"),
             voice(1, "Voice", 870),
             speech((B[0], 870), ("voice 1", "AUDIO"), ENCODER),
-            shots((C[0], 600), C[1], [("second picture", "IMAGE")], "4"),
+            shots((C[0], 634), C[1], [("second picture", "IMAGE")], "4"),
             sampler(SAMPLER_PX, links, plan.sampler_values),
             combine(),
         ),
-        notes=notes_at_the_end(SHOTS_CHANGE_NOTE, files_note(kit)),
+        notes=(
+            one_note("What to change", SHOTS_CHANGE_NOTE, B, 510),
+            one_note("Files", files_note(kit), E, NOTE_Y),
+        ),
         groups={
             "Picture": ("image",),
             "Second shot": ("second picture",),
@@ -77,8 +94,15 @@ def multitalk_shots(kit: Kit) -> Graph:
             "Video": ("sampler", "video", "Files"),
         },
         bends={
-            ("sampler", "speech"): ((612, 520), (950, 516)),
-            ("speech", "speech_encoder"): ((607, 470), (440, 640), (276, 800)),
+            ("sampler", "speech"): ((603, 860), (614, 540), (954, 536)),
+            ("shots", "images.image_2"): ((276, 456), (590, 456), (609, 500), (611, 630)),
+            ("speech", "speech_encoder"): (
+                (604, 230),
+                (606, 730),
+                (590, 757),
+                (290, 757),
+                (280, 790),
+            ),
         },
     )
 
@@ -114,30 +138,23 @@ def infinitetalk_continue(kit: Kit) -> Graph:
                 links={"image": ("frames", "images")},
             ),
             real_loaders(kit, 235),
-            *prompts(POSITIVE, 330, negative=not kit.one_text),
+            *prompts(POSITIVE, 344, negative=not kit.one_text),
             voice(1, "Voice", 540),
-            speech((C[0], 690), ("voice 1", "AUDIO"), ENCODER),
+            speech((C[0], 704), ("voice 1", "AUDIO"), ENCODER),
             sampler(SAMPLER_PX, links, plan.sampler_values),
             combine(),
         ),
-        notes=notes_at_the_end(CONTINUE_CHANGE_NOTE, files_note(kit)),
+        notes=(
+            one_note("What to change", CONTINUE_CHANGE_NOTE, E, NOTE_Y),
+            one_note("Files", files_note(kit), (A[0], B[0] + B[1]), 775),
+        ),
         groups={
             "Video and voice": ("file", "voice 1"),
             "Frames": ("frames", "image"),
             "Models": ("loaders",),
             "Prompt": plan.prompt_keys,
             "Speech": ("speech",),
-            "Video": ("sampler", "video", "Files"),
+            "Video": ("sampler", "video", "What to change"),
         },
-        bends={
-            ("sampler", "continue_from"): (
-                (272, 104),
-                (312, 124),
-                (600, 130),
-                (640, 168),
-                (940, 190),
-            ),
-            ("sampler", "model"): ((625, 232), (645, 204), (925, 132)),
-            ("sampler", "vae"): ((630, 246), (650, 218), (933, 150)),
-        },
+        bends=CONTINUE_BENDS,
     )

@@ -177,11 +177,12 @@ KOKORO_FILES = (
     f"- `kokoro`: [config.json]({HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/config.json) 2 kB",
     *(
         f"- `kokoro/voices`: [{name}.pt]"
-        f"({HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/voices/{name}.pt) 0.5 MB"
-        for name in ("af_heart", "am_michael")
+        f"({HUGGING_FACE}/hexgrad/Kokoro-82M/resolve/main/voices/{name}.pt) 0.5 MB{more}"
+        for name, more in (
+            ("af_heart", ""),
+            ("am_michael", f", [more]({HUGGING_FACE}/hexgrad/Kokoro-82M/tree/main/voices)"),
+        )
     ),
-    f"\n[More voices]({HUGGING_FACE}/hexgrad/Kokoro-82M/tree/main/voices), 0.5 MB each. English "
-    "needs `pip install misaki --no-deps` and `pip install espeakng-loader` in ComfyUI's Python.",
 )
 ESPEAK = "espeak-ng (plain machine voice, no download)"
 
@@ -266,7 +267,7 @@ def files_note(kit: Kit, *more: Model) -> str:
     """
     clip = (CLIP_VISION,) if kit.sees else ()
     files = (*kit.files, VAE, TEXT_ENCODER, *clip, SPEECH_ENCODER, *more)
-    lines = [_file_line(file) for file in files]
+    lines = [*map(_file_line, files), *(KOKORO_FILES if KOKORO in files else ())]
     if kit.base in SMALLER:
         smaller = SMALLER[kit.base]
         lines.append(f"\nHalf of that: [{smaller.name}]({smaller.url}), {smaller.gb:g} GB.")
@@ -276,7 +277,6 @@ def files_note(kit: Kit, *more: Model) -> str:
             f"**{total:.0f} GB** in the folder `models`; a GPU is needed. Then press **R**.",
             "",
             *lines,
-            *(KOKORO_FILES if KOKORO in files else ()),
             "",
         )
     )

@@ -329,7 +329,7 @@ def prompt_helper(loader_y: int, writer_y: int, y: int) -> tuple[Node, ...]:
         Node(
             key="written",
             kind="PreviewAny",
-            at=(C[0], y + PROMPT_PX + 60),
+            at=(C[0], y + PROMPT_PX + 36),
             width=C[1],
             height=WRITTEN_PX,
             title="What it wrote",

@@ -107,12 +107,13 @@ def wan_first_last_frame(kit: Kit) -> Graph:
             "Video": ("decode", "video"),
         },
         bends={
-            ("sampler", "model"): ((894, 22),),
+            ("sampler", "model"): ((884, 22), (894, 120)),
             ("video", "images"): ((1520, 110), (1194, 110)),
-            ("start", "vae"): ((592, 42),),
-            ("look last", "clip_vision"): ((271, 140), (271, 610)),
-            ("start", "start_image"): ((276, 414), (590, 414)),
-            ("start", "end_image"): ((280, 426), (594, 426)),
+            ("start", "vae"): ((586, 42), (592, 150)),
+            ("look first", "clip_vision"): ((274, 130), (275, 480)),
+            ("look last", "clip_vision"): ((270, 140), (271, 600)),
+            ("start", "start_image"): ((271, 409), (590, 409)),
+            ("start", "end_image"): ((269, 740), (266, 470), (268, 432), (300, 421), (594, 421)),
         },
     )  # fmt: skip
 
@@ -166,7 +167,7 @@ def image_to_video(kit: Kit) -> Graph:
         notes=(
             Note(at=(load[0], 690), size=(605, 250), title="Files", text=files_note(kit)),
             Note(
-                at=(start[0], 700), size=(750, 240), title="What to change", text=PLAIN_CHANGE_NOTE
+                at=(start[0], 700), size=(600, 240), title="What to change", text=PLAIN_CHANGE_NOTE
             ),
         ),
         groups={

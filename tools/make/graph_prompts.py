@@ -71,7 +71,7 @@ def toy_scene() -> Graph:
             sampler(TOY_SAMPLER_PX, {**TOY_LINKS, **SCENE_LINK}, TOY_SETTINGS),
             combine(),
         ),
-        notes=(Note(at=(E[0], 470), size=(E[1], 310), title="What you see", text=TOY_SCENE_NOTE),),
+        notes=(Note(at=(E[0], 470), size=(E[1], 290), title="What you see", text=TOY_SCENE_NOTE),),
         groups={
             "Picture and voice": ("example",),
             "Speech encoder": ("encoder",),
@@ -80,7 +80,7 @@ def toy_scene() -> Graph:
             "Speech": ("speech",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "scene"): ((610, 188), (950, 190))},
+        bends={("sampler", "scene"): ((600, 210), (640, 166), (940, 166))},
     )
 
 
@@ -102,10 +102,10 @@ def multitalk_scene(kit: Kit) -> Graph:
         nodes=(
             picture(0),
             real_loaders(kit, 110),
-            *prompts(REST, 225, negative=False),
+            *prompts(REST, 264, negative=False),
             voice(1, "Voice", 460),
-            _scene(C, 425, {"clip": ("loaders", "CLIP"), "audio": ("voice 1", "AUDIO")}),
-            speech((C[0], 895), ("voice 1", "AUDIO"), ("loaders", "speech encoder")),
+            _scene(C, 464, {"clip": ("loaders", "CLIP"), "audio": ("voice 1", "AUDIO")}),
+            speech((C[0], 934), ("voice 1", "AUDIO"), ("loaders", "speech encoder")),
             sampler(SAMPLER_PX, links, {"preset": "lightx2v"}),
             combine(),
         ),
@@ -132,7 +132,8 @@ def multitalk_scene(kit: Kit) -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={
-            ("speech", "speech_encoder"): ((616, 300), (616, 890)),
-            ("speech", "audio"): ((300, 476), (600, 476), (604, 890)),
+            ("speech", "speech_encoder"): ((612, 300), (612, 930)),
+            ("speech", "audio"): ((274, 476), (600, 476), (604, 930)),
+            ("sampler", "speech"): ((956, 900), (964, 250)),
         },
     )

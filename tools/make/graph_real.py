@@ -51,16 +51,22 @@ from .graph_words import (
     SCRIPT_NOTE,
     SPEAKERS_NOTE,
     TYPED_SPEAKERS_NOTE,
-    WHO_NOTE,
 )
 from .note_size import note_height
 
 ENCODER: Link = ("loaders", "speech encoder")
-END_BENDS = {("sampler", "end_image"): ((270, 446), (600, 446), (620, 493), (948, 493))}
+END_BENDS = {
+    ("sampler", "end_image"): (
+        (274, 450),
+        (592, 447),
+        (606, 490),
+        (622, 531),
+        (660, 535),
+        (940, 535),
+    )
+}
 NOTE_Y = 470
 """Below the player."""
-CHANGE_PX = 140
-"""The least: in Chinese a note may be longer."""
 NOTE_GAP_PX = 45
 """Between two notes, for the title of the lower one."""
 
@@ -71,10 +77,9 @@ def one_note(title: str, text: str, column: tuple[int, int], y: int, height: int
     return Note(at=(column[0], y), size=size, title=title, text=text)
 
 
-def notes_at_the_end(change: str, files: str) -> tuple[Note, Note]:
-    """What to change, and below it the files, in the last column."""
-    upper = one_note("What to change", change, E, NOTE_Y, CHANGE_PX)
-    return upper, one_note("Files", files, E, NOTE_Y + upper.size[1] + NOTE_GAP_PX)
+def below(note: Note) -> int:
+    """Where the next note of a column begins."""
+    return note.at[1] + note.size[1] + NOTE_GAP_PX
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,16 +160,16 @@ def one_speaker(plan: Plan) -> Graph:
     )
     across = (A[0], B[0] + B[1])
     voice_at = (545, B) if plan.end else (460 + lower, A)
-    files_y = 830 if plan.end else 660 + lower
+    files_y = 830 if plan.end else 690 + lower
     notes_at = (E[0] + 20, E[1] - 20) if plan.to_file else E
     return Graph(
         name=plan.name,
         nodes=(
             *(source_video() if video else (picture(0),)),
             real_loaders(plan.kit, 110 + lower),
-            *prompts(POSITIVE, 225 + lower, negative=not plan.kit.one_text),
+            *prompts(POSITIVE, 264 + lower, negative=not plan.kit.one_text),
             voice(1, "New voice" if video else "Voice", *voice_at),
-            speech((C[0], 580 + lower), ("voice 1", "AUDIO"), ENCODER),
+            speech((C[0], 630 + lower), ("voice 1", "AUDIO"), ENCODER),
             *((end_picture((A[0], 440), A[1]),) if plan.end else ()),
             *end,
         ),
@@ -199,12 +204,15 @@ def multitalk_prompt_helper(kit: Kit) -> Graph:
             picture(0),
             real_loaders(plan.kit, 110),
             voice(1, "Voice", 460),
-            *prompt_helper(720, 560, 225),
-            speech((C[0], 620), ("voice 1", "AUDIO"), ENCODER),
+            *prompt_helper(720, 560, 264),
+            speech((C[0], 644), ("voice 1", "AUDIO"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links, plan.sampler_values),
             combine(),
         ),
-        notes=(*notes_at_the_end(HELPER_CHANGE_NOTE, files_note(plan.kit, TEXT_MODEL)),),
+        notes=(
+            one_note("What to change", HELPER_CHANGE_NOTE, C, 836),
+            one_note("Files", files_note(plan.kit, TEXT_MODEL), E, NOTE_Y),
+        ),
         groups={
             "Picture and voice": ("image", "voice 1"),
             "Models": ("loaders",),
@@ -216,7 +224,7 @@ def multitalk_prompt_helper(kit: Kit) -> Graph:
         },
         bends={
             ("writer", "image"): ((268, 120), (268, 540)),
-            ("speech", "audio"): ((604, 470),),
+            ("speech", "audio"): ((276, 469), (564, 469), (596, 484), (606, 520), (607, 610)),
         },
     )
 
@@ -233,10 +241,12 @@ def two_speakers(plan: Plan) -> Graph:
     if plan.places == "detector":
         return _detected_speakers(plan)
     typed = plan.places == "typed"
+    words = TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE
+    change = one_note("What to change", CHANGE_NOTE, E, NOTE_Y)
     return Graph(
         name=plan.name,
         nodes=(
-            picture(745),
+            picture(460),
             real_loaders(plan.kit, 0),
             *prompts(TWO_PEOPLE, 170, negative=plan.kit.lora is None),
             voice(1, "Voice 1", 0),
@@ -248,8 +258,9 @@ def two_speakers(plan: Plan) -> Graph:
             combine(),
         ),
         notes=(
-            one_note("Two speakers", TYPED_SPEAKERS_NOTE if typed else SPEAKERS_NOTE, A, 395, 200),
-            *notes_at_the_end(CHANGE_NOTE, files_note(plan.kit)),
+            change,
+            one_note("Two speakers", words, E, below(change)),
+            one_note("Files", files_note(plan.kit), (A[0], B[0] + B[1]), 860),
         ),
         groups={
             "Voices": ("voice 1", "voice 2"),
@@ -259,9 +270,12 @@ def two_speakers(plan: Plan) -> Graph:
             "Who speaks when": ("tracks",),
             "Speech": ("speech",),
             "Who is who": ("speakers",),
-            "Video": ("sampler", "video", "Files"),
+            "Video": ("sampler", "video", "Two speakers"),
         },
-        bends={("sampler", "image"): ((960, 676),)},
+        bends={
+            ("sampler", "image"): ((270, 500), (274, 640), (608, 664), (956, 678), (962, 250)),
+            ("speakers", "image"): ((266, 500), (270, 652), (604, 680)),
+        },
     )
 
 
@@ -276,13 +290,16 @@ def _detected_speakers(plan: Plan) -> Graph:
             voice(1, "Voice 1", 0),
             voice(2, "Voice 2", 200),
             tracks(430, ("voice 1", "AUDIO"), ("voice 2", "AUDIO")),
-            *face_detector(440, 790),
+            *face_detector(440, 750),
             speakers((C[0], 645), 280, ("image", "IMAGE"), detections=("detector", "bboxes")),
             speech((C[0], 378), ("tracks", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
-        notes=(*notes_at_the_end(DETECTED_CHANGE_NOTE, files_note(plan.kit, FACE_DETECTOR)),),
+        notes=(
+            one_note("What to change", DETECTED_CHANGE_NOTE, (A[0], B[0] + B[1]), 985),
+            one_note("Files", files_note(plan.kit, FACE_DETECTOR), E, NOTE_Y),
+        ),
         groups={
             "Voices": ("voice 1", "voice 2"),
             "Picture": ("image",),
@@ -295,7 +312,10 @@ def _detected_speakers(plan: Plan) -> Graph:
             "Who is who": ("speakers",),
             "Video": ("sampler", "video", "Files"),
         },
-        bends={("sampler", "image"): ((960, 560),)},
+        bends={
+            ("sampler", "image"): ((604, 638), (630, 542), (952, 540), (962, 250)),
+            ("speakers", "image"): ((600, 650),),
+        },
     )
 
 
@@ -305,19 +325,19 @@ def multitalk_dialogue() -> Graph:
     return Graph(
         name=plan.name,
         nodes=(
-            picture(336),
+            picture(306),
             real_loaders(plan.kit, 0),
             *prompts(TWO_PEOPLE, 170, negative=True),
-            *dialogue(760, 430, KOKORO),
+            *dialogue(732, 430, KOKORO),
             speakers((C[0], 797), 240, ("image", "IMAGE")),
-            speech((C[0], 522), ("dialogue", "tracks"), ENCODER),
+            speech((C[0], 536), ("dialogue", "tracks"), ENCODER),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, {}),
             combine(),
         ),
         notes=(
             one_note("Script", SCRIPT_NOTE, A, 0, 220),
-            one_note("Who is who", WHO_NOTE, A, 895, 125),
-            *notes_at_the_end(DIALOGUE_CHANGE_NOTE, files_note(plan.kit, KOKORO)),
+            one_note("What to change", DIALOGUE_CHANGE_NOTE, A, 870),
+            one_note("Files", files_note(plan.kit, KOKORO), E, NOTE_Y),
         ),
         groups={
             "Picture": ("image",),
@@ -330,7 +350,14 @@ def multitalk_dialogue() -> Graph:
             "Video": ("sampler", "video", "Files"),
         },
         bends={
-            ("sampler", "image"): ((600, 380), (638, 436), (960, 446)),
-            ("speakers", "image"): ((608, 372), (610, 800)),
+            ("sampler", "image"): (
+                (276, 331),
+                (590, 331),
+                (606, 400),
+                (622, 437),
+                (660, 442),
+                (940, 442),
+            ),
+            ("speakers", "image"): ((272, 340), (584, 340), (602, 400), (606, 740)),
         },
     )

@@ -29,13 +29,26 @@ from .graph_pieces import (
     typed_boxes,
     voice,
 )
-from .graph_real import ENCODER, Plan, notes_at_the_end
+from .graph_real import ENCODER, NOTE_Y, Plan, one_note
 from .graph_toy import ENCODER as TOY_ENCODER
 from .graph_toy import IMAGE, example
 from .graph_words import RECORDING_CHANGE_NOTE, TOY_NOTE, TOY_RECORDING_NOTE
 
-RECORDING_PX = 190
+RECORDING_PX = 200
 """Times, and the report that a run adds."""
+RECORDING_BENDS = {
+    ("speech", "audio"): ((950, 434), (950, 562), (925, 594), (640, 594), (612, 620)),
+    ("speech", "video_sound"): (
+        (270, 200),
+        (272, 340),
+        (310, 368),
+        (580, 368),
+        (608, 420),
+        (606, 640),
+    ),
+    ("speech", "speech_encoder"): ((600, 130), (600, 656)),
+    ("sampler", "image"): ((580, 793), (640, 798), (940, 798), (964, 760), (966, 250)),
+}
 
 
 def recording(y: int, audio: Link, times: str) -> Node:
@@ -78,7 +91,10 @@ def toy_recording() -> Graph:
         ),
         notes=(
             Note(
-                at=(A[0], 680), size=(A[1], 300), title="Who speaks when", text=TOY_RECORDING_NOTE
+                at=(A[0], 680),
+                size=(A[1] - 25, 300),
+                title="Who speaks when",
+                text=TOY_RECORDING_NOTE,
             ),
             Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_NOTE),
         ),
@@ -130,12 +146,15 @@ def multitalk_recording(kit: Kit) -> Graph:
                 links={"audio": whole},
             ),
             recording(374, ("voices only", "AUDIO"), "Anna 0-3.2, Ben 3.2-"),
-            speakers((C[0], 880), 240, ("image", "IMAGE"), boxes=typed_boxes()),
+            speakers((C[0], 888), 240, ("image", "IMAGE"), boxes=typed_boxes()),
             replace(heard, links={**heard.links, "video_sound": whole}),
             sampler(SAMPLER_PX, plan.sampler_links | MASKS, plan.sampler_values),
             combine(),
         ),
-        notes=(*notes_at_the_end(RECORDING_CHANGE_NOTE, files_note(plan.kit)),),
+        notes=(
+            one_note("What to change", RECORDING_CHANGE_NOTE, E, NOTE_Y),
+            one_note("Files", files_note(plan.kit), A, 200),
+        ),
         groups={
             "Recording": ("voice 1",),
             "For the lips": ("voices only",),
@@ -144,18 +163,7 @@ def multitalk_recording(kit: Kit) -> Graph:
             "Prompt": plan.prompt_keys,
             "Speech": ("tracks", "speech"),
             "Who is who": ("speakers",),
-            "Video": ("sampler", "video", "Files"),
+            "Video": ("sampler", "video", "What to change"),
         },
-        bends={
-            ("speech", "audio"): ((950, 434), (950, 562), (925, 594), (640, 594), (612, 620)),
-            ("speech", "video_sound"): (
-                (270, 200),
-                (272, 340),
-                (310, 368),
-                (580, 368),
-                (608, 420),
-                (606, 640),
-            ),
-            ("sampler", "image"): ((600, 797), (930, 797), (962, 770), (966, 300)),
-        },
+        bends=RECORDING_BENDS,
     )

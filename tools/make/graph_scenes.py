@@ -28,7 +28,7 @@ from .graph_pieces import (
     typed_boxes,
     voice,
 )
-from .graph_real import ENCODER, one_note
+from .graph_real import ENCODER, NOTE_Y, one_note
 from .graph_toy import ENCODER as TOY_ENCODER
 from .graph_toy import IMAGE, example
 from .graph_words import (
@@ -46,8 +46,16 @@ TOY_MOUTH = "94, 84, 100, 62"
 MOUTH_PX = 290
 """The node Mouth Only, whose text may grow."""
 MOUTH_BENDS = {
-    ("mouth", "source"): ((608, 720), (640, 1040), (1300, 1040), (1328, 720)),
-    ("video", "audio"): ((604, 740), (636, 1060), (1300, 1060), (1326, 860), (1332, 80)),
+    ("mouth", "talking"): ((1320, 100), (1318, 470)),
+    ("mouth", "source"): ((604, 480), (604, 720), (630, 1112), (1300, 1112), (1328, 720)),
+    ("video", "audio"): (
+        (598, 500),
+        (598, 740),
+        (624, 1128),
+        (1300, 1128),
+        (1326, 860),
+        (1332, 80),
+    ),
     ("video", "images"): ((1684, 424), (1345, 424), (1331, 380), (1333, 60)),
 }
 """Frames and sound of the source run below the sampler."""
@@ -94,10 +102,11 @@ def toy_still() -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={
-            ("speech", "audio"): ((268, 546), (606, 550)),
+            ("still", "image"): ((264, 110), (268, 570)),
+            ("speech", "audio"): ((258, 130), (266, 546), (606, 550)),
             ("speech", "speech_encoder"): ((280, 872), (606, 868)),
             ("sampler", "masks"): ((620, 118), (940, 118)),
-            ("sampler", "still"): ((612, 640), (950, 640)),
+            ("sampler", "still"): ((612, 632), (954, 632)),
         },
     )
 
@@ -107,7 +116,6 @@ def multitalk_still() -> Graph:
     kit = Kit(audio_part=MULTITALK)
     links: dict[str, Link] = {**REAL_LINKS, "image": ("image", "IMAGE")}
     image: Link = ("image", "IMAGE")
-    change = one_note("What to change", STILL_CHANGE_NOTE, E, 470)
     return Graph(
         name="multitalk_still",
         nodes=(
@@ -122,8 +130,8 @@ def multitalk_still() -> Graph:
             combine(),
         ),
         notes=(
-            change,
-            one_note("Files", files_note(kit), E, 470 + change.size[1] + 45),
+            one_note("What to change", STILL_CHANGE_NOTE, E, NOTE_Y),
+            one_note("Files", files_note(kit), A, 630),
         ),
         groups={
             "Voice": ("voice 1",),
@@ -133,13 +141,13 @@ def multitalk_still() -> Graph:
             "Who speaks": ("speakers",),
             "Speech": ("speech",),
             "Who is still": ("still",),
-            "Video": ("sampler", "video", "Files"),
+            "Video": ("sampler", "video", "What to change"),
         },
         bends={
-            ("sampler", "image"): ((272, 338), (600, 338), (625, 442), (950, 442)),
-            ("sampler", "masks"): ((612, 456), (955, 456)),
-            ("speech", "audio"): ((268, 378), (602, 378)),
-            ("still", "image"): ((270, 358), (602, 358), (614, 760)),
+            ("sampler", "image"): ((276, 334), (588, 334), (606, 400), (632, 440), (940, 440)),
+            ("sampler", "masks"): ((606, 470), (634, 454), (940, 454)),
+            ("speech", "audio"): ((264, 360), (290, 374), (580, 374), (598, 430)),
+            ("still", "image"): ((272, 353), (584, 353), (602, 410), (606, 730)),
         },
     )
 
@@ -245,14 +253,14 @@ def infinitetalk_dub_mouth() -> Graph:
                 links={"video": ("file", "VIDEO"), "voice": ("voice 1", "AUDIO")},
             ),
             real_loaders(kit, 15),
-            *prompts("A person talks to the camera.", 225, negative=True),
-            speech((C[0], 580), ("dub", "tracks"), ENCODER),
+            *prompts("A person talks to the camera.", 264, negative=True),
+            speech((C[0], 630), ("dub", "tracks"), ENCODER),
             sampler(SAMPLER_PX, links, {"start_strength": 0.8}),
             mouth(""),
             dubbed(),
         ),
         notes=(
-            one_note("What to change", MOUTH_CHANGE_NOTE, E, 825),
+            one_note("What to change", MOUTH_CHANGE_NOTE, C, 810),
             one_note("Files", files_note(kit), across, 740),
         ),
         groups={
@@ -261,7 +269,11 @@ def infinitetalk_dub_mouth() -> Graph:
             "Models": ("loaders",),
             "Prompt": ("positive", "negative"),
             "Speech": ("speech",),
-            "Video": ("sampler", "mouth", "video", "What to change"),
+            "Video": ("sampler", "mouth", "video"),
         },
-        bends={("sampler", "image"): ((612, 490), (950, 490)), **MOUTH_BENDS},
+        bends={
+            ("sampler", "image"): ((607, 500), (622, 531), (660, 535), (940, 535)),
+            ("speech", "speech_encoder"): ((604, 160), (607, 610)),
+            **MOUTH_BENDS,
+        },
     )

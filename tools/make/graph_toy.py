@@ -221,7 +221,11 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
             "Models": ("model", "vae"),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "masks"): ((620, 118), (940, 118))},
+        bends={
+            ("sampler", "masks"): ((620, 118), (940, 118)),
+            ("tracks", "speakers.speaker_1"): ((262, 150), (268, 640)),
+            ("tracks", "speakers.speaker_2"): ((254, 160), (260, 660)),
+        },
     )
 
 
@@ -255,7 +259,11 @@ def toy_dialogue() -> Graph:
             "Model": ("model",),
             "Video": ("sampler", "video"),
         },
-        bends={("sampler", "image"): ((610, 40), (930, 40))},
+        bends={
+            ("sampler", "image"): ((610, 40), (930, 40)),
+            ("speakers", "image"): ((276, 158), (600, 142)),
+            ("speakers", "detections"): ((266, 190), (300, 176), (600, 162)),
+        },
         app=App(
             inputs=(("dialogue", "script"), ("dialogue", "voices"), ("example", "picture"), SEED),
             outputs=("video",),

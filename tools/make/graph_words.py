@@ -90,11 +90,6 @@ A line per turn: `Name: text`
 *voices*: one line per speaker, `Anna = f4`.
 """
 
-WHO_NOTE = """\
-The first speaker of the script is the left half of the picture, the second the right half. Or \
-write one line per speaker into *boxes*: `x, y, width, height` in pixels of the picture.
-"""
-
 CHANGE_NOTE = """\
 1. Choose **picture** and **voice**. The sound gives the length.
 2. **Prompt**: what the scene looks like.
@@ -106,8 +101,11 @@ Press **Run**. The mp4 is saved in `output/video`.
 """
 
 DIALOGUE_CHANGE_NOTE = """\
-1. Choose a **picture** of two people, write the **script**.
-2. *preset*: *full* (40 steps) needs no LoRA. For *FusionX* (8) or *lightx2v* (4) open \
+1. Choose a **picture** of two people, write the **script**. Its first speaker is \
+the left one; *boxes* say it otherwise.
+2. English needs `pip install misaki --no-deps` and `pip install espeakng-loader` in ComfyUI's \
+Python.
+3. *preset*: *full* (40 steps) needs no LoRA. For *FusionX* (8) or *lightx2v* (4) open \
 *MultiTalk loaders*, set *loras* to 1, choose the LoRA of that name.
 
 Press **Run**. The mp4 is saved in `output/video`.

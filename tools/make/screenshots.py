@@ -73,6 +73,10 @@ UNKNOWN = (
     ".map(n => n.type)"
 )
 SERIALIZE = "() => app.graph.serialize()"
+IDLE = """async () => {
+  const queue = await (await fetch('/queue')).json();
+  return queue.queue_running.length + queue.queue_pending.length == 0;
+}"""
 
 
 @dataclass
@@ -201,12 +205,13 @@ def check_graph(page: Page, name: str, report: Report) -> None:
 
 
 def run_graph(page: Page, report: Report) -> None:
-    """Queue the open graph and wait for the player."""
+    """Queue the open graph and wait for its end and the player."""
     page.evaluate("async () => { await app.queuePrompt(0, 1) }")
     errors = page.evaluate("() => JSON.stringify(app.lastNodeErrors || {})")
     if errors != "{}":
         report.add(f"refused: {errors}")
         return
+    page.wait_for_function(IDLE, timeout=RUN_SECONDS * 1000, polling=1000)
     page.wait_for_function(
         "() => [...document.querySelectorAll('video')].some(v => v.readyState >= 2)",
         timeout=RUN_SECONDS * 1000,
@@ -236,21 +241,24 @@ def check_missing(name: str, report: Report) -> None:
         report.add(f"{offered} downloads offered, {expected} expected")
 
 
-def open_graph(host: HostProcess, name: str, report: Report, keep: Path | None) -> None:
-    """Check a graph in one mode of the editor; the last mode gives the thumbnail."""
-    two = "two_speakers" in name or "dialogue" in name
+def choose_example(host: HostProcess, name: str) -> None:
+    """Put the picture of as many people as a graph needs where its Load Image looks."""
+    two = any(word in name for word in ("two_speakers", "dialogue", "recording", "still"))
     scene = "two_speakers.png" if two else "one_speaker.png"
     shutil.copy(EXAMPLES / scene, host.base / "input" / "example.png")
-    with open_editor(host.address, report, focus=False) as page:
-        check_graph(page, name, report)
-        if name.startswith("toy_"):
-            run_graph(page, report)
-        take_picture(page, name, keep)
+
+
+def open_graph(host: HostProcess, page: Page, name: str, report: Report, keep: Path | None) -> None:
+    """Check a graph in one mode of the editor; the last mode gives the thumbnail."""
+    choose_example(host, name)
+    check_graph(page, name, report)
+    if name.startswith("toy_"):
+        run_graph(page, report)
+    take_picture(page, name, keep)
 
 
 def take_picture(page: Page, name: str, keep: Path | None) -> None:
-    """Write the thumbnail, without the editor's map of the graph."""
-    page.add_style_tag(content=NO_MAP)
+    """Write the thumbnail."""
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
@@ -275,6 +283,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="names of graphs, toy_one_speaker; all by default")
     parser.add_argument("--quick", action="store_true", help="leave out the downloads")
     parser.add_argument("--keep", type=Path, help="folder for full-size pictures")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=[*MODES], help="both")
     options = parser.parse_args()
     pack = types.ModuleType("pack")
     pack.__path__ = [str(ROOT)]
@@ -283,12 +292,14 @@ def main() -> int:
     names = options.names or list(FILES)
     report = Report()
     with running_host(with_models=True) as host:
-        for mode, nodes2 in MODES.items():
-            write_settings(host.base, SETTINGS | {"Comfy.VueNodes.Enabled": nodes2})
-            for name in names:
-                report.name = f"{name}, {mode}"
-                print(report.name, flush=True)
-                open_graph(host, name, report, options.keep and options.keep / mode)
+        for mode in options.modes:
+            write_settings(host.base, SETTINGS | {"Comfy.VueNodes.Enabled": MODES[mode]})
+            with open_editor(host.address, report, focus=False) as page:
+                page.add_style_tag(content=NO_MAP)
+                for name in names:
+                    report.name = f"{name}, {mode}"
+                    print(report.name, flush=True)
+                    open_graph(host, page, name, report, options.keep and options.keep / mode)
     for name in [n for n in names if not (n.startswith("toy_") or options.quick)]:
         check_missing(name, report)
     print("\n".join(report.problems) or "No problems.")

@@ -17,6 +17,8 @@ import pytest
 
 # Before torch is loaded: toy sizes gain nothing from threads, and busy cores lose a lot by them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Looking for circles at Python's own pace takes a twentieth of all time, and finds almost none.
+gc.set_threshold(30_000, 20, 20)
 # hypothesis keeps tables between runs even where tests store no examples; not in the repository.
 os.environ.setdefault(
     "HYPOTHESIS_STORAGE_DIRECTORY", str(pathlib.Path(tempfile.gettempdir(), "multitalk-hypothesis"))

@@ -26,8 +26,8 @@ from pack.tests.weights.model_files import (
 from pack.weights.header import open_tensors
 from pack.weights.layouts import collect
 
-SEED, PER_KIND = 20261125, 5  # 8 layouts x 5 kinds x 5 = 200 files
-MIN_ERRORS = 190
+SEED, PER_KIND = 20261125, 3  # 8 layouts x 5 kinds x 3 = 120 files
+MIN_ERRORS = 114
 MAX_MESSAGE, MAX_CALLS = 1500, 100_000
 ADVICE = re.compile(r"(?i)\b(download|choose|put|update|install|correct|delete) ")
 
@@ -114,7 +114,7 @@ def test_damaged_files_are_refused_or_read_in_full(models, record_property):
         for layout, (base, audio) in models.items()
         for file, kind, outcome in try_damages(base, audio, chance)
     ]
-    assert len(found) == 200
+    assert len(found) == 120
     others = [line for line in found if not line.endswith(": error")]
     record_property("not refused", others)
     print("\n".join(others))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -185,10 +186,13 @@ def serve(requests: socket.socket) -> None:
     from launch import stand_ins
 
     stand_ins()
+    gc.disable()
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     assert not {"comfy", "folder_paths", "nodes", "server"} & sys.modules.keys()
+    gc.freeze()  # forks need not look at it again, and so share its memory
+    gc.enable()
     signal.signal(signal.SIGCHLD, _reap)
     while True:
         request, descriptors, *_ = socket.recv_fds(requests, MAX_REQUEST, 2)

@@ -262,7 +262,8 @@ def test(_options: argparse.Namespace, rest: list[str]) -> int:
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # asked in the other way, forks could not use a GPU
     }
     # All tests take several processes, each a file at a time; single ones are seen better in one.
-    number = str(min(MAX_WORKERS, os.cpu_count() or 1))
+    # One more than there are cores: now and then one waits for a host or for a clock.
+    number = str(min(MAX_WORKERS, (os.cpu_count() or 1) + 1))
     workers = ["--workers", number] if can_fork() else ["-n", number, "--dist", "loadfile"]
     return run_all(python, [*checks(python), ["pytest", *(rest or workers)]], env)
 

@@ -32,9 +32,10 @@ from pathlib import Path
 from typing import IO, Any
 
 LIBRARIES = (
-    *("torch", "torch._dynamo", "torchvision", "torchaudio", "transformers", "comfy_kitchen"),
-    *("scipy.stats", "scipy.integrate", "kornia", "spandrel", "torchsde", "av"),
+    *("torch", "torch._dynamo", "torchvision", "torchaudio", "transformers.models"),
+    *("comfy_kitchen", "scipy.stats", "scipy.integrate", "kornia", "spandrel", "torchsde", "av"),
     *("aiohttp.web", "sqlalchemy.orm", "alembic.command", "pydantic_settings"),
+    *("requests", "tokenizers"),
 )
 """What ComfyUI imports and what takes long; none of them looks at ComfyUI's arguments."""
 NOTICE_ENCODINGS = ("-X", "warn_default_encoding", "-W", "ignore::EncodingWarning")

@@ -1,4 +1,4 @@
-"""Two of the kills of `tools/bench/kill_runs.py`, both of a directed run."""
+"""One of the kills of `tools/bench/kill_runs.py`, of a directed run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pack.tools.bench.kills import WINDOWS, directed_prompt, one_kill
 pytestmark = pytest.mark.host
 
 
-def test_killed_runs_go_on_with_the_same_bits(studio, monkeypatch):
+def test_killed_run_goes_on_with_the_same_bits(studio, monkeypatch):
     monkeypatch.setattr(studio, "prompt", directed_prompt())
     expected = studio.finish()
     assert expected.made == len(expected.windows) == WINDOWS
-    random_numbers = random.Random(4)
-    runs = [one_kill(studio, expected, random_numbers) for _ in range(2)]
-    assert all(run["equal"] and run["same file"] for run in runs), runs
-    assert all(run["twice"] <= 1 for run in runs), runs
-    assert any(0 < run["kept"] < WINDOWS for run in runs), runs
+    run = one_kill(studio, expected, random.Random(9))  # after 8 of 12 steps
+    assert run["equal"]
+    assert run["same file"]
+    assert run["twice"] <= 1
+    assert 0 < run["kept"] < WINDOWS

@@ -179,6 +179,8 @@ def open_bench(host: Host, folder: Path) -> Iterator[Bench]:
             thread=thread,
         )
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # as before: what stays needs no second look
 
 
 def share_tensors(rows: Iterable[Written]) -> None:

@@ -84,13 +84,13 @@ def ended(processes, seconds=10.0):
 
 
 @pytest.mark.usefixtures("started")
-@pytest.mark.parametrize("cards", [2, 4])
 @pytest.mark.parametrize(
-    ("base", "weights"),
+    ("base", "weights", "cards"),
     [
-        ("cards_base.safetensors", "copies"),
-        ("cards_base.gguf", "auto"),
-        ("cards_base.safetensors", "shards"),
+        ("cards_base.safetensors", "copies", 4),
+        ("cards_base.gguf", "auto", 2),
+        ("cards_base.safetensors", "shards", 2),
+        ("cards_base.safetensors", "shards", 4),
     ],
 )
 def test_processes_give_what_one_gives(host, cards, base, weights):

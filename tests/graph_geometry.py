@@ -75,6 +75,12 @@ def inside(inner: Box, outer: Box) -> bool:
     )
 
 
+def points_inside(points: list[Point], box: Box) -> list[Point]:
+    """Those of the points that lie in a box, not on its edge."""
+    left, top, right, bottom = box
+    return [(x, y) for x, y in points if left < x < right and top < y < bottom]
+
+
 def opening_scale(graph: dict[str, Any], width: int, height: int) -> float:
     """Scale with which the editor opens a template in a window of this size, in pixels."""
     left, top, right, bottom = around([node_box(node) for node in graph["nodes"]])

@@ -26,6 +26,7 @@ from .graph_geometry import (
     node_box,
     opening_scale,
     overlap,
+    points_inside,
     read_graph,
 )
 
@@ -99,11 +100,8 @@ def test_no_link_runs_behind_a_node(name):
         for number, (left, top, right, bottom) in boxes.items():
             ends = number in (origin, target)
             edge, beside = (EDGE_PX, 0) if ends else (-BESIDE_PX, BESIDE_PX)
-            hidden = [
-                (x, y)
-                for x, y in points
-                if left + edge < x < right - edge and top - beside < y < bottom + beside
-            ]
+            box = (left + edge, top - beside, right - edge, bottom + beside)
+            hidden = points_inside(points, box)
             names = [title(graph, key) for key in (origin, target, number)]
             assert hidden == [], "{} to {} behind {}".format(*names)
 
@@ -113,8 +111,8 @@ def test_no_link_crosses_the_title_of_a_group(name):
     graph = read_graph(name)
     titles = {group["title"]: group_title_box(group) for group in graph["groups"]}
     for origin, target, points in links(graph):
-        for words, (left, top, right, bottom) in titles.items():
-            crossing = [(x, y) for x, y in points if left < x < right and top < y < bottom]
+        for words, box in titles.items():
+            crossing = points_inside(points, box)
             names = title(graph, origin), title(graph, target)
             assert crossing == [], "{} to {} over {}".format(*names, words)
 

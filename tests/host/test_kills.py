@@ -15,7 +15,7 @@ def test_killed_run_goes_on_with_the_same_bits(studio, monkeypatch):
     monkeypatch.setattr(studio, "prompt", directed_prompt())
     expected = studio.finish()
     assert expected.made == len(expected.windows) == WINDOWS
-    run = one_kill(studio, expected, random.Random(9))  # after 8 of 12 steps
+    run = one_kill(studio, expected, random.Random(4))  # soon after 4 of 12 steps
     assert run["equal"]
     assert run["same file"]
     assert run["twice"] <= 1

@@ -12,20 +12,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pack.tools.toy.clips import open_clips
-from pack.tools.toy.decoder_train import latent_crop
+from pack.tools.toy.decoder_train import DecoderTraining, train_decoder
 from pack.tools.toy.frozen_vae import FOLDED, POLISHED, denormalize, encode, load_folded, normalize
-from pack.tools.toy.latents import open_latents
 from pack.tools.toy.precision import mixed
-from pack.tools.toy.training import falling, start_run, train
 from pack.tools.toy.vae import VideoVae
-from pack.tools.toy.vae_train import note_quality
 
-RATE, WARM_UP, EMA = 2e-4, 15, 0.95
 RETURN_WEIGHT = 4.0
 OVERLAP = 9
 """Frames at the end of a window that are encoded again."""
@@ -48,6 +42,11 @@ def returning_loss(vae: VideoVae, latents: Tensor, frames: Tensor, weight: Tenso
     return error + RETURN_WEIGHT * (normalize(again) - normalize(right)).square().mean()
 
 
+RETURNING = DecoderTraining(
+    file="returning.pt", loss=returning_loss, rate=2e-4, ema=0.95, warm_up=15
+)
+
+
 def train_returning(folder: Path, *, seed: int, minutes: float, device: torch.device) -> None:
     """Train the decoder for `minutes` of CPU time altogether and write the VAE.
 
@@ -57,25 +56,6 @@ def train_returning(folder: Path, *, seed: int, minutes: float, device: torch.de
         minutes: Length of the whole training.
         device: Where to train.
     """
-    from safetensors.torch import save_file
-
     name = POLISHED if (folder / POLISHED).is_file() else FOLDED
     vae = load_folded(folder, name).to(device)
-    trained = [*vae.decoder.parameters(), *vae.conv2.parameters()]
-    for parameter in trained:
-        parameter.requires_grad_(requires_grad=True)
-    run = start_run(vae, trained, folder / "returning.pt")
-    clips, _ = open_clips(folder)
-    bank, done = open_latents(folder)
-    usable = np.flatnonzero(done[: clips.num_trained])
-
-    def loss_of(random: np.random.Generator) -> Tensor:
-        crop = latent_crop(clips, bank, int(random.choice(usable)), random)
-        return returning_loss(vae, *(part.to(device) for part in crop))
-
-    def rate(spent: float) -> float:
-        return RATE * falling(spent) * min(1.0, (run.step + 1) / WARM_UP)
-
-    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA)
-    note_quality(run, clips)
-    save_file(run.average, folder / POLISHED)
+    train_decoder(vae, RETURNING, folder, seed=seed, minutes=minutes)

@@ -45,12 +45,7 @@ def vae(options: argparse.Namespace) -> None:
     """Train the VAE."""
     from pack.tools.toy.vae_train import train_vae
 
-    train_vae(
-        options.folder,
-        seed=options.seed,
-        minutes=options.minutes or VAE_MINUTES,
-        device=prepare_torch(options),
-    )
+    _train(train_vae, options, VAE_MINUTES, seed=options.seed)
 
 
 def freeze(options: argparse.Namespace) -> None:
@@ -71,24 +66,14 @@ def decoder(options: argparse.Namespace) -> None:
     """Polish the decoder of the VAE; may run beside the denoiser."""
     from pack.tools.toy.decoder_train import polish_decoder
 
-    polish_decoder(
-        options.folder,
-        seed=options.seed,
-        minutes=options.minutes or DECODER_MINUTES,
-        device=prepare_torch(options),
-    )
+    _train(polish_decoder, options, DECODER_MINUTES, seed=options.seed)
 
 
 def returning(options: argparse.Namespace) -> None:
     """Train the decoder so that its frames encode to the latents they came from."""
     from pack.tools.toy.returning_train import train_returning
 
-    train_returning(
-        options.folder,
-        seed=options.seed,
-        minutes=options.minutes or RETURNING_MINUTES,
-        device=prepare_torch(options),
-    )
+    _train(train_returning, options, RETURNING_MINUTES, seed=options.seed)
 
 
 def denoiser(options: argparse.Namespace) -> None:
@@ -108,17 +93,19 @@ def continue_(options: argparse.Namespace) -> None:
 def _train_in_host(
     train: Callable[..., object], options: argparse.Namespace, minutes: float
 ) -> None:
-    """Train what runs in the host's network, for `minutes` where none are given."""
+    """Train what runs in the host's network."""
     from pack.tools.toy.denoiser import import_host
 
-    device = prepare_torch(options)
     import_host(options.host)
-    train(
-        options.folder,
-        seed=options.second or options.seed,
-        minutes=options.minutes or minutes,
-        device=device,
-    )
+    _train(train, options, minutes, seed=options.second or options.seed)
+
+
+def _train(
+    train: Callable[..., object], options: argparse.Namespace, minutes: float, *, seed: int
+) -> None:
+    """Train for `minutes` where none are given."""
+    device = prepare_torch(options)
+    train(options.folder, seed=seed, minutes=options.minutes or minutes, device=device)
 
 
 def adopt(options: argparse.Namespace) -> None:

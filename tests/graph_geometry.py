@@ -88,14 +88,18 @@ def opening_scale(graph: dict[str, Any], width: int, height: int) -> float:
     return FIT * min(width / across, height / down)
 
 
-def map_corner(graph: dict[str, Any], width: int, height: int) -> Point:
-    """Upper left corner of the editor's map, in the graph, when a template is opened."""
+def window_corner(graph: dict[str, Any], width: int, height: int) -> Point:
+    """Lower right corner of the editor's window, in the graph, when a template is opened."""
     left, top, right, bottom = around([node_box(node) for node in graph["nodes"]])
     scale = opening_scale(graph, width, height)
-    return (
-        (left + right) / 2 + (width / 2 - MAP_PX[0]) / scale,
-        (top + bottom) / 2 + (height / 2 - MAP_PX[1]) / scale,
-    )
+    return ((left + right + width / scale) / 2, (top + bottom + height / scale) / 2)
+
+
+def map_corner(graph: dict[str, Any], width: int, height: int) -> Point:
+    """Upper left corner of the editor's map, in the graph, when a template is opened."""
+    right, bottom = window_corner(graph, width, height)
+    scale = opening_scale(graph, width, height)
+    return (right - MAP_PX[0] / scale, bottom - MAP_PX[1] / scale)
 
 
 def links(graph: dict[str, Any]) -> Iterator[tuple[int, int, list[Point]]]:

@@ -28,6 +28,7 @@ from .graph_geometry import (
     overlap,
     points_inside,
     read_graph,
+    window_corner,
 )
 
 MAX_WIDTH_PX = 1700
@@ -40,6 +41,9 @@ AFTER_RUN_PX = {
     "MultiTalkSampler": 880,
     "MultiTalkVideoCombine": 402,
 }
+# What a run adds below the sampler that makes a file, in the classic editor: a line of progress,
+# and a player whose 3:2 picture is as wide as the node.
+LINE_PX, PLAYER_EDGES_PX = 58, 20
 # Heights of notes as Nodes 2.0 draws them, measured.
 NOTES_PX = {
     ("multitalk_two_speakers_detector", "Files"): 323,
@@ -166,6 +170,17 @@ def test_nodes_stay_in_their_groups_after_a_run(name):
         for other in nodes:
             covered = other is not node and overlap((left, top, right, bottom), node_box(other))
             assert not covered, (node["type"], other["type"])
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_player_of_a_sampler_is_in_the_window_a_graph_opens_with(name, screen):
+    graph = read_graph(name)
+    _, bottom = window_corner(graph, *screen)
+    for node in graph["nodes"]:
+        if node["type"] == "MultiTalkSampleToVideo":
+            added = LINE_PX + (node["size"][0] - PLAYER_EDGES_PX) * 2 / 3
+            assert node_box(node)[3] + added <= bottom
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .graph_forms import Graph, Note
+from .graph_forms import Graph
 from .graph_parts import Kit
-from .graph_pieces import TOY_LINKS, TOY_SAMPLER_PX, TOY_SETTINGS, E, file_sampler
+from .graph_pieces import TOY_LINKS, TOY_SAMPLER_PX, TOY_SETTINGS, file_sampler, note_below
 from .graph_real import Plan, one_speaker
 from .graph_toy import one_toy_speaker
 
@@ -39,7 +39,7 @@ def toy_first_look() -> Graph:
     return one_toy_speaker(
         "toy_first_look",
         (file_sampler(TOY_SAMPLER_PX, TOY_LINKS, settings),),
-        Note(at=(E[0] + 20, 0), size=(E[1] - 20, 290), title="What you see", text=TOY_NOTE),
+        note_below(TOY_NOTE),
     )
 
 

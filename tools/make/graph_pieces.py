@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from .graph_forms import Link, Model, Node, Use, Value
+from .graph_forms import Link, Model, Node, Note, Use, Value
 from .graph_loaders import loaders
 from .graph_parts import (
     ASK_FOR_PROMPT,
@@ -80,6 +80,11 @@ def file_sampler(height: int, links: dict[str, Link], values: Mapping[str, Value
         values={"keep_progress": True, **values},
         links={"speech": ("speech", "speech"), **links},
     )
+
+
+def note_below(text: str) -> Note:
+    """What one sees, below the first column: the graph opens small enough to show the player."""
+    return Note(at=(A[0], 795), size=(A[1], 290), title="What you see", text=text)
 
 
 def combine() -> Node:

@@ -17,6 +17,7 @@ from .graph_pieces import (
     combine,
     dialogue,
     file_sampler,
+    note_below,
     sampler,
     speakers,
     speech,
@@ -151,11 +152,7 @@ def toy_shots() -> Graph:
             shots((C[0], 756), C[1], [("flip", "IMAGE")], "2"),
             file_sampler(TOY_SAMPLER_PX, links, TOY_SETTINGS),
         ),
-        notes=(
-            Note(
-                at=(E[0] + 20, 0), size=(E[1] - 20, 290), title="What you see", text=TOY_SHOTS_NOTE
-            ),
-        ),
+        notes=(note_below(TOY_SHOTS_NOTE),),
         groups={
             "Picture and voice": ("example",),
             "Speech encoder": ("encoder",),
@@ -176,7 +173,7 @@ def toy_long_video() -> Graph:
     return one_toy_speaker(
         "toy_long_video",
         (file_sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS),),
-        Note(at=(E[0] + 20, 0), size=(E[1] - 20, 290), title="What you see", text=TOY_LONG_NOTE),
+        note_below(TOY_LONG_NOTE),
     )
 
 

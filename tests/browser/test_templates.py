@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pack.tools.make.graph_index import BLUEPRINT_FILES, FILES, template_picture
+from pack.tools.make.graph_index import BLUEPRINT_FILES, FILES, NAMES, template_picture
 
 OPEN = "async () => { await app.extensionManager.command.execute('Comfy.BrowseTemplates') }"
 CARDS = """() => [...document.querySelectorAll('[data-testid^=template-workflow-]')].map(card => {
@@ -14,6 +14,10 @@ CARDS = """() => [...document.querySelectorAll('[data-testid^=template-workflow-
     source: decodeURI(picture?.src ?? ''), natural: picture?.naturalWidth ?? 0,
     box: picture ? [picture.clientWidth, picture.clientHeight] : [] };
 })"""
+LISTS = """async () => {
+  const { api } = await import('/scripts/api.js');
+  return await api.getWorkflowTemplates();
+}"""
 FIND_NODES = """async (word) => {
   const pinia = document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia;
   const found = pinia._s.get('nodeDef').nodeSearchService.searchNode(word, [], { limit: 64 });
@@ -41,6 +45,11 @@ def search(page, words):
     page.wait_for_timeout(1500)  # the page waits while somebody types
 
 
+def giving(answer):
+    """What stands in for the host's answer; with a second parameter it would get the request."""
+    return lambda route: route.fulfill(json=answer)
+
+
 def test_every_graph_has_a_title_and_a_square_picture(templates):
     page, seen = templates, {}
     for card in page.locator("[data-testid^=template-workflow-]").all():
@@ -57,6 +66,25 @@ def test_every_graph_has_a_title_and_a_square_picture(templates):
         assert card["source"]
         width, height = card["box"]
         assert width == height > 150
+
+
+def test_graphs_stand_in_the_order_of_their_numbers(templates):
+    assert [card["file"] for card in templates.evaluate(CARDS)] == list(FILES.values())
+
+
+def test_lists_of_other_packs_and_of_other_forms_stay_as_they_are(editor):
+    page = editor.page
+    (own,) = [key for key, names in page.evaluate(LISTS).items() if set(names) == set(NAMES)]
+    others = {"other": ["2 b", "10 c", "1 a"]}
+    for given, seen in (
+        (["10 c", "9 b", "1 a"], ["1 a", "9 b", "10 c"]),
+        (["2 b", 1], ["2 b", 1]),
+        ({"2 b": "1 a"}, {"2 b": "1 a"}),
+    ):
+        answer = others | {own: given}
+        page.route("**/workflow_templates", giving(answer))
+        assert page.evaluate(LISTS) == others | {own: seen}
+        page.unroute("**/workflow_templates")
 
 
 def test_pictures_move(templates):

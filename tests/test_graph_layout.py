@@ -35,9 +35,10 @@ MAX_WIDTH_PX = 1700
 SCREENS = ((1440, 900), (1600, 1000))
 # Heights after a run, measured in both modes of the editor: pictures, a time line, a player.
 AFTER_RUN_PX = {
-    "MultiTalkExample": 430,
+    "MultiTalkExample": 486,
     "MultiTalkSpeakers": 400,
-    "MultiTalkDialogue": 594,
+    "MultiTalkDialogue": 614,
+    "MultiTalkScene": 470,
     "MultiTalkSampler": 880,
     "MultiTalkVideoCombine": 402,
 }

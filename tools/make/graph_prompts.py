@@ -33,7 +33,9 @@ LINES = """\
 THROUGHOUT = "A woman in a garden, soft evening light, static camera."
 REST = "A woman talks in a garden, soft evening light, static camera."
 SCENE_PX = 375
-"""Two texts, and the time line that a run adds."""
+"""Two texts, and less than the time line that a run adds."""
+SCENE_ROOM_PX = 95
+"""What the time line needs beyond that in Nodes 2.0."""
 SCENE_LINK: dict[str, Link] = {"scene": ("scene", "scene")}
 
 
@@ -46,6 +48,7 @@ def _scene(
         at=(column[0], y),
         width=column[1],
         height=SCENE_PX,
+        room=SCENE_ROOM_PX,
         values={"scene_text": LINES, "throughout": throughout},
         links=links,
     )
@@ -104,8 +107,8 @@ def multitalk_scene(kit: Kit) -> Graph:
             real_loaders(kit, 110),
             *prompts(REST, 264, negative=False),
             voice(1, "Voice", 460),
-            _scene(C, 464, {"clip": ("loaders", "CLIP"), "audio": ("voice 1", "AUDIO")}),
-            speech((C[0], 934), ("voice 1", "AUDIO"), ("loaders", "speech encoder")),
+            _scene(C, 484, {"clip": ("loaders", "CLIP"), "audio": ("voice 1", "AUDIO")}),
+            speech((B[0], 590), ("voice 1", "AUDIO"), ("loaders", "speech encoder")),
             sampler(SAMPLER_PX, links, {"preset": "lightx2v"}),
             combine(),
         ),
@@ -117,7 +120,7 @@ def multitalk_scene(kit: Kit) -> Graph:
                 text=change,
             ),
             Note(
-                at=(across[0], 720),
+                at=(across[0], 790),
                 size=(across[1], note_height(files, across[1])),
                 title="Files",
                 text=files,
@@ -132,8 +135,14 @@ def multitalk_scene(kit: Kit) -> Graph:
             "Video": ("sampler", "video"),
         },
         bends={
-            ("speech", "speech_encoder"): ((612, 300), (612, 930)),
-            ("speech", "audio"): ((274, 476), (600, 476), (604, 930)),
-            ("sampler", "speech"): ((956, 900), (964, 250)),
+            ("scene", "audio"): ((278, 474), (598, 474), (614, 500)),
+            ("speech", "speech_encoder"): (
+                (604, 230),
+                (606, 460),
+                (590, 494),
+                (290, 494),
+                (280, 540),
+            ),
+            ("sampler", "speech"): ((603, 570), (614, 396), (954, 390)),
         },
     )

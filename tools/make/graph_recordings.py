@@ -69,7 +69,7 @@ def toy_recording() -> Graph:
     return Graph(
         name="toy_recording",
         nodes=(
-            example("two_speakers", A, 160, 430),
+            example("two_speakers", A, 160, 430, 60),
             Node(
                 key="recording",
                 kind="MultiTalkTracks",
@@ -91,7 +91,7 @@ def toy_recording() -> Graph:
         ),
         notes=(
             Note(
-                at=(A[0], 680),
+                at=(A[0], 700),
                 size=(A[1] - 25, 300),
                 title="Who speaks when",
                 text=TOY_RECORDING_NOTE,

@@ -44,13 +44,17 @@ ENCODER: Link = ("encoder", "speech encoder")
 SEED: Link = ("sampler", "seed")
 
 
-def example(scene: str, column: tuple[int, int], y: int = 0, height: int = EXAMPLE_PX) -> Node:
+def example(
+    scene: str, column: tuple[int, int], y: int = 0, height: int = EXAMPLE_PX, room: int = 0
+) -> Node:
+    """The scene, and what a run adds to it beyond its height."""
     return Node(
         key="example",
         kind="MultiTalkExample",
         at=(column[0], y),
         width=column[1] - 15,
         height=height,
+        room=room,
         values={"scene": scene},
     )
 
@@ -231,8 +235,8 @@ def toy_dialogue() -> Graph:
     return Graph(
         name="toy_dialogue",
         nodes=(
-            example("two_speakers", A, 160, 430),
-            *dialogue(695, 275, None),
+            example("two_speakers", A, 160, 430, 60),
+            *dialogue(757, 275, None),
             speakers(
                 (C[0], 126), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")
             ),
@@ -242,7 +246,7 @@ def toy_dialogue() -> Graph:
             combine(),
         ),
         notes=(
-            Note(at=(A[0], 830), size=(A[1], 240), title="Script", text=SCRIPT_NOTE),
+            Note(at=(A[0], 893), size=(A[1], 195), title="Script", text=SCRIPT_NOTE),
             Note(at=(E[0], 470), size=(E[1], 240), title="What you see", text=TOY_DIALOGUE_NOTE),
         ),
         groups={

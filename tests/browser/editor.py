@@ -112,9 +112,10 @@ class Editor:
         self.page.wait_for_timeout(1000 * seconds)
         return self.players()
 
-    def wait_for_player(self) -> None:
-        """Wait until a person sees a player."""
-        self.page.wait_for_function(f"() => ({PLAYERS})().some(v => v.readyState >= 2)")
+    def wait_for_player(self, width: int = 0) -> None:
+        """Wait until a person sees a player, of a video as wide as this if it is not 0."""
+        seen = f"({PLAYERS})().some(v => v.readyState >= 2 && (!width || v.videoWidth == width))"
+        self.page.wait_for_function(f"(width) => {seen}", arg=width)
 
     def texts(self) -> list[str]:
         """What stands under nodes."""

@@ -44,7 +44,7 @@ def test_player_is_there_early_and_stays_after_a_stop_and_from_the_cache(shared_
     editor.client.free()
     editor.load("toy_long_video", SLOWER)
     editor.press_run()
-    editor.wait_for_player()
+    editor.wait_for_player(96)  # not that of a run before
     assert editor.is_busy()
     (early,) = editor.play()
     assert early["width"] == 96

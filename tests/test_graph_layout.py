@@ -64,6 +64,12 @@ def with_badge(node):
     return (left, top - BADGE_PX if own else top, right, bottom)
 
 
+def box_after_run(node):
+    """A node with its title and what a run adds to it."""
+    left, top, right, bottom = node_box(node)
+    return (left, top, right, max(bottom, node["pos"][1] + AFTER_RUN_PX.get(node["type"], 0)))
+
+
 def title(graph, number):
     (node,) = [node for node in graph["nodes"] if node["id"] == number]
     return node.get("title", node["type"])
@@ -100,7 +106,7 @@ def test_titles_and_badges_cover_no_other_node(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_no_link_runs_behind_a_node(name):
     graph = read_graph(name)
-    boxes = {node["id"]: node_box(node) for node in graph["nodes"]}
+    boxes = {node["id"]: box_after_run(node) for node in graph["nodes"]}
     for origin, target, points in links(graph):
         for number, (left, top, right, bottom) in boxes.items():
             ends = number in (origin, target)
@@ -163,8 +169,7 @@ def test_nodes_stay_in_their_groups_after_a_run(name):
     graph = read_graph(name)
     nodes = graph["nodes"]
     for node in [node for node in nodes if node["type"] in AFTER_RUN_PX]:
-        left, top, right, bottom = node_box(node)
-        bottom = max(bottom, node["pos"][1] + AFTER_RUN_PX[node["type"]])
+        left, top, right, bottom = box_after_run(node)
         title_bar = (left, top, right, top + 1)
         (box,) = [b for b in map(group_box, graph["groups"]) if overlap(title_bar, b)]
         assert inside((left, top, right, bottom), box), node["type"]

@@ -11,12 +11,13 @@ class MultiTalkExtension(ComfyExtension):
     async def on_load(self) -> None:
         """Make the toy's files known to the host's loaders, and speak to its users."""
         from .host import register_folders
+        from .origins import say_error
         from .texts import clean_logs
         from .unchosen import listen
 
         register_folders()
         clean_logs()
-        listen()
+        listen(say_error)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes, in the order of a graph."""

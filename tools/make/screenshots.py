@@ -58,6 +58,7 @@ ALLOWED = re.compile(
     r"status of 404|graph accessed before initialization|Content Security Policy|deprecated"
     r"|Error loading core workflow templates"  # another package of the host's
     r"|status of 400"  # the player of a Load Audio in which nothing is chosen yet
+    r"|PromptExecutionError"  # a refused prompt; who queues it looks at lastNodeErrors
 )
 READY = (
     "() => window.app && app.extensionManager && app.graph"

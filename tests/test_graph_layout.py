@@ -51,6 +51,8 @@ NOTES_PX = {
     ("infinitetalk_dub_video", "What to change"): 212,
     ("toy_dialogue", "Script"): 192,
 }
+# Heights at which the picture of a run leaves the texts above it their lines, seen in both modes.
+TEXTS_PX = {"MultiTalkDialogue": 670, "MultiTalkScene": 470}
 EDGE_PX = 12  # a link may bow this far behind the nodes it connects
 BESIDE_PX = 2  # and stays this far from others: both modes draw it a little differently
 
@@ -176,6 +178,12 @@ def test_nodes_stay_in_their_groups_after_a_run(name):
         for other in nodes:
             covered = other is not node and overlap((left, top, right, bottom), node_box(other))
             assert not covered, (node["type"], other["type"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nodes_with_texts_keep_them_readable_after_a_run(name):
+    for node in read_graph(name)["nodes"]:
+        assert node["size"][1] >= TEXTS_PX.get(node["type"], 0), node["type"]
 
 
 @pytest.mark.parametrize("screen", SCREENS)

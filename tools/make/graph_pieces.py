@@ -50,7 +50,7 @@ SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""
 SPEAKERS_PX = 410
 """Who is who, with the picture that a run adds."""
-DIALOGUE_PX, DIALOGUE_ROOM_PX = 600, 14
+DIALOGUE_PX = 670
 """Script, voices, and the time line that a run adds."""
 
 
@@ -387,7 +387,6 @@ def dialogue(voices_y: int, y: int, model: Model | None) -> list[Node]:
             at=(B[0], y),
             width=B[1],
             height=DIALOGUE_PX,
-            room=DIALOGUE_ROOM_PX,
             values={"script": SCRIPT},
             links={"voice_model": ("voices", "voice model")},
         ),

@@ -32,10 +32,8 @@ LINES = """\
 4-: she nods"""
 THROUGHOUT = "A woman in a garden, soft evening light, static camera."
 REST = "A woman talks in a garden, soft evening light, static camera."
-SCENE_PX = 375
-"""Two texts, and less than the time line that a run adds."""
-SCENE_ROOM_PX = 95
-"""What the time line needs beyond that in Nodes 2.0."""
+SCENE_PX = 470
+"""Two texts and the time line of a run: with less the classic editor would shrink the texts."""
 SCENE_LINK: dict[str, Link] = {"scene": ("scene", "scene")}
 
 
@@ -48,7 +46,6 @@ def _scene(
         at=(column[0], y),
         width=column[1],
         height=SCENE_PX,
-        room=SCENE_ROOM_PX,
         values={"scene_text": LINES, "throughout": throughout},
         links=links,
     )

@@ -240,7 +240,7 @@ def toy_dialogue() -> Graph:
             speakers(
                 (C[0], 126), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")
             ),
-            *toy_loaders((C[0], 858), (A[0], 0), (B[0], 985)),
+            *toy_loaders((C[0], 858), (A[0], 0), (B[0], 1040)),
             speech((C[0], 629), ("dialogue", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),

@@ -1,0 +1,49 @@
+"""What a run leaves on the nodes: texts to read, pictures that stay, nothing outside its group."""
+
+from __future__ import annotations
+
+import pytest
+
+from .test_players import QUICK
+
+# How much of the text of a field lies below its edge, in pixels, by the text's first letters.
+FIELDS = """() => Object.fromEntries([...document.querySelectorAll('textarea')]
+  .filter(field => field.clientHeight > 0)
+  .map(field => [field.value.slice(0, 4), field.scrollHeight - field.clientHeight]))"""
+OUTSIDE = """() => {
+  const found = [];
+  for (const node of app.graph._nodes) {
+    const element = document.querySelector(`[data-node-id="${node.id}"]`);
+    const height = element
+      ? element.getBoundingClientRect().height / app.canvas.ds.scale - LiteGraph.NODE_TITLE_HEIGHT
+      : node.size[1];
+    for (const { pos, size, title } of app.graph._groups) {
+      const inside = (x, y) =>
+        x >= pos[0] && x <= pos[0] + size[0] && y >= pos[1] && y <= pos[1] + size[1];
+      if (inside(...node.pos) && !inside(node.pos[0] + node.size[0], node.pos[1] + height))
+        found.push(`${node.title} in ${title}`);
+    }
+  }
+  return found;
+}"""
+SHOWN = """() => app.graph._nodes.filter(node => node.imgs?.length
+    || document.querySelector(`[data-node-id="${node.id}"] img`)?.naturalWidth > 50)
+  .map(node => node.title).sort()"""
+PICTURES = {
+    "toy_dialogue": ["MultiTalk Dialogue", "MultiTalk Example", "MultiTalk Speakers"],
+    "toy_scene": ["MultiTalk Example", "MultiTalk Scene"],
+}
+FIELDS_OF = {"toy_dialogue": {"Anna", "auto"}, "toy_scene": {"0-2:", "A wo"}}
+MOST_HIDDEN_PX = {"classic": 0, "nodes2": 45}  # the label's line and margins are in it
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_fields_show_their_text_and_pictures_stay(editor, mode, name):
+    editor.load(name, QUICK)
+    for _ in ("the first time", "from the cache"):
+        editor.run()
+        hidden = editor.page.evaluate(FIELDS)
+        assert all(hidden[start] <= MOST_HIDDEN_PX[mode] for start in FIELDS_OF[name]), hidden
+        assert editor.page.evaluate(OUTSIDE) == []
+        assert set(PICTURES[name]) <= set(editor.page.evaluate(SHOWN))
+    assert editor.broken_words() == []

@@ -6,8 +6,6 @@ the decoder for what a denoiser really makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -84,23 +82,6 @@ def decoder_loss(vae: VideoVae, latents: Tensor, frames: Tensor, weight: Tensor)
     return ((error.abs() + error.square()) * weight).mean() / weight.mean()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderTraining:
-    """How a decoder is trained; the encoder and the latents stay as they are."""
-
-    file: str
-    """Name of the run's file."""
-    loss: Callable[[VideoVae, Tensor, Tensor, Tensor], Tensor]
-    """Of the VAE, and of latents, frames and weights as `latent_crop` gives them."""
-    rate: float
-    ema: float
-    warm_up: int = 1
-    """Steps in which the rate rises."""
-
-
-POLISH = DecoderTraining(file="decoder.pt", loss=decoder_loss, rate=RATE, ema=EMA)
-
-
 def polish_decoder(folder: Path, *, seed: int, minutes: float, device: torch.device) -> None:
     """Train the decoder for `minutes` of CPU time altogether and write the VAE.
 
@@ -110,39 +91,24 @@ def polish_decoder(folder: Path, *, seed: int, minutes: float, device: torch.dev
         minutes: Length of the whole training.
         device: Where to train.
     """
-    train_decoder(load_folded(folder).to(device), POLISH, folder, seed=seed, minutes=minutes)
-
-
-def train_decoder(
-    vae: VideoVae, training: DecoderTraining, folder: Path, *, seed: int, minutes: float
-) -> None:
-    """Train the decoder of a VAE where that is, and write the VAE.
-
-    Args:
-        vae: What to begin with.
-        training: How.
-        folder: Work folder with encoded clips.
-        seed: Seed of the order of crops and of the noise.
-        minutes: Length of the whole training in CPU time.
-    """
     from safetensors.torch import save_file
 
+    vae = load_folded(folder).to(device)
     trained = [*vae.decoder.parameters(), *vae.conv2.parameters()]
     for parameter in trained:
         parameter.requires_grad_(requires_grad=True)
-    run = start_run(vae, trained, folder / training.file)
+    run = start_run(vae, trained, folder / "decoder.pt")
     clips, _ = open_clips(folder)
     bank, done = open_latents(folder)
     usable = np.flatnonzero(done[: clips.num_trained])
-    device = trained[0].device
 
     def loss_of(random: np.random.Generator) -> Tensor:
         crop = latent_crop(clips, bank, int(random.choice(usable)), random)
-        return training.loss(vae, *(part.to(device) for part in crop))
+        return decoder_loss(vae, *(part.to(device) for part in crop))
 
     def rate(spent: float) -> float:
-        return training.rate * falling(spent) * min(1.0, (run.step + 1) / training.warm_up)
+        return RATE * falling(spent)
 
-    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=training.ema)
+    train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA)
     note_quality(run, clips)
     save_file(run.average, folder / POLISHED)

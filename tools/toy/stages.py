@@ -15,7 +15,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets" / "toy"
 VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES = 47.0, 12.0, 42.0
-RETURNING_MINUTES, CONTINUE_MINUTES = 15.0, 40.0
+RETURNING_MINUTES, CONTINUE_MINUTES = 60.0, 40.0
 """CPU time of the long stages."""
 ADVICE = "Run those before it first; speech needs espeak-ng (apt install espeak-ng)."
 
@@ -70,7 +70,7 @@ def decoder(options: argparse.Namespace) -> None:
 
 
 def returning(options: argparse.Namespace) -> None:
-    """Train the decoder so that its frames encode to the latents they came from."""
+    """Train the VAE so that its frames encode to the latents they came from."""
     from pack.tools.toy.returning_train import train_returning
 
     _train(train_returning, options, RETURNING_MINUTES, seed=options.seed)

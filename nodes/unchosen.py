@@ -55,9 +55,9 @@ def say_what_is_missing(request: dict[str, Any], say: Say) -> dict[str, Any]:
             name, kind = LOADERS.get(str(node.get("class_type")), ("", ""))
             inputs = node.get("inputs")
             if isinstance(inputs, dict) and inputs.get(name) == "":
-                inputs[name] = SENTENCE.format(kind)
+                inputs[name] = sentence = SENTENCE.format(kind)
                 if _is_linked(key, known):  # else nobody needs it, and the host does not look at it
-                    say("N" + inputs[name][1:], key, running=False)
+                    say(sentence[0].upper() + sentence[1:], key, running=False)
     return request
 
 

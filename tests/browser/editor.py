@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pack.tools.host.browser import WAITING
 from pack.tools.make.graph_index import graph_path
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ LOAD = "async ([graph, name]) => { await app.loadGraphData(graph, true, true, na
 QUEUE = """async () => {
   await app.queuePrompt(0, 1);
   return JSON.stringify(app.lastNodeErrors ?? {});
-}"""
-WAITING = """async () => {
-  const queue = await (await fetch('/queue')).json();
-  return queue.queue_running.length + queue.queue_pending.length;
 }"""
 # A player counts only where a person sees it: of some size, in the window, nothing in front of it.
 PLAYERS = """() => [...document.querySelectorAll('video')].filter(video => {

@@ -14,7 +14,7 @@ from pack.tools.toy.returning_train import (
     KEPT_WEIGHT,
     LASTING_WEIGHT,
     RETURN_WEIGHT,
-    Ways,
+    WayBack,
 )
 
 COLORS = torch.rand((1, 3, 1, 2, 3), generator=torch.Generator().manual_seed(1)) - 0.5
@@ -49,8 +49,8 @@ def exact(monkeypatch):
 @pytest.mark.parametrize("windows", [0.0, 2.0])
 @pytest.mark.parametrize("off", [0.0, 0.05])
 def test_what_frames_are_off_by_counts_more_the_further_on_they_are(exact, windows, off):
-    ways = Ways(vae=Squares(frames_off=off), before=Squares())  # pyright: ignore[reportArgumentType]
-    found = float(ways.loss(FILM, WEIGHT, windows))
+    way = WayBack(vae=Squares(frames_off=off), before=Squares())  # pyright: ignore[reportArgumentType]
+    found = float(way.loss(FILM, WEIGHT, windows))
     error = off * (1 + windows)  # each window adds what one way changes
     film = FILM_WEIGHT * (error + error**2) + COARSE_WEIGHT * error
     returned = (RETURN_WEIGHT + LASTING_WEIGHT) * error**2 * 3 / 16
@@ -58,6 +58,6 @@ def test_what_frames_are_off_by_counts_more_the_further_on_they_are(exact, windo
 
 
 def test_the_encoder_is_held_to_what_it_made_of_drawn_frames(exact):
-    ways = Ways(vae=Squares(latents_off=0.1), before=Squares())  # pyright: ignore[reportArgumentType]
+    way = WayBack(vae=Squares(latents_off=0.1), before=Squares())  # pyright: ignore[reportArgumentType]
     weights = RETURN_WEIGHT + LASTING_WEIGHT + KEPT_WEIGHT
-    assert float(ways.loss(FILM, WEIGHT, 0.0)) == pytest.approx(weights * 0.01 * 3 / 16, abs=2e-4)
+    assert float(way.loss(FILM, WEIGHT, 0.0)) == pytest.approx(weights * 0.01 * 3 / 16, abs=2e-4)

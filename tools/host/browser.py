@@ -21,6 +21,11 @@ PACKAGES = ROOT / ".work" / "browser"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 ASKED = "MULTITALK_BROWSER"
 """Environment variable: set by `dev.py editor`, so that nothing is skipped."""
+WAITING = """async () => {
+  const queue = await (await fetch('/queue')).json();
+  return queue.queue_running.length + queue.queue_pending.length;
+}"""
+"""Script of a page of the editor: how many prompts run or wait."""
 NO_PLAYWRIGHT = "playwright is missing: `python dev.py editor` installs it and runs these tests"
 NO_CHROMIUM = (
     "no Chromium or Chrome was found: install one (on Debian and Ubuntu `sudo apt-get install "

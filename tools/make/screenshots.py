@@ -74,10 +74,6 @@ UNKNOWN = (
     ".map(n => n.type)"
 )
 SERIALIZE = "() => app.graph.serialize()"
-WAITING = """async () => {
-  const queue = await (await fetch('/queue')).json();
-  return queue.queue_running.length + queue.queue_pending.length;
-}"""
 
 
 @dataclass
@@ -207,6 +203,8 @@ def check_graph(page: Page, name: str, report: Report) -> None:
 
 def run_graph(page: Page, report: Report) -> None:
     """Queue the open graph and wait for its end and the player."""
+    from pack.tools.host.browser import WAITING
+
     page.evaluate("async () => { await app.queuePrompt(0, 1) }")
     errors = page.evaluate("() => JSON.stringify(app.lastNodeErrors || {})")
     if errors != "{}":

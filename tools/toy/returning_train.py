@@ -45,8 +45,8 @@ RETURN_WEIGHT, LASTING_WEIGHT, KEPT_WEIGHT = 4.0, 12.0, 4.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ways:
-    """A VAE in training and what it was."""
+class WayBack:
+    """Through a VAE in training and back, beside the VAE that it was."""
 
     vae: VideoVae
     before: VideoVae
@@ -103,8 +103,8 @@ def train_returning(folder: Path, *, seed: int, minutes: float, device: torch.de
     """
     from safetensors.torch import save_file
 
-    ways = Ways(vae=_first(folder).to(device), before=_first(folder).to(device))
-    vae = ways.vae.requires_grad_(requires_grad=True)
+    way = WayBack(vae=_first(folder).to(device), before=_first(folder).to(device))
+    vae = way.vae.requires_grad_(requires_grad=True)
     run = start_run(vae, vae.parameters(), folder / "returning.pt")
     clips, _ = open_clips(folder)
     bank, done = open_latents(folder)
@@ -115,7 +115,7 @@ def train_returning(folder: Path, *, seed: int, minutes: float, device: torch.de
         windows = float(random.uniform(*FARTHEST)) if random.random() < FAR_SHARE else 0.0
         _, frames, weight = latent_crop(clips, bank, int(random.choice(usable)), random)
         frames = frames[:, :, : 4 * length - 3].to(device)
-        return ways.loss(frames, weight.clamp(min=1).to(device), windows)
+        return way.loss(frames, weight.clamp(min=1).to(device), windows)
 
     def rate(spent: float) -> float:
         if run.step < UNMOVED:

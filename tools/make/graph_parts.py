@@ -217,7 +217,7 @@ The person looks into the camera and talks, friendly and calm.
 SCRIPT = """\
 Anna: Hello! Can you hear me?
 Ben: Loud and clear. [0.4s] And who wrote these words?
-Anna: You did. Change them and press Run!
+Anna: You did. Now press Run!
 """
 
 

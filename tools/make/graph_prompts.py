@@ -32,8 +32,8 @@ LINES = """\
 4-: she nods"""
 THROUGHOUT = "A woman in a garden, soft evening light, static camera."
 REST = "A woman talks in a garden, soft evening light, static camera."
-SCENE_PX = 470
-"""Two texts and the time line of a run: with less the classic editor would shrink the texts."""
+SCENE_PX = 540
+"""Two texts and the time line of a run; with less the node would grow (web/field_heights.js)."""
 SCENE_LINK: dict[str, Link] = {"scene": ("scene", "scene")}
 
 

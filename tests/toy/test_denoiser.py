@@ -65,3 +65,34 @@ def test_a_batch_equals_single_requests(model, speakers):
         windows = speech[row] if heard[row] else torch.zeros_like(speech[row][:1])
         single = hooked(model, x[row : row + 1], sigma[row : row + 1], windows, masks[row])
         assert torch.allclose(out[row], single[0], atol=2e-5), row
+
+
+@pytest.mark.parametrize("frames", [9, 21])
+def test_the_velocity_takes_back_what_is_wrong_and_motion_frames_bear_nothing_of_it(frames):
+    from pack.tools.toy.denoiser_train import LOWEST_LEVEL, Batch, noisy_latents
+    from pack.tools.toy.latents import KINDS
+
+    random = torch.Generator().manual_seed(frames)
+    target = torch.randn(2, 16, frames, 4, 6, generator=random)
+    batch = Batch(
+        target=target,
+        condition=torch.zeros(2, 20, frames, 4, 6),
+        motion=target[:, :, :3].clone(),
+        kinds=(KINDS.index("multitalk"), KINDS.index("begin")),
+        speech=torch.zeros(2, 1, 4 * frames - 3, 5, 4, 64),
+        masks=None,
+        mouths=torch.ones(2, 1, 1, 4, 6),
+        numbers=(0, 1),
+    )
+    wrong = torch.randn(2, 16, 1, 4, 6, generator=random)
+    sigma = torch.tensor([LOWEST_LEVEL, 0.9])
+    noisy, velocity, weight = noisy_latents(batch, sigma, wrong)
+    reached = noisy - sigma.view(-1, 1, 1, 1, 1) * velocity
+    assert weight.shape[2] == frames
+    counted = (weight > 0).expand_as(target)
+    assert torch.allclose(reached[counted], target[counted], atol=1e-5)
+    assert weight[0, :, :3].max() == 0
+    torch.manual_seed(1)
+    pinned = noisy_latents(batch, sigma, wrong)[0][0, :, :3]
+    torch.manual_seed(1)
+    assert torch.equal(pinned, noisy_latents(batch, sigma)[0][0, :, :3])

@@ -8,7 +8,7 @@ import torch
 
 from pack.tools.toy import round_trips
 from pack.tools.toy.rollout import passed_on
-from pack.tools.toy.round_trips import FARTHEST, further_on
+from pack.tools.toy.round_trips import FARTHEST, FARTHEST_SAMPLED, further_on, some_windows
 
 SHAPE = (1, 16, 3, 4, 6)
 
@@ -50,6 +50,16 @@ def test_changes_of_other_clips_come_as_they_are_or_mirrored(parts, monkeypatch,
     found = further_on(latents, own, others, np.random.default_rng(3))
     expected = others.flip(-1) if mirrored else others
     assert windows_on(found, latents, expected)[1].all()
+
+
+def test_what_is_sampled_bears_changes_of_either_sign(parts, monkeypatch):
+    monkeypatch.setattr(round_trips, "OWN_SAMPLED_SHARE", 1.0)
+    _, own, others = parts
+    found = some_windows(own, others, np.random.default_rng(5))
+    times, whole = windows_on(found.expand(-1, -1, 3, -1, -1), 0, own)
+    assert whole.all()
+    assert -FARTHEST_SAMPLED <= times.min() < -1
+    assert 1 < times.max() <= FARTHEST_SAMPLED
 
 
 @pytest.mark.parametrize("share", [1.0, 0.4, 0.0])

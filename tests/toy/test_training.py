@@ -13,6 +13,7 @@ pytestmark = pytest.mark.host
 CPU = torch.device("cpu")
 WIDTH = 4  # of the VAE, a fourth of the shipped one's: a sixteenth of the computing
 BATCH, CELLS = 2, 4  # of all trainings, and the side of the decoder's crops in latent cells
+LONG_CLIPS = 3
 PACE = 4  # frames for which a drawing stays
 MINUTES = (0.005, 0.02)  # of the two trainings of the denoiser, together
 
@@ -51,6 +52,7 @@ def trained(host, small, tmp_path_factory):
     from pack.tools.toy.export import FILES, export_toy
     from pack.tools.toy.frozen_vae import freeze_vae
     from pack.tools.toy.latents import encode_clips
+    from pack.tools.toy.long_windows import encode_long
     from pack.tools.toy.vae_train import train_vae
 
     folder, out = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("assets")
@@ -68,11 +70,12 @@ def trained(host, small, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(returning_train, "UNMOVED", 0)
         returning_train.train_returning(folder, seed=0, minutes=0.005, device=CPU)
+    encode_long(folder, seed=0, count=LONG_CLIPS, processes=1)
     comfy.model_management.in_training = True
     for minutes in MINUTES:  # the second call goes on where the first one stopped
         train_denoiser(folder, seed=0, minutes=minutes, device=CPU)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"BATCH": 2, "FURTHER": 1, "UNMOVED": 1, "LOOKED_AT": 1}.items():
+        for name, value in {"BATCH": 2, "LONG_BATCH": 1, "UNMOVED": 1, "LOOKED_AT": 1}.items():
             patch.setattr(continue_train, name, value)
         patch.setattr(rollout, "STEPS", 3)
         for minutes in MINUTES:
@@ -148,6 +151,24 @@ def test_continuation_goes_on_with_the_denoiser_and_tells_what_it_repairs(traine
     found = [row for row in rows if "passed_on_before" in row]
     assert len(found) == len(MINUTES)
     assert found[0]["passed_on_before"] == found[1]["passed_on_before"]
+
+
+def test_long_clips_are_whole_films_with_sound_and_what_the_vae_changes_in_them(trained):
+    from pack.tools.toy.frozen_vae import decode, denormalize, load_folded
+    from pack.tools.toy.long_windows import LATENT_FRAMES, WINDOW, open_long
+
+    bank, done = open_long(trained[0])
+    assert done.sum() >= 2
+    assert (LATENT_FRAMES - 1) * 4 + 1 == WINDOW
+    vae = load_folded(trained[0])
+    for number in np.flatnonzero(done):
+        shape = (18, 12) if bank.tall[number] else (12, 18)
+        latents = torch.from_numpy(bank.target[number].astype(np.float32)).unflatten(-1, shape)
+        assert decode(vae, denormalize(latents[None])).shape[2] == WINDOW
+        assert np.abs(bank.change[number].astype(np.float32)).max() > 0.01
+        assert bank.speech[number, 1].any() == bank.two[number]
+        begin = bank.begin[number].astype(np.float32)
+        assert np.abs(begin[:, 1:] - begin[:, -1:]).max() < np.abs(begin[:, 0] - begin[:, -1]).max()
 
 
 def test_every_encoded_clip_knows_what_the_vae_changes_in_it(trained):

@@ -23,17 +23,19 @@ SHIFT = 3.0
 EMA = 0.998
 DEAF_SHARE = 0.12
 """Clips whose audio is left out, for guidance."""
+LOWEST_LEVEL = 0.25
+"""Errors that lie deeper are taken back at the pace of this noise level."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Clips with the same number of people and the same shape."""
+    """Clips with the same number of people, shape and length."""
 
-    target: Tensor  # [B, 16, 9, h, w]
-    condition: Tensor  # [B, 20, 9, h, w]: mask, then latents
+    target: Tensor  # [B, 16, T, h, w]
+    condition: Tensor  # [B, 20, T, h, w]: mask, then latents
     motion: Tensor  # [B, 16, 3, h, w]
     kinds: tuple[int, ...]
-    speech: Tensor  # [B, S, 33, 5, M, E]
+    speech: Tensor  # [B, S, F, 5, M, E]
     masks: Tensor | None  # [B, 3, n]
     mouths: Tensor  # [B, 1, 1, h, w]
     numbers: tuple[int, ...]
@@ -95,20 +97,28 @@ class Batches:
         )
 
 
-def noisy_latents(batch: Batch, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def noisy_latents(
+    batch: Batch, sigma: Tensor, wrong: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """What the sampler would hand to the network, the velocity, and where it counts.
 
     Args:
         batch: Clips.
         sigma: [B] noise levels.
+        wrong: Errors of what was sampled so far, the same in all frames, [B, 16, 1, h, w]; the
+            velocity takes them back.
 
     Returns:
-        Noisy latents and velocity [B, 16, 9, h, w], weights [B, 1, 9, h, w].
+        Noisy latents and velocity [B, 16, T, h, w], weights [B, 1, T, h, w].
     """
     noise = torch.randn_like(batch.target)
     level = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - level) * batch.target + level * noise
-    weight = batch.mouths.repeat(1, 1, LATENT_FRAMES, 1, 1)
+    velocity = noise - batch.target
+    if wrong is not None:
+        noisy = noisy + (1 - level) * wrong
+        velocity = velocity + (1 - level) * wrong / level.clamp(min=LOWEST_LEVEL)
+    weight = batch.mouths.repeat(1, 1, batch.target.shape[2], 1, 1)
     for row, number in enumerate(batch.kinds):
         kind = KINDS[number]
         pinned = PINNED[kind]
@@ -117,18 +127,18 @@ def noisy_latents(batch: Batch, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             begin = (1 - sigma[row]) * begin + sigma[row] * noise[row, :, :pinned]
         noisy[row, :, :pinned] = begin
         weight[row, :, :pinned] = 0
-    return noisy, noise - batch.target, weight
+    return noisy, velocity, weight
 
 
 def velocity_error(
-    model: Denoiser, batch: Batch, random: np.random.Generator
+    model: Denoiser, batch: Batch, random: np.random.Generator, wrong: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Error of the predicted velocity [B, 16, 9, h, w] and where it counts [B, 1, 9, h, w]."""
+    """Error of the predicted velocity [B, 16, T, h, w] and where it counts [B, 1, T, h, w]."""
     device, count = batch.target.device, len(batch.target)
     u = torch.from_numpy(random.random(count).astype(np.float32)).to(device)
     sigma = SHIFT * u / (1 + (SHIFT - 1) * u)
     heard = torch.from_numpy(random.random(count) >= DEAF_SHARE).to(device)
-    noisy, velocity, weight = noisy_latents(batch, sigma)
+    noisy, velocity, weight = noisy_latents(batch, sigma, wrong)
     x = torch.cat((noisy, batch.condition), 1)
     return model(x, sigma, batch.speech, batch.masks, heard) - velocity, weight
 

@@ -9,6 +9,7 @@ would otherwise add up from window to window.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -142,10 +143,20 @@ def encode_clip(
 
 def speaker_tokens(clips: ClipBank, number: int) -> np.ndarray:
     """Token masks [3, tokens] of a clip; without a second speaker all ones."""
-    boxes = clips.boxes[number]
-    if not boxes[1].any():
+    boxes = [box for box in clips.boxes[number] if box.any()]
+    return speaker_masks(boxes, *(TALL if clips.tall[number] else WIDE))
+
+
+def speaker_masks(boxes: Sequence[Sequence[float]], width: int, height: int) -> np.ndarray:
+    """Token masks [3, tokens] of both speakers and the rest; of a single speaker all ones.
+
+    Args:
+        boxes: x, y, width, height in pixels of each head.
+        width: Pixels of the frame.
+        height: Pixels of the frame.
+    """
+    if len(boxes) == 1:
         return np.ones((3, TOKENS), np.bool_)
-    width, height = TALL if clips.tall[number] else WIDE
     drawn = [Box(x=float(x), y=float(y), width=float(w), height=float(h)) for x, y, w, h in boxes]
     masks, _ = masks_from_boxes(drawn, height, width)
     return token_masks(latent_masks(masks, height, width)).numpy() > 0

@@ -43,6 +43,8 @@ OWN_SHARE = 0.65
 """Motion frames with their own clip's change; the others take that of another clip."""
 MIRRORED_SHARE = 0.5
 """Batches in which the changes of other clips are mirrored."""
+FARTHEST_SAMPLED, OWN_SAMPLED_SHARE = 2.5, 0.4
+"""The same of what is sampled; there changes may have either sign."""
 
 
 def measure_change(vae: VideoVae, latents: Tensor, picture: Tensor) -> Tensor:
@@ -127,8 +129,33 @@ def further_on(
     near = random.random(count) < NEAR_SHARE
     windows = np.where(near, random.uniform(*NEAR, count), random.uniform(0, FARTHEST, count))
     own = random.random(count) < OWN_SHARE
+    return latents + _of_either(change, others, own, windows, random)
+
+
+def some_windows(change: Tensor, others: Tensor, random: np.random.Generator) -> Tensor:
+    """Errors like those of some windows, of either sign, for what is sampled.
+
+    Args:
+        change: Of clips by one window, [B, 16, 1, h, w].
+        others: Of other clips of the same shape, [B, 16, 1, h, w].
+        random: Source of numbers.
+    """
+    count = len(change)
+    windows = random.uniform(-FARTHEST_SAMPLED, FARTHEST_SAMPLED, count)
+    own = random.random(count) < OWN_SAMPLED_SHARE
+    return _of_either(change, others, own, windows, random)
+
+
+def _of_either(
+    change: Tensor,
+    others: Tensor,
+    own: np.ndarray,
+    windows: np.ndarray,
+    random: np.random.Generator,
+) -> Tensor:
+    """Some times the clips' own changes or those of others, which are mirrored now and then."""
     if random.random() < MIRRORED_SHARE:
         others = others.flip(-1)
     places = (-1, 1, 1, 1, 1)
     taken = torch.where(torch.from_numpy(own).view(places), change, others)
-    return latents + torch.from_numpy(windows).float().view(places) * taken
+    return torch.from_numpy(windows).float().view(places) * taken

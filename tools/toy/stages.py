@@ -17,6 +17,8 @@ ASSETS = ROOT / "assets" / "toy"
 VAE_MINUTES, DECODER_MINUTES, DENOISER_MINUTES = 47.0, 12.0, 42.0
 RETURNING_MINUTES, CONTINUE_MINUTES = 60.0, 40.0
 """CPU time of the long stages."""
+SHORT_PER_LONG = 5
+"""Clips of 33 frames for one of 81."""
 ADVICE = "Run those before it first; speech needs espeak-ng (apt install espeak-ng)."
 
 
@@ -60,6 +62,14 @@ def latents(options: argparse.Namespace) -> None:
     from pack.tools.toy.latents import encode_clips
 
     encode_clips(options.folder, seed=options.seed, processes=options.threads)
+
+
+def long(options: argparse.Namespace) -> None:
+    """Draw and encode clips of 81 frames, a fifth as many as short ones; needs the last VAE."""
+    from pack.tools.toy.long_windows import encode_long
+
+    count = max(1, round(options.clips / SHORT_PER_LONG))
+    encode_long(options.folder, seed=options.seed, count=count, processes=options.threads)
 
 
 def decoder(options: argparse.Namespace) -> None:
@@ -154,8 +164,8 @@ STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
         *(export, evaluate),
     )
 }
-MORE = {"returning": returning, "continue": continue_, "adopt": adopt}
-"""Stages that `all` does without; `returning` and `continue` are in trial (tools/bench)."""
+MORE = {"returning": returning, "long": long, "continue": continue_, "adopt": adopt}
+"""Stages that `all` does without; all but `adopt` are in trial (tools/bench)."""
 
 
 def run_stages(options: argparse.Namespace) -> int:

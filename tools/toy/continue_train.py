@@ -4,9 +4,11 @@ By MultiTalk's rule a window knows nothing of the picture but the last frames of
 The trained denoiser hands all that is wrong with them on to the next window, and the VAE adds its
 change at the same places every time (round_trips.py), so the errors of a long video grow in
 proportion to its windows. Here motion frames bear several times that change, what is sampled bears
-some of it too, and many motion frames are as windows of the network leave them (worn.py); the film
-to learn is clean. What stays wrong for a whole window counts more than what comes and goes. Windows
-have 33 frames, the toy's own, and 81, MultiTalk's (long_windows.py).
+some of it too, and the film to learn is clean. What stays wrong for a whole window counts more than
+what comes and goes. Windows have 33 frames, the toy's own, and 81, MultiTalk's (long_windows.py).
+
+The network's own windows are not used: where heads bob otherwise than in the film, the two differ
+by much more than what has to be repaired.
 
 Source: Bengio et al. 2015, "Scheduled sampling for sequence prediction with recurrent neural
 networks", for the idea that training must show what a run hands on; Ning et al. 2023, "Input
@@ -32,20 +34,17 @@ from pack.tools.toy.long_windows import until_the_end
 from pack.tools.toy.rollout import Beginning, passed_on, sample_window
 from pack.tools.toy.round_trips import further_on, load_last_vae, measure_clips, some_windows
 from pack.tools.toy.training import falling, note, start_run, train
-from pack.tools.toy.worn import Worn
 
 RATE = 9e-4
 WARM_UP, UNMOVED = 80, 20
 """Steps in which the rate rises, and steps at their beginning that only fill the moments."""
 EMA = 0.995
-LONG_SHARE, WORN_LONG_SHARE, LONG_BATCH = 0.55, 0.4, 4
-"""Batches with windows of 81 frames, of those that are worn, and clips in the former."""
+LONG_SHARE, LONG_BATCH = 0.55, 4
+"""Batches with windows of 81 frames, and clips in them."""
 FURTHER_SHARE = 0.65
 """Clips of a batch that go on from wrong frames; the others are those of the training before."""
 BLOTTED_SHARE = 0.6
 """Clips with errors in what is sampled."""
-WEAR_EVERY, WORN_AT_ONCE = 5, 6
-"""Steps between two times that beginnings are worn, and how many at once."""
 LASTING_WEIGHT = 6.0
 """How much more an error counts that stays for a whole window."""
 LOOKED_AT, WINDOWS = 4, 3.0
@@ -64,7 +63,6 @@ class Mixed:
     def __init__(self, folder: Path) -> None:
         self._batches = Batches(folder)
         self._long = LongBatches(folder)
-        self._worn = Worn()
         self._changes = measure_clips(folder, processes=1)
         vae = load_last_vae(folder)
         self._grey = {
@@ -77,28 +75,13 @@ class Mixed:
 
     def batch(self, random: np.random.Generator) -> tuple[Batch, Tensor]:
         """A batch of one group, and the errors of what is sampled, [B, 16, 1, h, w]."""
-        changed = self._draw(random, LONG_SHARE, (BATCH, LONG_BATCH))
+        long = random.random() < LONG_SHARE
+        changed = self._long.draw(random, LONG_BATCH) if long else self._short(random)
         target = changed.batch.target
         count = max(1, round(FURTHER_SHARE * len(target)))
         begin = target[:count, :, :OVERLAP_LATENTS]
         motion = further_on(begin, changed.own[:count], changed.others[:count], random)
-        motion = self._worn.lay(changed.batch, motion, random)
         return self._going_on(changed.batch, motion), self._wrong(changed, random)
-
-    def wear(self, model: Denoiser, random: np.random.Generator) -> float:
-        """Wear the beginnings of some clips by a window of the network as it is (worn.py)."""
-        changed = self._draw(random, WORN_LONG_SHARE, (WORN_AT_ONCE, WORN_AT_ONCE // 2))
-        height, width = changed.batch.target.shape[-2:]
-        grey = self._grey[8 * height, 8 * width]
-        return self._worn.wear(model, changed.batch, changed.own, grey, random)
-
-    def _draw(
-        self, random: np.random.Generator, long_share: float, counts: tuple[int, int]
-    ) -> Changed:
-        """Some clips of one group, so many short ones or so many long ones."""
-        if random.random() < long_share:
-            return self._long.draw(random, counts[1])
-        return self._short(random, counts[0])
 
     def repaired(self, model: Denoiser, weights: dict[str, Tensor]) -> float:
         """How much of a change some clips, never trained on here, pass on (rollout.passed_on)."""
@@ -117,13 +100,13 @@ class Mixed:
             )
         return round(passed_on(*windows, change), 4)
 
-    def _short(self, random: np.random.Generator, count: int) -> Changed:
+    def _short(self, random: np.random.Generator) -> Changed:
         """Clips of the training before."""
         group = self._batches.choose(random)
         rows = self._batches.groups[group]
-        batch = self._batches.of(random.choice(rows, count), group)
+        batch = self._batches.of(random.choice(rows, BATCH), group)
         own = self._change(np.array(batch.numbers), batch.target)
-        others = self._change(random.choice(rows, count), batch.target)
+        others = self._change(random.choice(rows, BATCH), batch.target)
         return Changed(batch=batch, own=own, others=others)
 
     def _change(self, numbers: np.ndarray, like: Tensor) -> Tensor:
@@ -181,12 +164,8 @@ def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch
     model.load_state_dict(before)
     run = start_run(model.to(device), model.parameters(), run_file(folder, seed), decay=0.01)
     mixed = Mixed(folder)
-    own = Denoiser(seed=seed).requires_grad_(requires_grad=False)
 
     def loss_of(random: np.random.Generator) -> Tensor:
-        if run.step % WEAR_EVERY == 0:
-            own.load_state_dict(run.average)
-            mixed.wear(own, random)
         batch, wrong = mixed.batch(random)
         return repair_loss(model, to_device(batch, device), wrong.to(device), random)
 
@@ -196,6 +175,7 @@ def train_continuation(folder: Path, *, seed: int, minutes: float, device: torch
         return RATE * falling(spent) * min(1.0, run.step / WARM_UP)
 
     train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA)
+    own = Denoiser(seed=seed).requires_grad_(requires_grad=False)
     weights = {name: value.cpu() for name, value in run.average.items()}
     note(
         run,

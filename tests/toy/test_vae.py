@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from toy_vae import HOST_MEAN, HOST_STD
@@ -56,3 +57,23 @@ def test_the_start_keeps_the_picture():
     mean, log_variance = start.posterior(x)
     assert mean.std() > 0.1
     assert log_variance.mean() == pytest.approx(-6, abs=1)
+
+
+def test_clips_that_are_not_drawn_are_not_measured(vae, tmp_path):
+    from pack.tools.toy.clips import ClipBank
+    from pack.tools.toy.vae_train import evaluate_vae
+
+    random = np.random.default_rng(7)
+    drawn = random.integers(0, 256, (4, 33 * 96 * 144 * 3), dtype=np.uint8)
+    rest = {"tall": np.zeros(4, bool), "areas": np.zeros((4, 2, 4), int)}
+    rest |= {"openings": np.zeros((4, 2, 33)), "boxes": np.zeros((4, 2, 4), int)}
+    sheet = tmp_path / "sheet.png"
+    empty, whole = (
+        ClipBank(frames=frames, pictures=frames[:, :41472], **rest)
+        for frames in (np.zeros_like(drawn), drawn)
+    )
+    assert evaluate_vae(vae, empty, sheet) is None
+    assert not sheet.exists()
+    quality, mouth = evaluate_vae(vae, whole, sheet) or (0.0, 1.0)
+    assert 0 < quality < 40
+    assert mouth == 0

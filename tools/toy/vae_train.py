@@ -127,17 +127,22 @@ def rebuild(vae: VideoVae, film: np.ndarray) -> np.ndarray:
     return ((out.float().clamp(-1, 1) + 1) * 127.5)[0].permute(1, 2, 3, 0).cpu().numpy()
 
 
-def evaluate_vae(vae: VideoVae, clips: ClipBank, sheet: Path) -> tuple[float, float]:
+def evaluate_vae(vae: VideoVae, clips: ClipBank, sheet: Path) -> tuple[float, float] | None:
     """Mean PSNR in dB and mean mouth correlation of clips that were not trained on.
 
     Args:
         vae: The VAE.
-        clips: Drawn clips.
+        clips: Clips; those that are not drawn yet are left out.
         sheet: Contact sheet to write.
+
+    Returns:
+        None if no such clip is drawn.
     """
     quality, mouths, shown = [], [], []
     for number in range(clips.num_trained, len(clips)):
         film = clips.film(number)
+        if not film.any():
+            continue
         decoded = rebuild(vae, film)
         if not clips.tall[number]:
             shown.append((film, decoded))
@@ -146,6 +151,8 @@ def evaluate_vae(vae: VideoVae, clips: ClipBank, sheet: Path) -> tuple[float, fl
             if area[1] and truth.std() > MIN_DEVIATION:
                 rows, columns = slice(area[0], area[1]), slice(area[2], area[3])
                 mouths.append(pearson(read_opening(decoded, rows, columns), truth))
+    if not quality:
+        return None
     draw_sheet(shown[:4], sheet)
     return float(np.mean(quality)), float(np.mean(mouths)) if mouths else 0.0
 
@@ -193,5 +200,6 @@ def note_quality(run: Run, clips: ClipBank) -> None:
     vae = VideoVae(DIM)
     vae.load_state_dict(run.average)
     sheet = run.path.parent / "sheets" / f"{run.path.stem}_{run.seconds:05.0f}.png"
-    quality, mouth = evaluate_vae(vae.to(run.device), clips, sheet)
-    note(run, psnr_db=round(quality, 2), mouth_r=round(mouth, 4))
+    found = evaluate_vae(vae.to(run.device), clips, sheet)
+    if found is not None:
+        note(run, psnr_db=round(found[0], 2), mouth_r=round(found[1], 4))

@@ -115,7 +115,7 @@ def test_latents_have_unit_deviation_and_motion_where_a_window_is_continued(trai
         assert moving.tolist() == [i < PINNED[KINDS[kind]] for i in range(3)]
 
 
-def test_the_way_back_changes_encoder_and_decoder_and_keeps_what_it_began_with(trained):
+def test_the_way_back_goes_half_the_way_with_encoder_and_decoder_and_keeps_its_beginning(trained):
     from pack.tools.toy.frozen_vae import POLISHED, load_folded
 
     before, after = (
@@ -127,7 +127,8 @@ def test_the_way_back_changes_encoder_and_decoder_and_keeps_what_it_began_with(t
     kept = load_folded(trained[0], "returning_before.safetensors").state_dict()
     shipped = load_folded(trained[0], POLISHED).state_dict()
     assert all(kept[name].equal(before[name]) for name in kept)
-    assert all(shipped[name].equal(after[name]) for name in after)
+    for name, tensor in shipped.items():
+        assert torch.allclose(tensor, (before[name] + after[name]) / 2, atol=1e-6)
 
 
 def test_training_goes_on_and_is_logged(trained):

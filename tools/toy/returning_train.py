@@ -5,7 +5,11 @@ way changes is changed in every window at the same places (round_trips.py), and 
 it on. Encoder and decoder learn together, on latents that are some windows on as well; the encoder
 is held to what it made of drawn frames before, so the denoiser fits as it is.
 
-Crops lie anywhere, unlike those of the trainings before: walls and clothes drift most.
+Crops lie anywhere, unlike those of the trainings before: walls and clothes drift most. What is
+written lies halfway from the VAE that it was: nearly all of what is gained, and half of what mouths
+lose (tools/bench/toy_continuation_cpu_20261130.md).
+
+Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", for the mean of the weights.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ FILM_WEIGHT, COARSE_WEIGHT, COARSE_PX = 0.5, 6.0, 8
 """Of pixels, and of mean colors of squares over time, which is what is seen to drift."""
 RETURN_WEIGHT, LASTING_WEIGHT, KEPT_WEIGHT = 4.0, 12.0, 4.0
 """Of latents that come back, of their mean over time, and of what the encoder made before."""
+WAY = 0.5
+"""How far from the VAE before what is written lies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +130,12 @@ def train_returning(folder: Path, *, seed: int, minutes: float, device: torch.de
 
     train(run, loss_of, rate=rate, minutes=minutes, seed=seed, ema=EMA)
     note_quality(run, clips)
-    save_file(run.average, folder / POLISHED)
+    save_file(partway(way.before.state_dict(), run.average), folder / POLISHED)
+
+
+def partway(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights on the way from a VAE to what it became."""
+    return {name: tensor.lerp(after[name], WAY) for name, tensor in before.items()}
 
 
 def _first(folder: Path) -> VideoVae:

@@ -9,7 +9,7 @@ would otherwise add up from window to window.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -162,16 +162,21 @@ def speaker_masks(boxes: Sequence[Sequence[float]], width: int, height: int) -> 
     return token_masks(latent_masks(masks, height, width)).numpy() > 0
 
 
-def mouth_weights(clips: ClipBank, number: int) -> np.ndarray:
-    """1, and more on latent cells under a mouth, [h*w]."""
-    width, height = TALL if clips.tall[number] else WIDE
+def mouth_weights(areas: Iterable[Sequence[int]], width: int, height: int) -> np.ndarray:
+    """1, and more on latent cells under a mouth, [h*w].
+
+    Args:
+        areas: Top, bottom, left and right of each mouth in pixels; zeros: there is none.
+        width: Pixels of the frame.
+        height: Pixels of the frame.
+    """
     weights = np.ones((height // 8, width // 8), np.float32)
-    for area in clips.areas[number]:
+    for area in areas:
         weights[mouth_cells(area)] = MOUTH_WEIGHT
     return weights.reshape(-1)
 
 
-def mouth_cells(area: np.ndarray) -> tuple[slice, slice]:
+def mouth_cells(area: Sequence[int]) -> tuple[slice, slice]:
     """Latent cells under a mouth's area, none if it is all zeros."""
     top, bottom, left, right = map(int, area)
     return slice(top // 8, -(-bottom // 8)), slice(left // 8, -(-right // 8))
@@ -215,7 +220,8 @@ def _encode_one(task: Task) -> None:
     speech = clip_speech(folder, seed=seed, number=number).numpy()
     bank.speech[number, : len(speech)] = speech
     bank.masks[number] = speaker_tokens(clips, number)
-    bank.mouths[number] = mouth_weights(clips, number)
+    size = TALL if clips.tall[number] else WIDE
+    bank.mouths[number] = mouth_weights(clips.areas[number], *size)
     bank.kind[number] = kind
     done[number] = True
 

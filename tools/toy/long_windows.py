@@ -22,9 +22,8 @@ from pack.tools.toy.frozen_vae import encode, load_folded, normalize
 from pack.tools.toy.latents import (
     CELLS,
     ENCODER_SHAPE,
-    MOUTH_WEIGHT,
     TOKENS,
-    mouth_cells,
+    mouth_weights,
     speaker_masks,
     with_grey,
 )
@@ -101,16 +100,10 @@ def _draw(clip: Clip, start: int) -> np.ndarray:
     return clip.scene.film(curves[:, start : start + WINDOW], start=start)
 
 
-def _mouths(clip: Clip) -> np.ndarray:
-    """1, and more on latent cells under a mouth, [h*w]."""
-    width, height = clip.scene.size
-    weights = np.ones((height // 8, width // 8), np.float32)
-    for actor in clip.scene.actors:
-        rows, columns = mouth_area(actor.head)
-        weights[mouth_cells(np.array((rows.start, rows.stop, columns.start, columns.stop)))] = (
-            MOUTH_WEIGHT
-        )
-    return weights.reshape(-1)
+def _mouths(clip: Clip) -> list[tuple[int, int, int, int]]:
+    """Top, bottom, left and right of each mouth in pixels."""
+    areas = [mouth_area(actor.head) for actor in clip.scene.actors]
+    return [(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in areas]
 
 
 def _encode_one(task: Task) -> None:
@@ -142,7 +135,7 @@ def _store(folder: Path, bank: LongBank, number: int, clip: Clip, start: int) ->
     bank.change[number] = change.flatten(2).numpy()
     bank.speech[number, : len(speech)] = speech
     bank.masks[number] = speaker_masks(clip.scene.boxes, *clip.scene.size)
-    bank.mouths[number] = _mouths(clip)
+    bank.mouths[number] = mouth_weights(_mouths(clip), *clip.scene.size)
     bank.two[number] = len(clip.scene.actors) == 2
     bank.tall[number] = clip.scene.size == TALL
 

@@ -6,7 +6,7 @@ it on. Encoder and decoder learn together, on latents that are some windows on a
 is held to what it made of drawn frames before, so the denoiser fits as it is.
 
 Crops lie anywhere, unlike those of the trainings before: walls and clothes drift most. What is
-written lies halfway from the VAE that it was: nearly all of what is gained, and half of what mouths
+written lies halfway from the VAE that it was: most of what is gained, and about half of what mouths
 lose (tools/bench/toy_continuation_cpu_20261130.md).
 
 Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", for the mean of the weights.

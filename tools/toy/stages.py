@@ -160,12 +160,12 @@ def prepare_torch(options: argparse.Namespace) -> torch.device:
 STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     stage.__name__.rstrip("_"): stage
     for stage in (
-        *(speech, encoder, draw, vae, freeze, latents, decoder, returning, denoiser),
-        *(export, evaluate),
+        *(speech, encoder, draw, vae, freeze, latents, decoder, denoiser, export, evaluate),
     )
 }
-MORE = {"long": long, "continue": continue_, "adopt": adopt}
-"""Stages that `all` does without; `continue` is in trial, and `long` is for it (tools/bench)."""
+MORE = {"returning": returning, "long": long, "continue": continue_, "adopt": adopt}
+"""Stages that `all` does without. `returning` trades lips for walls; `continue` is in trial, and
+`long` is for it (tools/bench)."""
 
 
 def run_stages(options: argparse.Namespace) -> int:

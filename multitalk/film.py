@@ -16,11 +16,11 @@ from .generate import (
     Attempt,
     FinishedWindow,
     Models,
-    NoiseSource,
     Scene,
     WindowState,
     generate,
 )
+from .noise import NoiseSource
 from .settings import DriftControl, RunSettings, plan_video
 from .shots import check_cuts
 from .windows import WindowPlan

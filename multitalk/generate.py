@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +24,7 @@ from .config import LATENT_CHANNELS, BaseKind, Family
 from .ending import end_condition, known_end_frames, match_towards, still_latents
 from .finite import check_finite, in_window
 from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
+from .noise import NoiseSource
 from .settings import DriftControl
 from .windows import WindowPlan, window_speech
 
@@ -108,51 +108,6 @@ def as_video_window(window: FinishedWindow) -> VideoWindow:
         left_drift=window.left_drift,
         made=True,
     )
-
-
-class NoiseSource(Protocol):
-    """Where random numbers come from."""
-
-    def window(self, shape: Sequence[int]) -> Tensor:
-        """Initial noise of the next window."""
-        ...
-
-    def motion(self, shape: Sequence[int]) -> Tensor:
-        """Noise for motion latents, drawn before every model call and once after the last."""
-        ...
-
-    def step(self, shape: Sequence[int]) -> Tensor:
-        """Noise for a whole latent, drawn after every step (FlashTalk)."""
-        ...
-
-    def state(self) -> Tensor:
-        """Where the stream stands, [n] uint8."""
-        ...
-
-    def restore(self, state: Tensor) -> None:
-        """Go on from where the stream stood."""
-        ...
-
-
-class SeededNoise:
-    """One stream of CPU random numbers, so a seed means the same on every machine."""
-
-    def __init__(self, seed: int) -> None:
-        self._generator = torch.Generator("cpu").manual_seed(seed)
-
-    def window(self, shape: Sequence[int]) -> Tensor:
-        """Standard normal numbers, float32."""
-        return torch.randn(*shape, generator=self._generator)
-
-    motion = step = window
-
-    def state(self) -> Tensor:
-        """Where the stream stands, [n] uint8."""
-        return self._generator.get_state()
-
-    def restore(self, state: Tensor) -> None:
-        """Go on from where the stream stood."""
-        self._generator.set_state(state)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

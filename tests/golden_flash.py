@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 
 from pack.multitalk import config, windows
-from pack.multitalk.generate import Models, Scene, SeededNoise, generate
+from pack.multitalk.generate import Models, Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.schedule import trained_sigmas
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.sound import wav2vec2

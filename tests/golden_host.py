@@ -11,8 +11,9 @@ import torch
 
 from pack.multitalk.config import ApgConfig, WindowSize
 from pack.multitalk.frames import fit_frames
-from pack.multitalk.generate import Models, Scene, SeededNoise, generate
+from pack.multitalk.generate import Models, Scene, generate
 from pack.multitalk.guidance import plan_guidance
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.schedule import shifted_sigmas
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.speakers import half_masks, latent_masks, reference_box_masks

@@ -20,16 +20,10 @@ from ...multitalk.config import FRAME_RATE
 from ...multitalk.film import generate_film, plan_film
 from ...multitalk.first_look import cut_window, shown_plan
 from ...multitalk.frames import from_bytes
-from ...multitalk.generate import (
-    FinishedWindow,
-    Models,
-    SeededNoise,
-    VideoWindow,
-    WindowState,
-    as_video_window,
-)
+from ...multitalk.generate import FinishedWindow, Models, VideoWindow, WindowState, as_video_window
 from ...multitalk.guidance import plan_guidance
 from ...multitalk.model.memory import advise_memory, plan_memory, tell_memory, told
+from ...multitalk.noise import SeededNoise
 from ...multitalk.runs.folder import RunFolder, continue_windows
 from ...multitalk.runs.report import RunReport, clock, describe_look
 from ...multitalk.runs.writer import Writer

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pack.multitalk.color import color_statistics, match_statistics
-from pack.multitalk.generate import Scene, SeededNoise, generate
+from pack.multitalk.generate import Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.windows import plan_exact
 from pack.tests.multitalk.test_generate import SILENCE, SIZES, Colourful, coloured, numbered

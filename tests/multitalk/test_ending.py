@@ -13,7 +13,8 @@ from pack.multitalk.color import color_statistics
 from pack.multitalk.config import FAMILIES, WINDOW_SIZES, WindowSize
 from pack.multitalk.ending import match_towards
 from pack.multitalk.frames import count_latent_frames
-from pack.multitalk.generate import Scene, SeededNoise, generate
+from pack.multitalk.generate import Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings, plan_video
 from pack.multitalk.windows import end_with_video, plan_exact
 from pack.tests.multitalk.stand_ins import Painter

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pack.multitalk.config import FAMILIES, WindowSize
 from pack.multitalk.film import FilmPlan, generate_film, plan_film
 from pack.multitalk.finite import NotFiniteError
-from pack.multitalk.generate import Scene, SeededNoise
+from pack.multitalk.generate import Scene
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.shots import MIN_SHOT_FRAMES, check_cuts, cut_frame
 from pack.multitalk.sound.audio import Sound, fit_sound

@@ -11,7 +11,8 @@ from pack.multitalk.finite import (
     first_not_finite,
     is_finite,
 )
-from pack.multitalk.generate import Scene, SeededNoise, generate
+from pack.multitalk.generate import Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.runs.folder import RunFolder, continue_windows
 from pack.multitalk.runs.writer import Writer
 from pack.multitalk.settings import DriftControl

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pack.multitalk.config import WINDOW_SIZES, ApgConfig, WindowSize
-from pack.multitalk.generate import Scene, SeededNoise, generate
+from pack.multitalk.generate import Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.schedule import shifted_sigmas, trained_sigmas
 from pack.multitalk.settings import (
     DriftControl,

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pack.multitalk.config import WindowSize
-from pack.multitalk.generate import Scene, SeededNoise, generate
+from pack.multitalk.generate import Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.sound.audio import Sound, Track, Tracks, fit_sound
 from pack.multitalk.windows import plan_exact, plan_reference

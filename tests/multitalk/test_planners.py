@@ -28,8 +28,9 @@ from pack.multitalk.frames import (
     fit_frames,
     fit_masks,
 )
-from pack.multitalk.generate import Models, Scene, SeededNoise, generate
+from pack.multitalk.generate import Models, Scene, generate
 from pack.multitalk.model.audio_attention import group_by_latent_frame, speaker_axis
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.schedule import shifted_sigmas
 from pack.multitalk.settings import DriftControl
 from pack.multitalk.sound.audio import (

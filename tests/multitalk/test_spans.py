@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pack.multitalk.config import FAMILIES, WindowSize
 from pack.multitalk.film import FilmPlan, plan_film
-from pack.multitalk.generate import Models, Scene, SeededNoise, generate
+from pack.multitalk.generate import Models, Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.settings import DriftControl, GuidanceSettings, RunSettings
 from pack.multitalk.spans import choose_spans, describe_spans, read_spans
 from pack.multitalk.windows import end_with_video, plan_exact

@@ -35,7 +35,7 @@ def loaded(prompt, **choices):
 @pytest.fixture
 def draws(monkeypatch):
     """Every noise that was drawn after a step, from the engine's own stream."""
-    from pack.multitalk.generate import SeededNoise
+    from pack.multitalk.noise import SeededNoise
 
     taken, window = [], SeededNoise.window
 

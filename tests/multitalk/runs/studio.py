@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pack.multitalk.config import WindowSize
-from pack.multitalk.generate import Scene, SeededNoise, generate
+from pack.multitalk.generate import Scene, generate
+from pack.multitalk.noise import SeededNoise
 from pack.multitalk.runs.folder import RunFolder, continue_windows
 from pack.multitalk.runs.writer import Writer
 from pack.multitalk.settings import DriftControl

@@ -7,7 +7,7 @@ All that a window needs of those before it is its `WindowState`. So a window can
 a video continued from any window whose state was kept, with the same bits.
 
 Source: sampling.md sections 4 (MultiTalk), 11 (InfiniteTalk) and 12 (other bases), flashtalk.md
-sections 4 and 5, decisions.md 2, 3, 9, 30, 40 and 41.
+sections 4 and 5, decisions.md 2, 3, 9, 30, 40, 41 and 50.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .color import color_distance, color_statistics, match_statistics
 from .config import LATENT_CHANNELS, BaseKind, Family
+from .drift import correct_drift_, measure_look
 from .ending import end_condition, known_end_frames, match_towards, still_latents
 from .finite import check_finite, in_window
 from .frames import count_latent_frames, latent_size, pad_with_grey, to_bytes
@@ -72,6 +73,7 @@ class WindowState:
     tail: Tensor  # [O, H, W, 3] its last frames, exact
     noise: Tensor  # [n] uint8, where the stream of random numbers stands
     colors: Tensor  # [index+1, 2, 3] Lab statistics of each window as it was decoded
+    look: Tensor | None = None  # [H, W, 4] of the first window; None: drift is not corrected
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +85,7 @@ class FinishedWindow:
     frames: Tensor  # [F, H, W, 3] in 0..1
     state: WindowState
     drift: float  # color distance to the picture as decoded, in Lab units
-    left_drift: float  # the same after colors were matched
+    left_drift: float  # the same after colors were matched, and drift taken back
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +96,7 @@ class VideoWindow:
     start: int  # number of the first of these frames in the video
     frames: Tensor  # [F, H, W, 3] uint8
     drift: float  # color distance to the picture as decoded, in Lab units
-    left_drift: float  # the same after colors were matched
+    left_drift: float  # the same after colors were matched, and drift taken back
     made: bool  # in this run; False: it was there already
 
 
@@ -223,6 +225,12 @@ class _WindowMaker:
             frames = match_towards(
                 decoded[skipped:], target, end, plan, skipped=skipped, strength=strength
             )
+        look = None if state is None else state.look
+        if self._drift.correction > 0 and end is None:
+            if look is None:
+                look = measure_look(frames).cpu()
+            else:
+                correct_drift_(frames, look, strength=self._drift.correction)
         return FinishedWindow(
             index=plan.earlier + index,
             start=plan.begin + plan.starts[index] + kept.start,
@@ -232,6 +240,7 @@ class _WindowMaker:
                 tail=frames[-plan.size.overlap :].clone(),
                 noise=self._noise.state(),
                 colors=colors,
+                look=look,
             ),
             drift=color_distance(own, first),
             left_drift=color_distance(color_statistics(frames, models.device), first),

@@ -140,6 +140,8 @@ class DriftControl:
     color_reference: ColorReference = "picture"
     # Which picture CLIP vision sees: the one that the window continues from, or the first.
     image_tokens: ImageTokens = "window"
+    # 0 to 1: what still places differ by from the first window is taken back; 0 is off.
+    correction: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,7 +214,7 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
     """Settings under names that outlive those of the code; runs on disk are told apart by them.
 
     Names, their order and the kinds of numbers are a promise. A setting that is new is added at the
-    end, and only where it differs from what runs did before there was such a setting.
+    end of its part, and only where it differs from what runs did before there was such a setting.
     """
     guided, cache, apg, drift = settings.guidance, settings.step_cache, settings.apg, settings.drift
     newer: dict[str, Any] = {}
@@ -255,6 +257,7 @@ def to_record(settings: RunSettings) -> dict[str, Any]:
             "color_strength": drift.color_strength,
             "color_reference": drift.color_reference,
             "image_tokens": drift.image_tokens,
+            **({"correction": drift.correction} if drift.correction else {}),
         },
         "reference_length": settings.reference_length,
         "short_last_window": settings.short_last_window,

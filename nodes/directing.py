@@ -35,6 +35,14 @@ START_STRENGTH = _Advanced(
     default=1.0,
     limits=(0.0, 1.0, 0.05),
 )
+DRIFT_CORRECTION = _Advanced(
+    "drift_correction",
+    "Factor, for long videos of a still camera: takes back what places that stand still differ by "
+    "from the first window, so that colours and walls stay. 1 wholly, 0 is off, as trained.",
+    default=0.0,
+    limits=(0.0, 1.0, 0.05),
+    becomes="drift.correction",
+)
 
 
 def _scene_inputs() -> list[Any]:
@@ -93,7 +101,12 @@ def _look_inputs() -> list[Any]:
     return [FIRST_SECONDS.input()]
 
 
+def _long_inputs() -> list[Any]:
+    """What holds a long video together."""
+    return [DRIFT_CORRECTION.input()]
+
+
 def directing_inputs() -> list[Any]:
     """All of them, in the order that saved graphs know."""
     parts = (_scene_inputs, _film_inputs, _still_inputs, _start_inputs, _look_inputs)
-    return [one for part in parts for one in part()]
+    return [one for part in (*parts, _long_inputs) for one in part()]

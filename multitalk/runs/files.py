@@ -89,9 +89,8 @@ def pack_state(state: WindowState) -> bytes:
     """The state of a window as a safetensors file, exact."""
     from safetensors.torch import save
 
-    return save(
-        {"tail": state.tail.contiguous().cpu(), "noise": state.noise, "colors": state.colors}
-    )
+    parts = {"tail": state.tail.contiguous().cpu(), "noise": state.noise, "colors": state.colors}
+    return save(parts if state.look is None else parts | {"look": state.look.contiguous()})
 
 
 def unpack_state(data: bytes, index: int) -> WindowState:

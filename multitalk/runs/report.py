@@ -117,13 +117,15 @@ class RunReport:
 
     def _drift_lines(self) -> list[str]:
         """Color distance to the picture window by window; a summary of many comes first."""
-        windows, matched = self.windows, self.settings.drift.color_strength > 0
+        windows, drift = self.windows, self.settings.drift
         if not windows:
             return []
+        held = ["matching"] if drift.color_strength > 0 else []
+        held += ["drift_correction"] if drift.correction > 0 else []
         shown = [
-            f"{w.drift:.1f} -> {w.left_drift:.1f}" if matched else f"{w.drift:.1f}" for w in windows
+            f"{w.drift:.1f} -> {w.left_drift:.1f}" if held else f"{w.drift:.1f}" for w in windows
         ]
-        how = "before -> after matching" if matched else "matching is off"
+        how = f"before -> after {' and '.join(held)}" if held else "matching is off"
         if self.plan.cuts:
             lines = [f"colour distance to the picture of each shot, {how} (2 is just visible):"]
             return [*lines, *self._shot_lines(shown)]

@@ -26,7 +26,7 @@ from ...multitalk.trained import check_preset, describe_rule, resolve_sampler
 from ...multitalk.words import count
 from ..checked import once
 from ..continuation import read_continuation
-from ..directing import FIRST_SECONDS, OUTSIDE, START_STRENGTH
+from ..directing import DRIFT_CORRECTION, FIRST_SECONDS, OUTSIDE, START_STRENGTH
 from ..host import upstream
 from ..loading.audio_hooks import attached_audio, base_kind
 from ..loading.experts import boundary_of, wants_clip
@@ -262,7 +262,7 @@ def resolve_settings(inputs: dict[str, Any], family: Family) -> RunSettings:
     Raises:
         ValueError: If something is out of range, unknown, or contradicts something else.
     """
-    rows = (*SETTINGS, *ADVANCED, SCHEDULE, START_STRENGTH)
+    rows = (*SETTINGS, *ADVANCED, SCHEDULE, START_STRENGTH, DRIFT_CORRECTION)
     chosen = {row.becomes or row.name: row.read(inputs) for row in rows}
 
     def part(of: str) -> dict[str, Any]:
@@ -352,4 +352,10 @@ def _check_pictures(image: Tensor, settings: RunSettings) -> None:
             f"image holds {count(len(image), 'picture')}; {FAMILY_NAMES[settings.family]} takes "
             "one, only InfiniteTalk follows a video. Connect one picture, or load an InfiniteTalk "
             "audio part."
+        )
+    if len(image) > 1 and settings.drift.correction > 0:
+        raise ValueError(
+            f"drift_correction is {settings.drift.correction:g}, and image holds a video of "
+            f"{count(len(image), 'frame')}; it keeps places as the first window has them, and a "
+            "video moves. Set drift_correction to 0, or connect one picture."
         )

@@ -294,6 +294,20 @@ def test_colour_reference_changes_the_colours_and_is_reported(host, unbroken, re
     assert not torch.equal(frames_of(host, prompt), frames_of(host, plain))
 
 
+def test_drift_correction_holds_the_first_window_through_stops_and_is_reported(host, unbroken):
+    held = frames_of(host, prompt_of(drift_correction=1.0))
+    first = 5  # frames of a window
+    assert torch.equal(held[:first], unbroken[:first])
+    assert not torch.equal(held, unbroken)
+    prompt = prompt_of(drift_correction=1.0, keep_progress=True)
+    fail_in("decode", 2, 1, interrupt())
+    assert not run(host, prompt).ok
+    result = run(host, prompt)
+    assert result.ok, result.error
+    assert torch.equal(host_nodes().SAVED_FRAMES.pop(), held)
+    assert "before -> after matching and drift_correction" in result.outputs["sampler"][2][0]
+
+
 def test_unknown_colour_reference_is_refused_by_the_host(host):
     result = host.run(prompt_of(colour_reference="sky"), host.executor())
     assert not result.ok

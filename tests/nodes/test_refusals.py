@@ -219,6 +219,13 @@ def test_a_video_needs_infinitetalk(host):
     assert "only InfiniteTalk follows a video" in result.error["exception_message"]
 
 
+def test_a_video_moves_so_its_drift_is_not_corrected(host):
+    result = host.run(talk(source_frames=3, rule="infinitetalk", drift_correction=0.5))
+    message = result.error["exception_message"]
+    assert "drift_correction is 0.5, and image holds a video of 3 frames" in message
+    assert "Set drift_correction to 0, or connect one picture" in message
+
+
 def test_a_model_without_audio_part_is_refused(host):
     prompt = talk()
     prompt["sampler"]["inputs"]["model"] = ["base", 0]

@@ -54,7 +54,7 @@ UNITS = {
     "fps": "[Ff]rames per second",
     "timings": "seconds",
     **dict.fromkeys(("text_guidance", "audio_guidance", "audio_strength"), "[Ff]actor"),
-    **dict.fromkeys(("colour_match", "speed", "strength"), "[Ff]actor"),
+    **dict.fromkeys(("colour_match", "speed", "strength", "drift_correction"), "[Ff]actor"),
     **dict.fromkeys(("shift", "step_cache"), "without unit"),
     "seed": "[Ss]ame",
     "cards": "cards",

@@ -36,6 +36,7 @@ class Settings:
     apg: bool = False
     step_cache: float = 0.0
     colour_match: float = 1.0
+    drift_correction: float = 0.0
     rule: str = "auto"
     audio_strength: float = 1.0
     weight_dtype: str = "default"
@@ -272,6 +273,7 @@ def sampler_node(size: tuple[int, int], settings: Settings) -> dict[str, Any]:
         seed=settings.seed,
         audio_strength=settings.audio_strength,
         colour_match=settings.colour_match,
+        drift_correction=settings.drift_correction,
         window=settings.window,
         overlap=settings.overlap,
         rule=settings.rule,

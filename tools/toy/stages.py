@@ -159,9 +159,7 @@ def prepare_torch(options: argparse.Namespace) -> torch.device:
 
 STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     stage.__name__.rstrip("_"): stage
-    for stage in (
-        *(speech, encoder, draw, vae, freeze, latents, decoder, denoiser, export, evaluate),
-    )
+    for stage in (speech, encoder, draw, vae, freeze, latents, decoder, denoiser, export, evaluate)
 }
 MORE = {"returning": returning, "long": long, "continue": continue_, "adopt": adopt}
 """Stages that `all` does without. `returning` trades lips for walls; `continue` is in trial, and

@@ -1,23 +1,45 @@
-// A run adds a picture to some nodes, and the editor takes its room from the node's texts: of a
-// script two lines were left. Here they keep as many lines as one needs to read them; a node that
-// is too small for both grows. The classic editor asks for the least height, Nodes 2.0 for rows.
+// A run adds a picture to some nodes, and the editor takes its room from the node's texts. Here a
+// text has the height of its lines, so that a run finds nothing to take; the node grows instead.
+// The classic editor asks for the least and the greatest height, Nodes 2.0 for rows.
 import { app } from "../../scripts/app.js";
 
 const LINES = {
-  MultiTalkDialogue: { script: 5 },
+  MultiTalkDialogue: { script: 5, voices: 2 },
   MultiTalkScene: { scene_text: 4, throughout: 3 },
+  MultiTalkSpeakers: { boxes: 2 },
 };
+const MOST_LINES = 14;
 const LINE_PX = 13;
-const PADDING_PX = 8;
+const AROUND_PX = 28;
+const NARROW_PX = 6.6;
+const WIDE_PX = 12;
+const WIDE = /[\u2e80-\uffef]/u;
+
+function countLines(text, width) {
+  const px = (line) =>
+    [...line].reduce((sum, sign) => sum + (WIDE.test(sign) ? WIDE_PX : NARROW_PX), 0);
+  return String(text ?? "")
+    .split("\n")
+    .reduce((sum, line) => sum + Math.max(1, Math.ceil(px(line) / width)), 0);
+}
 
 app.registerExtension({
   name: "MultiTalk.FieldHeights",
   nodeCreated(node) {
     const lines = LINES[node.comfyClass] ?? {};
-    for (const { name, options } of node.widgets ?? []) {
-      if (!lines[name] || !options) continue;
-      options.getMinHeight = () => lines[name] * LINE_PX + PADDING_PX;
-      options.rows = lines[name];
+    for (const widget of node.widgets ?? []) {
+      const least = lines[widget.name];
+      if (!least || !widget.options) continue;
+      const rows = () =>
+        Math.min(MOST_LINES, Math.max(least, countLines(widget.value, node.size[0] - 50)));
+      const height = () => rows() * LINE_PX + AROUND_PX;
+      widget.options.getMinHeight = height;
+      widget.options.getMaxHeight = height;
+      Object.defineProperty(widget.options, "rows", {
+        get: rows,
+        enumerable: true,
+        configurable: true,
+      });
     }
   },
 });

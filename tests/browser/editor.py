@@ -51,6 +51,20 @@ BROKEN = r"""() => {
   }
   return found;
 }"""
+# Heights of the fields of nodes in pixels of the graph, by title and number; notes are none.
+FIELDS = """() => {
+  const found = {};
+  for (const node of app.graph._nodes) {
+    if (node.type == 'MarkdownNote') continue;
+    const element = document.querySelector(`[data-node-id="${node.id}"]`);
+    const own = element ? [...element.querySelectorAll('textarea')]
+      : (node.widgets ?? []).map(widget => widget.element)
+          .filter(field => field?.tagName == 'TEXTAREA');
+    own.forEach((field, number) => { if (field.clientHeight > 0)
+      found[`${node.title} ${number + 1}`] = field.offsetHeight; });
+  }
+  return found;
+}"""
 TEXTS = r"""() => [...document.querySelectorAll('.break-all, .comfy-markdown-content')]
   .filter(box => box.getBoundingClientRect().height > 0)
   .map(box => box.innerText.replaceAll('\u2060', '').trim())"""
@@ -113,6 +127,10 @@ class Editor:
         """Wait until a person sees a player, of a video as wide as this if it is not 0."""
         seen = f"({PLAYERS})().some(v => v.readyState >= 2 && (!width || v.videoWidth == width))"
         self.page.wait_for_function(f"(width) => {seen}", arg=width)
+
+    def fields(self) -> dict[str, int]:
+        """Heights of all fields that are seen, in pixels of the graph."""
+        return self.page.evaluate(FIELDS)
 
     def texts(self) -> list[str]:
         """What stands under nodes."""

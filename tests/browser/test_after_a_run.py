@@ -42,8 +42,11 @@ SMALL = """() => { for (const node of app.graph._nodes)
 @pytest.mark.parametrize("name", PICTURES)
 def test_fields_show_their_text_and_pictures_stay(editor, name):
     editor.load(name, QUICK)
+    heights = editor.fields()
+    assert heights
     for _ in ("the first time", "from the cache"):
         editor.run()
+        assert editor.fields() == heights
         assert hidden_texts(editor, name) == {}
         assert editor.page.evaluate(OUTSIDE) == []
         assert set(PICTURES[name]) <= set(editor.page.evaluate(SHOWN))
@@ -52,6 +55,21 @@ def test_fields_show_their_text_and_pictures_stay(editor, name):
     editor.page.wait_for_timeout(500)
     assert hidden_texts(editor, name) == {}
     assert set(PICTURES[name]) <= set(editor.page.evaluate(SHOWN))
+
+
+LONG = "\n".join(f"Line {number} of a longer text." for number in range(1, 10))
+
+
+def test_a_longer_text_is_whole_to_see(editor):
+    editor.load("toy_scene")
+    editor.page.evaluate(
+        """(text) => { for (const node of app.graph._nodes) if (node.type == 'MultiTalkScene') {
+             node.widgets.find(widget => widget.name == 'scene_text').value = text;
+             app.graph.setDirtyCanvas(true, true); } }""",
+        LONG,
+    )
+    editor.page.wait_for_timeout(1000)
+    assert editor.page.evaluate(FIELDS)["Line"] == 0
 
 
 def hidden_texts(editor, name):

@@ -24,8 +24,10 @@ def test_toy_graph_ends_with_a_player_that_plays(shared_editor, name):
     editor.client.free()  # remembers no result
     editor.load(name, SHORT.get(name, QUICK))
     assert editor.players() == []
+    fields = editor.fields()
     editor.run()
     editor.wait_for_player()
+    assert editor.fields() == fields  # a run takes nothing from a text
     (before,) = editor.players()
     (after,) = editor.play()
     assert before["error"] is None

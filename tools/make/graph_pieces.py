@@ -42,16 +42,16 @@ WRITER_PX, WRITTEN_PX = 340, 137
 """The node that writes a prompt, and the one that shows it."""
 PLAYER_PX = 404
 """Height of the last node with its player."""
-SAMPLER_PX, TOY_SAMPLER_PX = 844, 988
+SAMPLER_PX, TOY_SAMPLER_PX = 866, 1010
 """Heights of the sampler: with a preset, and the toy's with custom settings."""
-CUSTOM_PX = 94
+CUSTOM_PX = 96
 """The four rows that preset custom shows."""
 SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""
-SPEAKERS_PX = 410
-"""Who is who, with the picture that a run adds."""
-DIALOGUE_PX = 670
-"""Script, voices, and the time line that a run adds."""
+DIALOGUE_PX, SPEAKERS_PX = 421, 186
+"""Script and voices; who is who: what Nodes 2.0 needs for the lines of web/field_heights.js."""
+SHOWN_PX = 232
+"""What the picture adds that a run shows on a node."""
 
 
 def sampler(height: int, links: dict[str, Link], values: Mapping[str, Value]) -> Node:
@@ -84,7 +84,7 @@ def file_sampler(height: int, links: dict[str, Link], values: Mapping[str, Value
 
 def note_below(text: str) -> Note:
     """What one sees, below the first column: the graph opens small enough to show the player."""
-    return Note(at=(A[0], 795), size=(A[1], 290), title="What you see", text=text)
+    return Note(at=(A[0], 795), size=(A[1], 312), title="What you see", text=text)
 
 
 def combine() -> Node:
@@ -233,7 +233,6 @@ def typed_boxes() -> str:
 
 def speakers(
     at: tuple[int, int],
-    height: int,
     image: Link,
     *,
     boxes: str = "",
@@ -247,8 +246,8 @@ def speakers(
         kind="MultiTalkSpeakers",
         at=at,
         width=width,
-        height=height,
-        room=max(0, SPEAKERS_PX - height),
+        height=SPEAKERS_PX,
+        room=SHOWN_PX,
         values={"boxes": boxes},
         links={"image": image, **found},
     )
@@ -387,6 +386,7 @@ def dialogue(voices_y: int, y: int, model: Model | None) -> list[Node]:
             at=(B[0], y),
             width=B[1],
             height=DIALOGUE_PX,
+            room=SHOWN_PX,
             values={"script": SCRIPT},
             links={"voice_model": ("voices", "voice model")},
         ),

@@ -7,6 +7,7 @@ from .graph_parts import Kit, files_note
 from .graph_pieces import (
     REAL_LINKS,
     SAMPLER_PX,
+    SHOWN_PX,
     TOY_LINKS,
     TOY_SAMPLER_PX,
     TOY_SETTINGS,
@@ -32,8 +33,8 @@ LINES = """\
 4-: she nods"""
 THROUGHOUT = "A woman in a garden, soft evening light, static camera."
 REST = "A woman talks in a garden, soft evening light, static camera."
-SCENE_PX = 540
-"""Two texts and the time line of a run; with less the node would grow (web/field_heights.js)."""
+SCENE_PX = 267
+"""Two texts: what Nodes 2.0 needs for their lines (web/field_heights.js)."""
 SCENE_LINK: dict[str, Link] = {"scene": ("scene", "scene")}
 
 
@@ -46,6 +47,7 @@ def _scene(
         at=(column[0], y),
         width=column[1],
         height=SCENE_PX,
+        room=SHOWN_PX,
         values={"scene_text": LINES, "throughout": throughout},
         links=links,
     )

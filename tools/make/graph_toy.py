@@ -6,7 +6,6 @@ from .graph_films import shots
 from .graph_forms import App, Graph, Link, Node, Note
 from .graph_pieces import (
     MASKS,
-    SPEAKERS_PX,
     TOY_LINKS,
     TOY_SAMPLER_PX,
     TOY_SETTINGS,
@@ -176,7 +175,7 @@ def toy_long_video() -> Graph:
     """A video that grows window by window, and survives a stop."""
     return one_toy_speaker(
         "toy_long_video",
-        (file_sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS),),
+        (file_sampler(TOY_SAMPLER_PX, TOY_LINKS, TOY_SETTINGS | {"drift_correction": 1.0}),),
         note_below(TOY_LONG_NOTE),
     )
 
@@ -201,7 +200,6 @@ def toy_two_speakers(name: str, *, typed: bool) -> Graph:
             tracks(690, ("example", "audio 1"), ("example", "audio 2")),
             speakers(
                 (B[0], 125),
-                SPEAKERS_PX,
                 IMAGE,
                 boxes=boxes,
                 detections=None if typed else ("example", "boxes"),
@@ -237,11 +235,9 @@ def toy_dialogue() -> Graph:
         nodes=(
             example("two_speakers", A, 160, 430, 60),
             *dialogue(757, 275, None),
-            speakers(
-                (C[0], 126), SPEAKERS_PX, IMAGE, width=C[1] - 10, detections=("example", "boxes")
-            ),
-            *toy_loaders((C[0], 858), (A[0], 0), (B[0], 1040)),
-            speech((C[0], 629), ("dialogue", "tracks"), ENCODER),
+            speakers((C[0], 126), IMAGE, width=C[1] - 10, detections=("example", "boxes")),
+            *toy_loaders((C[0], 860), (A[0], 0), (B[0], 1040)),
+            speech((C[0], 637), ("dialogue", "tracks"), ENCODER),
             sampler(TOY_SAMPLER_PX, TOY_LINKS | MASKS, TOY_SETTINGS),
             combine(),
         ),

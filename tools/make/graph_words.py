@@ -261,8 +261,8 @@ LONG_CHANGE_NOTE = """\
 2. The file grows **window by window** (3 seconds each), memory does not.
 3. *keep_progress*: stopped, crashed, out of power? Press **Run** on the same graph again, and it \
 goes on after the last whole window. Leave *seed* as it is.
-4. Keeps a face longer: *image_tokens* *picture*. Colors that follow: *colour_reference* \
-*running mean*.
+4. Colours or faces change over minutes, and the camera stands still: *drift_correction* 1. Keeps \
+a face longer: *image_tokens* *picture*.
 
 The mp4 is saved in `output/video`, pieces of a stopped run in `output/multitalk_runs`.
 """

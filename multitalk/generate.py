@@ -226,11 +226,8 @@ class _WindowMaker:
                 decoded[skipped:], target, end, plan, skipped=skipped, strength=strength
             )
         look = None if state is None else state.look
-        if self._drift.correction > 0 and end is None:
-            if look is None:
-                look = measure_look(frames).cpu()
-            else:
-                correct_drift_(frames, look, strength=self._drift.correction)
+        if end is None:
+            look = self._hold(frames, look)
         return FinishedWindow(
             index=plan.earlier + index,
             start=plan.begin + plan.starts[index] + kept.start,
@@ -245,6 +242,15 @@ class _WindowMaker:
             drift=color_distance(own, first),
             left_drift=color_distance(color_statistics(frames, models.device), first),
         )
+
+    def _hold(self, frames: Tensor, look: Tensor | None) -> Tensor | None:
+        """Take drift back from frames, in place, by the look of the first window; None: be it."""
+        if self._drift.correction == 0:
+            return None
+        if look is None:
+            return measure_look(frames).cpu()
+        correct_drift_(frames, look, strength=self._drift.correction)
+        return look
 
     def _sample(self, index: int, tail: Tensor, condition: Tensor, picture: Tensor) -> Tensor:
         """Raw latents [1, 16, T, h, w] of window `index`."""

@@ -52,7 +52,7 @@ def type_in_host(kind):
     """A class as the tests and as the pack in the host know it."""
     import sys
 
-    modules = [m for n, m in sys.modules.items() if n.endswith("multitalk.generate")]
+    modules = [m for n, m in sys.modules.items() if n.endswith("multitalk.noise")]
     return {kind, *(getattr(module, kind.__name__) for module in modules)}
 
 

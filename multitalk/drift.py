@@ -15,6 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .frames import least_around
+
 CHANGED = 0.4
 """Difference of two mean frames, over the three channels in 0..1, that counts as wanted."""
 MOVING = 0.22
@@ -44,20 +46,13 @@ def correct_drift_(frames: Tensor, first: Tensor, *, strength: float) -> None:
     off = (first - look)[..., :3]
     moves = torch.maximum(first[..., 3], look[..., 3])
     side = min(off.shape[:2])
-    still = _least(torch.exp(-((moves / MOVING) ** 4)), round(side / _AROUND_SHARE))
+    still = torch.exp(-((moves / MOVING) ** 4))[None]
+    still = least_around(still, round(side / _AROUND_SHARE))[0]
     weight = still * torch.exp(-((off.norm(dim=-1) / CHANGED) ** 4))
     wrong = (strength * weight[..., None] * off).movedim(-1, 0)
     back = _blur(wrong, side / _BLUR_SHARE).movedim(0, -1)
     for frame in frames:
         frame.add_(back).clamp_(0, 1)
-
-
-def _least(values: Tensor, reach: int) -> Tensor:
-    """The least of values [H, W] within `reach` pixels."""
-    found, size = -values[None], 2 * reach + 1
-    for kernel, pad in (((1, size), (0, reach)), ((size, 1), (reach, 0))):
-        found = torch.nn.functional.max_pool2d(found, kernel, stride=1, padding=pad)
-    return -found[0]
 
 
 def _blur(planes: Tensor, deviation: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Frame counts, size buckets, resize and crop."""
+"""Frame counts, size buckets, resize, crop, and what lies around a place."""
 
 from __future__ import annotations
 
@@ -156,3 +156,15 @@ def picture_source(image: Tensor, height: int, width: int) -> Callable[[int], Te
         return fit_frames(image[index : index + 1], height, width) if index else first
 
     return frame
+
+
+def least_around(planes: Tensor, pixels: int) -> Tensor:
+    """The least value within a square of `pixels` around each place of planes [..., C, H, W].
+
+    What is brighter than its surroundings shrinks by as much; beyond the picture lies nothing.
+    """
+    for axis in (0, 1):
+        size, padding = [1, 1], [0, 0]
+        size[axis], padding[axis] = 2 * pixels + 1, pixels
+        planes = -torch.nn.functional.max_pool2d(-planes, size, stride=1, padding=padding)
+    return planes

@@ -244,7 +244,10 @@ class _WindowMaker:
         )
 
     def _hold(self, frames: Tensor, look: Tensor | None) -> Tensor | None:
-        """Take drift back from frames, in place, by the look of the first window; None: be it."""
+        """Take drift back from frames, in place; gives the look of the first window, kept for all.
+
+        `look` is None for the first window, which is not changed.
+        """
         if self._drift.correction == 0:
             return None
         if look is None:

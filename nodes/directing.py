@@ -108,5 +108,7 @@ def _long_inputs() -> list[Any]:
 
 def directing_inputs() -> list[Any]:
     """All of them, in the order that saved graphs know."""
-    parts = (_scene_inputs, _film_inputs, _still_inputs, _start_inputs, _look_inputs)
-    return [one for part in (*parts, _long_inputs) for one in part()]
+    parts = (
+        _scene_inputs, _film_inputs, _still_inputs, _start_inputs, _look_inputs, _long_inputs,
+    )  # fmt: skip
+    return [one for part in parts for one in part()]

@@ -54,7 +54,7 @@ NOTES_PX = {
 # Nodes with texts are as high as these need (web/field_heights.js), so that a run has nothing to
 # take from them; what the picture of a run adds in Nodes 2.0, measured.
 TEXTS_PX = {"MultiTalkDialogue": 421, "MultiTalkScene": 267, "MultiTalkSpeakers": 186}
-SHOWN_PX = 232
+PICTURE_ROOM_PX = 232
 EDGE_PX = 12  # a link may bow this far behind the nodes it connects
 BESIDE_PX = 2  # and stays this far from others: both modes draw it a little differently
 
@@ -190,7 +190,7 @@ def test_a_run_finds_room_for_its_picture_below_texts(name):
             continue
         assert node["size"][1] == TEXTS_PX[node["type"]], node["type"]
         left, top, right, bottom = node_box(node)
-        grown = (left, top, right, bottom + SHOWN_PX)
+        grown = (left, top, right, bottom + PICTURE_ROOM_PX)
         others = [other for other in graph["nodes"] if other is not node]
         assert [title(graph, o["id"]) for o in others if overlap(grown, node_box(o))] == []
 

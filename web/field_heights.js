@@ -9,15 +9,16 @@ const LINES = {
   MultiTalkSpeakers: { boxes: 2 },
 };
 const MOST_LINES = 14;
-const LINE_PX = 13;
+const LINE_PX = 13; // of the classic editor's fields, and what stands above and below the lines
 const AROUND_PX = 28;
-const NARROW_PX = 6.6;
-const WIDE_PX = 12;
-const WIDE = /[\u2e80-\uffef]/u;
+const BESIDE_PX = 50; // of a node, what its fields are narrower by
+const LETTER_PX = 6.6; // on average, as Nodes 2.0 writes them, which is wider
+const CHINESE_PX = 12;
+const CHINESE = /[\u2e80-\uffef]/u; // and Japanese, Korean: as wide as high
 
 function countLines(text, width) {
   const px = (line) =>
-    [...line].reduce((sum, sign) => sum + (WIDE.test(sign) ? WIDE_PX : NARROW_PX), 0);
+    [...line].reduce((sum, one) => sum + (CHINESE.test(one) ? CHINESE_PX : LETTER_PX), 0);
   return String(text ?? "")
     .split("\n")
     .reduce((sum, line) => sum + Math.max(1, Math.ceil(px(line) / width)), 0);
@@ -31,7 +32,7 @@ app.registerExtension({
       const least = lines[widget.name];
       if (!least || !widget.options) continue;
       const rows = () =>
-        Math.min(MOST_LINES, Math.max(least, countLines(widget.value, node.size[0] - 50)));
+        Math.min(MOST_LINES, Math.max(least, countLines(widget.value, node.size[0] - BESIDE_PX)));
       const height = () => rows() * LINE_PX + AROUND_PX;
       widget.options.getMinHeight = height;
       widget.options.getMaxHeight = height;

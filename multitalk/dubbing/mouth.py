@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..frames import cover_place
+from ..frames import cover_place, least_around
 from ..words import count
 
 MOST_GAIN = 1.5  # a region whose edge shows something else is no measure of contrast
@@ -113,22 +113,13 @@ def _edge(region: Tensor, shown: tuple[slice, slice], feather: int) -> tuple[Ten
             "around the mouth, in pixels of the source."
         )
     inner, mask = feather // 2, seen.float()[None, None]
-    while inner and not _shrink(mask, 4 * inner).any():  # the middle half is to be new wholly
+    while inner and not least_around(mask, 4 * inner).any():  # the middle half is to be new wholly
         inner //= 2
-    size, core = 2 * inner + 1, _shrink(mask, inner)
+    size, core = 2 * inner + 1, least_around(mask, inner)
     soft = torch.nn.functional.avg_pool2d(
         core, size, stride=1, padding=inner, count_include_pad=False
     )
     return soft[0, 0] * mask[0, 0], inner < feather // 2
-
-
-def _shrink(mask: Tensor, pixels: int) -> Tensor:
-    """A mask [1, 1, H, W] without its outer pixels, but for those at the edge of the picture."""
-    for axis in (0, 1):
-        size, padding = [1, 1], [0, 0]
-        size[axis], padding[axis] = 2 * pixels + 1, pixels
-        mask = -torch.nn.functional.max_pool2d(-mask, size, stride=1, padding=padding)
-    return mask
 
 
 def _bounds(alpha: Tensor) -> tuple[slice, slice]:

@@ -7,7 +7,7 @@ import pytest
 from .test_players import QUICK
 
 # How much of the text of a field lies below its edge, in pixels, by the text's first letters.
-FIELDS = """() => Object.fromEntries([...document.querySelectorAll('textarea')]
+HIDDEN = """() => Object.fromEntries([...document.querySelectorAll('textarea')]
   .filter(field => field.clientHeight > 0)
   .map(field => [field.value.slice(0, 4), field.scrollHeight - field.clientHeight]))"""
 OUTSIDE = """() => {
@@ -33,7 +33,7 @@ PICTURES = {
     "toy_dialogue": ["MultiTalk Dialogue", "MultiTalk Example", "MultiTalk Speakers"],
     "toy_scene": ["MultiTalk Example", "MultiTalk Scene"],
 }
-FIELDS_OF = {"toy_dialogue": {"Anna", "auto"}, "toy_scene": {"0-2:", "A wo"}}
+TEXTS_OF = {"toy_dialogue": {"Anna", "auto"}, "toy_scene": {"0-2:", "A wo"}}
 SMALL = """() => { for (const node of app.graph._nodes)
   if (node.widgets?.some(widget => widget.element?.tagName == 'TEXTAREA'))
     node.setSize([node.size[0], node.computeSize()[1]]); }"""
@@ -69,10 +69,10 @@ def test_a_longer_text_is_whole_to_see(editor):
         LONG,
     )
     editor.page.wait_for_timeout(1000)
-    assert editor.page.evaluate(FIELDS)["Line"] == 0
+    assert editor.page.evaluate(HIDDEN)["Line"] == 0
 
 
 def hidden_texts(editor, name):
     """Fields of a graph whose text is not whole to see, and how many pixels of it are not."""
-    hidden = editor.page.evaluate(FIELDS)
-    return {start: hidden[start] for start in FIELDS_OF[name] if hidden[start]}
+    hidden = editor.page.evaluate(HIDDEN)
+    return {start: hidden[start] for start in TEXTS_OF[name] if hidden[start]}

@@ -190,7 +190,7 @@ NEWER = {
     "schedule": "even",
     "sigmas": (1.0, 0.5, 0.0),
     "start_strength": 0.5,
-    "drift": DriftControl(correction=0.5),
+    "drift": dataclasses.replace(EVERYTHING_ELSE["drift"], correction=0.5),
 }  # than the first record
 ALL = EVERYTHING_ELSE | NEWER
 

@@ -50,7 +50,7 @@ SAMPLER_ROOM_PX, FILE_ROOM_PX = 280, 340
 """What a run adds: pictures, lines of progress, a player."""
 DIALOGUE_PX, SPEAKERS_PX = 421, 186
 """Script and voices; who is who: what Nodes 2.0 needs for the lines of web/field_heights.js."""
-SHOWN_PX = 232
+PICTURE_ROOM_PX = 232
 """What the picture adds that a run shows on a node."""
 
 
@@ -247,7 +247,7 @@ def speakers(
         at=at,
         width=width,
         height=SPEAKERS_PX,
-        room=SHOWN_PX,
+        room=PICTURE_ROOM_PX,
         values={"boxes": boxes},
         links={"image": image, **found},
     )
@@ -386,7 +386,7 @@ def dialogue(voices_y: int, y: int, model: Model | None) -> list[Node]:
             at=(B[0], y),
             width=B[1],
             height=DIALOGUE_PX,
-            room=SHOWN_PX,
+            room=PICTURE_ROOM_PX,
             values={"script": SCRIPT},
             links={"voice_model": ("voices", "voice model")},
         ),

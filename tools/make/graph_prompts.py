@@ -5,9 +5,9 @@ from __future__ import annotations
 from .graph_forms import Graph, Link, Node, Note
 from .graph_parts import Kit, files_note
 from .graph_pieces import (
+    PICTURE_ROOM_PX,
     REAL_LINKS,
     SAMPLER_PX,
-    SHOWN_PX,
     TOY_LINKS,
     TOY_SAMPLER_PX,
     TOY_SETTINGS,
@@ -47,7 +47,7 @@ def _scene(
         at=(column[0], y),
         width=column[1],
         height=SCENE_PX,
-        room=SHOWN_PX,
+        room=PICTURE_ROOM_PX,
         values={"scene_text": LINES, "throughout": throughout},
         links=links,
     )

@@ -6,10 +6,10 @@ from .graph_forms import Graph, Link, Node, Note
 from .graph_parts import INFINITETALK, MULTITALK, TWO_PEOPLE, Kit, files_note
 from .graph_pieces import (
     MASKS,
+    PICTURE_ROOM_PX,
     PLAYER_PX,
     REAL_LINKS,
     SAMPLER_PX,
-    SHOWN_PX,
     SPEAKERS_PX,
     TOY_LINKS,
     TOY_SAMPLER_PX,
@@ -70,7 +70,7 @@ def who(key: str, title: str, at: tuple[int, int], width: int, image: Link, plac
         at=at,
         width=width,
         height=SPEAKERS_PX,
-        room=SHOWN_PX,
+        room=PICTURE_ROOM_PX,
         title=title,
         values={"boxes": typed_boxes().split("\n")[place]},
         links={"image": image},
